@@ -1,0 +1,116 @@
+# assistants-fcgi: `make help` says what can be made.
+
+CC ?= cc
+CFLAGS ?= -O2 -g
+LDFLAGS ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+PORT ?= 8080
+
+VERSION := 0.1.0
+
+# release, or asan: the same program with AddressSanitizer and UndefinedBehaviorSanitizer.
+VARIANT ?= release
+BUILD := build/$(VARIANT)
+
+PACKAGES := fcgi libcurl json-c sqlite3 libcrypto
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+	-Wpointer-arith -Wwrite-strings -Wformat=2 -Wvla -Wundef -Wcast-qual -Wimplicit-fallthrough $(WERROR)
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Isrc -I$(BUILD) -include src/banned.h \
+	-pthread $(WARNINGS) $(shell pkg-config --cflags $(PACKAGES)) $(CFLAGS) $(SANITIZE)
+LIBS = $(shell pkg-config --libs $(PACKAGES))
+
+ifeq ($(VARIANT),asan)
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+PROGRAM := $(BUILD)/assistants.fcgi
+else
+SANITIZE := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+PROGRAM := cgi-bin/assistants.fcgi
+endif
+
+SOURCES := $(sort $(filter-out src/main.c,$(wildcard src/*.c src/*/*.c)))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%)
+UNIT_HELPERS := $(BUILD)/tests/unit/support.o
+
+.PHONY: all
+all: $(PROGRAM)
+
+.PHONY: help
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make            build cgi-bin/assistants.fcgi
+$(PROGRAM): $(BUILD)/src/main.o $(BUILD)/libassistants.a
+	$(CC) $(SANITIZE) -pthread $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# Everything but main.c, so that unit tests link what the program runs.
+$(BUILD)/libassistants.a: $(OBJECTS)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The schema is compiled in as one string.
+$(BUILD)/schema.inc.h: src/db/schema.sql
+	@mkdir -p $(@D)
+	{ echo 'static const char schema_sql[] ='; \
+	  sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; echo ';'; } > $@
+$(BUILD)/src/db/sqlite.o: $(BUILD)/schema.inc.h
+
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_HELPERS) $(BUILD)/libassistants.a
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -pthread $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+.PRECIOUS: $(BUILD)/%.o
+
+## make demo       serve everything on one port with lighttpd (PORT=8080)
+.PHONY: demo
+demo:
+	tools/deps.sh build demo
+	$(MAKE) all
+	PORT=$(PORT) tools/demo.sh
+
+## make check      run all the tests, the second time under AddressSanitizer and UBSan
+.PHONY: check
+check:
+	tools/deps.sh build check
+	$(MAKE) WERROR=-Werror all unit
+	$(MAKE) WERROR=-Werror VARIANT=asan all unit
+	tools/e2e.sh cgi-bin/assistants.fcgi
+	tools/e2e.sh build/asan/assistants.fcgi
+
+## make unit       the unit tests alone
+.PHONY: unit
+unit: $(UNIT_PROGRAMS)
+	@for test in $(UNIT_PROGRAMS); do $$test || exit 1; done
+
+## make lint       formatting, clang-tidy, the man page, the house's rules; silent when all is well
+.PHONY: lint
+lint:
+	@tools/deps.sh --quiet build check lint
+	@tools/lint.sh
+
+# For tools/lint.sh: what the compiler is told, one a line, with the header that it would miss.
+.PHONY: compiler-flags
+compiler-flags: $(BUILD)/schema.inc.h
+	@printf '%s\n' $(ALL_CFLAGS)
+
+## make install    to PREFIX (/usr/local), below DESTDIR
+.PHONY: install
+install: $(PROGRAM)
+	install -d $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/cgi-bin $(DESTDIR)$(PREFIX)/share/man/man8 \
+		$(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/examples
+	install -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/cgi-bin/assistants.fcgi
+	install -m 0644 man/assistants.fcgi.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 0644 README.md LICENSE lighttpd.conf.example $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/
+	install -m 0644 examples/* $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/examples/
+
+## make clean      remove what was built
+.PHONY: clean
+clean:
+	rm -rf build cgi-bin/assistants.fcgi
+
+-include $(OBJECTS:.o=.d) $(BUILD)/src/main.d $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/tests/unit/%.d) $(UNIT_HELPERS:.o=.d)

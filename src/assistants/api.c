@@ -1,0 +1,185 @@
+#include "assistants/api.h"
+
+#include <stdarg.h>
+
+#include "assistants/room.h"
+#include "assistants/runner.h"
+#include "util/text.h"
+
+static const struct {
+	const char *method;
+	const char *pattern; /* {names} are kept, in order */
+	handler_fn *handler;
+} rows[] = {
+    {"POST", "/assistants", assistants_create},
+    {"GET", "/assistants", assistants_list},
+    {"GET", "/assistants/{}", assistants_retrieve},
+    {"POST", "/assistants/{}", assistants_modify},
+    {"DELETE", "/assistants/{}", assistants_delete},
+    {"POST", "/threads", threads_create},
+    {"GET", "/threads/{}", threads_retrieve},
+    {"DELETE", "/threads/{}", threads_delete},
+    {"POST", "/threads/{}/messages", messages_create},
+    {"GET", "/threads/{}/messages", messages_list},
+    {"GET", "/threads/{}/messages/{}", messages_retrieve},
+    {"POST", "/threads/{}/runs", runs_create},
+    {"GET", "/threads/{}/runs/{}", runs_retrieve},
+    {"POST", "/threads/{}/runs/{}/cancel", runs_cancel},
+};
+
+/* A piece of the path. */
+struct span {
+	const char *at;
+	size_t len;
+};
+
+struct api *
+api_new(struct db *db, struct model *model, unsigned run_timeout_s)
+{
+	struct api *api = calloc(1, sizeof *api);
+
+	if (!api)
+		return NULL;
+	api->db = db;
+	api->model = model;
+	api->run_timeout_s = run_timeout_s;
+	api->runner = runner_new(api);
+	if (api->runner)
+		return api;
+	free(api);
+	return NULL;
+}
+
+void
+api_free(struct api *api)
+{
+	if (!api)
+		return;
+	runner_free(api->runner);
+	free(api);
+}
+
+void
+answer(struct call *call, int status, struct json_object *body)
+{
+	json_object_put(call->response->body);
+	call->response->status = status;
+	call->response->body = body;
+}
+
+static void
+answer_error(
+    struct call *call, int status, const char *type, const char *param, const char *message)
+{
+	struct json_object *error = json_object_new_object(), *body = json_object_new_object();
+
+	json_set_string(error, "message", message);
+	json_set_string(error, "type", type);
+	json_set_string(error, "param", param);
+	json_set_string(error, "code", NULL);
+	json_set(body, "error", error);
+	answer(call, status, body);
+}
+
+void
+refuse(struct call *call, const char *param, const char *format, ...)
+{
+	char message[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof message, format, args);
+	va_end(args);
+	answer_error(call, 400, "invalid_request_error", param, message);
+}
+
+void
+refuse_unknown(struct call *call, const char *kind, const char *prefix, const char *id)
+{
+	char message[512], form[64];
+
+	snprintf(form, sizeof form, "%s_", prefix);
+	if (id_has_form(id, form)) {
+		snprintf(message, sizeof message, "No %s found with id '%.128s'.", kind, id);
+		answer_error(call, 404, "invalid_request_error", NULL, message);
+		return;
+	}
+	snprintf(form, sizeof form, "%s_id", kind);
+	refuse(call, form, "Invalid '%s': '%.128s'. Expected an ID that begins with '%s'.", form,
+	    id, prefix);
+}
+
+void
+fail(struct call *call)
+{
+	answer_error(call, 500, "server_error", NULL,
+	    "The server had an error while processing your request.");
+}
+
+void
+answer_deleted(struct call *call, const char *id, const char *object)
+{
+	struct json_object *body = json_object_new_object();
+
+	json_set_string(body, "id", id);
+	json_set_string(body, "object", object);
+	json_set(body, "deleted", json_object_new_boolean(1));
+	answer(call, 200, body);
+}
+
+/* Whether path and pattern agree; `spans` are what stood for the names. */
+static bool
+matches(const char *pattern, const char *path, struct span spans[PATH_PARAMS_MAX])
+{
+	int params = 0;
+
+	while (*pattern && *path) {
+		if (strncmp(pattern, "{}", 2) == 0) {
+			spans[params] = (struct span){path, strcspn(path, "/")};
+			path += spans[params++].len;
+			pattern += 2;
+		} else if (*pattern++ != *path++) {
+			return false;
+		}
+	}
+	return !*pattern && !*path;
+}
+
+static void
+dispatch(struct call *call)
+{
+	bool known = false;
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct span spans[PATH_PARAMS_MAX] = {{NULL, 0}};
+
+		if (!matches(rows[i].pattern, call->request->path, spans))
+			continue;
+		known = true;
+		if (strcmp(rows[i].method, call->request->method) != 0)
+			continue;
+		for (int p = 0; p < PATH_PARAMS_MAX && spans[p].at; p++) {
+			call->params[p] = percent_decode(spans[p].at, spans[p].len);
+			if (!call->params[p]) {
+				refuse(call, NULL,
+				    "The path is broken: its percent-encoding, or a NUL in it.");
+				return;
+			}
+		}
+		rows[i].handler(call);
+		return;
+	}
+	answer_error(call, known ? 405 : 404, "invalid_request_error", NULL,
+	    known ? "This path does not take that method." : "There is nothing at this path.");
+}
+
+void
+api_handle(struct api *api, const struct api_request *request, struct api_response *response)
+{
+	struct call call = {.api = api, .request = request, .response = response};
+
+	*response = (struct api_response){.status = 500, .retry_after_s = -1};
+	dispatch(&call);
+	for (int i = 0; i < PATH_PARAMS_MAX; i++)
+		free(call.params[i]);
+}

@@ -1,0 +1,55 @@
+/*
+ * The Assistants API, as OpenAI published it (v2), on this program's own database: the one way into
+ * src/assistants/. It knows nothing of HTTP: method, path and a JSON body go in, a status and a
+ * JSON object come out, or a stream of events.
+ */
+#ifndef ASSISTANTS_API_H
+#define ASSISTANTS_API_H
+
+#include <json.h>
+
+#include "db/db.h"
+#include "model/model.h"
+#include "util/interrupt.h"
+
+struct api;
+
+/* `db` and `model` are borrowed, and must live longer. NULL: out of memory. */
+struct api *api_new(struct db *db, struct model *model, unsigned run_timeout_s);
+
+/*
+ * Ends the runs that no client waits for (their model requests are interrupted), waits for their
+ * threads, and frees.
+ */
+void api_free(struct api *api);
+
+/* An event of a stream, PROTOCOL's names; `data` is the sender's. */
+typedef void api_event_fn(void *arg, const char *event, struct json_object *data);
+
+struct api_request {
+	const char *tenant; /* the owner of what is made, and the only one who sees it */
+	const char *method;
+	const char *path;         /* "/threads/thread_x/messages": what follows /v1 */
+	const char *query;        /* "limit=20&order=asc", still encoded; NULL: none */
+	struct json_object *body; /* borrowed; NULL: none */
+	/*
+	 * Gets the events of a run that is created with `stream`; NULL: such a run is refused.
+	 * While it is carried out the call does not return, and `client` being raised cancels the
+	 * run.
+	 */
+	api_event_fn *on_event;
+	void *event_arg;
+	const struct interrupt *client;
+};
+
+struct api_response {
+	int status; /* HTTP's */
+	/* The object, or {"error":{message,type,param,code}}; NULL after a stream. The caller's to
+	 * put. */
+	struct json_object *body;
+	long retry_after_s; /* what the model server asked for, -1 if it did not */
+};
+
+void api_handle(struct api *api, const struct api_request *request, struct api_response *response);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * Carries runs out: asks the model, hands events on as they come, stores the answer and the run's
+ * end in one transaction. Only for src/assistants/.
+ */
+#ifndef ASSISTANTS_RUNNER_H
+#define ASSISTANTS_RUNNER_H
+
+#include "assistants/api.h"
+
+struct run;
+struct runner;
+
+/* The threads for runs that no client waits for; they start as they are needed. NULL: out of
+ * memory. */
+struct runner *runner_new(struct api *api);
+
+/* Interrupts and awaits them; runs that are still queued stay so. */
+void runner_free(struct runner *runner);
+
+/* A run has been queued. */
+void runner_wake(struct runner *runner);
+
+/*
+ * Carries out a run that is in_progress, in this thread. Its events go to request->on_event, the
+ * last one tells how it ended; what was told as completed is stored. Seconds after which the model
+ * server wants to be asked again, -1 if it did not say.
+ */
+long runner_stream(struct api *api, struct run *run, const struct api_request *request);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * A run, its messages and its steps, between runs.c, which keeps them, and runner.c, which carries
+ * them out. Only for src/assistants/.
+ */
+#ifndef ASSISTANTS_RUNS_H
+#define ASSISTANTS_RUNS_H
+
+#include "assistants/room.h"
+
+struct run {
+	long long seq, thread;
+	char *id, *thread_id, *assistant_id;
+	const char *status; /* a literal */
+	long long created_at, expires_at;
+	long long started_at, ended_at; /* 0: not yet */
+	struct json_object *last_error; /* NULL: none */
+	const char *incomplete_reason;  /* a literal; NULL: none */
+	struct json_object *usage;      /* NULL until it is known */
+	struct json_object *body;       /* model, instructions, tools, … as they were asked */
+};
+
+void run_free(struct run *run);
+
+/* The API's run object; the caller's to put. */
+struct json_object *run_compose(const struct run *run);
+
+/* The seq of a thread's run. 1 found, 0 not, -1 failed. */
+int run_find(struct db_tx *tx, long long thread, const char *id, long long *seq);
+
+/* NULL when there is none, or the database failed. */
+struct run *run_load(struct db_tx *tx, long long seq);
+
+/*
+ * Takes the oldest queued run: it is in_progress from now on, and the caller's to carry out. 1 with
+ * *run, 0 when none is queued, -1 failed.
+ */
+int run_claim(struct db_tx *tx, struct run **run);
+
+/*
+ * Writes status, times, error and usage of a run that was being carried out. 1 done; 0 when it no
+ * longer is: deleted with its thread, or ended by somebody who found it overdue; -1 failed.
+ */
+int run_end(struct db_tx *tx, const struct run *run);
+
+/* Whether the run is still to be carried out: nobody cancelled, deleted or ended it. */
+bool run_wanted(struct db *db, long long seq);
+
+/* A run's message, also while it is being written. */
+struct run_message {
+	char id[ID_SIZE];
+	long long created_at;
+	long long completed_at, incomplete_at; /* 0: not */
+	const char *incomplete_reason;         /* NULL: none */
+	struct json_object *content;           /* array of content parts; NULL: none yet */
+};
+
+struct json_object *run_message_compose(const struct run *run, const struct run_message *message);
+enum db_result run_message_insert(
+    struct db_tx *tx, const struct run *run, const struct run_message *message);
+
+/* A run's step that writes a message. */
+struct run_step {
+	char id[ID_SIZE];
+	long long created_at, ended_at; /* 0: not yet */
+	const char *status;
+	const char *message_id;
+	struct json_object *last_error; /* borrowed; NULL: none */
+	struct json_object *usage;      /* borrowed; NULL: unknown */
+};
+
+struct json_object *run_step_compose(const struct run *run, const struct run_step *step);
+enum db_result run_step_insert(
+    struct db_tx *tx, const struct run *run, const struct run_step *step);
+
+#endif

@@ -1,0 +1,432 @@
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/file.h"
+#include "util/http_client.h"
+#include "util/text.h"
+
+enum { CONFIG_FILE_MAX = 1 << 20, KEY_MAX = 4096 };
+
+static const char etc_path[] = "/etc/assistants-fcgi.conf";
+static const char var_state_dir[] = "/var/lib/assistants-fcgi";
+
+/* A row a setting: its name, how its text becomes a value, where that goes. */
+struct setting {
+	const char *name;
+	int (*parse)(const struct setting *setting, const char *value, void *field, char *error);
+	size_t offset;
+	const char *fallback; /* NULL: none */
+	long long min, max;
+	const char *words[LOG_LEVEL__MAX + 1]; /* an enum's, in its order */
+};
+
+static int __attribute__((format(printf, 2, 3))) fail(char *error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error, CONFIG_ERROR_SIZE, format, args);
+	va_end(args);
+	return -1;
+}
+
+static int
+parse_text(const struct setting *setting, const char *value, void *field, char *error)
+{
+	char **text = field;
+
+	if (!utf8_valid(value, strlen(value)) || text_is_blank(value))
+		return fail(error, "%s is empty or not UTF-8: leave it out, or give it a value",
+		    setting->name);
+	free(*text);
+	*text = strdup(value);
+	return *text ? 0 : fail(error, "out of memory");
+}
+
+/* A key ends up in a header: a line break in it would forge others. */
+static int
+parse_key(const struct setting *setting, const char *value, void *field, char *error)
+{
+	for (const char *at = value; *at; at++)
+		if (*at <= ' ' || *at > '~')
+			return fail(error,
+			    "%s has a character that no key has: accepted are visible ASCII "
+			    "characters",
+			    setting->name);
+	return parse_text(setting, value, field, error);
+}
+
+static int
+parse_url(const struct setting *setting, const char *value, void *field, char *error)
+{
+	size_t len = strlen(value);
+	char **url = field;
+
+	if (!http_url_valid(value) || strpbrk(value, "?# \t"))
+		return fail(error,
+		    "%s is not a URL that can be used: accepted are http:// and https:// with a "
+		    "host, "
+		    "a path if need be, no user name and no query",
+		    setting->name);
+	while (len > 0 && value[len - 1] == '/')
+		len--;
+	free(*url);
+	*url = strndup(value, len);
+	return *url ? 0 : fail(error, "out of memory");
+}
+
+static int
+parse_path(const struct setting *setting, const char *value, void *field, char *error)
+{
+	if (value[0] != '/')
+		return fail(error, "%s is %s: accepted is an absolute path", setting->name,
+		    *value ? "relative" : "empty");
+	return parse_text(setting, value, field, error);
+}
+
+static int
+parse_key_file(const struct setting *setting, const char *value, void *field, char *error)
+{
+	size_t len;
+	char *key;
+	int result;
+
+	if (value[0] != '/')
+		return fail(error, "%s is not an absolute path", setting->name);
+	key = file_read(value, KEY_MAX, &len);
+	if (!key)
+		return fail(error, "%s: %s: %s", setting->name, value, strerror(errno));
+	while (len > 0 && strchr(" \t\r\n", key[len - 1]))
+		key[--len] = '\0';
+	if (len == 0)
+		result =
+		    fail(error, "%s: %s is empty: it should hold the key", setting->name, value);
+	else
+		result = parse_key(setting, key, field, error);
+	explicit_bzero(key, len);
+	free(key);
+	return result;
+}
+
+static int
+parse_unsigned(const struct setting *setting, const char *value, void *field, char *error)
+{
+	long long number;
+
+	if (parse_number(value, setting->min, setting->max, &number) < 0)
+		return fail(error, "%s is \"%s\": accepted are whole numbers from %lld to %lld",
+		    setting->name, value, setting->min, setting->max);
+	*(unsigned *)field = (unsigned)number;
+	return 0;
+}
+
+/* Bytes, or with KiB, MiB, GiB behind. */
+static int
+parse_size(const struct setting *setting, const char *value, void *field, char *error)
+{
+	static const struct {
+		const char *unit;
+		unsigned shift;
+	} units[] = {{"", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
+	size_t digits = strspn(value, "0123456789");
+	const char *unit = value + digits;
+	char number_text[24];
+	long long number;
+
+	unit += strspn(unit, " ");
+	snprintf(number_text, sizeof number_text, "%.*s", (int)(digits < 20 ? digits : 20), value);
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+		if (strcmp(unit, units[i].unit) != 0 ||
+		    parse_number(number_text, 0, setting->max >> units[i].shift, &number) < 0 ||
+		    number << units[i].shift < setting->min)
+			continue;
+		*(size_t *)field = (size_t)number << units[i].shift;
+		return 0;
+	}
+	return fail(error,
+	    "%s is \"%s\": accepted are sizes from %lld to %lld bytes, as 1048576, 1024KiB or 1MiB",
+	    setting->name, value, setting->min, setting->max);
+}
+
+static int
+parse_word(const struct setting *setting, const char *value, void *field, char *error)
+{
+	char accepted[256] = "";
+	size_t used = 0;
+	int i;
+
+	for (i = 0; setting->words[i]; i++) {
+		if (strcmp(value, setting->words[i]) == 0) {
+			/* Enums are int-sized here; the compiler says so where they are not. */
+			*(unsigned *)field = (unsigned)i;
+			return 0;
+		}
+		used += (size_t)snprintf(accepted + used, sizeof accepted - used, "%s%s",
+		    i ? ", " : "", setting->words[i]);
+	}
+	return fail(error, "%s is \"%s\": accepted are %s", setting->name, value, accepted);
+}
+
+_Static_assert(sizeof(enum log_level) == sizeof(unsigned), "parse_word() writes an unsigned");
+
+#define FIELD(name) offsetof(struct config, name)
+
+static const struct setting settings[] = {
+    {"OPENAI_API_KEY", parse_key, FIELD(api_key), NULL, 0, 0, {0}},
+    {"OPENAI_API_KEY_FILE", parse_key_file, FIELD(api_key), NULL, 0, 0, {0}},
+    {"OPENAI_BASE_URL", parse_url, FIELD(base_url), NULL, 0, 0, {0}},
+    {"ASSISTANTS_MODEL_API", parse_word, FIELD(model_api), "auto", 0, 0,
+	{"auto", "responses", "offline"}},
+    {"ASSISTANTS_MODEL", parse_text, FIELD(model), "gpt-5.4-mini", 0, 0, {0}},
+    {"ASSISTANTS_CA_FILE", parse_path, FIELD(ca_file), NULL, 0, 0, {0}},
+    {"ASSISTANTS_DEFINITION", parse_path, FIELD(definition), NULL, 0, 0, {0}},
+    {"ASSISTANTS_STATE_DIR", parse_path, FIELD(state_dir), NULL, 0, 0, {0}},
+    {"ASSISTANTS_SYNC", parse_word, FIELD(sync), "full", 0, 0, {"full", "normal"}},
+    {"ASSISTANTS_UPSTREAM_URL", parse_url, FIELD(upstream_url), NULL, 0, 0, {0}},
+    {"ASSISTANTS_UPSTREAM_KEY", parse_key, FIELD(upstream_key), NULL, 0, 0, {0}},
+    {"ASSISTANTS_WORKERS", parse_unsigned, FIELD(workers), "128", 3, 100000, {0}},
+    {"ASSISTANTS_RUN_TIMEOUT", parse_unsigned, FIELD(run_timeout_s), "600", 1, 86400, {0}},
+    {"ASSISTANTS_MAX_BODY", parse_size, FIELD(max_body), "1MiB", 1024, 1LL << 30, {0}},
+    {"ASSISTANTS_LOG", parse_word, FIELD(log_level), "info", 0, 0,
+	{"error", "warn", "info", "debug"}},
+};
+
+enum { SETTINGS_LEN = sizeof settings / sizeof *settings };
+
+static int
+setting_index(const char *name)
+{
+	for (int i = 0; i < SETTINGS_LEN; i++)
+		if (strcmp(settings[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+/* What the file says, by setting; strings point into the file's text. */
+struct file_values {
+	char *text;
+	char *path;
+	const char *values[SETTINGS_LEN];
+};
+
+static int
+read_line(struct file_values *file, char *line, unsigned number, char *error)
+{
+	char *equals, *end;
+	int index;
+
+	line += strspn(line, " \t");
+	end = line + strlen(line);
+	while (end > line && strchr(" \t\r", end[-1]))
+		*--end = '\0';
+	if (!*line || *line == '#')
+		return 0;
+	equals = strchr(line, '=');
+	if (!equals)
+		return fail(error,
+		    "%s, line %u: accepted are NAME=value, # comments and empty lines", file->path,
+		    number);
+	*equals = '\0';
+	index = setting_index(line);
+	if (index < 0)
+		return fail(error,
+		    "%s, line %u: there is no setting \"%s\"; the manual lists them all",
+		    file->path, number, line);
+	if (file->values[index])
+		return fail(
+		    error, "%s, line %u: %s is set a second time", file->path, number, line);
+	file->values[index] = equals + 1;
+	return 0;
+}
+
+static int
+read_lines(struct file_values *file, char *error)
+{
+	unsigned number = 0;
+
+	for (char *line = file->text, *next; line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		if (read_line(file, line, ++number, error) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The home folder by the password file: under a web server HOME is not set, or somebody else's. */
+static char *
+home_path(const char *below)
+{
+	struct passwd entry, *found = NULL;
+	char buffer[4096];
+	char *path = NULL;
+
+	if (getpwuid_r(geteuid(), &entry, buffer, sizeof buffer, &found) == 0 && found &&
+	    asprintf(&path, "%s/%s", found->pw_dir, below) < 0)
+		path = NULL;
+	return path;
+}
+
+static int
+read_file(struct file_values *file, char *error)
+{
+	const char *named = getenv("ASSISTANTS_CONFIG");
+	size_t len;
+
+	file->path = named ? strdup(named) : home_path(".config/assistants-fcgi/config");
+	if (!named && (!file->path || access(file->path, F_OK) < 0)) {
+		free(file->path);
+		file->path = strdup(etc_path);
+		if (file->path && access(file->path, F_OK) < 0)
+			return 0;
+	}
+	if (!file->path)
+		return fail(error, "out of memory");
+	file->text = file_read(file->path, CONFIG_FILE_MAX, &len);
+	if (!file->text)
+		return fail(error, "the configuration file %s cannot be read: %s", file->path,
+		    strerror(errno));
+	if (strlen(file->text) != len)
+		return fail(error, "the configuration file %s has a NUL byte in it", file->path);
+	return read_lines(file, error);
+}
+
+static int
+apply(struct config *config, const struct file_values *file, char *error)
+{
+	/* A key that the environment names, in either form, hides the file's other form. */
+	bool key_in_environment = getenv("OPENAI_API_KEY") || getenv("OPENAI_API_KEY_FILE");
+
+	for (int i = 0; i < SETTINGS_LEN; i++) {
+		const struct setting *setting = &settings[i];
+		const char *value = getenv(setting->name);
+		bool is_key = setting->offset == FIELD(api_key);
+
+		if (!value && !(is_key && key_in_environment))
+			value = file->values[i];
+		/* An empty variable is how many tools unset one. */
+		if (!value || !*value)
+			value = setting->fallback;
+		if (!value)
+			continue;
+		if (is_key && config->api_key)
+			return fail(error,
+			    "OPENAI_API_KEY and OPENAI_API_KEY_FILE are both set: accepted is one");
+		if (setting->parse(setting, value, (char *)config + setting->offset, error) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What depends on several settings, and on the machine. */
+static int
+complete(struct config *config, char *error)
+{
+	if (config->model_api == MODEL_API_AUTO)
+		config->model_api =
+		    config->api_key || config->base_url ? MODEL_API_RESPONSES : MODEL_API_OFFLINE;
+	if (!config->base_url && !(config->base_url = strdup("https://api.openai.com/v1")))
+		return fail(error, "out of memory");
+	if (config->upstream_key && !config->upstream_url)
+		return fail(error,
+		    "ASSISTANTS_UPSTREAM_KEY is set, and no ASSISTANTS_UPSTREAM_URL to use it for");
+	if (config->state_dir)
+		return 0;
+	config->state_dir = access(var_state_dir, W_OK) == 0 || geteuid() == 0
+				? strdup(var_state_dir)
+				: home_path(".local/state/assistants-fcgi");
+	if (!config->state_dir)
+		return fail(error,
+		    "this user has no home folder: ASSISTANTS_STATE_DIR must name a state folder");
+	return 0;
+}
+
+int
+config_load(struct config *config, char error[CONFIG_ERROR_SIZE])
+{
+	struct file_values file = {0};
+	int result = -1;
+
+	*config = (struct config){0};
+	if (read_file(&file, error) == 0 && apply(config, &file, error) == 0)
+		result = complete(config, error);
+	if (file.text)
+		explicit_bzero(file.text, strlen(file.text));
+	free(file.text);
+	free(file.path);
+	return result;
+}
+
+static int
+make_folders(const char *path)
+{
+	char *part = strdup(path);
+	int result = part ? 0 : -1;
+
+	for (char *at = part; result == 0 && at;) {
+		at = strchr(at + 1, '/');
+		if (at)
+			*at = '\0';
+		if (mkdir(part, 0700) < 0 && errno != EEXIST)
+			result = -1;
+		if (at)
+			*at = '/';
+	}
+	free(part);
+	return result;
+}
+
+int
+config_prepare_state_dir(const struct config *config, char error[CONFIG_ERROR_SIZE])
+{
+	char *state = NULL, *program = NULL;
+	int result = -1;
+
+	if (make_folders(config->state_dir) < 0 || !(state = realpath(config->state_dir, NULL)) ||
+	    access(state, W_OK | X_OK) < 0) {
+		fail(error,
+		    "the state folder %s cannot be used: %s; ASSISTANTS_STATE_DIR names another",
+		    config->state_dir, strerror(errno));
+		goto out;
+	}
+	program = realpath("/proc/self/exe", NULL);
+	if (program) {
+		char *slash = strrchr(program, '/');
+		size_t len = (size_t)(slash - program);
+
+		if (strncmp(state, program, len) == 0 && (state[len] == '/' || !state[len])) {
+			fail(error,
+			    "the state folder %s is inside the program's own folder, which web "
+			    "servers may "
+			    "serve: ASSISTANTS_STATE_DIR must name one elsewhere",
+			    state);
+			goto out;
+		}
+	}
+	result = 0;
+out:
+	free(state);
+	free(program);
+	return result;
+}
+
+void
+config_free(struct config *config)
+{
+	free(config->api_key);
+	free(config->base_url);
+	free(config->model);
+	free(config->ca_file);
+	free(config->definition);
+	free(config->state_dir);
+	free(config->upstream_url);
+	free(config->upstream_key);
+	*config = (struct config){0};
+}

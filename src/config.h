@@ -1,0 +1,53 @@
+/*
+ * The configuration, read and checked once at the start, never changed afterwards.
+ *
+ * A setting is a variable of the process's environment, or a `NAME=value` line of one file: the one
+ * that ASSISTANTS_CONFIG names, else ~/.config/assistants-fcgi/config (home by the password file),
+ * else /etc/assistants-fcgi.conf. The environment wins. A request's parameters are never asked.
+ */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stddef.h>
+
+#include "util/log.h"
+
+enum config_model_api { MODEL_API_AUTO, MODEL_API_RESPONSES, MODEL_API_OFFLINE, MODEL_API__MAX };
+enum config_sync { SYNC_FULL, SYNC_NORMAL, SYNC__MAX };
+
+/* Strings are the config's; NULL where a setting without a default was not made. */
+struct config {
+	char *api_key;                   /* OPENAI_API_KEY, or the content of OPENAI_API_KEY_FILE */
+	char *base_url;                  /* OPENAI_BASE_URL, without a slash at its end */
+	enum config_model_api model_api; /* never MODEL_API_AUTO: it has been resolved */
+	char *model;
+	char *ca_file;
+	char *definition; /* path */
+	char *state_dir;
+	enum config_sync sync;
+	char
+	    *upstream_url; /* a remote Assistants API, without a slash at its end; NULL: embedded */
+	char *upstream_key;
+	unsigned workers;
+	unsigned run_timeout_s;
+	size_t max_body; /* bytes */
+	enum log_level log_level;
+};
+
+enum { CONFIG_ERROR_SIZE = 1024 };
+
+/*
+ * Reads the settings. -1 with one sentence in `error` that says which is wrong, why, and what is
+ * accepted. `config` must be freed in both cases.
+ */
+int config_load(struct config *config, char error[CONFIG_ERROR_SIZE]);
+
+/*
+ * Makes the state folder (mode 0700, parents too) if it is missing, and refuses one that web
+ * servers may serve: inside the program's own folder. -1 with a sentence in `error`.
+ */
+int config_prepare_state_dir(const struct config *config, char error[CONFIG_ERROR_SIZE]);
+
+void config_free(struct config *config);
+
+#endif

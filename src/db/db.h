@@ -1,0 +1,73 @@
+/*
+ * The database: transactions and statements. No SQL stands here; it is written in the room of its
+ * object, with every value bound.
+ *
+ * What this hides: one connection that writes, under a lock, since SQLite has one writer; a pool of
+ * connections that read beside it; statements prepared once a connection; the schema and its
+ * versions.
+ */
+#ifndef DB_DB_H
+#define DB_DB_H
+
+#include <stdbool.h>
+
+struct db;      /* the database; one serves all threads */
+struct db_tx;   /* a transaction, one thread's */
+struct db_stmt; /* a statement that runs in a transaction */
+
+enum { DB_ERROR_SIZE = 512 };
+
+/*
+ * Opens, or creates, the database file `path`, and brings its schema to this program's version.
+ * `durable`: a commit survives loss of power (SQLite's synchronous=FULL), else only any end of the
+ * program. NULL with one sentence in `error`; a database that a newer program made is refused.
+ */
+struct db *db_open(const char *path, bool durable, char error[DB_ERROR_SIZE]);
+void db_close(struct db *db);
+
+enum db_mode { DB_READ, DB_WRITE };
+
+/*
+ * Begins. A writer waits for the one before it, at most some seconds, and holds everyone else up:
+ * no calls to the outside until it ends. A reader sees the moment of its first statement
+ * throughout. NULL when the database is busy or broken; it has been logged.
+ */
+struct db_tx *db_begin(struct db *db, enum db_mode mode);
+
+/* Ends the transaction, which is gone afterwards. Commit: 0, or -1 and nothing has been written. */
+int db_commit(struct db_tx *tx);
+void db_rollback(struct db_tx *tx);
+
+/*
+ * Statements. `sql` must be a string literal: its address finds the prepared form. Parameters are
+ * '?', bound in order from 1; texts are copied, NULL is SQL's. At most one use of the same `sql` at
+ * a time in a transaction. A failure of prepare or bind is kept and returned by the next step, so
+ * that only that must be checked.
+ */
+struct db_stmt *db_prepare(struct db_tx *tx, const char *sql);
+void db_bind_text(struct db_stmt *stmt, int index, const char *value);
+void db_bind_int(struct db_stmt *stmt, int index, long long value);
+void db_bind_null(struct db_stmt *stmt, int index);
+
+enum db_result {
+	DB_ERROR = -1,    /* logged; roll back */
+	DB_DONE = 0,      /* no further row */
+	DB_ROW = 1,       /* columns can be read until the next step */
+	DB_CONFLICT = -2, /* a unique index refused it; the transaction goes on */
+};
+enum db_result db_step(struct db_stmt *stmt);
+
+/* Columns of the row, from 0. A text is the statement's, until the next step; NULL is SQL's. */
+const char *db_text(struct db_stmt *stmt, int column);
+long long db_int(struct db_stmt *stmt, int column);
+bool db_is_null(struct db_stmt *stmt, int column);
+
+/* Done with the statement for now. Takes the result along, so that one-row writes read as one line.
+ */
+enum db_result db_finish(struct db_stmt *stmt, enum db_result result);
+
+/* What the last write changed, and the seq it inserted. */
+long long db_changes(struct db_tx *tx);
+long long db_insert_seq(struct db_tx *tx);
+
+#endif

@@ -1,0 +1,75 @@
+-- The database's schema, compiled into the program. Each "-- version N" begins what brings a database from
+-- version N-1 to N, in one transaction; what stands here once is never changed, only added to.
+--
+-- What never changes after creation is stored as the JSON that the API shows (body, content); what changes,
+-- and what queries need, is a column. Times are Unix seconds. `seq` is the order of creation: many objects
+-- share a second.
+
+-- version 1
+
+CREATE TABLE assistants (
+	seq INTEGER PRIMARY KEY,
+	id TEXT NOT NULL UNIQUE,       -- asst_…, as the API shows it
+	tenant TEXT NOT NULL,          -- the owner: "gateway", or a key's name
+	created_at BIGINT NOT NULL,
+	body TEXT NOT NULL             -- name, model, instructions, tools, …; replaced whole when modified
+);
+CREATE INDEX assistants_of_tenant ON assistants (tenant, seq);
+
+CREATE TABLE threads (
+	seq INTEGER PRIMARY KEY,
+	id TEXT NOT NULL UNIQUE,       -- thread_…
+	tenant TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	body TEXT NOT NULL             -- tool_resources, metadata
+);
+
+CREATE TABLE runs (
+	seq INTEGER PRIMARY KEY,
+	id TEXT NOT NULL UNIQUE,       -- run_…
+	thread INTEGER NOT NULL REFERENCES threads (seq) ON DELETE CASCADE,
+	assistant_id TEXT NOT NULL,    -- not a reference: a run outlives its assistant
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL,    -- when an unfinished run ends as expired
+	started_at BIGINT,
+	ended_at BIGINT,               -- cancelled, failed or completed, as the status says
+	status TEXT NOT NULL,
+	last_error TEXT,               -- JSON {code, message}
+	incomplete_reason TEXT,
+	usage TEXT,                    -- JSON {prompt_tokens, completion_tokens, total_tokens}
+	body TEXT NOT NULL             -- model, instructions, tools and the other options, as they were asked
+);
+-- One active run a thread: who creates a second one meets this index, in whatever process.
+CREATE UNIQUE INDEX runs_active ON runs (thread)
+	WHERE status IN ('queued', 'in_progress', 'requires_action', 'cancelling');
+CREATE INDEX runs_of_thread ON runs (thread, seq);
+CREATE INDEX runs_queued ON runs (seq) WHERE status = 'queued';
+
+CREATE TABLE messages (
+	seq INTEGER PRIMARY KEY,
+	id TEXT NOT NULL UNIQUE,       -- msg_…
+	thread INTEGER NOT NULL REFERENCES threads (seq) ON DELETE CASCADE,
+	run INTEGER REFERENCES runs (seq) ON DELETE CASCADE, -- the run that wrote it; NULL for a client's
+	created_at BIGINT NOT NULL,
+	completed_at BIGINT,
+	incomplete_at BIGINT,
+	incomplete_reason TEXT,        -- run_failed, run_cancelled, …
+	role TEXT NOT NULL,            -- user, assistant
+	content TEXT NOT NULL,         -- JSON array of content parts
+	body TEXT NOT NULL             -- attachments, metadata
+);
+CREATE INDEX messages_of_thread ON messages (thread, seq);
+CREATE INDEX messages_of_run ON messages (run, seq) WHERE run IS NOT NULL;
+
+CREATE TABLE run_steps (
+	seq INTEGER PRIMARY KEY,
+	id TEXT NOT NULL UNIQUE,       -- step_…
+	run INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+	created_at BIGINT NOT NULL,
+	ended_at BIGINT,               -- completed, failed, cancelled or expired, as the status says
+	status TEXT NOT NULL,
+	last_error TEXT,               -- JSON {code, message}
+	usage TEXT,
+	details TEXT NOT NULL          -- JSON, the API's step_details
+);
+CREATE INDEX run_steps_of_run ON run_steps (run, seq);

@@ -1,0 +1,280 @@
+#include "gateway/assistant.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "util/buf.h"
+#include "util/file.h"
+#include "util/hash.h"
+#include "util/id.h"
+#include "util/json.h"
+#include "util/log.h"
+
+enum { CACHE_MAX = 8192, LOCK_WAIT_MS = 30000 };
+
+struct assistant {
+	struct openai *openai;
+	struct json_object *definition;
+	char *cache_path, *lock_path;
+	char hash[SHA256_HEX_SIZE];
+};
+
+/* What the cache file says. */
+enum cache_state {
+	CACHE_NONE, /* missing, damaged, or made for another place */
+	CACHE_OLD,  /* made for this place from another definition */
+	CACHE_VALID,
+};
+
+struct assistant *
+assistant_new(struct openai *openai, const char *state_dir, struct json_object *definition)
+{
+	struct assistant *assistant = calloc(1, sizeof *assistant);
+	const char *text = json_text(definition);
+
+	if (!assistant) {
+		json_object_put(definition);
+		return NULL;
+	}
+	assistant->openai = openai;
+	assistant->definition = definition;
+	sha256_hex(text, strlen(text), assistant->hash);
+	if (asprintf(&assistant->cache_path, "%s/assistant", state_dir) < 0)
+		assistant->cache_path = NULL;
+	if (asprintf(&assistant->lock_path, "%s/assistant.lock", state_dir) < 0)
+		assistant->lock_path = NULL;
+	if (assistant->cache_path && assistant->lock_path)
+		return assistant;
+	assistant_free(assistant);
+	return NULL;
+}
+
+void
+assistant_free(struct assistant *assistant)
+{
+	if (!assistant)
+		return;
+	json_object_put(assistant->definition);
+	free(assistant->cache_path);
+	free(assistant->lock_path);
+	free(assistant);
+}
+
+/* Takes `line` off the front of *text if it is there, to the letter. */
+static bool
+take_line(const char **text, const char *line)
+{
+	size_t len = strlen(line);
+
+	if (strncmp(*text, line, len) != 0 || (*text)[len] != '\n')
+		return false;
+	*text += len + 1;
+	return true;
+}
+
+static void
+file_head(const struct assistant *assistant, struct buf *head, struct buf *definition)
+{
+	buf_printf(head, "assistants-fcgi assistant 1\nplace %s", openai_place(assistant->openai));
+	buf_printf(definition, "definition sha256:%s", assistant->hash);
+}
+
+static enum cache_state
+read_cache(const struct assistant *assistant, char id[ASSISTANT_ID_SIZE])
+{
+	struct buf head = BUF_INIT(CACHE_MAX), definition = BUF_INIT(CACHE_MAX);
+	char *text = file_read(assistant->cache_path, CACHE_MAX, NULL);
+	enum cache_state state = CACHE_NONE;
+	const char *at = text;
+	size_t len;
+
+	if (!text && errno != ENOENT)
+		log_warn("the cached assistant %s cannot be read: %s", assistant->cache_path,
+		    strerror(errno));
+	file_head(assistant, &head, &definition);
+	if (!text || head.failed || definition.failed || !take_line(&at, head.data))
+		goto out;
+	if (take_line(&at, definition.data)) {
+		state = CACHE_VALID;
+	} else {
+		state = CACHE_OLD;
+		at += strcspn(at, "\n");
+		at += *at == '\n';
+	}
+	len = strcspn(at, "\n");
+	/* The whole file is read: an id that was cut short has no line's end. */
+	if (strncmp(at, "id ", 3) != 0 || at[len] != '\n' || at[len + 1] ||
+	    len - 3 >= ASSISTANT_ID_SIZE) {
+		state = CACHE_NONE;
+		goto out;
+	}
+	snprintf(id, ASSISTANT_ID_SIZE, "%.*s", (int)(len - 3), at + 3);
+	if (!id_has_form(id, ""))
+		state = CACHE_NONE;
+out:
+	buf_free(&head);
+	buf_free(&definition);
+	free(text);
+	return state;
+}
+
+static void
+write_cache(const struct assistant *assistant, const char *id)
+{
+	struct buf text = BUF_INIT(CACHE_MAX), definition = BUF_INIT(CACHE_MAX);
+
+	file_head(assistant, &text, &definition);
+	buf_printf(&text, "\n%s\nid %s\n", definition.data ? definition.data : "", id);
+	if (text.failed || definition.failed || file_replace(assistant->cache_path, text.data) < 0)
+		log_warn("the assistant's id cannot be kept in %s: %s", assistant->cache_path,
+		    strerror(errno));
+	buf_free(&text);
+	buf_free(&definition);
+}
+
+/* Whether an answer is good; an id that the rest of the program cannot use is not. */
+static bool
+keep_id(struct openai_answer *answer, struct json_object *object, char id[ASSISTANT_ID_SIZE])
+{
+	const char *found = json_get_string(object, "id");
+
+	if (answer->failure != OPENAI_ANSWERED || answer->status / 100 != 2)
+		return false;
+	if (found && id_has_form(found, "") && strlen(found) < ASSISTANT_ID_SIZE) {
+		snprintf(id, ASSISTANT_ID_SIZE, "%s", found);
+		return true;
+	}
+	log_error("assistants API: an assistant came without an id that can be used");
+	answer->failure = OPENAI_UNREACHABLE;
+	return false;
+}
+
+/* The oldest of those that bear the name: the list comes newest first. */
+static int
+find_in_page(struct json_object *data, const char *name, struct json_object **oldest)
+{
+	int found = 0;
+
+	for (size_t i = 0; i < json_len(data); i++) {
+		const char *its = json_get_string(json_at(data, i), "name");
+
+		if (!its || strcmp(its, name) != 0)
+			continue;
+		json_object_put(*oldest);
+		*oldest = json_object_get(json_at(data, i));
+		found = 1;
+	}
+	return found;
+}
+
+/* Looks through all pages. 1 found, 0 not, -1 with the answer that failed. */
+static int
+find_by_name(struct assistant *assistant, const struct interrupt *interrupt,
+    char id[ASSISTANT_ID_SIZE], struct openai_answer *answer)
+{
+	const char *name = json_get_string(assistant->definition, "name");
+	struct json_object *oldest = NULL;
+	char path[256] = "/assistants?limit=100";
+	int result = 0;
+
+	for (;;) {
+		struct json_object *data;
+		const char *last;
+
+		openai_answer_free(answer);
+		openai_call(assistant->openai, "GET", path, NULL, interrupt, answer);
+		data = json_get_array(answer->body, "data");
+		if (answer->failure != OPENAI_ANSWERED || answer->status != 200 || !data) {
+			result = -1;
+			break;
+		}
+		find_in_page(data, name, &oldest);
+		last = json_get_string(answer->body, "last_id");
+		if (!last && json_len(data))
+			last = json_get_string(json_at(data, json_len(data) - 1), "id");
+		if (!json_object_get_boolean(json_get(answer->body, "has_more")) || !last ||
+		    !id_has_form(last, ""))
+			break;
+		snprintf(path, sizeof path, "/assistants?limit=100&after=%s", last);
+	}
+	if (result == 0 && oldest)
+		result = keep_id(answer, oldest, id) ? 1 : -1;
+	json_object_put(oldest);
+	return result;
+}
+
+/* Creates the assistant, or brings the one of `id` up to the definition. 1 done, 0 that id is
+ * unknown, -1. */
+static int
+post_definition(struct assistant *assistant, const struct interrupt *interrupt, bool update,
+    char id[ASSISTANT_ID_SIZE], struct openai_answer *answer)
+{
+	char path[ASSISTANT_ID_SIZE + 16] = "/assistants";
+
+	if (update)
+		snprintf(path, sizeof path, "/assistants/%s", id);
+	openai_answer_free(answer);
+	openai_call(assistant->openai, "POST", path, assistant->definition, interrupt, answer);
+	if (update && answer->failure == OPENAI_ANSWERED && answer->status == 404)
+		return 0;
+	if (!keep_id(answer, answer->body, id))
+		return -1;
+	log_info(
+	    "the assistant %s was %s", id, update ? "updated to its new definition" : "created");
+	return 1;
+}
+
+/* With the lock held, or given up. */
+static int
+find_or_create(struct assistant *assistant, const struct interrupt *interrupt,
+    char id[ASSISTANT_ID_SIZE], struct openai_answer *answer)
+{
+	enum cache_state state = read_cache(assistant, id);
+	int found = 0;
+
+	if (state == CACHE_VALID)
+		return 0;
+	if (state == CACHE_OLD)
+		found = post_definition(assistant, interrupt, true, id, answer);
+	if (found == 0)
+		found = find_by_name(assistant, interrupt, id, answer);
+	if (found == 0)
+		found = post_definition(assistant, interrupt, false, id, answer);
+	if (found < 0)
+		return -1;
+	write_cache(assistant, id);
+	return 0;
+}
+
+int
+assistant_id(struct assistant *assistant, const struct interrupt *interrupt,
+    char id[ASSISTANT_ID_SIZE], struct openai_answer *answer)
+{
+	int lock, result;
+
+	*answer = (struct openai_answer){.retry_after_s = -1};
+	if (read_cache(assistant, id) == CACHE_VALID)
+		return 0;
+	lock = file_lock(assistant->lock_path, LOCK_WAIT_MS);
+	if (lock < 0)
+		log_warn(
+		    "no lock on %s, going on without: %s", assistant->lock_path, strerror(errno));
+	result = find_or_create(assistant, interrupt, id, answer);
+	if (lock >= 0)
+		close(lock);
+	return result;
+}
+
+void
+assistant_forget(struct assistant *assistant, const char *id)
+{
+	int lock = file_lock(assistant->lock_path, LOCK_WAIT_MS);
+	char cached[ASSISTANT_ID_SIZE];
+
+	log_warn("the assistant %s is unknown to the server; another is found or created", id);
+	/* Another process may have replaced it by now. */
+	if (read_cache(assistant, cached) == CACHE_VALID && strcmp(cached, id) == 0)
+		unlink(assistant->cache_path);
+	if (lock >= 0)
+		close(lock);
+}

@@ -1,0 +1,160 @@
+#include "gateway/gateway.h"
+
+#include <errno.h>
+
+#include "gateway/room.h"
+#include "util/file.h"
+#include "util/json.h"
+
+enum { DEFINITION_MAX = 4 << 20, RETRY_AFTER_DEFAULT_S = 10 };
+
+static const char built_in_name[] = "assistants-fcgi";
+static const char built_in_instructions[] =
+    "You are a helpful assistant on a web site. Answer in plain text, briefly and clearly.";
+
+/* The definition from its file, or the built-in one. NULL with a sentence in `error`. */
+static struct json_object *
+load_definition(const struct config *config, char *error)
+{
+	struct json_object *definition = NULL;
+	const char *name, *model;
+	char *text;
+	size_t len;
+
+	if (!config->definition) {
+		definition = json_object_new_object();
+		json_set_string(definition, "name", built_in_name);
+		json_set_string(definition, "model", config->model);
+		json_set_string(definition, "instructions", built_in_instructions);
+		return definition;
+	}
+	text = file_read(config->definition, DEFINITION_MAX, &len);
+	if (!text) {
+		snprintf(error, GATEWAY_ERROR_SIZE, "ASSISTANTS_DEFINITION: %s: %s",
+		    config->definition, strerror(errno));
+		return NULL;
+	}
+	if (json_parse(text, len, &definition) < 0 ||
+	    !json_object_is_type(definition, json_type_object)) {
+		snprintf(error, GATEWAY_ERROR_SIZE,
+		    "ASSISTANTS_DEFINITION: %s is not a JSON object", config->definition);
+		goto fail;
+	}
+	name = json_get_string(definition, "name");
+	model = json_get_string(definition, "model");
+	if (name && *name && model && *model) {
+		free(text);
+		return definition;
+	}
+	snprintf(error, GATEWAY_ERROR_SIZE,
+	    "ASSISTANTS_DEFINITION: %s lacks a \"%s\": the assistant is found by its name, and a "
+	    "run needs "
+	    "a model",
+	    config->definition, name && *name ? "model" : "name");
+fail:
+	json_object_put(definition);
+	free(text);
+	return NULL;
+}
+
+struct gateway *
+gateway_new(const struct config *config, struct openai *openai, char error[GATEWAY_ERROR_SIZE])
+{
+	struct json_object *definition = load_definition(config, error);
+	struct gateway *gateway = definition ? calloc(1, sizeof *gateway) : NULL;
+
+	if (!definition)
+		return NULL;
+	snprintf(error, GATEWAY_ERROR_SIZE, "out of memory");
+	if (!gateway) {
+		json_object_put(definition);
+		return NULL;
+	}
+	gateway->openai = openai;
+	gateway->assistant = assistant_new(openai, config->state_dir, definition);
+	if (gateway->assistant)
+		return gateway;
+	free(gateway);
+	return NULL;
+}
+
+void
+gateway_free(struct gateway *gateway)
+{
+	if (!gateway)
+		return;
+	assistant_free(gateway->assistant);
+	free(gateway);
+}
+
+bool
+thread_path(const struct request *request, struct response *response, const char *below, char *path,
+    size_t path_size)
+{
+	/* An id goes into a path: nothing that is no id's character may. */
+	if (id_has_form(request->params[0], "")) {
+		snprintf(path, path_size, "/threads/%s%s", request->params[0], below);
+		return true;
+	}
+	response_problem(response, 400, "This is not a thread's id: POST /threads answers one.");
+	return false;
+}
+
+void
+answer_busy(struct response *response, long retry_after_s, const char *sentence)
+{
+	char seconds[24];
+
+	snprintf(seconds, sizeof seconds, "%ld",
+	    retry_after_s >= 0 ? retry_after_s : (long)RETRY_AFTER_DEFAULT_S);
+	response_header(response, "Retry-After", seconds);
+	response_problem(response, 503, "%s", sentence);
+}
+
+void
+answer_failure(struct response *response, const struct openai_answer *answer)
+{
+	if (answer->failure == OPENAI_SILENT) {
+		response_problem(response, 504, "The assistant did not answer in time.");
+	} else if (answer->failure == OPENAI_INTERRUPTED) {
+		answer_busy(response, -1, "The server is being restarted; try again soon.");
+	} else if (answer->failure != OPENAI_ANSWERED) {
+		response_problem(response, 502, "The assistant cannot be reached.");
+	} else if (answer->status == 429 || answer->status == 503) {
+		answer_busy(
+		    response, answer->retry_after_s, "The assistant is busy; try again later.");
+	} else if (answer->status == 404) {
+		response_problem(response, 404, "There is no thread with this id.");
+	} else if (answer->status == 400 &&
+		   strstr(openai_answer_error(answer), "Invalid 'thread_id'")) {
+		response_problem(
+		    response, 400, "This is not a thread's id: POST /threads answers one.");
+	} else {
+		response_problem(response, 502, "The assistant cannot answer now.");
+	}
+}
+
+void
+answer_unavailable(struct response *response, struct openai_answer *answer)
+{
+	if (answer->failure == OPENAI_ANSWERED && answer->status != 429 && answer->status != 503)
+		answer->failure = OPENAI_UNREACHABLE;
+	answer_failure(response, answer);
+}
+
+void
+gateway_health(void *room, struct request *request, struct response *response)
+{
+	struct gateway *gateway = room;
+	struct json_object *health;
+
+	if (!openai_ready(gateway->openai)) {
+		response_problem(response, 503, "The database does not answer.");
+	} else if (request->media == MEDIA_JSON) {
+		health = json_object_new_object();
+		json_set_string(health, "status", "ok");
+		response_json(response, 200, health);
+	} else {
+		response_text(response, 200, "ok");
+	}
+}

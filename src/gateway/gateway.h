@@ -1,0 +1,29 @@
+/*
+ * The gateway: what a web page or a curl needs to talk to one assistant. A small client of an
+ * Assistants API, which openai/ reaches for it.
+ */
+#ifndef GATEWAY_GATEWAY_H
+#define GATEWAY_GATEWAY_H
+
+#include "config.h"
+#include "http/router.h"
+#include "openai/openai.h"
+
+struct gateway;
+
+enum { GATEWAY_ERROR_SIZE = 512 };
+
+/*
+ * Reads the assistant's definition. Arguments are borrowed, and must live longer. NULL with one
+ * sentence in `error`.
+ */
+struct gateway *gateway_new(
+    const struct config *config, struct openai *openai, char error[GATEWAY_ERROR_SIZE]);
+void gateway_free(struct gateway *gateway);
+
+/* Handlers; their room is the struct gateway. */
+route_handler_fn gateway_health;
+route_handler_fn gateway_threads_create, gateway_threads_delete;
+route_handler_fn gateway_messages_create, gateway_messages_list;
+
+#endif

@@ -1,0 +1,394 @@
+/*
+ * POST /threads/{id}/messages: the user's words in, the assistant's words out. GET: the
+ * conversation.
+ */
+#include "gateway/room.h"
+#include "gateway/words.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+enum { BUSY_WAIT_MS = 30000, BUSY_STEP_MS = 100, BUSY_STEP_MAX_MS = 1000 };
+
+/* What a run brought. */
+struct reply {
+	struct json_object *messages; /* the run's, oldest first, each once */
+	struct json_object *run;      /* as its last event told it */
+	char status[32];              /* how it ended; "" if no event told */
+};
+
+static void
+reply_init(struct reply *reply)
+{
+	*reply = (struct reply){.messages = json_object_new_array()};
+}
+
+static void
+reply_free(struct reply *reply)
+{
+	json_object_put(reply->messages);
+	json_object_put(reply->run);
+}
+
+/* A stream that broke off, and was then read from the list, tells a message twice. */
+static void
+add_message(struct reply *reply, struct json_object *message)
+{
+	const char *id = json_get_string(message, "id");
+
+	for (size_t i = 0; i < json_len(reply->messages); i++) {
+		const char *known = json_get_string(json_at(reply->messages, i), "id");
+
+		if (id && known && strcmp(id, known) == 0)
+			return;
+	}
+	json_add(reply->messages, json_object_get(message));
+}
+
+static void
+on_event(void *arg, const char *event, struct json_object *data)
+{
+	struct reply *reply = arg;
+
+	if (strcmp(event, "thread.message.completed") == 0 ||
+	    strcmp(event, "thread.message.incomplete") == 0) {
+		add_message(reply, data);
+	} else if (strncmp(event, "thread.run.", 11) == 0 &&
+		   strncmp(event, "thread.run.step.", 16) != 0) {
+		json_object_put(reply->run);
+		reply->run = json_object_get(data);
+		snprintf(reply->status, sizeof reply->status, "%s", event + 11);
+	}
+}
+
+static struct json_object *
+run_body(const char *assistant, const char *words)
+{
+	struct json_object *body = json_object_new_object(), *message = json_object_new_object();
+	struct json_object *messages = json_object_new_array();
+
+	json_set_string(message, "role", "user");
+	json_set_string(message, "content", words);
+	json_add(messages, message);
+	json_set_string(body, "assistant_id", assistant);
+	json_set(body, "additional_messages", messages);
+	return body;
+}
+
+/* The API has no code for it: 400, and these words (PROTOCOL's, and OpenAI's since 2023). */
+static bool
+is_busy(const struct openai_answer *answer)
+{
+	const char *error = openai_answer_error(answer);
+
+	return answer->failure == OPENAI_ANSWERED && answer->status == 400 &&
+	       (strstr(error, "already has an active run") || strstr(error, "while a run"));
+}
+
+static bool
+is_unknown_assistant(const struct openai_answer *answer)
+{
+	return answer->failure == OPENAI_ANSWERED && answer->status == 404 &&
+	       strstr(openai_answer_error(answer), "assistant");
+}
+
+/* Runs the assistant on the words, waiting while another run has the thread. */
+static void
+run_when_free(struct gateway *gateway, const struct request *request, const char *path,
+    struct json_object *body, struct reply *reply, struct openai_answer *answer)
+{
+	long long end = clock_ms() + BUSY_WAIT_MS, step_ms = BUSY_STEP_MS;
+
+	for (;;) {
+		openai_stream(
+		    gateway->openai, path, body, request->client, on_event, reply, answer);
+		if (!is_busy(answer) || clock_ms() + step_ms > end)
+			return;
+		if (interrupt_sleep(request->client, step_ms)) {
+			answer->failure = OPENAI_INTERRUPTED;
+			return;
+		}
+		openai_answer_free(answer);
+		step_ms = step_ms * 2 < BUSY_STEP_MAX_MS ? step_ms * 2 : BUSY_STEP_MAX_MS;
+	}
+}
+
+/* Puts the words to the assistant. False when it could not be found: answered. */
+static bool
+ask(struct gateway *gateway, const struct request *request, struct response *response,
+    const char *words, struct reply *reply, struct openai_answer *answer)
+{
+	char assistant[ASSISTANT_ID_SIZE], path[256];
+	bool again = true;
+
+	if (!thread_path(request, response, "/runs", path, sizeof path))
+		return false;
+	for (;;) {
+		struct json_object *body;
+
+		if (assistant_id(gateway->assistant, request->client, assistant, answer) < 0) {
+			answer_unavailable(response, answer);
+			return false;
+		}
+		openai_answer_free(answer);
+		body = run_body(assistant, words);
+		run_when_free(gateway, request, path, body, reply, answer);
+		json_object_put(body);
+		if (!again || !is_unknown_assistant(answer))
+			return true;
+		/* Deleted there, or this is another server than before: once more with a new one.
+		 */
+		assistant_forget(gateway->assistant, assistant);
+		openai_answer_free(answer);
+		again = false;
+	}
+}
+
+/* The messages' words, parted by blank lines, footnotes behind. NULL: no memory. */
+static char *
+words_of_reply(const struct reply *reply, struct json_object *texts, struct json_object *citations)
+{
+	struct buf out = BUF_INIT((size_t)-1 / 2);
+
+	for (size_t i = 0; i < json_len(reply->messages); i++) {
+		struct json_object *message = json_at(reply->messages, i), *text;
+		char *words = words_of_message(message, citations);
+
+		if (!words)
+			continue;
+		text = json_object_new_object();
+		json_set_string(text, "id", json_get_string(message, "id"));
+		json_set_string(text, "text", words);
+		json_add(texts, text);
+		if (*words)
+			buf_printf(&out, "%s%s", out.len ? "\n\n" : "", words);
+		free(words);
+	}
+	return buf_take(&out);
+}
+
+static void
+answer_json(struct response *response, const struct reply *reply, const char *words,
+    struct json_object *texts, struct json_object *citations)
+{
+	struct json_object *body = json_object_new_object();
+
+	json_set_string(body, "id",
+	    json_get_string(json_at(texts, json_len(texts) ? json_len(texts) - 1 : 0), "id"));
+	json_set_string(body, "thread_id", json_get_string(reply->run, "thread_id"));
+	json_set_string(body, "run_id", json_get_string(reply->run, "id"));
+	json_set_string(body, "text", words);
+	json_set(body, "messages", json_object_get(texts));
+	json_set(body, "citations", json_object_get(citations));
+	json_set(body, "usage", json_object_get(json_get(reply->run, "usage")));
+	response_json(response, 200, body);
+}
+
+static void
+answer_text(struct response *response, const char *words, struct json_object *citations)
+{
+	struct buf out = BUF_INIT((size_t)-1 / 2);
+
+	buf_puts(&out, words);
+	for (size_t i = 0; i < json_len(citations); i++) {
+		const char *file = json_get_string(json_at(citations, i), "file_id");
+		const char *quote = json_get_string(json_at(citations, i), "quote");
+
+		buf_printf(&out, "%s[%zu] %s%s%s", i ? "\n" : "\n\n", i + 1, file ? file : "",
+		    quote ? ": " : "", quote ? quote : "");
+	}
+	response_text(response, 200, out.data ? out.data : "");
+	buf_free(&out);
+}
+
+/* Why an answer is not whole: the run's word, or, where the API has none, the message's. */
+static const char *
+incomplete_reason(const struct reply *reply)
+{
+	const char *reason =
+	    json_get_string(json_get_object(reply->run, "incomplete_details"), "reason");
+
+	for (size_t i = 0; !reason && i < json_len(reply->messages); i++)
+		reason = json_get_string(
+		    json_get_object(json_at(reply->messages, i), "incomplete_details"), "reason");
+	return reason ? reason : "unknown";
+}
+
+static void
+answer_words(const struct request *request, struct response *response, const struct reply *reply)
+{
+	struct json_object *texts = json_object_new_array(), *citations = json_object_new_array();
+	char *words = words_of_reply(reply, texts, citations);
+
+	if (!words || !*words) {
+		response_problem(response, 502, "The assistant ended without an answer.");
+	} else {
+		if (strcmp(reply->status, "incomplete") == 0)
+			response_header(
+			    response, "Assistants-Incomplete", incomplete_reason(reply));
+		if (request->media == MEDIA_JSON)
+			answer_json(response, reply, words, texts, citations);
+		else
+			answer_text(response, words, citations);
+	}
+	free(words);
+	json_object_put(texts);
+	json_object_put(citations);
+}
+
+/* The run wants a tool that is not here: nobody will ever answer it. */
+static void
+cancel_run(struct gateway *gateway, const struct request *request, const struct reply *reply)
+{
+	const char *id = json_get_string(reply->run, "id");
+	struct openai_answer answer;
+	char path[512];
+
+	if (!id || !id_has_form(id, ""))
+		return;
+	snprintf(path, sizeof path, "/threads/%s/runs/%s/cancel", request->params[0], id);
+	openai_call(gateway->openai, "POST", path, NULL, request->client, &answer);
+	openai_answer_free(&answer);
+}
+
+static void
+answer_run(struct gateway *gateway, const struct request *request, struct response *response,
+    const struct reply *reply, const struct openai_answer *answer)
+{
+	struct json_object *error = json_get_object(reply->run, "last_error");
+	const char *code = json_get_string(error, "code");
+
+	if (strcmp(reply->status, "completed") == 0 || strcmp(reply->status, "incomplete") == 0) {
+		answer_words(request, response, reply);
+	} else if (strcmp(reply->status, "expired") == 0) {
+		response_problem(response, 504, "The assistant did not answer in time.");
+	} else if (code && strcmp(code, "rate_limit_exceeded") == 0) {
+		answer_busy(
+		    response, answer->retry_after_s, "The assistant is busy; try again later.");
+	} else if (strcmp(reply->status, "requires_action") == 0) {
+		cancel_run(gateway, request, reply);
+		log_error(
+		    "the assistant wants a tool, and the gateway has none: the run was cancelled");
+		response_problem(response, 502, "The assistant wants a tool that is not here.");
+	} else if (strcmp(reply->status, "cancelled") == 0) {
+		response_problem(
+		    response, 502, "The assistant was stopped before it had answered.");
+	} else {
+		response_problem(response, 502, "The assistant could not answer.");
+	}
+}
+
+void
+gateway_messages_create(void *room, struct request *request, struct response *response)
+{
+	struct gateway *gateway = room;
+	struct openai_answer answer = {.retry_after_s = -1};
+	struct reply reply;
+	const char *problem;
+	char *words = words_of_request(request, &problem);
+
+	if (!words) {
+		response_problem(response, 400, "%s", problem);
+		return;
+	}
+	reply_init(&reply);
+	if (!ask(gateway, request, response, words, &reply, &answer)) {
+		/* Answered. */
+	} else if (is_busy(&answer)) {
+		response_problem(response, 409,
+		    "The thread is still busy with another message; send this one again later.");
+	} else if (answer.failure != OPENAI_ANSWERED || answer.status / 100 != 2) {
+		answer_failure(response, &answer);
+	} else {
+		answer_run(gateway, request, response, &reply, &answer);
+	}
+	openai_answer_free(&answer);
+	reply_free(&reply);
+	free(words);
+}
+
+/* --- the conversation --- */
+
+/* A message as the gateway shows it; takes nothing over. */
+static struct json_object *
+shown_message(struct json_object *message)
+{
+	struct json_object *shown = json_object_new_object(), *citations = json_object_new_array();
+	char *words = words_of_message(message, citations);
+
+	json_set_string(shown, "id", json_get_string(message, "id"));
+	json_set_string(shown, "role", json_get_string(message, "role"));
+	json_set_string(shown, "text", words ? words : "");
+	json_set_int(shown, "created_at", json_get_int(message, "created_at", 0));
+	json_object_put(citations);
+	free(words);
+	return shown;
+}
+
+/* All messages of the thread, oldest first. NULL with the answer that failed. */
+static struct json_object *
+load_conversation(struct gateway *gateway, const struct request *request, const char *messages_path,
+    struct openai_answer *answer)
+{
+	struct json_object *messages = json_object_new_array();
+	char path[512];
+	const char *last = NULL;
+
+	snprintf(path, sizeof path, "%s?order=asc&limit=100", messages_path);
+	for (;;) {
+		struct json_object *data;
+
+		openai_answer_free(answer);
+		openai_call(gateway->openai, "GET", path, NULL, request->client, answer);
+		data = json_get_array(answer->body, "data");
+		if (answer->failure != OPENAI_ANSWERED || answer->status != 200 || !data) {
+			json_object_put(messages);
+			return NULL;
+		}
+		for (size_t i = 0; i < json_len(data); i++)
+			json_add(messages, shown_message(json_at(data, i)));
+		last = json_len(data) ? json_get_string(json_at(data, json_len(data) - 1), "id")
+				      : NULL;
+		if (!json_object_get_boolean(json_get(answer->body, "has_more")) || !last ||
+		    !id_has_form(last, ""))
+			return messages;
+		snprintf(path, sizeof path, "%s?order=asc&limit=100&after=%s", messages_path, last);
+	}
+}
+
+static void
+answer_conversation(struct response *response, struct json_object *messages)
+{
+	struct buf out = BUF_INIT((size_t)-1 / 2);
+
+	for (size_t i = 0; i < json_len(messages); i++)
+		buf_printf(&out, "%s%s: %s", i ? "\n\n" : "",
+		    json_get_string(json_at(messages, i), "role"),
+		    json_get_string(json_at(messages, i), "text"));
+	response_text(response, 200, out.data ? out.data : "");
+	buf_free(&out);
+}
+
+void
+gateway_messages_list(void *room, struct request *request, struct response *response)
+{
+	struct gateway *gateway = room;
+	struct openai_answer answer = {.retry_after_s = -1};
+	struct json_object *messages, *body;
+	char path[256];
+
+	if (!thread_path(request, response, "/messages", path, sizeof path))
+		return;
+	messages = load_conversation(gateway, request, path, &answer);
+	if (!messages) {
+		answer_failure(response, &answer);
+	} else if (request->media == MEDIA_JSON) {
+		body = json_object_new_object();
+		json_set(body, "messages", messages);
+		response_json(response, 200, body);
+		messages = NULL;
+	} else {
+		answer_conversation(response, messages);
+	}
+	json_object_put(messages);
+	openai_answer_free(&answer);
+}

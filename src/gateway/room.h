@@ -1,0 +1,30 @@
+/*
+ * What the gateway's files share. Only for src/gateway/.
+ */
+#ifndef GATEWAY_ROOM_H
+#define GATEWAY_ROOM_H
+
+#include "gateway/assistant.h"
+#include "gateway/gateway.h"
+
+struct gateway {
+	struct openai *openai;
+	struct assistant *assistant;
+};
+
+/* The Assistants API's path below a thread, "/threads/ID/messages". False when the id has no form:
+ * answered. */
+bool thread_path(const struct request *request, struct response *response, const char *below,
+    char *path, size_t path_size);
+
+/* Tells the client that a call about its thread failed: the status by what happened, in our own
+ * words. */
+void answer_failure(struct response *response, const struct openai_answer *answer);
+
+/* The same for a call that the client did not ask for: a 404 there is not about its thread. */
+void answer_unavailable(struct response *response, struct openai_answer *answer);
+
+/* 503 with Retry-After; -1 for a default. */
+void answer_busy(struct response *response, long retry_after_s, const char *sentence);
+
+#endif

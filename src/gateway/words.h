@@ -1,0 +1,24 @@
+/*
+ * Words in and out: what a client's body says, and what messages of the Assistants API say as text.
+ * Only for src/gateway/.
+ */
+#ifndef GATEWAY_WORDS_H
+#define GATEWAY_WORDS_H
+
+#include "http/request.h"
+#include "util/json.h"
+
+/*
+ * The user's words: the body itself, or in JSON {"text": …} or {"messages": [{"role": "user",
+ * "text": …}]}, whose last user text counts. The caller frees. NULL with one sentence in *problem.
+ */
+char *words_of_request(const struct request *request, const char **problem);
+
+/*
+ * A message's words; the markers of its citations become "[1]", "[2]", … counted on from those that
+ * `citations` has, which gets {index, type, file_id, quote} of each. The caller frees; NULL: no
+ * memory.
+ */
+char *words_of_message(struct json_object *message, struct json_object *citations);
+
+#endif

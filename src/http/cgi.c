@@ -1,0 +1,103 @@
+/*
+ * CGI/1.1 (RFC 3875): the request in environment and standard input, the answer on standard output.
+ * No libfcgi here: its set-up installs a handler that swallows the SIGTERM by which web servers end
+ * a CGI program.
+ */
+#include "http/server.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include "util/text.h"
+
+struct cgi_exchange {
+	struct exchange exchange;
+	long long left; /* bytes of the body, as announced; -1: up to the end of the input */
+};
+
+static const char *
+cgi_variable(struct exchange *exchange, const char *name)
+{
+	(void)exchange;
+	return getenv(name);
+}
+
+static ssize_t
+cgi_read(struct exchange *exchange, void *bytes, size_t size)
+{
+	struct cgi_exchange *self = (struct cgi_exchange *)exchange;
+	ssize_t got;
+
+	/* RFC 3875, 4.2: no more than was announced; a terminal or a socket would keep us waiting.
+	 */
+	if (self->left >= 0 && (long long)size > self->left)
+		size = (size_t)self->left;
+	while ((got = read(STDIN_FILENO, bytes, size)) < 0 && errno == EINTR)
+		;
+	if (got > 0 && self->left >= 0)
+		self->left -= got;
+	return got;
+}
+
+static int
+cgi_write(struct exchange *exchange, const void *bytes, size_t len)
+{
+	const char *at = bytes;
+
+	(void)exchange;
+	while (len > 0) {
+		ssize_t done = write(STDOUT_FILENO, at, len);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -1;
+		at += done;
+		len -= (size_t)done;
+	}
+	return 0;
+}
+
+/* A pipe whose reader has gone says POLLERR, a socket POLLHUP. */
+static bool
+cgi_client_gone(void *arg)
+{
+	struct pollfd fd = {.fd = STDOUT_FILENO};
+
+	(void)arg;
+	return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLERR | POLLHUP));
+}
+
+/* A POST whose body came in chunks has no length; a POST without a body has none, too, and ends at
+ * once. */
+static long long
+body_length(void)
+{
+	const char *length = getenv("CONTENT_LENGTH"), *method = getenv("REQUEST_METHOD");
+	long long announced;
+
+	if (length && parse_number(length, 0, INT64_MAX, &announced) == 0)
+		return announced;
+	return method && strcmp(method, "POST") == 0 ? -1 : 0;
+}
+
+void
+server_run_cgi(server_handler_fn *handler, void *arg)
+{
+	struct cgi_exchange self = {
+	    .exchange =
+		{
+		    .variable = cgi_variable,
+		    .read = cgi_read,
+		    .write = cgi_write,
+		    .client = {.fd = -1, .raised = cgi_client_gone},
+		},
+	    .left = body_length(),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	handler(arg, &self.exchange);
+}

@@ -1,0 +1,27 @@
+/*
+ * One request and its answer, as the web server hands them over. CGI and FastCGI each fill in this
+ * table; nobody above src/http/ can tell which it is.
+ */
+#ifndef HTTP_EXCHANGE_H
+#define HTTP_EXCHANGE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "util/interrupt.h"
+
+struct exchange {
+	/* A CGI/1.1 variable (RFC 3875, 4.1), NULL when the server did not send it; the exchange's.
+	 */
+	const char *(*variable)(struct exchange *exchange, const char *name);
+	/* Up to `size` bytes of the body; 0 at its end, -1 when it broke off. */
+	ssize_t (*read)(struct exchange *exchange, void *bytes, size_t size);
+	/* Writes, and hands over to the server at once. -1 when the server does not take it any
+	 * more. */
+	int (*write)(struct exchange *exchange, const void *bytes, size_t len);
+	/* Raised when the client has gone, as far as the server lets us know, or the program must
+	 * end. */
+	struct interrupt client;
+};
+
+#endif

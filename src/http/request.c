@@ -1,0 +1,152 @@
+#include "http/request.h"
+
+#include <stdint.h>
+
+#include "util/buf.h"
+#include "util/text.h"
+
+enum { READ_SIZE = 16 << 10 };
+/* A client that sends more than this for nothing does not need the answer. */
+static const long long drain_max = 1LL << 30;
+
+static const char *
+variable(struct request *request, const char *name)
+{
+	return request->exchange->variable(request->exchange, name);
+}
+
+/* REQUEST_URI's path, still encoded; some servers give it with scheme and host (RFC 9112, 3.2.2).
+ */
+static char *
+uri_path(const char *uri)
+{
+	const char *host = strstr(uri, "://");
+
+	if (host && host < uri + strcspn(uri, "/?") + 1)
+		uri = host + 3 + strcspn(host + 3, "/?");
+	return strndup(uri, strcspn(uri, "?"));
+}
+
+/* `path` without `prefix`, if whole segments begin with it and something is left; else `path`. */
+static const char *
+without_prefix(const char *path, const char *prefix)
+{
+	size_t len = prefix ? strlen(prefix) : 0;
+
+	return len > 0 && strncmp(path, prefix, len) == 0 && path[len] == '/' ? path + len : path;
+}
+
+/*
+ * What stands before the path in the URI that the client wrote: right under rewriting, too, where
+ * SCRIPT_NAME is not what the client sees. When the URI does not end in the path, it was written in
+ * an unusual way, and SCRIPT_NAME is the best that is known.
+ */
+static char *
+base_of(const char *encoded, const char *path, const char *script_name)
+{
+	size_t encoded_len = strlen(encoded), len = strlen(path);
+
+	if (encoded_len >= len && strcmp(encoded + encoded_len - len, path) == 0)
+		return strndup(encoded, encoded_len - len);
+	return strdup(script_name ? script_name : "");
+}
+
+enum request_path_result
+request_init(struct request *request, struct exchange *exchange)
+{
+	const char *path_info, *uri, *script_name;
+	char *encoded = NULL, *decoded = NULL;
+	enum request_path_result result = REQUEST_PATH_BAD;
+
+	*request = (struct request){.exchange = exchange, .client = &exchange->client};
+	id_new(request->id, "req_");
+	request->method = variable(request, "REQUEST_METHOD");
+	if (!request->method)
+		request->method = "";
+	path_info = variable(request, "PATH_INFO");
+	uri = variable(request, "REQUEST_URI");
+	script_name = variable(request, "SCRIPT_NAME");
+	if ((path_info && strlen(path_info) > REQUEST_PATH_MAX) ||
+	    (uri && strlen(uri) > REQUEST_PATH_MAX))
+		return REQUEST_PATH_TOO_LONG;
+	if (uri) {
+		/* Also where PATH_INFO counts: what the server decoded to a NUL was cut short
+		 * there. */
+		encoded = uri_path(uri);
+		decoded = encoded ? percent_decode(encoded, strlen(encoded)) : NULL;
+		if (!decoded)
+			goto out;
+	}
+	if (path_info && *path_info)
+		request->path = strdup(path_info);
+	else if (decoded)
+		request->path = strdup(without_prefix(decoded, script_name));
+	if (!request->path || request->path[0] != '/')
+		goto out;
+	request->base = base_of(encoded ? encoded : "", request->path, script_name);
+	if (request->base)
+		result = REQUEST_PATH_OK;
+out:
+	free(encoded);
+	free(decoded);
+	return result;
+}
+
+enum request_body_result
+request_read_body(struct request *request, size_t max)
+{
+	const char *length = variable(request, "CONTENT_LENGTH");
+	struct buf body = BUF_INIT(max);
+	long long announced = -1;
+	char piece[READ_SIZE];
+	ssize_t got;
+
+	if (length && *length && parse_number(length, 0, INT64_MAX, &announced) < 0)
+		return REQUEST_BODY_BAD_LENGTH;
+	if (announced > (long long)max)
+		return REQUEST_BODY_TOO_LARGE;
+	while (announced < 0 || (long long)body.len < announced) {
+		size_t want = sizeof piece;
+
+		if (announced >= 0 && (size_t)announced - body.len < want)
+			want = (size_t)announced - body.len;
+		got = request->exchange->read(request->exchange, piece, want);
+		if (got < 0 || (got == 0 && announced >= 0)) {
+			buf_free(&body);
+			return REQUEST_BODY_CUT;
+		}
+		if (got == 0)
+			break;
+		if (buf_append(&body, piece, (size_t)got) < 0) {
+			bool too_large = body.len + (size_t)got > max;
+
+			buf_free(&body);
+			return too_large ? REQUEST_BODY_TOO_LARGE : REQUEST_BODY_NO_MEMORY;
+		}
+	}
+	request->body_len = body.len;
+	request->body = buf_take(&body);
+	return request->body ? REQUEST_BODY_OK : REQUEST_BODY_NO_MEMORY;
+}
+
+void
+request_drain(struct request *request)
+{
+	char piece[READ_SIZE];
+	long long drained = 0;
+	ssize_t got;
+
+	while (drained < drain_max &&
+	       (got = request->exchange->read(request->exchange, piece, sizeof piece)) > 0)
+		drained += got;
+}
+
+void
+request_free(struct request *request)
+{
+	for (int i = 0; i < REQUEST_PARAMS_MAX; i++)
+		free(request->params[i]);
+	free(request->path);
+	free(request->base);
+	free(request->body);
+}

@@ -1,0 +1,58 @@
+/*
+ * What a handler may know of a request. Everything is the request's, and goes with it.
+ */
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
+
+#include "http/exchange.h"
+#include "http/media.h"
+#include "util/id.h"
+
+enum { REQUEST_PARAMS_MAX = 4, REQUEST_PATH_MAX = 8192 };
+
+struct request {
+	char id[ID_SIZE];   /* x-request-id */
+	const char *method; /* "" if the server sent none */
+	char *path;         /* decoded, below where the program is mounted, begins with '/' */
+	char *base;         /* where it is mounted, as the client wrote it: "" or "/assistant" */
+	char *params[REQUEST_PARAMS_MAX]; /* what stood for the pattern's {names}, in order */
+	enum media media;                 /* what the answer shall be, from Accept */
+	enum media body_media;
+	char *body; /* NUL-terminated; NULL when the route takes none */
+	size_t body_len;
+	const struct interrupt *client;
+	struct exchange *exchange;
+};
+
+enum request_path_result {
+	REQUEST_PATH_OK,
+	REQUEST_PATH_BAD, /* broken percent-encoding, an encoded NUL, no path at all */
+	REQUEST_PATH_TOO_LONG,
+};
+
+/*
+ * Finds method, path and base. PATH_INFO is used as the server gives it; where none comes,
+ * REQUEST_URI without its query is decoded once, and SCRIPT_NAME taken off its front.
+ */
+enum request_path_result request_init(struct request *request, struct exchange *exchange);
+
+enum request_body_result {
+	REQUEST_BODY_OK,
+	REQUEST_BODY_BAD_LENGTH, /* Content-Length is no number */
+	REQUEST_BODY_TOO_LARGE,  /* also found without a Content-Length */
+	REQUEST_BODY_CUT,        /* it ended before its announced length */
+	REQUEST_BODY_NO_MEMORY,
+};
+
+/* Reads the body, up to `max` bytes. */
+enum request_body_result request_read_body(struct request *request, size_t max);
+
+/*
+ * Reads what is left of the body and forgets it: a web server that still sends while the program
+ * has ended its answer may lose that answer.
+ */
+void request_drain(struct request *request);
+
+void request_free(struct request *request);
+
+#endif

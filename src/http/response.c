@@ -1,0 +1,128 @@
+#include "http/response.h"
+
+#include <stdarg.h>
+
+#include "util/json.h"
+
+enum { HEADERS_MAX = 16 << 10 };
+
+static const struct {
+	int status;
+	const char *reason;
+} reasons[] = {
+    {200, "OK"},
+    {201, "Created"},
+    {204, "No Content"},
+    {400, "Bad Request"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {409, "Conflict"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {500, "Internal Server Error"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+};
+
+static const char *
+reason_of(int status)
+{
+	for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	return "Unknown";
+}
+
+void
+response_init(struct response *response, enum media media)
+{
+	*response = (struct response){.status = 500,
+	    .headers = BUF_INIT(HEADERS_MAX),
+	    .body = BUF_INIT((size_t)-1 / 2),
+	    .media = media};
+}
+
+void
+response_header(struct response *response, const char *name, const char *value)
+{
+	for (const char *at = value; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			return;
+	buf_printf(&response->headers, "%s: %s\r\n", name, value);
+}
+
+static void
+set_body(struct response *response, int status, const char *content_type, const char *body)
+{
+	response->status = status;
+	response->content_type = content_type;
+	buf_drop(&response->body, response->body.len);
+	buf_puts(&response->body, body);
+}
+
+void
+response_text(struct response *response, int status, const char *text)
+{
+	set_body(response, status, "text/plain; charset=utf-8", text);
+}
+
+void
+response_json(struct response *response, int status, struct json_object *object)
+{
+	set_body(response, status, "application/json", json_text(object));
+	json_object_put(object);
+}
+
+void
+response_problem(struct response *response, int status, const char *format, ...)
+{
+	struct json_object *problem;
+	char sentence[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sentence, sizeof sentence, format, args);
+	va_end(args);
+	if (response->media != MEDIA_JSON) {
+		response_text(response, status, sentence);
+		return;
+	}
+	problem = json_object_new_object();
+	json_set_string(problem, "title", reason_of(status));
+	json_set_int(problem, "status", status);
+	json_set_string(problem, "detail", sentence);
+	response_json(response, status, problem);
+	response->content_type = "application/problem+json";
+}
+
+int
+response_send(struct response *response, struct exchange *exchange, bool head)
+{
+	struct buf out = BUF_INIT((size_t)-1 / 2);
+	int result = -1;
+
+	buf_printf(&out, "Status: %d %s\r\n", response->status, reason_of(response->status));
+	if (response->content_type)
+		buf_printf(&out, "Content-Type: %s\r\nContent-Length: %zu\r\n",
+		    response->content_type, response->body.len);
+	/* An answer is for who asked: nothing on the way may keep it, or guess what it is. */
+	buf_puts(&out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
+	buf_append(&out, response->headers.data, response->headers.len);
+	buf_puts(&out, "\r\n");
+	if (response->content_type && !head)
+		buf_append(&out, response->body.data, response->body.len);
+	if (!out.failed && !response->body.failed)
+		result = exchange->write(exchange, out.data, out.len);
+	buf_free(&out);
+	return result;
+}
+
+void
+response_free(struct response *response)
+{
+	buf_free(&response->headers);
+	buf_free(&response->body);
+}

@@ -1,0 +1,47 @@
+/*
+ * An answer: filled in by a handler, sent by the router. What is set later replaces what was set
+ * before.
+ */
+#ifndef HTTP_RESPONSE_H
+#define HTTP_RESPONSE_H
+
+#include <json.h>
+
+#include "http/exchange.h"
+#include "http/media.h"
+#include "util/buf.h"
+
+struct response {
+	int status;
+	const char *content_type; /* NULL: no body */
+	struct buf headers;
+	struct buf body;
+	enum media media; /* what the client wants to be told errors in */
+};
+
+void response_init(struct response *response, enum media media);
+
+/* Adds a header. A value with a control character, which could forge another one, is left out. */
+void response_header(struct response *response, const char *name, const char *value);
+
+void response_text(struct response *response, int status, const char *text);
+
+/* Takes `object` over. */
+void response_json(struct response *response, int status, struct json_object *object);
+
+/*
+ * An error: one plain sentence of our own, or the same as application/problem+json (RFC 9457).
+ * Never words of a model server.
+ */
+void response_problem(struct response *response, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/*
+ * Sends it; a HEAD gets the headers alone. -1 when the web server does not take it any more, which
+ * nobody can be told.
+ */
+int response_send(struct response *response, struct exchange *exchange, bool head);
+
+void response_free(struct response *response);
+
+#endif

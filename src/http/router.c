@@ -1,0 +1,212 @@
+#include "http/router.h"
+
+#include <stdatomic.h>
+
+#include "util/clock.h"
+#include "util/log.h"
+
+enum { WAITING_RETRY_AFTER_S = 5 };
+
+/* Requests that wait on a model now; all workers count here. */
+static atomic_uint waiting;
+
+/* Matches the pattern; with `request`, keeps what stood for the names. -1: out of memory. */
+static int
+matches(const char *pattern, const char *path, struct request *request)
+{
+	int params = 0;
+
+	for (;;) {
+		size_t pattern_len = strcspn(pattern + 1, "/"), len = strcspn(path + 1, "/");
+
+		if (pattern[1] == '{') {
+			if (len == 0)
+				return 0;
+			if (request && !(request->params[params++] = strndup(path + 1, len)))
+				return -1;
+		} else if (pattern_len != len || strncmp(pattern + 1, path + 1, len) != 0) {
+			return 0;
+		}
+		pattern += 1 + pattern_len;
+		path += 1 + len;
+		if (!*pattern || !*path)
+			return !*pattern && !*path;
+	}
+}
+
+/* The route; NULL with the methods that the path has in `allow`, "" when it is unknown. */
+static const struct route *
+find_route(const struct router *router, const struct request *request, struct buf *allow)
+{
+	const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
+
+	for (size_t i = 0; i < router->routes_len; i++) {
+		const struct route *route = &router->routes[i];
+
+		if (matches(route->pattern, request->path, NULL) != 1)
+			continue;
+		if (strcmp(route->method, method) == 0)
+			return route;
+		buf_printf(allow, "%s%s", allow->len ? ", " : "",
+		    strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method);
+	}
+	if (allow->len)
+		buf_puts(allow, ", OPTIONS");
+	return NULL;
+}
+
+/* No route: an OPTIONS, a wrong method, an unknown path. */
+static void
+answer_without_route(const struct request *request, const char *allow, struct response *response)
+{
+	if (!*allow) {
+		response_problem(response, 404, "There is nothing at this path.");
+		return;
+	}
+	response_header(response, "Allow", allow);
+	if (strcmp(request->method, "OPTIONS") == 0)
+		response->status = 204;
+	else
+		response_problem(
+		    response, 405, "This path does not take that method, but %s.", allow);
+}
+
+static bool
+acceptable(const struct route *route, struct request *request, struct response *response)
+{
+	const char *accept = request->exchange->variable(request->exchange, "HTTP_ACCEPT");
+
+	if (route->produces == 0)
+		return true;
+	request->media = media_negotiate(accept, route->produces);
+	if (request->media != MEDIA_NONE)
+		return true;
+	response_problem(response, 406, "This path answers %s.",
+	    route->produces & MEDIA_JSON ? "text/plain and application/json" : "text/plain");
+	return false;
+}
+
+static bool
+typed(const struct route *route, struct request *request, struct response *response)
+{
+	const char *type = request->exchange->variable(request->exchange, "CONTENT_TYPE");
+
+	request->body_media = media_of_body(type);
+	if (route->consumes == 0 || (route->consumes & request->body_media))
+		return true;
+	response_problem(response, 415,
+	    "The body's type is not one of text/plain, application/x-www-form-urlencoded and "
+	    "application/json, in UTF-8.");
+	return false;
+}
+
+static bool
+read_whole(const struct router *router, struct request *request, struct response *response)
+{
+	switch (request_read_body(request, router->body_max)) {
+	case REQUEST_BODY_OK:
+		return true;
+	case REQUEST_BODY_BAD_LENGTH:
+		response_problem(response, 400, "The Content-Length is not a number.");
+		return false;
+	case REQUEST_BODY_TOO_LARGE:
+		response_problem(response, 413,
+		    "The body is larger than %zu bytes, the most that ASSISTANTS_MAX_BODY allows "
+		    "here.",
+		    router->body_max);
+		return false;
+	case REQUEST_BODY_CUT:
+		response_problem(response, 400, "The body ended before its Content-Length.");
+		return false;
+	case REQUEST_BODY_NO_MEMORY:
+		break;
+	}
+	response_problem(response, 500, "The server is out of memory.");
+	return false;
+}
+
+static void
+handle(const struct router *router, const struct route *route, struct request *request,
+    struct response *response)
+{
+	bool has_body = strcmp(route->method, "POST") == 0;
+
+	if (!acceptable(route, request, response) || !typed(route, request, response))
+		return;
+	if (has_body && !read_whole(router, request, response))
+		return;
+	if (matches(route->pattern, request->path, request) != 1) {
+		response_problem(response, 500, "The server is out of memory.");
+		return;
+	}
+	if (!route->waits) {
+		route->handler(router->room, request, response);
+		return;
+	}
+	/* The rest of the workers is for requests that are answered at once. */
+	if (atomic_fetch_add(&waiting, 1) < router->waiting_max) {
+		route->handler(router->room, request, response);
+	} else {
+		char seconds[16];
+
+		snprintf(seconds, sizeof seconds, "%d", WAITING_RETRY_AFTER_S);
+		response_header(response, "Retry-After", seconds);
+		response_problem(
+		    response, 503, "Too many conversations wait for an answer; try again soon.");
+	}
+	atomic_fetch_sub(&waiting, 1);
+}
+
+/* The pattern that was met, for the log: the path itself has thread ids in it. */
+static const char *
+dispatch(const struct router *router, struct request *request, struct response *response,
+    enum request_path_result path)
+{
+	struct buf allow = BUF_INIT(256);
+	const struct route *route;
+
+	if (path == REQUEST_PATH_TOO_LONG) {
+		response_problem(
+		    response, 414, "The path is longer than %d bytes.", REQUEST_PATH_MAX);
+		return "(too long)";
+	}
+	if (path == REQUEST_PATH_BAD) {
+		response_problem(
+		    response, 400, "The path is broken: its percent-encoding, or a NUL in it.");
+		return "(bad)";
+	}
+	route = find_route(router, request, &allow);
+	if (route)
+		handle(router, route, request, response);
+	else
+		answer_without_route(request, allow.len ? allow.data : "", response);
+	buf_free(&allow);
+	return route ? route->pattern : "(none)";
+}
+
+void
+router_answer(void *arg, struct exchange *exchange)
+{
+	const struct router *router = arg;
+	long long start_ms = clock_ms();
+	struct response response;
+	struct request request;
+	enum request_path_result path;
+	const char *pattern;
+	int sent;
+
+	path = request_init(&request, exchange);
+	log_set_request_id(request.id);
+	/* Before a route says what it can answer, errors come as the client likes them best. */
+	response_init(&response,
+	    media_negotiate(exchange->variable(exchange, "HTTP_ACCEPT"), MEDIA_TEXT | MEDIA_JSON));
+	response_header(&response, "x-request-id", request.id);
+	pattern = dispatch(router, &request, &response, path);
+	sent = response_send(&response, exchange, strcmp(request.method, "HEAD") == 0);
+	request_drain(&request);
+	log_info("%.16s %s %d, %lld ms%s", request.method, pattern, response.status,
+	    clock_ms() - start_ms, sent < 0 ? ", the client did not get it" : "");
+	log_set_request_id(NULL);
+	response_free(&response);
+	request_free(&request);
+}

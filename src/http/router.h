@@ -1,0 +1,38 @@
+/*
+ * The way from a path to its handler. A row of the table states what must hold before the handler
+ * runs; the router checks it, so handlers do not.
+ */
+#ifndef HTTP_ROUTER_H
+#define HTTP_ROUTER_H
+
+#include "http/request.h"
+#include "http/response.h"
+
+typedef void route_handler_fn(void *room, struct request *request, struct response *response);
+
+struct route {
+	const char *method;  /* HEAD is served where GET is, OPTIONS everywhere */
+	const char *pattern; /* "/threads/{id}/messages"; a {name} stands for one segment that is
+				not empty */
+	unsigned produces;   /* mask of enum media; 0: the answer has no body */
+	unsigned consumes;   /* mask of enum media; 0: the body is read, and ignored */
+	bool waits;          /* on a model: some workers are kept free from these */
+	route_handler_fn *handler;
+};
+
+struct router {
+	const struct route *routes;
+	size_t routes_len;
+	size_t body_max;      /* bytes; ASSISTANTS_MAX_BODY */
+	unsigned waiting_max; /* requests at once on routes that wait */
+	void *room;           /* handed to the handlers */
+};
+
+/*
+ * Answers one request: 400 and 414 for its path, 404, 405 with Allow, 406, 503 with Retry-After
+ * when too many wait, 413, 415; then the handler. Logs a line. A server_handler_fn; `arg` is the
+ * struct router.
+ */
+void router_answer(void *arg, struct exchange *exchange);
+
+#endif

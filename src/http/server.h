@@ -1,0 +1,45 @@
+/*
+ * How requests reach the program: by FastCGI, over a listening socket, in worker threads; or by
+ * CGI, one request in environment and standard input. libfcgi is known here only.
+ */
+#ifndef HTTP_SERVER_H
+#define HTTP_SERVER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "http/exchange.h"
+
+/* Answers one request, start to end. */
+typedef void server_handler_fn(void *arg, struct exchange *exchange);
+
+/* Whether descriptor 0 is a listening socket, so that a web server started us for FastCGI. */
+bool server_inherits_socket(void);
+
+/*
+ * Opens a listening socket: "unix:/path" with mode `mode` (a stale socket is replaced, one that
+ * answers is not) or "127.0.0.1:9000", "[::1]:9000". -1 with a sentence in `error`.
+ */
+int server_listen(const char *address, mode_t mode, char *error, size_t error_size);
+
+/* Removes the socket file that server_listen() made, if it made one. */
+void server_unlisten(const char *address);
+
+/*
+ * Answers requests from `fd` on up to `workers` threads, which start as they are needed, until
+ * SIGTERM or SIGINT. Then no more are accepted, and those in flight may finish for `grace_s`
+ * seconds; what still runs is interrupted. 0; -1 when it could not start (logged); 1 when a request
+ * did not end even then: its thread still uses what it was given, and the program must end without
+ * freeing that.
+ */
+int server_run_fastcgi(
+    int fd, unsigned workers, unsigned grace_s, server_handler_fn *handler, void *arg);
+
+/* Blocks the signals that server_run_fastcgi() waits for; threads started afterwards leave them to
+ * it. */
+void server_block_signals(void);
+
+/* Answers the one request of a CGI program. */
+void server_run_cgi(server_handler_fn *handler, void *arg);
+
+#endif

@@ -1,0 +1,328 @@
+/*
+ * Start: FastCGI on a socket that is inherited or opened, one CGI request, or a command.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "assistants/api.h"
+#include "config.h"
+#include "db/db.h"
+#include "gateway/gateway.h"
+#include "http/server.h"
+#include "model/model.h"
+#include "openai/openai.h"
+#include "routes.h"
+#include "util/http_client.h"
+#include "util/log.h"
+
+enum {
+	WORKERS_FREE = 2, /* never wait on a model */
+	SHUTDOWN_GRACE_S = 30,
+	EXIT_USAGE = 2
+};
+
+/* Everything that lives as long as the program. */
+struct app {
+	struct config config;
+	struct http_client *http_client;
+	struct model *model;
+	struct db *db;
+	struct api *api;
+	struct openai *openai;
+	struct gateway *gateway;
+};
+
+struct options {
+	const char *listen; /* NULL: not asked */
+	mode_t mode;
+	bool check_config;
+};
+
+static const char usage[] =
+    "usage: assistants.fcgi --listen unix:/path|127.0.0.1:9000 [--mode 0660]\n"
+    "       assistants.fcgi --check-config | --version | --help\n"
+    "Started by a web server it speaks FastCGI, or CGI. man assistants.fcgi tells the rest.\n";
+
+/* What must not be shown is registered before anything can show it. */
+static int
+register_secrets(const struct config *config)
+{
+	if (config->api_key && log_add_secret(config->api_key) < 0)
+		return -1;
+	return config->upstream_key && log_add_secret(config->upstream_key) < 0 ? -1 : 0;
+}
+
+static int
+open_database(struct app *app, char *error)
+{
+	char *path;
+
+	if (asprintf(&path, "%s/assistants.db", app->config.state_dir) < 0) {
+		snprintf(error, DB_ERROR_SIZE, "out of memory");
+		return -1;
+	}
+	app->db = db_open(path, app->config.sync == SYNC_FULL, error);
+	free(path);
+	return app->db ? 0 : -1;
+}
+
+static struct model *
+open_model(struct app *app)
+{
+	const struct model_server server = {
+	    .base_url = app->config.base_url,
+	    .api_key = app->config.api_key,
+	    .silence_ms = (long long)app->config.run_timeout_s * 1000,
+	};
+
+	return app->config.model_api == MODEL_API_OFFLINE
+		   ? model_offline_new()
+		   : model_responses_new(app->http_client, &server);
+}
+
+static int
+open_openai(struct app *app, char *error)
+{
+	const struct openai_server server = {
+	    .url = app->config.upstream_url,
+	    .key = app->config.upstream_key,
+	    .timeout_ms = (long long)app->config.run_timeout_s * 1000,
+	};
+
+	snprintf(error, DB_ERROR_SIZE, "out of memory");
+	if (app->config.upstream_url) {
+		app->openai = openai_remote_new(app->http_client, &server);
+		return app->openai ? 0 : -1;
+	}
+	if (open_database(app, error) < 0)
+		return -1;
+	snprintf(error, DB_ERROR_SIZE, "out of memory");
+	app->model = open_model(app);
+	if (app->model)
+		app->api = api_new(app->db, app->model, app->config.run_timeout_s);
+	if (app->api)
+		app->openai = openai_embedded_new(app->api, app->db);
+	return app->openai ? 0 : -1;
+}
+
+static void
+app_close(struct app *app)
+{
+	gateway_free(app->gateway);
+	openai_free(app->openai);
+	api_free(app->api);
+	model_free(app->model);
+	db_close(app->db);
+	http_client_free(app->http_client);
+	config_free(&app->config);
+}
+
+/* -1 with a sentence in `error`. */
+static int
+app_open(struct app *app, char error[CONFIG_ERROR_SIZE])
+{
+	if (config_load(&app->config, error) < 0)
+		return -1;
+	log_set_level(app->config.log_level);
+	if (register_secrets(&app->config) < 0) {
+		snprintf(error, CONFIG_ERROR_SIZE, "out of memory");
+		return -1;
+	}
+	if (config_prepare_state_dir(&app->config, error) < 0)
+		return -1;
+	app->http_client = http_client_new(app->config.ca_file);
+	if (!app->http_client) {
+		snprintf(error, CONFIG_ERROR_SIZE, "out of memory");
+		return -1;
+	}
+	if (open_openai(app, error) < 0)
+		return -1;
+	app->gateway = gateway_new(&app->config, app->openai, error);
+	return app->gateway ? 0 : -1;
+}
+
+static int
+serve_fastcgi(struct app *app, const struct router *router, const struct options *options)
+{
+	char error[CONFIG_ERROR_SIZE];
+	int fd = STDIN_FILENO, result;
+
+	if (options->listen) {
+		fd = server_listen(options->listen, options->mode, error, sizeof error);
+		if (fd < 0) {
+			log_error("%s", error);
+			return EXIT_FAILURE;
+		}
+	}
+	log_info("assistants-fcgi " VERSION " answers, state in %s", app->config.state_dir);
+	result = server_run_fastcgi(
+	    fd, app->config.workers, SHUTDOWN_GRACE_S, router_answer, (void *)(uintptr_t)router);
+	if (options->listen)
+		server_unlisten(options->listen);
+	/* A request that could not be ended still uses everything. */
+	if (result > 0)
+		_exit(EXIT_SUCCESS);
+	return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int
+serve(struct app *app, const struct options *options)
+{
+	const struct router router = {
+	    .routes = routes,
+	    .routes_len = routes_len,
+	    .body_max = app->config.max_body,
+	    .waiting_max = app->config.workers - WORKERS_FREE,
+	    .room = app->gateway,
+	};
+
+	if (options->listen || server_inherits_socket())
+		return serve_fastcgi(app, &router, options);
+	server_run_cgi(router_answer, (void *)(uintptr_t)&router);
+	return EXIT_SUCCESS;
+}
+
+/* A CGI program that cannot start still owes the web server an answer. */
+static void
+answer_misconfigured(void)
+{
+	printf(
+	    "Status: 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+	    "The server is not configured rightly; its log says what is wrong.");
+	fflush(stdout);
+}
+
+/*
+ * A command given by root acts as the owner of the state folder: files that root made there could
+ * not be used by the web server's user.
+ */
+static int
+become_owner(const char *state_dir)
+{
+	struct stat status;
+
+	if (geteuid() != 0 || stat(state_dir, &status) < 0 || status.st_uid == 0)
+		return 0;
+	if (setgroups(0, NULL) < 0 || setgid(status.st_gid) < 0 || setuid(status.st_uid) < 0) {
+		fprintf(stderr, "cannot become the owner of %s: %s\n", state_dir, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+static int
+check_config(void)
+{
+	struct app app = {0};
+	char error[CONFIG_ERROR_SIZE];
+	struct config config;
+	int result;
+
+	result = config_load(&config, error);
+	if (result == 0 && become_owner(config.state_dir) < 0) {
+		config_free(&config);
+		return EXIT_FAILURE;
+	}
+	config_free(&config);
+	if (result == 0)
+		result = app_open(&app, error);
+	if (result == 0)
+		printf("The configuration is good. State folder: %s\n", app.config.state_dir);
+	else
+		fprintf(stderr, "%s\n", error);
+	app_close(&app);
+	return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* 0, or the exit status + 1. */
+static int
+read_options(int argc, char **argv, struct options *options)
+{
+	static const struct option long_options[] = {
+	    {"listen", required_argument, NULL, 'l'},
+	    {"mode", required_argument, NULL, 'm'},
+	    {"check-config", no_argument, NULL, 'c'},
+	    {"version", no_argument, NULL, 'v'},
+	    {"help", no_argument, NULL, 'h'},
+	    {0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) >= 0) {
+		char *end;
+
+		switch (option) {
+		case 'l':
+			options->listen = optarg;
+			break;
+		case 'm':
+			options->mode = (mode_t)strtoul(optarg, &end, 8);
+			if (*end || options->mode > 0777 || end == optarg) {
+				fprintf(stderr, "--mode %s: accepted are octal modes as 0660\n",
+				    optarg);
+				return EXIT_USAGE + 1;
+			}
+			break;
+		case 'c':
+			options->check_config = true;
+			break;
+		case 'v':
+			puts("assistants-fcgi " VERSION);
+			return EXIT_SUCCESS + 1;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_SUCCESS + 1;
+		default:
+			fputs(usage, stderr);
+			return EXIT_USAGE + 1;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "%s: there is no such command\n%s", argv[optind], usage);
+		return EXIT_USAGE + 1;
+	}
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	bool inherits = server_inherits_socket();
+	bool is_cgi = !inherits && getenv("GATEWAY_INTERFACE");
+	struct options options = {.mode = 0660};
+	char error[CONFIG_ERROR_SIZE];
+	struct app app = {0};
+	int status;
+
+	/* Database, cache and lock hold what users said: nobody else may read them. */
+	umask(0077);
+	/* A CGI program's arguments come from the request (RFC 3875, 4.4): they are none of ours.
+	 */
+	if (!is_cgi && !inherits) {
+		status = read_options(argc, argv, &options);
+		if (status != 0)
+			return status - 1;
+		if (options.check_config)
+			return check_config();
+		if (!options.listen) {
+			fputs(usage, stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (!is_cgi)
+		server_block_signals();
+	if (app_open(&app, error) == 0) {
+		status = serve(&app, &options);
+	} else {
+		log_error("%s", error);
+		if (is_cgi)
+			answer_misconfigured();
+		status = EXIT_FAILURE;
+	}
+	app_close(&app);
+	return status;
+}

@@ -1,0 +1,22 @@
+/*
+ * What the ways to a model have in common. Only for src/model/.
+ */
+#ifndef MODEL_BACKEND_H
+#define MODEL_BACKEND_H
+
+#include "model/model.h"
+
+/* The first member of each way's own struct. */
+struct model {
+	void (*ask)(
+	    struct model *model, const struct model_request *request, struct model_result *result);
+	void (*free)(struct model *model);
+};
+
+/* Appends a part to a message's content. */
+void model_add_part(struct json_object *content, enum model_part kind, const char *words);
+
+/* A part's words, text or refusal, borrowed; NULL when it has none. */
+const char *model_part_words(struct json_object *part);
+
+#endif

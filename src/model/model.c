@@ -1,0 +1,60 @@
+#include "model/backend.h"
+#include "util/json.h"
+
+void
+model_ask(struct model *model, const struct model_request *request, struct model_result *result)
+{
+	*result = (struct model_result){.outcome = MODEL_FAILED,
+	    .prompt_tokens = -1,
+	    .completion_tokens = -1,
+	    .retry_after_s = -1};
+	model->ask(model, request, result);
+}
+
+void
+model_free(struct model *model)
+{
+	if (model)
+		model->free(model);
+}
+
+static struct json_object *
+content_part(const char *type, const char *words)
+{
+	struct json_object *part = json_object_new_object();
+
+	json_set_string(part, "type", type);
+	if (strcmp(type, "text") == 0) {
+		struct json_object *text = json_object_new_object();
+
+		json_set_string(text, "value", words);
+		json_set(text, "annotations", json_object_new_array());
+		json_set(part, "text", text);
+	} else {
+		json_set_string(part, "refusal", words);
+	}
+	return part;
+}
+
+void
+model_add_part(struct json_object *content, enum model_part kind, const char *words)
+{
+	json_add(content, content_part(kind == MODEL_REFUSAL ? "refusal" : "text", words));
+}
+
+struct json_object *
+model_text_content(const char *words)
+{
+	struct json_object *content = json_object_new_array();
+
+	model_add_part(content, MODEL_TEXT, words);
+	return content;
+}
+
+const char *
+model_part_words(struct json_object *part)
+{
+	const char *text = json_get_string(json_get_object(part, "text"), "value");
+
+	return text ? text : json_get_string(part, "refusal");
+}

@@ -1,0 +1,80 @@
+/*
+ * The one question: given this context and these options, what does the model say? Asked of a model
+ * server, or of the script that is built in. Knows nothing of threads and runs.
+ */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include <json.h>
+
+#include "util/http_client.h"
+#include "util/interrupt.h"
+
+struct model;
+
+struct model_server {
+	const char *base_url; /* "https://api.openai.com/v1" */
+	const char *api_key;  /* NULL: none is sent */
+	long long silence_ms; /* the longest time without a byte */
+};
+
+/* A server that speaks the Responses API. Everything is borrowed, and must live longer. NULL: no
+ * memory. */
+struct model *model_responses_new(struct http_client *client, const struct model_server *server);
+
+/* The built-in script. */
+struct model *model_offline_new(void);
+
+void model_free(struct model *model);
+
+enum model_part { MODEL_TEXT, MODEL_REFUSAL };
+
+struct model_request {
+	/* Members as in the Assistants API's run: model, instructions, tools, temperature, … */
+	struct json_object *options;
+	/* [{role, content: [parts of an Assistants message]}], oldest first */
+	struct json_object *messages;
+	long long timeout_ms; /* until the run expires */
+	const struct interrupt *interrupt;
+
+	/*
+	 * The answer as it comes: messages, one after the other, each of deltas and then the whole.
+	 * Non-zero ends it all as MODEL_FAILED.
+	 */
+	int (*on_message)(void *arg);
+	int (*on_delta)(void *arg, enum model_part kind, int index, const char *words);
+	int (*on_written)(
+	    void *arg, struct json_object *content); /* borrowed array of content parts */
+	void *arg;
+};
+
+enum model_outcome {
+	MODEL_COMPLETED,
+	MODEL_INCOMPLETE, /* `incomplete` says why */
+	MODEL_BUSY,       /* 429 or 503, also after repeats */
+	MODEL_FAILED,
+	MODEL_SILENT, /* nothing came for too long, or the time is over */
+	MODEL_INTERRUPTED,
+	MODEL__MAX
+};
+
+enum model_incomplete { MODEL_MAX_TOKENS, MODEL_CONTENT_FILTER };
+
+struct model_result {
+	enum model_outcome outcome;
+	enum model_incomplete incomplete;
+	long long prompt_tokens, completion_tokens; /* -1: the server did not say */
+	long retry_after_s;                         /* of MODEL_BUSY; -1: the server did not say */
+	/* What went wrong, with the server's own words, without secrets: for the log and
+	 * last_error. */
+	char error[512];
+};
+
+/* Asks, and returns when the answer is whole or will not come. */
+void model_ask(
+    struct model *model, const struct model_request *request, struct model_result *result);
+
+/* [{type: text, text: {value, annotations: []}}], the caller's to put. */
+struct json_object *model_text_content(const char *words);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * An Assistants API, embedded in this process or remote: the gateway's only way to assistants.
+ * Which of the two it is, nobody above can tell.
+ */
+#ifndef OPENAI_OPENAI_H
+#define OPENAI_OPENAI_H
+
+#include <json.h>
+
+#include "assistants/api.h"
+#include "db/db.h"
+#include "util/http_client.h"
+#include "util/interrupt.h"
+
+struct openai;
+
+/*
+ * The one in this process. What it makes belongs to the tenant "gateway". Borrowed arguments must
+ * live longer. NULL: out of memory.
+ */
+struct openai *openai_embedded_new(struct api *api, struct db *db);
+
+struct openai_server {
+	const char *url;      /* what stands before /assistants and /threads: "https://host/v1" */
+	const char *key;      /* NULL: none is sent */
+	long long timeout_ms; /* until a run is given up; also the longest silence */
+};
+
+struct openai *openai_remote_new(struct http_client *client, const struct openai_server *server);
+
+void openai_free(struct openai *openai);
+
+/* Says where the API is, for a cache that must not outlive it: "embedded", or its URL. */
+const char *openai_place(const struct openai *openai);
+
+/* Whether it can be expected to work: the embedded one's database answers. */
+bool openai_ready(struct openai *openai);
+
+enum openai_failure {
+	OPENAI_ANSWERED,    /* there is a status, perhaps one that says no */
+	OPENAI_UNREACHABLE, /* no answer that could be understood */
+	OPENAI_SILENT,      /* none in time */
+	OPENAI_INTERRUPTED,
+};
+
+struct openai_answer {
+	enum openai_failure failure;
+	int status;               /* HTTP's, when it answered */
+	struct json_object *body; /* the object, or the error; NULL if none */
+	long retry_after_s;       /* -1: not told */
+};
+
+void openai_answer_free(struct openai_answer *answer);
+
+/* The error's message, "" if there is none: outside words. */
+const char *openai_answer_error(const struct openai_answer *answer);
+
+/*
+ * One call; path as after /v1, with its query if it has one. A call to a model server's side may
+ * take a while: `interrupt` ends it. What failed has been logged.
+ */
+void openai_call(struct openai *openai, const char *method, const char *path,
+    struct json_object *body, const struct interrupt *interrupt, struct openai_answer *answer);
+
+/*
+ * Creates a run ("/threads/{id}/runs") with `stream` and waits until it is over, whether the server
+ * can stream or must be polled. Of the events these can be relied on: thread.message.completed and
+ * thread.message.incomplete for each message of the run, oldest first, perhaps more than once for
+ * one id; and last, if the answer's status is 200 and its failure OPENAI_ANSWERED, one of
+ * thread.run.completed, failed, cancelled, incomplete, expired, requires_action. When `interrupt`
+ * is raised, or time is over, the run is cancelled before the call returns.
+ */
+void openai_stream(struct openai *openai, const char *path, struct json_object *body,
+    const struct interrupt *interrupt, api_event_fn *on_event, void *event_arg,
+    struct openai_answer *answer);
+
+#endif

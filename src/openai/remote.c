@@ -1,0 +1,385 @@
+/*
+ * An Assistants API elsewhere, over HTTP. A run is created with `stream`; a server that answers
+ * JSON instead, or whose stream breaks after the run's id is known, is polled.
+ */
+#include "openai/transport.h"
+#include "util/clock.h"
+#include "util/id.h"
+#include "util/json.h"
+#include "util/log.h"
+
+enum {
+	ANSWER_MAX = 16 << 20,
+	POLL_FIRST_MS = 100,
+	POLL_MAX_MS = 1000,
+	CANCEL_TIMEOUT_MS = 10000,
+	PATH_SIZE = 512
+};
+
+struct remote {
+	struct openai openai;
+	struct http_client *client;
+	char *url;
+	char *authorization; /* the header; NULL: none */
+	long long timeout_ms;
+};
+
+/* A run, from its creation to its end. */
+struct remote_run {
+	struct remote *remote;
+	const struct openai_stream_call *call;
+	char path[PATH_SIZE]; /* "/threads/{id}/runs/{id}"; "" until the id is known */
+	bool over;            /* an event, or a poll, told so */
+	long poll_after_ms;   /* what the server wished, -1: nothing */
+	long long deadline_ms;
+};
+
+/* An HTTP call to it, and what came of it, for openai_call() and the polls of a run. */
+static enum http_outcome
+call_server(struct remote *self, struct http_call *call, const char *path, struct json_object *body,
+    struct http_answer *answer)
+{
+	const char *headers[] = {"OpenAI-Beta: assistants=v2",
+	    call->on_event ? "Accept: text/event-stream, application/json"
+			   : "Accept: application/json",
+	    self->authorization, NULL};
+	char *url = NULL;
+	enum http_outcome outcome;
+
+	if (asprintf(&url, "%s%s", self->url, path) < 0)
+		abort(); /* as json-c does */
+	call->url = url;
+	call->headers = headers;
+	call->body = body ? json_text(body) : NULL;
+	call->answer_max = ANSWER_MAX;
+	call->silence_ms = self->timeout_ms;
+	outcome = http_client_call(self->client, call, answer);
+	if (outcome != HTTP_ANSWERED && outcome != HTTP_STOPPED && outcome != HTTP_INTERRUPTED)
+		log_error("assistants API: %s: %s", http_outcome_strerror(outcome), answer->detail);
+	free(url);
+	return outcome;
+}
+
+static void
+read_failure(enum http_outcome outcome, struct openai_answer *answer)
+{
+	answer->failure = outcome == HTTP_SILENT        ? OPENAI_SILENT
+			  : outcome == HTTP_INTERRUPTED ? OPENAI_INTERRUPTED
+							: OPENAI_UNREACHABLE;
+}
+
+/* The answer's status and JSON. What is no JSON object is an answer that nobody understands. */
+static void
+read_answer(enum http_outcome outcome, const struct http_answer *http, struct openai_answer *answer)
+{
+	const char *text = http->body.data ? http->body.data : "";
+
+	if (outcome != HTTP_ANSWERED) {
+		read_failure(outcome, answer);
+		return;
+	}
+	answer->status = (int)http->status;
+	answer->retry_after_s = http->retry_after_s;
+	answer->failure = OPENAI_ANSWERED;
+	if (json_parse(text, http->body.len, &answer->body) == 0 &&
+	    json_object_is_type(answer->body, json_type_object)) {
+		if (http->status / 100 != 2)
+			log_warn("assistants API: answered %ld: %s", http->status,
+			    openai_answer_error(answer));
+		return;
+	}
+	log_error("assistants API: answered %ld with %s, not with a JSON object", http->status,
+	    *http->content_type ? http->content_type : "no type");
+	/* An error that is no JSON is still an error of its status. */
+	if (http->status / 100 == 2)
+		answer->failure = OPENAI_UNREACHABLE;
+}
+
+static void
+remote_call(struct openai *openai, const char *method, const char *path, struct json_object *body,
+    const struct interrupt *interrupt, struct openai_answer *answer)
+{
+	struct remote *self = (struct remote *)openai;
+	struct http_call call = {
+	    .method = method,
+	    .timeout_ms = self->timeout_ms,
+	    .repeatable = strcmp(method, "GET") == 0 || strcmp(method, "DELETE") == 0,
+	    .interrupt = interrupt,
+	};
+	struct http_answer http;
+	enum http_outcome outcome = call_server(self, &call, path, body, &http);
+
+	read_answer(outcome, &http, answer);
+	http_answer_free(&http);
+}
+
+/* --- a run --- */
+
+static bool
+is_over(const char *status)
+{
+	static const char *const ends[] = {
+	    "completed", "failed", "cancelled", "incomplete", "expired", "requires_action"};
+
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		if (strcmp(status, ends[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Keeps the run's path, from its object. */
+static void
+meet_run(struct remote_run *run, struct json_object *object)
+{
+	const char *id = json_get_string(object, "id");
+
+	if (*run->path || !id || !id_has_form(id, ""))
+		return;
+	if ((size_t)snprintf(run->path, sizeof run->path, "%s/%s", run->call->path, id) >=
+	    sizeof run->path)
+		run->path[0] = '\0';
+}
+
+static int
+on_event(void *arg, const char *event, const char *data, size_t len)
+{
+	struct remote_run *run = arg;
+	struct json_object *object;
+	const char *status;
+
+	/* The stream's end is the end of the answer, not of the connection. */
+	if (strcmp(event, "done") == 0 || run->over)
+		return 1;
+	if (json_parse(data, len, &object) < 0) {
+		log_error("assistants API: an event is not JSON");
+		return 1;
+	}
+	if (strcmp(event, "error") == 0) {
+		const char *message = json_get_string(json_get_object(object, "error"), "message");
+
+		log_error("assistants API: the stream says: %s", message ? message : "error");
+		json_object_put(object);
+		return 1;
+	}
+	if (strncmp(event, "thread.run.", 11) == 0 && strncmp(event, "thread.run.step", 15) != 0) {
+		status = json_get_string(object, "status");
+		meet_run(run, object);
+		run->over = is_over(status ? status : event + 11);
+	}
+	run->call->on_event(run->call->event_arg, event, object);
+	json_object_put(object);
+	return 0;
+}
+
+/* Tells the messages of the run as events, from all pages of the list. -1 with the answer's
+ * failure. */
+static int
+tell_messages(struct remote_run *run, struct openai_answer *answer)
+{
+	struct buf path = BUF_INIT(PATH_SIZE * 2);
+	const char *run_id = strrchr(run->path, '/') + 1;
+	size_t thread_len = strlen(run->call->path) - strlen("/runs");
+	int result = 0;
+	bool more = true;
+	char after[160] = "";
+
+	while (more && result == 0) {
+		struct json_object *data;
+
+		buf_drop(&path, path.len);
+		buf_printf(&path, "%.*s/messages?run_id=%s&order=asc&limit=100%s%s",
+		    (int)thread_len, run->call->path, run_id, *after ? "&after=" : "", after);
+		openai_answer_free(answer);
+		remote_call(
+		    &run->remote->openai, "GET", path.data, NULL, run->call->interrupt, answer);
+		data = json_get_array(answer->body, "data");
+		if (answer->failure != OPENAI_ANSWERED || answer->status != 200 || !data)
+			result = -1;
+		for (size_t i = 0; i < json_len(data); i++) {
+			const char *status = json_get_string(json_at(data, i), "status");
+			bool incomplete = status && strcmp(status, "incomplete") == 0;
+			const char *role = json_get_string(json_at(data, i), "role");
+			const char *id = json_get_string(json_at(data, i), "id");
+
+			if (role && strcmp(role, "assistant") == 0)
+				run->call->on_event(run->call->event_arg,
+				    incomplete ? "thread.message.incomplete"
+					       : "thread.message.completed",
+				    json_at(data, i));
+			snprintf(after, sizeof after, "%s", id && id_has_form(id, "") ? id : "");
+		}
+		more = json_object_get_boolean(json_get(answer->body, "has_more")) && *after &&
+		       json_len(data) > 0;
+	}
+	buf_free(&path);
+	return result;
+}
+
+static void
+tell_end(struct remote_run *run, const char *status, struct openai_answer *answer)
+{
+	struct json_object *object = json_object_get(answer->body);
+	char event[64];
+
+	snprintf(event, sizeof event, "thread.run.%s", status);
+	run->over = true;
+	if (strcmp(status, "requires_action") == 0 || tell_messages(run, answer) == 0)
+		run->call->on_event(run->call->event_arg, event, object);
+	json_object_put(object);
+}
+
+/* Polls until the run is over. `answer` may already hold the run. */
+static void
+poll_run(struct remote_run *run, struct openai_answer *answer)
+{
+	long long step_ms = POLL_FIRST_MS;
+
+	for (;;) {
+		const char *status = json_get_string(answer->body, "status");
+		struct http_call call = {
+		    .method = "GET",
+		    .timeout_ms = run->deadline_ms - clock_ms(),
+		    .repeatable = true,
+		    .interrupt = run->call->interrupt,
+		};
+		struct http_answer http;
+		enum http_outcome outcome;
+
+		if (answer->failure != OPENAI_ANSWERED || answer->status != 200)
+			return;
+		if (status && is_over(status)) {
+			tell_end(run, status, answer);
+			return;
+		}
+		if (call.timeout_ms <= 0) {
+			answer->failure = OPENAI_SILENT;
+			return;
+		}
+		if (interrupt_sleep(run->call->interrupt,
+			run->poll_after_ms >= 0 ? run->poll_after_ms : step_ms)) {
+			answer->failure = OPENAI_INTERRUPTED;
+			return;
+		}
+		step_ms = step_ms * 3 / 2 < POLL_MAX_MS ? step_ms * 3 / 2 : POLL_MAX_MS;
+		openai_answer_free(answer);
+		outcome = call_server(run->remote, &call, run->path, NULL, &http);
+		read_answer(outcome, &http, answer);
+		run->poll_after_ms = http.poll_after_ms;
+		http_answer_free(&http);
+	}
+}
+
+/* Nobody waits for it any more, and it costs. What the server answers is of no interest. */
+static void
+cancel_run(struct remote_run *run)
+{
+	struct http_call call = {.method = "POST", .timeout_ms = CANCEL_TIMEOUT_MS};
+	char path[PATH_SIZE + 16];
+	struct http_answer http;
+
+	if (!*run->path)
+		return;
+	snprintf(path, sizeof path, "%s/cancel", run->path);
+	call_server(run->remote, &call, path, NULL, &http);
+	http_answer_free(&http);
+}
+
+/* What the creation brought: a stream that told it all, one that broke off, or the run as JSON. */
+static void
+follow(struct remote_run *run, enum http_outcome outcome, const struct http_answer *http,
+    struct openai_answer *answer)
+{
+	if (run->over) {
+		answer->failure = OPENAI_ANSWERED;
+		answer->status = 200;
+		return;
+	}
+	if (!http->streamed) {
+		read_answer(outcome, http, answer);
+		if (answer->failure != OPENAI_ANSWERED || answer->status / 100 != 2)
+			return;
+		meet_run(run, answer->body);
+	} else if (outcome == HTTP_INTERRUPTED || outcome == HTTP_SILENT) {
+		read_failure(outcome, answer);
+		return;
+	} else if (*run->path) {
+		log_warn("assistants API: the stream broke off, the run is polled");
+	}
+	answer->status = 200;
+	answer->failure = *run->path ? OPENAI_ANSWERED : OPENAI_UNREACHABLE;
+	if (*run->path)
+		poll_run(run, answer);
+	else
+		log_error("assistants API: the run's creation told no id");
+}
+
+static void
+remote_stream(
+    struct openai *openai, const struct openai_stream_call *call, struct openai_answer *answer)
+{
+	struct remote *self = (struct remote *)openai;
+	struct remote_run run = {.remote = self,
+	    .call = call,
+	    .poll_after_ms = -1,
+	    .deadline_ms = clock_ms() + self->timeout_ms};
+	struct http_call http_call = {
+	    .method = "POST",
+	    .timeout_ms = self->timeout_ms,
+	    .on_event = on_event,
+	    .event_arg = &run,
+	    .interrupt = call->interrupt,
+	};
+	struct http_answer http;
+	enum http_outcome outcome = call_server(self, &http_call, call->path, call->body, &http);
+
+	run.poll_after_ms = http.poll_after_ms;
+	follow(&run, outcome, &http, answer);
+	http_answer_free(&http);
+	if (!run.over)
+		cancel_run(&run);
+}
+
+static bool
+remote_ready(struct openai *openai)
+{
+	(void)openai;
+	return true;
+}
+
+static void
+remote_free(struct openai *openai)
+{
+	struct remote *self = (struct remote *)openai;
+
+	if (self->authorization)
+		explicit_bzero(self->authorization, strlen(self->authorization));
+	free(self->authorization);
+	free(self->url);
+	free(self);
+}
+
+struct openai *
+openai_remote_new(struct http_client *client, const struct openai_server *server)
+{
+	struct remote *self = calloc(1, sizeof *self);
+
+	if (!self)
+		return NULL;
+	self->openai = (struct openai){
+	    .ready = remote_ready,
+	    .call = remote_call,
+	    .stream = remote_stream,
+	    .free = remote_free,
+	};
+	self->client = client;
+	self->timeout_ms = server->timeout_ms;
+	self->url = strdup(server->url);
+	self->openai.place = self->url;
+	if (server->key &&
+	    asprintf(&self->authorization, "Authorization: Bearer %s", server->key) < 0)
+		self->authorization = NULL;
+	if (self->url && (self->authorization || !server->key))
+		return &self->openai;
+	remote_free(&self->openai);
+	return NULL;
+}

@@ -1,0 +1,29 @@
+/*
+ * What the two transports have in common. Only for src/openai/.
+ */
+#ifndef OPENAI_TRANSPORT_H
+#define OPENAI_TRANSPORT_H
+
+#include "openai/openai.h"
+
+struct openai_stream_call {
+	const char *path;
+	struct json_object *body;
+	const struct interrupt *interrupt;
+	api_event_fn *on_event;
+	void *event_arg;
+};
+
+/* The first member of each transport's own struct. */
+struct openai {
+	const char *place;
+	bool (*ready)(struct openai *openai);
+	void (*call)(struct openai *openai, const char *method, const char *path,
+	    struct json_object *body, const struct interrupt *interrupt,
+	    struct openai_answer *answer);
+	void (*stream)(struct openai *openai, const struct openai_stream_call *call,
+	    struct openai_answer *answer);
+	void (*free)(struct openai *openai);
+};
+
+#endif

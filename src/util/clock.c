@@ -1,0 +1,16 @@
+#include "util/clock.h"
+
+long long
+clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+long long
+clock_unix(void)
+{
+	return (long long)time(NULL);
+}

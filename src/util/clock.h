@@ -1,0 +1,13 @@
+/*
+ * The two clocks: one that never jumps, for waiting, and Unix time, for what is shown.
+ */
+#ifndef UTIL_CLOCK_H
+#define UTIL_CLOCK_H
+
+/* Milliseconds since some moment; only differences mean anything. */
+long long clock_ms(void);
+
+/* Unix seconds. */
+long long clock_unix(void);
+
+#endif

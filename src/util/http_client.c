@@ -1,0 +1,518 @@
+#include "util/http_client.h"
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <strings.h>
+#include <sys/random.h>
+
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/text.h"
+
+enum {
+	CONNECT_TIMEOUT_MS = 10000,
+	RETRIES_MAX = 3,
+	RETRY_AFTER_MAX_S = 20,
+	RETRY_AFTER_SHOWN_MAX_S = 86400,
+	RETRY_STEP_MS = 250,
+	POOL_MAX = 64, /* idle handles that are kept */
+	ASK_MS = 1000  /* see struct interrupt */
+};
+
+struct handle {
+	CURLM *multi;
+	CURL *easy;
+	struct handle *next;
+};
+
+struct http_client {
+	CURLSH *share;
+	pthread_mutex_t share_locks[CURL_LOCK_DATA_LAST]; /* curl's, by lock_share() */
+	char *ca_file;
+	/* Workers take and give handles at once. */
+	pthread_mutex_t pool_lock;
+	struct handle *pool;
+	unsigned pool_len;
+};
+
+/* One request on its way. */
+struct transfer {
+	const struct http_call *call;
+	struct http_answer *answer;
+	CURL *easy;
+	struct sse sse;
+	long long last_byte_ms;
+	enum http_outcome write_failure; /* why a callback ended the transfer */
+	char error[CURL_ERROR_SIZE];
+};
+
+static const char *const outcome_words[HTTP__MAX] = {
+    [HTTP_ANSWERED] = "answered",
+    [HTTP_UNREACHABLE] = "no connection",
+    [HTTP_BAD_TLS] = "TLS could not be verified",
+    [HTTP_CUT] = "the connection ended before the answer",
+    [HTTP_SILENT] = "no answer in time",
+    [HTTP_TOO_LARGE] = "the answer is too large",
+    [HTTP_STOPPED] = "stopped",
+    [HTTP_INTERRUPTED] = "interrupted",
+};
+
+const char *
+http_outcome_strerror(enum http_outcome outcome)
+{
+	return outcome_words[outcome];
+}
+
+static void
+lock_share(CURL *easy, curl_lock_data data, curl_lock_access access, void *arg)
+{
+	struct http_client *client = arg;
+
+	(void)easy;
+	(void)access;
+	pthread_mutex_lock(&client->share_locks[data]);
+}
+
+static void
+unlock_share(CURL *easy, curl_lock_data data, void *arg)
+{
+	struct http_client *client = arg;
+
+	(void)easy;
+	pthread_mutex_unlock(&client->share_locks[data]);
+}
+
+struct http_client *
+http_client_new(const char *ca_file)
+{
+	struct http_client *client = calloc(1, sizeof *client);
+
+	if (!client || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		goto fail;
+	for (int i = 0; i < CURL_LOCK_DATA_LAST; i++)
+		pthread_mutex_init(&client->share_locks[i], NULL);
+	pthread_mutex_init(&client->pool_lock, NULL);
+	if (ca_file && !(client->ca_file = strdup(ca_file)))
+		goto fail;
+	client->share = curl_share_init();
+	if (!client->share)
+		goto fail;
+	curl_share_setopt(client->share, CURLSHOPT_LOCKFUNC, lock_share);
+	curl_share_setopt(client->share, CURLSHOPT_UNLOCKFUNC, unlock_share);
+	curl_share_setopt(client->share, CURLSHOPT_USERDATA, client);
+	curl_share_setopt(client->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+	curl_share_setopt(client->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+	return client;
+fail:
+	if (client)
+		free(client->ca_file);
+	free(client);
+	return NULL;
+}
+
+static void
+handle_free(struct handle *handle)
+{
+	if (!handle)
+		return;
+	curl_easy_cleanup(handle->easy);
+	curl_multi_cleanup(handle->multi);
+	free(handle);
+}
+
+void
+http_client_free(struct http_client *client)
+{
+	struct handle *handle;
+
+	if (!client)
+		return;
+	while ((handle = client->pool)) {
+		client->pool = handle->next;
+		handle_free(handle);
+	}
+	curl_share_cleanup(client->share);
+	for (int i = 0; i < CURL_LOCK_DATA_LAST; i++)
+		pthread_mutex_destroy(&client->share_locks[i]);
+	pthread_mutex_destroy(&client->pool_lock);
+	free(client->ca_file);
+	free(client);
+	curl_global_cleanup();
+}
+
+bool
+http_url_valid(const char *url)
+{
+	CURLU *parsed = curl_url();
+	char *scheme = NULL, *user = NULL;
+	bool valid;
+
+	valid = parsed && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+		curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+		(strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
+		curl_url_get(parsed, CURLUPART_USER, &user, 0) == CURLUE_NO_USER;
+	curl_free(scheme);
+	curl_free(user);
+	curl_url_cleanup(parsed);
+	return valid;
+}
+
+static struct handle *
+pool_take(struct http_client *client)
+{
+	struct handle *handle;
+
+	pthread_mutex_lock(&client->pool_lock);
+	handle = client->pool;
+	if (handle) {
+		client->pool = handle->next;
+		client->pool_len--;
+	}
+	pthread_mutex_unlock(&client->pool_lock);
+	if (handle)
+		return handle;
+	handle = calloc(1, sizeof *handle);
+	if (!handle)
+		return NULL;
+	handle->multi = curl_multi_init();
+	handle->easy = curl_easy_init();
+	if (!handle->multi || !handle->easy) {
+		handle_free(handle);
+		return NULL;
+	}
+	return handle;
+}
+
+static void
+pool_give(struct http_client *client, struct handle *handle)
+{
+	pthread_mutex_lock(&client->pool_lock);
+	if (client->pool_len < POOL_MAX) {
+		handle->next = client->pool;
+		client->pool = handle;
+		client->pool_len++;
+		handle = NULL;
+	}
+	pthread_mutex_unlock(&client->pool_lock);
+	handle_free(handle);
+}
+
+static long
+retry_after_seconds(const char *value)
+{
+	long long seconds;
+	time_t at;
+
+	if (parse_number(value, 0, RETRY_AFTER_SHOWN_MAX_S, &seconds) == 0)
+		return (long)seconds;
+	if (*value && value[strspn(value, "0123456789")] == '\0')
+		return RETRY_AFTER_SHOWN_MAX_S;
+	/* RFC 9110, 10.2.3: or a date. */
+	at = curl_getdate(value, NULL);
+	if (at < 0)
+		return -1;
+	seconds = (long long)at - clock_unix();
+	if (seconds < 0)
+		return 0;
+	return seconds < RETRY_AFTER_SHOWN_MAX_S ? (long)seconds : RETRY_AFTER_SHOWN_MAX_S;
+}
+
+static void
+set_content_type(struct http_answer *answer, const char *value)
+{
+	size_t len = strcspn(value, "; \t");
+
+	if (len >= sizeof answer->content_type)
+		len = sizeof answer->content_type - 1;
+	for (size_t i = 0; i < len; i++)
+		answer->content_type[i] =
+		    (char)(value[i] >= 'A' && value[i] <= 'Z' ? value[i] + 32 : value[i]);
+	answer->content_type[len] = '\0';
+}
+
+static void
+read_header(struct http_answer *answer, const char *name, const char *value)
+{
+	long long number;
+
+	if (strcasecmp(name, "content-type") == 0)
+		set_content_type(answer, value);
+	else if (strcasecmp(name, "retry-after") == 0)
+		answer->retry_after_s = retry_after_seconds(value);
+	else if (strcasecmp(name, "openai-poll-after-ms") == 0 &&
+		 parse_number(value, 0, 60000, &number) == 0)
+		answer->poll_after_ms = (long)number;
+}
+
+static size_t
+on_header(char *bytes, size_t size, size_t count, void *arg)
+{
+	struct transfer *transfer = arg;
+	size_t len = size * count;
+	char line[512];
+	char *value;
+
+	transfer->last_byte_ms = clock_ms();
+	/* Those of interest are short; longer ones are cut. */
+	snprintf(
+	    line, sizeof line, "%.*s", (int)(len < sizeof line ? len : sizeof line - 1), bytes);
+	line[strcspn(line, "\r\n")] = '\0';
+	/* An interim answer (1xx) came before: its headers are not this one's. */
+	if (strncmp(line, "HTTP/", 5) == 0) {
+		transfer->answer->content_type[0] = '\0';
+		transfer->answer->retry_after_s = -1;
+		transfer->answer->poll_after_ms = -1;
+	}
+	value = strchr(line, ':');
+	if (value) {
+		*value++ = '\0';
+		value += strspn(value, " \t");
+		read_header(transfer->answer, line, value);
+	}
+	return len;
+}
+
+static size_t
+on_body(char *bytes, size_t size, size_t count, void *arg)
+{
+	struct transfer *transfer = arg;
+	const struct http_call *call = transfer->call;
+	struct http_answer *answer = transfer->answer;
+	size_t len = size * count;
+	int result;
+
+	transfer->last_byte_ms = clock_ms();
+	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &answer->status);
+	if (!call->on_event || answer->status / 100 != 2 ||
+	    strcmp(answer->content_type, "text/event-stream") != 0) {
+		if (buf_append(&answer->body, bytes, len) == 0)
+			return len;
+		transfer->write_failure = HTTP_TOO_LARGE;
+		return CURL_WRITEFUNC_ERROR;
+	}
+	answer->streamed = true;
+	result = sse_feed(&transfer->sse, bytes, len, call->on_event, call->event_arg);
+	if (result == 0)
+		return len;
+	transfer->write_failure =
+	    transfer->sse.line.failed || transfer->sse.data.failed ? HTTP_TOO_LARGE : HTTP_STOPPED;
+	return CURL_WRITEFUNC_ERROR;
+}
+
+/* The one place that configures a handle. */
+static struct curl_slist *
+configure(struct http_client *client, struct transfer *transfer)
+{
+	const struct http_call *call = transfer->call;
+	CURL *easy = transfer->easy;
+	struct curl_slist *headers = NULL;
+
+	curl_easy_reset(easy);
+	curl_easy_setopt(easy, CURLOPT_URL, call->url);
+	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_SHARE, client->share);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	if (client->ca_file)
+		curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
+	curl_easy_setopt(easy, CURLOPT_USERAGENT, "assistants-fcgi/" VERSION);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	for (const char *const *header = call->headers; header && *header; header++)
+		headers = curl_slist_append(headers, *header);
+	if (call->body) {
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(call->body));
+		headers = curl_slist_append(headers, "Content-Type: application/json");
+		/* No waiting for "100 Continue" before a large body. */
+		headers = curl_slist_append(headers, "Expect:");
+	}
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+	return headers;
+}
+
+/* Milliseconds until the call must be looked at again; 0 or less: its time is over. */
+static long long
+time_left(const struct transfer *transfer, long long deadline_ms)
+{
+	long long now = clock_ms();
+	long long silence = transfer->last_byte_ms + transfer->call->silence_ms - now;
+
+	return silence < deadline_ms - now ? silence : deadline_ms - now;
+}
+
+/*
+ * Drives the transfer until curl has a result for it, or until it must end before. CURLE_OK with
+ * *ended set is the latter.
+ */
+static CURLcode
+drive(struct handle *handle, struct transfer *transfer, long long deadline_ms,
+    enum http_outcome *ended)
+{
+	const struct interrupt *interrupt = transfer->call->interrupt;
+	struct curl_waitfd watched = {
+	    .fd = interrupt ? interrupt->fd : -1, .events = CURL_WAIT_POLLIN};
+
+	for (;;) {
+		int running, messages;
+		long long left;
+		CURLMsg *message;
+
+		if (curl_multi_perform(handle->multi, &running) != CURLM_OK)
+			return CURLE_FAILED_INIT;
+		message = curl_multi_info_read(handle->multi, &messages);
+		if (message)
+			return message->data.result;
+		if (interrupt_raised(interrupt)) {
+			*ended = HTTP_INTERRUPTED;
+			return CURLE_OK;
+		}
+		/* Readable and yet not raised: that descriptor would wake us for ever. */
+		if (watched.revents)
+			watched.fd = -1;
+		left = time_left(transfer, deadline_ms);
+		if (left <= 0) {
+			*ended = HTTP_SILENT;
+			return CURLE_OK;
+		}
+		watched.revents = 0;
+		curl_multi_poll(handle->multi, &watched, watched.fd >= 0,
+		    (int)(left < ASK_MS ? left : ASK_MS), NULL);
+	}
+}
+
+static enum http_outcome
+outcome_of(CURLcode code, const struct transfer *transfer)
+{
+	switch (code) {
+	case CURLE_OK:
+		return HTTP_ANSWERED;
+	case CURLE_WRITE_ERROR:
+		return transfer->write_failure;
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_PROXY:
+	case CURLE_URL_MALFORMAT:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	/* The only time limit that is curl's own here is the one for connecting. */
+	case CURLE_OPERATION_TIMEDOUT:
+		return HTTP_UNREACHABLE;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CIPHER:
+	case CURLE_SSL_ISSUER_ERROR:
+		return HTTP_BAD_TLS;
+	default:
+		return HTTP_CUT;
+	}
+}
+
+static enum http_outcome
+perform_once(struct http_client *client, const struct http_call *call, long long deadline_ms,
+    struct http_answer *answer)
+{
+	struct handle *handle = pool_take(client);
+	struct transfer transfer = {.call = call, .answer = answer, .write_failure = HTTP_CUT};
+	enum http_outcome ended = HTTP_ANSWERED, outcome;
+	struct curl_slist *headers;
+	CURLcode code;
+
+	if (!handle)
+		return HTTP_UNREACHABLE;
+	transfer.easy = handle->easy;
+	transfer.last_byte_ms = clock_ms();
+	sse_init(&transfer.sse, call->answer_max);
+	headers = configure(client, &transfer);
+	curl_multi_add_handle(handle->multi, handle->easy);
+	code = drive(handle, &transfer, deadline_ms, &ended);
+	outcome = ended != HTTP_ANSWERED ? ended : outcome_of(code, &transfer);
+	curl_easy_getinfo(handle->easy, CURLINFO_RESPONSE_CODE, &answer->status);
+	snprintf(answer->detail, sizeof answer->detail, "%s",
+	    *transfer.error ? transfer.error : http_outcome_strerror(outcome));
+	curl_multi_remove_handle(handle->multi, handle->easy);
+	curl_slist_free_all(headers);
+	sse_free(&transfer.sse);
+	pool_give(client, handle);
+	return outcome;
+}
+
+/* A delay around `step`, so that many clients do not come back at once. */
+static long long
+jittered(long long step)
+{
+	unsigned char byte = 128;
+
+	if (getrandom(&byte, 1, GRND_NONBLOCK) != 1)
+		byte = 128;
+	return step / 2 + step * byte / 255;
+}
+
+/* Milliseconds to wait before the call is repeated, -1 when it must not be. */
+static long long
+retry_delay(const struct http_call *call, enum http_outcome outcome,
+    const struct http_answer *answer, int attempt)
+{
+	long long step = jittered((long long)RETRY_STEP_MS << (attempt * 2));
+
+	if (attempt >= RETRIES_MAX)
+		return -1;
+	if (outcome == HTTP_UNREACHABLE || (outcome == HTTP_CUT && call->repeatable))
+		return step;
+	if (outcome != HTTP_ANSWERED || (answer->status != 429 && answer->status != 503))
+		return -1;
+	if (answer->retry_after_s < 0)
+		return step;
+	if (answer->retry_after_s > RETRY_AFTER_MAX_S)
+		return -1;
+	/* Never before the time that was asked for. */
+	return answer->retry_after_s * 1000 + jittered(RETRY_STEP_MS);
+}
+
+static void
+answer_init(struct http_answer *answer, const struct http_call *call)
+{
+	*answer = (struct http_answer){
+	    .body = BUF_INIT(call->answer_max), .retry_after_s = -1, .poll_after_ms = -1};
+}
+
+enum http_outcome
+http_client_call(
+    struct http_client *client, const struct http_call *call, struct http_answer *answer)
+{
+	long long deadline_ms = clock_ms() + call->timeout_ms;
+
+	for (int attempt = 0;; attempt++) {
+		enum http_outcome outcome;
+		long long delay_ms;
+
+		answer_init(answer, call);
+		outcome = perform_once(client, call, deadline_ms, answer);
+		delay_ms = retry_delay(call, outcome, answer, attempt);
+		if (delay_ms < 0 || clock_ms() + delay_ms >= deadline_ms)
+			return outcome;
+		/* Not the URL: thread ids stand in it. */
+		log_info("upstream %s: %s (status %ld), again in %lld ms", call->method,
+		    answer->detail, answer->status, delay_ms);
+		http_answer_free(answer);
+		if (interrupt_sleep(call->interrupt, delay_ms)) {
+			answer_init(answer, call);
+			return HTTP_INTERRUPTED;
+		}
+	}
+}
+
+void
+http_answer_free(struct http_answer *answer)
+{
+	buf_free(&answer->body);
+}

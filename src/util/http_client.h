@@ -1,0 +1,80 @@
+/*
+ * HTTP as a client, blocking: a call sleeps until its answer is whole, or until something ends it.
+ * This is the only room that knows curl.
+ *
+ * What it hides: a last-in-first-out pool of multi handles, so that connections stay warm; DNS
+ * answers and TLS sessions shared between them; the sleep on the server's and the client's socket
+ * at once. TLS is always verified, redirects are not followed, only http and https are spoken.
+ *
+ * Repeats, at most three, with jitter: a connection that could not be made, and answers 429 and
+ * 503, after `Retry-After` if that is at most 20 s. Anything else may have taken effect and is
+ * repeated only for calls that say `repeatable`.
+ */
+#ifndef UTIL_HTTP_CLIENT_H
+#define UTIL_HTTP_CLIENT_H
+
+#include <stdbool.h>
+
+#include "util/buf.h"
+#include "util/interrupt.h"
+#include "util/sse.h"
+
+struct http_client;
+
+/*
+ * `ca_file`: certificates to trust instead of the system's, NULL for those. NULL when memory is
+ * out. One client serves all threads.
+ */
+struct http_client *http_client_new(const char *ca_file);
+void http_client_free(struct http_client *client);
+
+/* Whether `url` is one that can be called: http or https, a host, no user name (that would be
+ * logged). */
+bool http_url_valid(const char *url);
+
+struct http_call {
+	const char *method;
+	const char *url;
+	const char *const *headers; /* "Name: value", NULL-terminated */
+	const char *body;           /* JSON, NUL-terminated; NULL for none */
+	size_t answer_max;          /* bytes of a body, or of one event of a stream */
+	long long timeout_ms;       /* for the whole, repeats included */
+	long long silence_ms;       /* without a byte from the server */
+	bool repeatable;            /* it may take effect twice: GET, DELETE */
+	/* Gets the events of a 2xx text/event-stream; non-zero ends the call as HTTP_STOPPED. */
+	sse_event_fn *on_event;
+	void *event_arg;
+	const struct interrupt *interrupt; /* NULL: nothing ends it */
+};
+
+enum http_outcome {
+	HTTP_ANSWERED,    /* an answer came whole, whatever its status */
+	HTTP_UNREACHABLE, /* no connection; the request had no effect */
+	HTTP_BAD_TLS,     /* the server could not prove who it is; the request had no effect */
+	HTTP_CUT,         /* the connection ended in the middle, or what came was not HTTP */
+	HTTP_SILENT,      /* nothing came for too long, or the time was over */
+	HTTP_TOO_LARGE,   /* more than answer_max */
+	HTTP_STOPPED,     /* on_event said so */
+	HTTP_INTERRUPTED,
+	HTTP__MAX
+};
+
+struct http_answer {
+	long status; /* 0 when none came */
+	struct buf body;
+	bool streamed;         /* the answer went to on_event, body is empty */
+	char content_type[64]; /* lower case, without parameters; "" if none */
+	long retry_after_s;    /* -1 if none, or not understood; at most a day */
+	long poll_after_ms;    /* openai-poll-after-ms; -1 if none */
+	char detail[256];      /* what went wrong, for the log: outside words */
+};
+
+/* Fills `answer`, which http_answer_free() releases whatever the outcome. */
+enum http_outcome http_client_call(
+    struct http_client *client, const struct http_call *call, struct http_answer *answer);
+void http_answer_free(struct http_answer *answer);
+
+/* A few words for a log. */
+const char *http_outcome_strerror(enum http_outcome outcome);
+
+#endif

@@ -1,0 +1,18 @@
+/*
+ * Ids: a prefix of the API and 24 random base-62 characters, "thread_" and "9aZ…". About 143 bits
+ * from the kernel: nobody guesses one, and none comes twice.
+ */
+#ifndef UTIL_ID_H
+#define UTIL_ID_H
+
+#include <stdbool.h>
+
+enum { ID_SIZE = 48 }; /* of the longest, with its NUL */
+
+/* Writes a fresh id. */
+void id_new(char id[ID_SIZE], const char *prefix);
+
+/* Whether `id` is `prefix` and at least one character, all of them letters, digits, '_' or '-'. */
+bool id_has_form(const char *id, const char *prefix);
+
+#endif

@@ -1,0 +1,136 @@
+#include "util/json.h"
+
+#include "util/text.h"
+
+enum { JSON_DEPTH_MAX = 64 };
+
+int
+json_parse(const char *text, size_t len, struct json_object **out)
+{
+	struct json_tokener *tokener;
+	struct json_object *value;
+	enum json_tokener_error error;
+	size_t end;
+
+	*out = NULL;
+	/* json-c counts in int. */
+	if (len >= INT32_MAX || !utf8_valid(text, len))
+		return -1;
+	tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
+	if (!tokener)
+		return -1;
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+	value = json_tokener_parse_ex(tokener, text, (int)len);
+	error = json_tokener_get_error(tokener);
+	/* A number, or a literal, at the very end is complete only when something comes after it.
+	 */
+	if (error == json_tokener_continue) {
+		value = json_tokener_parse_ex(tokener, "\n", 1);
+		error = json_tokener_get_error(tokener);
+		end = len;
+	} else {
+		end = json_tokener_get_parse_end(tokener);
+	}
+	json_tokener_free(tokener);
+	while (end < len && strchr(" \t\r\n", text[end]) && text[end])
+		end++;
+	if (error != json_tokener_success || end != len) {
+		json_object_put(value);
+		return -1;
+	}
+	*out = value;
+	return 0;
+}
+
+struct json_object *
+json_get(struct json_object *object, const char *key)
+{
+	struct json_object *value = NULL;
+
+	if (!json_object_is_type(object, json_type_object))
+		return NULL;
+	json_object_object_get_ex(object, key, &value);
+	return value;
+}
+
+static struct json_object *
+get_typed(struct json_object *object, const char *key, enum json_type type)
+{
+	struct json_object *value = json_get(object, key);
+
+	return json_object_is_type(value, type) ? value : NULL;
+}
+
+struct json_object *
+json_get_object(struct json_object *object, const char *key)
+{
+	return get_typed(object, key, json_type_object);
+}
+
+struct json_object *
+json_get_array(struct json_object *object, const char *key)
+{
+	return get_typed(object, key, json_type_array);
+}
+
+const char *
+json_get_string(struct json_object *object, const char *key)
+{
+	struct json_object *value = get_typed(object, key, json_type_string);
+
+	return value ? json_object_get_string(value) : NULL;
+}
+
+long long
+json_get_int(struct json_object *object, const char *key, long long otherwise)
+{
+	struct json_object *value = get_typed(object, key, json_type_int);
+
+	return value ? json_object_get_int64(value) : otherwise;
+}
+
+struct json_object *
+json_at(struct json_object *array, size_t index)
+{
+	return json_object_is_type(array, json_type_array) ? json_object_array_get_idx(array, index)
+							   : NULL;
+}
+
+size_t
+json_len(struct json_object *array)
+{
+	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
+}
+
+void
+json_set(struct json_object *object, const char *key, struct json_object *value)
+{
+	if (json_object_object_add(object, key, value) < 0)
+		abort();
+}
+
+void
+json_set_string(struct json_object *object, const char *key, const char *value)
+{
+	json_set(object, key, value ? json_object_new_string(value) : NULL);
+}
+
+void
+json_set_int(struct json_object *object, const char *key, long long value)
+{
+	json_set(object, key, json_object_new_int64(value));
+}
+
+void
+json_add(struct json_object *array, struct json_object *value)
+{
+	if (json_object_array_add(array, value) < 0)
+		abort();
+}
+
+const char *
+json_text(struct json_object *value)
+{
+	return json_object_to_json_string_ext(
+	    value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+}

@@ -1,0 +1,48 @@
+/*
+ * A few words on top of json-c, for reading objects that others made. Getters borrow: what they
+ * return lives as long as the object. Everything that takes an object takes NULL, too.
+ */
+#ifndef UTIL_JSON_H
+#define UTIL_JSON_H
+
+#include <json.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Parses one JSON text that fills `len` bytes (RFC 8259; nothing after it, at most 64 levels deep,
+ * valid UTF-8). The object is the caller's, put with json_object_put(). -1 when it is not JSON.
+ * `null` is 0 with *out NULL.
+ */
+int json_parse(const char *text, size_t len, struct json_object **out);
+
+/* The member, NULL when missing, null, or `object` is no object. */
+struct json_object *json_get(struct json_object *object, const char *key);
+
+/* The member if it is of that type, else NULL. */
+struct json_object *json_get_object(struct json_object *object, const char *key);
+struct json_object *json_get_array(struct json_object *object, const char *key);
+const char *json_get_string(struct json_object *object, const char *key);
+
+/* The member if it is an integer, else `otherwise`. */
+long long json_get_int(struct json_object *object, const char *key, long long otherwise);
+
+/* Element `index` of an array, NULL past its end. */
+struct json_object *json_at(struct json_object *array, size_t index);
+size_t json_len(struct json_object *array);
+
+/*
+ * Sets a member and takes `value` over (NULL is JSON's null), replacing an earlier one. Out of
+ * memory ends the program: json-c itself asserts in places, and a half-made answer helps nobody.
+ */
+void json_set(struct json_object *object, const char *key, struct json_object *value);
+void json_set_string(struct json_object *object, const char *key, const char *value);
+void json_set_int(struct json_object *object, const char *key, long long value);
+
+/* The same for an array's end. */
+void json_add(struct json_object *array, struct json_object *value);
+
+/* The compact text, borrowed from the object until it is next written or put. "null" for NULL. */
+const char *json_text(struct json_object *value);
+
+#endif

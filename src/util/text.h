@@ -1,0 +1,33 @@
+/*
+ * Text as it comes from outside: UTF-8, blanks, percent-encoding, bounded numbers.
+ */
+#ifndef UTIL_TEXT_H
+#define UTIL_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Bytes of the well-formed UTF-8 sequence (RFC 3629) that `at` begins with; 0 if it is none. */
+size_t utf8_sequence_len(const unsigned char *at, size_t left);
+bool utf8_valid(const char *text, size_t len);
+
+/* Characters (code points) of valid UTF-8. */
+size_t utf8_chars(const char *text);
+
+/* Nothing but white space, Unicode's too. */
+bool text_is_blank(const char *text);
+
+/*
+ * Percent-decodes `len` bytes (RFC 3986, 2.1) once, as a NUL-terminated string that the caller
+ * frees. NULL when a sequence is broken or decodes to NUL.
+ */
+char *percent_decode(const char *text, size_t len);
+
+/* Percent-encodes all but RFC 3986's unreserved characters; the caller frees. NULL: out of memory.
+ */
+char *percent_encode(const char *text);
+
+/* A decimal number without sign or blanks, from `min` to `max`: 0; anything else: -1. */
+int parse_number(const char *text, long long min, long long max, long long *value);
+
+#endif

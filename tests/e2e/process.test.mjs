@@ -1,0 +1,199 @@
+// The program as a process: its start, its end, and what stops it from starting.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { KEY, PROGRAM, e2e, eventually, freePort, newThread, say, transcript } from './lib.mjs';
+import { gate, modelServer, words } from './lib-upstream.mjs';
+
+e2e('after SIGTERM a waiting message is still answered, and the program ends well',
+	async (bench) => {
+		const model = await modelServer(bench);
+		const held = gate();
+		model.queue.push(words('at last', held.opened));
+		const server = await bench.listen({ env: model.env });
+		const waiting = say(server, await newThread(server), 'words');
+		await eventually('the model is asked', () => model.requests.length === 1);
+		const stopped = server.stop();
+		await sleep(200);
+		held.open();
+		const answer = await waiting;
+		assert.deepEqual([answer.status, answer.text.trimEnd()], [200, 'at last']);
+		await stopped;
+	});
+
+e2e('SIGINT ends it as well as SIGTERM', async (bench) => {
+	const server = await bench.listen();
+	server.child.kill('SIGINT');
+	server.stopped = server.child.ended;
+	assert.deepEqual(await server.stopped, { code: 0, signal: null });
+});
+
+e2e('a stale socket is replaced, and what was said before a crash is still there',
+	async (bench) => {
+		const crashed = await bench.listen();
+		const thread = await newThread(crashed);
+		await say(crashed, thread, 'words');
+		const before = await transcript(crashed, thread);
+		await crashed.kill();
+		assert.ok(fs.statSync(crashed.socket).isSocket(), 'nobody removed it');
+		const next = await bench.listen();
+		assert.deepEqual(await transcript(next, thread), before);
+		assert.equal((await say(next, thread, 'more')).status, 200);
+	});
+
+e2e('a thread whose run died with its process is free, and keeps the words', async (bench) => {
+	bench.expectLog(/./);
+	const model = await modelServer(bench);
+	model.queue.push(words('never', gate().opened));
+	const crashed = await bench.listen({ env: model.env });
+	const thread = await newThread(crashed);
+	say(crashed, thread, 'first words').catch(() => {});
+	await eventually('the model is asked', () => model.requests.length === 1);
+	await crashed.kill();
+	const next = await bench.listen({ env: model.env });
+	assert.equal((await say(next, thread, 'second words')).text.trimEnd(), 'hello');
+	assert.deepEqual(await transcript(next, thread), [
+		['user', 'first words'], ['user', 'second words'], ['assistant', 'hello'],
+	]);
+});
+
+e2e('a socket that somebody answers on is not taken away', async (bench) => {
+	const first = await bench.listen();
+	const second = await bench.command(['--listen', `unix:${first.socket}`]);
+	assertOneLine(second, /socket/);
+	assert.equal((await first.request('GET', '/health')).status, 200);
+});
+
+e2e('it listens on TCP, too, and removes its socket at the end', async (bench) => {
+	const tcp = await bench.listen({ port: await freePort() });
+	assert.equal((await tcp.request('GET', '/health')).status, 200);
+	const local = await bench.listen();
+	await local.stop();
+	assert.equal(fs.existsSync(local.socket), false);
+});
+
+e2e('the socket\'s mode is 0660, or as --mode says', async (bench) => {
+	const mode = ({ socket }) => fs.statSync(socket).mode & 0o777;
+	const usual = await bench.listen();
+	assert.equal(mode(usual), 0o660);
+	await usual.stop();
+	assert.equal(mode(await bench.listen({ args: ['--mode', '0600'] })), 0o600);
+});
+
+e2e('files in the state folder are nobody else\'s', async (bench) => {
+	const server = await bench.listen();
+	await say(server, await newThread(server), 'words');
+	assert.equal(fs.statSync(bench.state).mode & 0o777, 0o700);
+	for (const name of fs.readdirSync(bench.state)) {
+		const { mode } = fs.statSync(path.join(bench.state, name));
+		assert.equal(mode & 0o077, 0, name);
+	}
+});
+
+function assertOneLine({ code, stderr }, ...patterns) {
+	assert.notEqual(code, 0);
+	assert.equal(stderr.trimEnd().split('\n').length, 1, stderr);
+	for (const pattern of patterns) assert.match(stderr, pattern);
+}
+
+const WRONG = [
+	['ASSISTANTS_WORKERZ=3\n', /ASSISTANTS_WORKERZ/],
+	['ASSISTANTS_DATABASE_URL=sqlite:\n', /ASSISTANTS_DATABASE_URL/],
+	['PATH=/bin\n', /PATH/],
+	['ASSISTANTS_WORKERS=many\n', /ASSISTANTS_WORKERS/],
+	['ASSISTANTS_WORKERS=1\n', /ASSISTANTS_WORKERS/],
+	['ASSISTANTS_RUN_TIMEOUT=0\n', /ASSISTANTS_RUN_TIMEOUT/],
+	['ASSISTANTS_RUN_TIMEOUT=10s\n', /ASSISTANTS_RUN_TIMEOUT/],
+	['ASSISTANTS_MAX_BODY=-1\n', /ASSISTANTS_MAX_BODY/],
+	['ASSISTANTS_LOG=loud\n', /ASSISTANTS_LOG.*debug/],
+	['ASSISTANTS_SYNC=off\n', /ASSISTANTS_SYNC.*normal/],
+	['ASSISTANTS_MODEL_API=telepathy\n', /ASSISTANTS_MODEL_API.*offline/],
+	['OPENAI_BASE_URL=ftp://127.0.0.1/v1\n', /OPENAI_BASE_URL/],
+	['OPENAI_BASE_URL=no url\n', /OPENAI_BASE_URL/],
+	['ASSISTANTS_STATE_DIR=relative\n', /ASSISTANTS_STATE_DIR/],
+	['ASSISTANTS_DEFINITION=/nowhere/at/all.json\n', /ASSISTANTS_DEFINITION|\/nowhere/],
+	['OPENAI_API_KEY_FILE=/nowhere/at/all\n', /OPENAI_API_KEY_FILE/],
+	['words without a sign\n', /line 1/],
+];
+
+for (const [content, ...patterns] of WRONG) {
+	e2e(`the start is refused: ${content.trim()}`, async (bench) => {
+		bench.file('config', content);
+		delete bench.env.ASSISTANTS_STATE_DIR;
+		const listen = ['--listen', `unix:${path.join(bench.dir, 'socket')}`];
+		if (!content.includes('STATE_DIR')) bench.env.ASSISTANTS_STATE_DIR = bench.state;
+		assertOneLine(await bench.command(listen), ...patterns);
+		assertOneLine(await bench.command(['--check-config']), ...patterns);
+	});
+}
+
+e2e('a wrong value in the environment is refused, and a key is not repeated', async (bench) => {
+	const wrong = await bench.command(['--check-config'], { ASSISTANTS_WORKERS: '0' });
+	assertOneLine(wrong, /ASSISTANTS_WORKERS/);
+	const key = await bench.command(['--check-config'], { OPENAI_API_KEY: `${KEY}\n` });
+	assertOneLine(key, /OPENAI_API_KEY/);
+	assert.ok(!key.stderr.includes(KEY));
+	const nowhere = { ASSISTANTS_CONFIG: '/nowhere/at/all' };
+	assertOneLine(await bench.command(['--check-config'], nowhere), /\/nowhere\/at\/all/);
+	const broken = { ASSISTANTS_DEFINITION: bench.file('definition.json', '{"name":') };
+	assertOneLine(await bench.command(['--check-config'], broken), /definition/i);
+});
+
+e2e('CGI: a wrong setting is one log line and an answer that tells nothing of it',
+	async (bench) => {
+		bench.expectLog(/ASSISTANTS_WORKERS/);
+		const env = { ASSISTANTS_WORKERS: 'many' };
+		const { status, text } = await bench.cgi({ method: 'GET', path: '/health', env });
+		assert.equal(status, 500);
+		assert.ok(!text.includes('ASSISTANTS_WORKERS'));
+		assert.equal(bench.logEntries().length, 1);
+	});
+
+e2e('the commands', async (bench) => {
+	const good = await bench.command(['--check-config']);
+	assert.equal(good.code, 0, good.stderr);
+	assert.ok((good.stdout + good.stderr).includes(bench.state), 'it says which state folder');
+	const version = await bench.command(['--version']);
+	assert.deepEqual([version.code, version.stderr], [0, '']);
+	assert.match(version.stdout, /^\S.*\d+\.\d+\.\d+\n$/);
+	const help = await bench.command(['--help']);
+	assert.deepEqual([help.code, help.stderr], [0, '']);
+	for (const word of ['--listen', '--check-config', '--version']) {
+		assert.ok(help.stdout.includes(word), word);
+	}
+	for (const args of [[], ['--nonsense'], ['--listen'], ['--listen', 'nonsense']]) {
+		const { code, stdout, stderr } = await bench.command(args);
+		assert.notEqual(code, 0, args.join(' '));
+		assert.equal(stdout, '');
+		assert.match(stderr, /\w/);
+	}
+});
+
+e2e('a state folder inside the program\'s own folder is refused', async (bench) => {
+	const inside = path.join(path.dirname(PROGRAM), 'e2e-state');
+	try {
+		const env = { ASSISTANTS_STATE_DIR: inside };
+		assertOneLine(await bench.command(['--check-config'], env), /e2e-state/);
+		const listen = ['--listen', `unix:${path.join(bench.dir, 'socket')}`];
+		assertOneLine(await bench.command(listen, env), /e2e-state/);
+	} finally {
+		fs.rmSync(inside, { recursive: true, force: true });
+	}
+});
+
+// SQLite's file format: the user version is the four bytes at 60, the magic words are the first 15.
+e2e('a database newer than the program is refused, and left alone', async (bench) => {
+	const server = await bench.listen();
+	await newThread(server);
+	await server.stop();
+	const database = fs.readdirSync(bench.state).map((name) => path.join(bench.state, name))
+		.find((file) => fs.readFileSync(file, 'latin1').startsWith('SQLite format 3'));
+	const bytes = fs.readFileSync(database);
+	bytes.writeUInt32BE(999, 60);
+	fs.writeFileSync(database, bytes);
+	const listen = ['--listen', `unix:${path.join(bench.dir, 'socket')}`];
+	assertOneLine(await bench.command(listen), /999|newer/);
+	assert.deepEqual(fs.readFileSync(database), bytes);
+});

@@ -1,0 +1,342 @@
+// The gateway as a client of a remote Assistants API, which it must not ask for more than it needs.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import {
+	UPSTREAM_KEY, assertSentence, e2e, eventually, newThread, say, transcript,
+} from './lib.mjs';
+import { assertCredentials, problem, remoteServer } from './lib-remote.mjs';
+import { behindNginx, fromShell } from './lib-servers.mjs';
+import { MARKER, gate } from './lib-upstream.mjs';
+
+const LIST = 'GET /v1/assistants?limit=100&order=asc';
+const CREATE = 'POST /v1/assistants';
+const UPDATE = 'POST /v1/assistants/ID';
+const RUN = 'POST /v1/threads/ID/runs';
+const POLL = 'GET /v1/threads/ID/runs/ID';
+const READ = 'GET /v1/threads/ID/messages?run_id=ID&limit=100&order=asc';
+const CANCEL = 'POST /v1/threads/ID/runs/ID/cancel';
+const ONE_MESSAGE = [RUN, POLL, READ];
+
+// A remote, a site (CGI: each request from another process) and a thread, with an empty log.
+async function scene(bench, env = {}, open = fromShell) {
+	const remote = await remoteServer(bench);
+	const site = await open(bench, { ...remote.env, ...env });
+	const thread = await newThread(site);
+	remote.takeLog();
+	return { remote, site, thread };
+}
+
+async function assertAnswered(site, thread, words = 'hello') {
+	const answer = await say(site, thread, 'words');
+	assert.deepEqual([answer.status, answer.text.trimEnd()], [200, words]);
+}
+
+// The files in the state folder that hold an assistant's id.
+function cacheFiles(bench) {
+	return fs.readdirSync(bench.state).map((name) => path.join(bench.state, name))
+		.filter((file) => fs.statSync(file).isFile())
+		.filter((file) => fs.readFileSync(file, 'latin1').includes('asst_'));
+}
+
+e2e('an absent assistant is created, once, and each request bears key and version',
+	async (bench) => {
+		const { remote, site, thread } = await scene(bench);
+		await assertAnswered(site, thread);
+		assert.ok(remote.requests.length > 0);
+		remote.requests.forEach(assertCredentials);
+		assert.equal(remote.assistants.length, 1);
+		assert.match(remote.assistants[0].name, /\w/);
+		assert.deepEqual(remote.takeLog(), [LIST, CREATE, ...ONE_MESSAGE]);
+		await assertAnswered(site, thread);
+		assert.deepEqual(remote.takeLog(), ONE_MESSAGE);
+		const [cache] = cacheFiles(bench);
+		assert.equal(fs.statSync(cache).mode & 0o777, 0o600);
+		assert.ok(!fs.readFileSync(cache, 'utf8').includes(UPSTREAM_KEY));
+	});
+
+// The name of the built-in definition, by what the program creates on an empty remote.
+async function builtInName(bench) {
+	const { remote, site, thread } = await scene(bench);
+	await assertAnswered(site, thread);
+	cacheFiles(bench).forEach((file) => fs.rmSync(file));
+	return remote.assistants[0].name;
+}
+
+e2e('the assistant is found on the last of three pages, and remembered', async (bench) => {
+	const name = await builtInName(bench);
+	const { remote, site, thread } = await scene(bench);
+	for (let i = 1; i < 250; i++) remote.addAssistant({ name: `Somebody ${i}` });
+	const ours = remote.addAssistant({ name, instructions: 'as they were' });
+
+	await assertAnswered(site, thread);
+	const [run] = remote.requests.filter(({ line }) => line.endsWith('/runs'));
+	assert.equal(run.body.assistant_id, ours.id);
+	assert.equal(run.body.stream, true);
+	assert.deepEqual(run.body.additional_messages, [{ role: 'user', content: 'words' }]);
+	assert.deepEqual(remote.takeLog(),
+		[LIST, `${LIST}&after=ID`, `${LIST}&after=ID`, ...ONE_MESSAGE]);
+
+	await assertAnswered(site, thread);
+	assert.deepEqual(remote.takeLog(), ONE_MESSAGE);
+	assert.equal(ours.instructions, 'as they were');
+	assert.deepEqual(await transcript(site, thread), [
+		['user', 'words'], ['assistant', 'hello'],
+		['user', 'words'], ['assistant', 'hello'],
+	]);
+});
+
+e2e('of several of the same name the oldest is used, as it is', async (bench) => {
+	const name = await builtInName(bench);
+	const { remote, site, thread } = await scene(bench);
+	remote.addAssistant({ name: 'Somebody' });
+	const oldest = remote.addAssistant({ name });
+	for (let i = 1; i < 150; i++) remote.addAssistant({ name });
+	await assertAnswered(site, thread);
+	const run = remote.requests.find(({ line }) => line.endsWith('/runs'));
+	assert.equal(run.body.assistant_id, oldest.id);
+	const log = remote.takeLog();
+	assert.ok(!log.includes(CREATE) && !log.includes(UPDATE), log.join('\n'));
+});
+
+e2e('an assistant that the server no longer knows is replaced, and the message answered',
+	async (bench) => {
+		bench.expectLog(/asst_|assistant/);
+		const { remote, site, thread } = await scene(bench);
+		await assertAnswered(site, thread);
+		remote.assistants.splice(0);
+		remote.takeLog();
+		await assertAnswered(site, thread);
+		assert.deepEqual(remote.takeLog(), [RUN, LIST, CREATE, ...ONE_MESSAGE]);
+		const { length } = await transcript(site, thread);
+		assert.equal(length, 4, 'the words stand there once');
+	});
+
+e2e('another definition updates the assistant, once', async (bench) => {
+	const define = (instructions) => bench.file('definition.json',
+		JSON.stringify({ name: 'Tutor', model: 'a-model', instructions }));
+	const env = { ASSISTANTS_DEFINITION: define('Be terse.') };
+	const { remote, site, thread } = await scene(bench, env);
+	await assertAnswered(site, thread);
+	assert.deepEqual(remote.takeLog(), [LIST, CREATE, ...ONE_MESSAGE]);
+	define('Be kind.');
+	await assertAnswered(site, thread);
+	assert.deepEqual(remote.takeLog(), [UPDATE, ...ONE_MESSAGE]);
+	assert.equal(remote.assistants[0].instructions, 'Be kind.');
+	await assertAnswered(site, thread);
+	assert.deepEqual(remote.takeLog(), ONE_MESSAGE);
+});
+
+e2e('eight processes at once on an empty state folder make one assistant', async (bench) => {
+	const { remote, site } = await scene(bench);
+	const once = async () => assertAnswered(site, await newThread(site));
+	await Promise.all(Array.from({ length: 8 }, once));
+	assert.equal(remote.assistants.length, 1);
+	const lists = remote.takeLog().filter((line) => line === LIST);
+	assert.equal(lists.length, 1, 'seven of them waited, and read the cache again');
+});
+
+for (const [how, damage] of [
+	['garbage', () => 'asst_?'], ['empty', () => ''], ['cut', (text) => text.slice(0, -9)],
+]) {
+	e2e(`a cache file that is damaged (${how}) is made anew`, async (bench) => {
+		const { remote, site, thread } = await scene(bench);
+		await assertAnswered(site, thread);
+		const [cache] = cacheFiles(bench);
+		fs.writeFileSync(cache, damage(fs.readFileSync(cache, 'utf8')));
+		remote.takeLog();
+		await assertAnswered(site, thread);
+		assert.deepEqual(remote.takeLog(), [LIST, ...ONE_MESSAGE]);
+		await assertAnswered(site, thread);
+		assert.deepEqual(remote.takeLog(), ONE_MESSAGE);
+	});
+}
+
+e2e('another server\'s cache is not used', async (bench) => {
+	const { site, thread } = await scene(bench);
+	await assertAnswered(site, thread);
+	const other = await scene(bench);
+	await assertAnswered(other.site, other.thread);
+	assert.deepEqual(other.remote.takeLog(), [LIST, CREATE, ...ONE_MESSAGE]);
+});
+
+e2e('a remote that streams is not polled', async (bench) => {
+	const { remote, site, thread } = await scene(bench);
+	remote.mode = 'stream';
+	await assertAnswered(site, thread);
+	remote.takeLog();
+	await assertAnswered(site, thread);
+	assert.deepEqual(remote.takeLog(), [RUN]);
+	const headers = { accept: 'application/json' };
+	const { json } = await say(site, thread, 'words', headers);
+	assert.deepEqual([json.text, json.usage.total_tokens], ['hello', 18]);
+});
+
+e2e('a stream that breaks after the run is known is followed by polling', async (bench) => {
+	const { remote, site, thread } = await scene(bench);
+	await assertAnswered(site, thread);
+	remote.mode = 'cut';
+	remote.takeLog();
+	await assertAnswered(site, thread);
+	assert.deepEqual(remote.takeLog(), ONE_MESSAGE);
+});
+
+e2e('all of the run\'s messages are the answer, oldest first, over pages', async (bench) => {
+	const { remote, site, thread } = await scene(bench);
+	await assertAnswered(site, thread);
+	remote.pageSize = 2;
+	const answers = ['one', 'two', 'three', 'four', 'five'];
+	remote.run = { states: [{ status: 'completed' }], answers };
+	remote.takeLog();
+	await assertAnswered(site, thread, answers.join('\n\n'));
+	assert.deepEqual(remote.takeLog(),
+		[RUN, POLL, READ, `${READ}&after=ID`, `${READ}&after=ID`]);
+	const headers = { accept: 'application/json' };
+	const { json } = await say(site, thread, 'words', headers);
+	assert.deepEqual(json.messages.map(({ text }) => text), answers);
+	assert.equal(json.text, answers.join('\n\n'));
+	const read = (await transcript(site, thread)).map(([, text]) => text);
+	assert.deepEqual(read, ['words', 'hello', 'words', ...answers, 'words', ...answers]);
+
+	remote.mode = 'stream';
+	await assertAnswered(site, thread, answers.join('\n\n'));
+});
+
+e2e('a run is polled until it ends', async (bench) => {
+	const { remote, site, thread } = await scene(bench);
+	await assertAnswered(site, thread);
+	const states = ['queued', 'in_progress', 'in_progress', 'completed']
+		.map((status) => ({ status }));
+	remote.nextRuns.push({ states, answers: ['at last'] });
+	remote.takeLog();
+	await assertAnswered(site, thread, 'at last');
+	assert.deepEqual(remote.takeLog(), [RUN, POLL, POLL, POLL, POLL, READ]);
+});
+
+e2e('openai-poll-after-ms is honoured', async (bench) => {
+	const { remote, site, thread } = await scene(bench);
+	await assertAnswered(site, thread);
+	remote.runHeaders = { 'openai-poll-after-ms': '1500' };
+	const begun = Date.now();
+	await assertAnswered(site, thread);
+	assert.ok(Date.now() - begun >= 1400);
+});
+
+const failure = (code) => ({ status: 'failed', last_error: { code, message: MARKER } });
+const ENDS = {
+	'failed': [failure('server_error'), 502],
+	'failed by a rate limit': [failure('rate_limit_exceeded'), 503],
+	'cancelled by others': [{ status: 'cancelled' }, 502],
+	'expired': [{ status: 'expired' }, 504],
+	'incomplete without words': [
+		{ status: 'incomplete', incomplete_details: { reason: 'max_prompt_tokens' } }, 502,
+	],
+};
+
+for (const mode of ['json', 'stream']) {
+	for (const [name, [state, code]] of Object.entries(ENDS)) {
+		e2e(`a run that ${name}, by ${mode}: ${code}`, async (bench) => {
+			bench.expectLog(/run/);
+			const { remote, site, thread } = await scene(bench);
+			remote.mode = mode;
+			remote.nextRuns.push({ states: [state], answers: [] });
+			const told = await say(site, thread, 'words');
+			assertSentence(told, code);
+			assert.ok(!told.text.includes(MARKER));
+			if (code === 503) assert.match(told.headers['retry-after'], /^\d+$/);
+			await assertAnswered(site, thread);
+		});
+	}
+
+	e2e(`a run that is incomplete with words, by ${mode}: 200, the reason`, async (bench) => {
+		const { remote, site, thread } = await scene(bench);
+		remote.mode = mode;
+		const incomplete_details = { reason: 'max_completion_tokens' };
+		const states = [{ status: 'incomplete', incomplete_details }];
+		remote.nextRuns.push({ states, answers: ['a beginning'] });
+		const told = await say(site, thread, 'words');
+		assert.deepEqual([told.status, told.text.trimEnd()], [200, 'a beginning']);
+		assert.equal(told.headers['assistants-incomplete'], 'max_completion_tokens');
+	});
+
+	e2e(`a run that wants a tool, by ${mode}: it is cancelled, 502`, async (bench) => {
+		bench.expectLog(/tool/);
+		const { remote, site, thread } = await scene(bench);
+		remote.mode = mode;
+		const called = { name: 'f', arguments: '{}' };
+		const tool_calls = [{ id: 'call_1', type: 'function', function: called }];
+		const type = 'submit_tool_outputs';
+		const required_action = { type, submit_tool_outputs: { tool_calls } };
+		const state = { status: 'requires_action', required_action };
+		remote.nextRuns.push({ states: [state], answers: [] });
+		assertSentence(await say(site, thread, 'words'), 502);
+		assert.ok(remote.takeLog().includes(CANCEL));
+		await assertAnswered(site, thread);
+	});
+}
+
+e2e('a run that outlasts ASSISTANTS_RUN_TIMEOUT is cancelled: 504', async (bench) => {
+	bench.expectLog(/./);
+	const { remote, site, thread } = await scene(bench, { ASSISTANTS_RUN_TIMEOUT: '1' });
+	remote.nextRuns.push({ states: [{ status: 'in_progress' }], answers: [] });
+	assertSentence(await say(site, thread, 'words'), 504);
+	assert.ok(remote.takeLog().includes(CANCEL));
+	await assertAnswered(site, thread);
+});
+
+e2e('a thread that somebody else keeps busy is waited for', async (bench) => {
+	const { remote, site, thread } = await scene(bench);
+	await assertAnswered(site, thread);
+	let busy = 1;
+	remote.refuse = (pathname) => {
+		if (!pathname.endsWith('/runs') || busy-- <= 0) return undefined;
+		return problem(400,
+			`Thread ${thread} already has an active run run_${'0'.repeat(24)}.`);
+	};
+	await assertAnswered(site, thread);
+});
+
+e2e('a thread that the remote does not know: 404', async (bench) => {
+	const { remote, site, thread } = await scene(bench);
+	await assertAnswered(site, thread);
+	const deleted = await site.request('DELETE', `/threads/${thread}`);
+	assert.equal(deleted.status, 204);
+	assert.equal(remote.threads.has(thread), false);
+	assertSentence(await say(site, thread, 'words'), 404);
+	assertSentence(await site.request('GET', `/threads/${thread}/messages`), 404);
+	assertSentence(await site.request('DELETE', `/threads/${thread}`), 404);
+});
+
+for (const [name, refusal, code] of [
+	['401', 401, 502], ['404', 404, 502], ['500', 500, 502], ['429', 429, 503],
+]) {
+	e2e(`the remote answers ${name} to everything: ${code}`, async (bench) => {
+		bench.expectLog(new RegExp(name));
+		const remote = await remoteServer(bench);
+		const site = await fromShell(bench, remote.env);
+		const words = `${MARKER}, you sent ${UPSTREAM_KEY}`;
+		remote.refuse = () => problem(refusal, words, { 'retry-after': '0' });
+		const told = await site.request('POST', '/threads');
+		assertSentence(told, code);
+		assert.ok(!told.text.includes(MARKER) && !told.text.includes(UPSTREAM_KEY));
+	});
+}
+
+for (const mode of ['json', 'stream']) {
+	e2e(`a client that leaves nginx cancels its run, by ${mode}`, async (bench) => {
+		const { remote, site, thread } = await scene(bench, {}, behindNginx);
+		const never = gate();
+		remote.mode = mode;
+		remote.afterCreated = never.opened;
+		remote.nextRuns.push({ states: [{ status: 'in_progress' }], answers: [] });
+		const client = site.open('POST', `/threads/${thread}/messages`, 'words');
+		const requested = (line) => remote.requests.some((one) => line.test(one.line));
+		await eventually('the run', () => requested(/\/runs$/));
+		if (mode === 'json') await eventually('a poll', () => requested(/\/runs\/\w+$/));
+		client.destroy();
+		await eventually('it is cancelled', () => requested(/\/cancel$/));
+		remote.mode = 'json';
+		await assertAnswered(site, thread);
+	});
+}

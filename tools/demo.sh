@@ -1,0 +1,90 @@
+#!/bin/bash
+# Serve cgi-bin/assistants.fcgi on http://localhost:PORT (8080) with lighttpd, until Ctrl-C.
+#
+# The configuration is lighttpd.conf.example with other paths and this port. What the program keeps
+# goes to ASSISTANTS_STATE_DIR, or to build/demo/state.
+set -euo pipefail
+
+export ASSISTANTS_STATE_DIR=${ASSISTANTS_STATE_DIR:-$(dirname "$0")/../build/demo/state}
+# The program will run in another folder, so relative paths are completed here.
+for name in $(compgen -e | grep -E '^(OPENAI|ASSISTANTS)_(.*_)?(FILE|DIR|CONFIG|DEFINITION)$'); do
+	[ -z "${!name}" ] || declare -x "$name=$(realpath -ms "${!name}")"
+done
+
+cd "$(dirname "$0")/.."
+port=${PORT:-8080}
+folder=build/demo
+
+fail() {
+	echo "demo: $1" >&2
+	exit 1
+}
+
+port_taken() {
+	local address
+	for address in 127.0.0.1 ::1; do
+		(exec 3<>"/dev/tcp/$address/$port") 2>/dev/null && return
+	done
+	return 1
+}
+
+# The names are relative because lighttpd splits bin-path at blanks, and a socket's path may have no
+# more than 107 bytes; a checkout may have any.
+write_config() {
+	mkdir -p "$folder/www"
+	rm -f "$folder"/socket-*
+	ln -sfn ../../cgi-bin/assistants.fcgi "$folder/assistants.fcgi"
+	sed -e "s|^server.port = .*|server.port = $port|" \
+		-e 's|"/var/www/html"|"www"|' \
+		-e 's|"/run/lighttpd/assistants-fcgi"|"socket"|' \
+		-e 's|"/usr/local/lib/.*/assistants.fcgi"|"./assistants.fcgi"|' \
+		lighttpd.conf.example >"$folder/lighttpd.conf"
+}
+
+# The configuration file that says which model answers, if there is one.
+telling_config() {
+	local files=(~/.config/assistants-fcgi/config /etc/assistants-fcgi.conf)
+	[ -z "${ASSISTANTS_CONFIG-}" ] || files=("$ASSISTANTS_CONFIG")
+	grep -lsE '^(OPENAI_|ASSISTANTS_(UPSTREAM_URL|MODEL_API)=)' "${files[@]}" | head -n 1 || true
+}
+
+who_answers() {
+	local file
+	file=$(telling_config)
+	if [ -n "${ASSISTANTS_UPSTREAM_URL-}" ]; then
+		echo "the assistant at $ASSISTANTS_UPSTREAM_URL (ASSISTANTS_UPSTREAM_URL)"
+	elif [ "${ASSISTANTS_MODEL_API-}" = offline ]; then
+		echo "the offline model (ASSISTANTS_MODEL_API)"
+	elif [ -n "${OPENAI_BASE_URL-}" ]; then
+		echo "the model server at $OPENAI_BASE_URL (OPENAI_BASE_URL)"
+	elif [ -n "${OPENAI_API_KEY-}${OPENAI_API_KEY_FILE-}" ]; then
+		echo "OpenAI's model"
+	elif [ -n "$file" ]; then
+		echo "as $file says"
+	else
+		echo "the offline model, a small script; set OPENAI_API_KEY for a real one"
+	fi
+}
+
+greet() {
+	cat <<-END
+		http://localhost:$port answers from now on; Ctrl-C ends it. Try:
+
+		  id=\$(curl -sX POST localhost:$port/threads)
+		  curl -s --data 'I need to solve 3x + 11 = 14' localhost:$port/threads/\$id/messages
+
+		Who answers: $(who_answers)
+		State: $ASSISTANTS_STATE_DIR
+
+	END
+}
+
+[[ $port =~ ^[1-9][0-9]{0,4}$ && $port -le 65535 ]] || fail "PORT=$port is no port"
+[ -x cgi-bin/assistants.fcgi ] || fail "cgi-bin/assistants.fcgi is not there; run make first"
+! port_taken || fail "port $port is taken; choose another one: make demo PORT=8081"
+write_config
+greet
+cd "$folder"
+# lighttpd takes this script's place, so that what ends the script ends lighttpd, and so the program.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+exec lighttpd -D -f lighttpd.conf

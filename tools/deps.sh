@@ -1,0 +1,106 @@
+#!/bin/sh
+# Install the Debian packages that are missing: tools/deps.sh [--quiet] SET…
+#
+# The sets are build, demo, check and lint. Where nothing is missing it says nothing and changes
+# nothing. --quiet hides what apt-get says, unless it fails.
+set -eu
+
+# What is needed, and the package that brings it. A need is asked for as what it is, not as a package,
+# so that one built by hand, or one of another name, counts: a program; a library, as pkg-config knows
+# it; a file. gcc without its recommended libc6-dev compiles nothing, and curl without its recommended
+# ca-certificates trusts nobody.
+needs() {
+	case $1 in
+	build) cat <<-'END' ;;
+		program gcc gcc
+		program make make
+		program pkg-config pkg-config
+		file /usr/include/stdio.h libc6-dev
+		library fcgi libfcgi-dev
+		library libcurl libcurl4-openssl-dev
+		library json-c libjson-c-dev
+		library sqlite3 libsqlite3-dev
+		library libcrypto libssl-dev
+	END
+	demo) cat <<-'END' ;;
+		program lighttpd lighttpd
+		program curl curl
+		file /etc/ssl/certs/ca-certificates.crt ca-certificates
+	END
+	check) cat <<-'END' ;;
+		program lighttpd lighttpd
+		program nginx nginx-light
+		program curl curl
+		program openssl openssl
+		program node nodejs
+		program npm npm
+		library cmocka libcmocka-dev
+	END
+	lint) cat <<-'END' ;;
+		program clang-format clang-format
+		program clang-tidy clang-tidy
+		program mandoc mandoc
+	END
+	*)
+		echo "usage: tools/deps.sh [--quiet] build|demo|check|lint…" >&2
+		return 2
+		;;
+	esac
+}
+
+have() {
+	case $1 in
+	program) command -v "$2" ;;
+	library) pkg-config --exists "$2" ;;
+	file) [ -e "$2" ] ;;
+	esac >/dev/null 2>&1
+}
+
+# Print the packages that the sets miss, each once, in one line.
+missing() {
+	for set in "$@"; do
+		needs "$set"
+	done | sort -u | while read -r kind name package; do
+		have "$kind" "$name" || printf '%s ' "$package"
+	done
+}
+
+can_sudo() {
+	command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }
+}
+
+give_up() {
+	echo "deps: $1; please install these (Debian's names), then run this again:" >&2
+	echo "$2" >&2
+	exit 1
+}
+
+quiet=
+if [ "${1-}" = --quiet ]; then
+	quiet=--quiet
+	shift
+fi
+[ $# -gt 0 ] || needs ''
+for set in "$@"; do
+	needs "$set" >/dev/null
+done
+
+# Web servers live in sbin, which a user's PATH need not name.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+packages=$(missing "$@")
+[ -n "$packages" ] || exit 0
+sudo=
+if ! command -v apt-get >/dev/null; then
+	give_up "there is no apt-get here" "$packages"
+elif [ "$(id -u)" -ne 0 ]; then
+	can_sudo || give_up "this needs root, or sudo" "$packages"
+	sudo=sudo
+fi
+
+echo "deps: installing $packages" >&2
+# shellcheck disable=SC2086 # several words, or none
+$sudo "$(dirname "$0")/apt-install.sh" $quiet $packages || give_up "that did not work" "$packages"
+
+packages=$(missing "$@")
+[ -z "$packages" ] || give_up "apt-get is content, and still something is missing" "$packages"

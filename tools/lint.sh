@@ -1,0 +1,63 @@
+#!/bin/sh
+# Formatting, clang-tidy, the man page, and the house's rules. Prints what is wrong, and only that.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+# The project's own files named $1 below the folders that follow.
+files() {
+	pattern=$1
+	shift
+	find "$@" -name node_modules -prune -o -type f -name "$pattern" -print | sort
+}
+
+check_format() {
+	files '*.[ch]' src tests | xargs clang-format --dry-run -Werror
+}
+
+# On standard error clang-tidy only counts what it doesn't show.
+check_tidy() {
+	# What was handed to this make is not for that one: flags, and the job server.
+	flags=$(MAKEFLAGS='' make -s compiler-flags) || return 1
+	# shellcheck disable=SC2086,SC2016 # the flags are several words; $0 and $@ are the inner shell's
+	files '*.c' src | xargs -P "$(nproc)" -I '{}' sh -c '
+		said=$(clang-tidy --quiet "$0" -- "$@" 2>/dev/null) ||
+			{ echo "${said:-clang-tidy failed on $0}"; exit 1; }' '{}' $flags
+}
+
+check_man() {
+	mandoc -T lint -W warning man/*.8
+}
+
+check_functions() {
+	files '*.c' src tests | xargs awk -f tools/lint-functions.awk
+}
+
+check_includes() {
+	files '*.[ch]' src | xargs awk -f tools/lint-includes.awk
+}
+
+# The brackets keep this line from finding itself.
+check_leftovers() {
+	! files '*' src tests tools examples man .ci | xargs grep -nwE 'TO[D]O|FIX[M]E' Makefile README.md
+}
+
+check_shell() {
+	bad=0
+	for script in $(files '*' tools tests .ci); do
+		case $(head -n 1 "$script" | tr -d '\0') in
+		'#!'*bash) bash -n "$script" || bad=1 ;;
+		'#!'*sh) sh -n "$script" || bad=1 ;;
+		esac
+	done
+	return "$bad"
+}
+
+failed=0
+check_format || failed=1
+check_tidy || failed=1
+check_man || failed=1
+check_functions || failed=1
+check_includes || failed=1
+check_leftovers || failed=1
+check_shell || failed=1
+exit $failed
