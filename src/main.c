@@ -159,6 +159,8 @@ serve_fastcgi(struct app *app, const struct router *router, const struct options
 		}
 	}
 	log_info("assistants-fcgi " VERSION " answers, state in %s", app->config.state_dir);
+	if (!app->config.upstream_url && app->config.model_api == MODEL_API_OFFLINE)
+		log_info("no model server is set: a small built-in script plays the assistant");
 	result = server_run_fastcgi(
 	    fd, app->config.workers, SHUTDOWN_GRACE_S, router_answer, (void *)(uintptr_t)router);
 	if (options->listen)
@@ -321,7 +323,7 @@ main(int argc, char **argv)
 		log_error("%s", error);
 		if (is_cgi)
 			answer_misconfigured();
-		status = EXIT_FAILURE;
+		status = is_cgi ? EXIT_SUCCESS : EXIT_FAILURE;
 	}
 	app_close(&app);
 	return status;

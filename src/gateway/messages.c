@@ -220,6 +220,7 @@ answer_words(const struct request *request, struct response *response, const str
 	char *words = words_of_reply(reply, texts, citations);
 
 	if (!words || !*words) {
+		log_error("the run ended as %s, without words", reply->status);
 		response_problem(response, 502, "The assistant ended without an answer.");
 	} else {
 		if (strcmp(reply->status, "incomplete") == 0)

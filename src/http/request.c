@@ -51,6 +51,22 @@ base_of(const char *encoded, const char *path, const char *script_name)
 	return strdup(script_name ? script_name : "");
 }
 
+/*
+ * What the web server itself found wrong: lighttpd asks its server.error-handler, by GET, with the
+ * status that it would have answered. 0 when this is the client's own request.
+ */
+static int
+refused_status(struct request *request)
+{
+	const char *status = variable(request, "REDIRECT_STATUS");
+	long long number;
+
+	if (!status || strcmp(request->method, "GET") != 0 ||
+	    parse_number(status, 400, 599, &number) < 0)
+		return 0;
+	return (int)number;
+}
+
 enum request_path_result
 request_init(struct request *request, struct exchange *exchange)
 {
@@ -65,6 +81,14 @@ request_init(struct request *request, struct exchange *exchange)
 		request->method = "";
 	path_info = variable(request, "PATH_INFO");
 	uri = variable(request, "REQUEST_URI");
+	request->refused_status = refused_status(request);
+	if (request->refused_status == 411) {
+		/* A POST that announces no body, as `curl -X POST` sends: lighttpd wants a length,
+		 * we do not. */
+		request->refused_status = 0;
+		request->method = "POST";
+		path_info = NULL;
+	}
 	script_name = variable(request, "SCRIPT_NAME");
 	if ((path_info && strlen(path_info) > REQUEST_PATH_MAX) ||
 	    (uri && strlen(uri) > REQUEST_PATH_MAX))

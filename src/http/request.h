@@ -16,7 +16,8 @@ struct request {
 	char *path;         /* decoded, below where the program is mounted, begins with '/' */
 	char *base;         /* where it is mounted, as the client wrote it: "" or "/assistant" */
 	char *params[REQUEST_PARAMS_MAX]; /* what stood for the pattern's {names}, in order */
-	enum media media;                 /* what the answer shall be, from Accept */
+	int refused_status; /* the web server itself refused the request with it; 0: it did not */
+	enum media media;   /* what the answer shall be, from Accept */
 	enum media body_media;
 	char *body; /* NUL-terminated; NULL when the route takes none */
 	size_t body_len;
@@ -48,8 +49,8 @@ enum request_body_result {
 enum request_body_result request_read_body(struct request *request, size_t max);
 
 /*
- * Reads what is left of the body and forgets it: a web server that still sends while the program
- * has ended its answer may lose that answer.
+ * Reads what is left of the body and forgets it; before the answer is sent. nginx stops sending a
+ * body once the answer has begun, and others lose an answer while they still send.
  */
 void request_drain(struct request *request);
 

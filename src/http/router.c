@@ -175,6 +175,11 @@ dispatch(const struct router *router, struct request *request, struct response *
 		    response, 400, "The path is broken: its percent-encoding, or a NUL in it.");
 		return "(bad)";
 	}
+	if (request->refused_status) {
+		response_problem(response, request->refused_status,
+		    "The web server could not take this request.");
+		return "(refused)";
+	}
 	route = find_route(router, request, &allow);
 	if (route)
 		handle(router, route, request, response);
@@ -202,8 +207,8 @@ router_answer(void *arg, struct exchange *exchange)
 	    media_negotiate(exchange->variable(exchange, "HTTP_ACCEPT"), MEDIA_TEXT | MEDIA_JSON));
 	response_header(&response, "x-request-id", request.id);
 	pattern = dispatch(router, &request, &response, path);
-	sent = response_send(&response, exchange, strcmp(request.method, "HEAD") == 0);
 	request_drain(&request);
+	sent = response_send(&response, exchange, strcmp(request.method, "HEAD") == 0);
 	log_info("%.16s %s %d, %lld ms%s", request.method, pattern, response.status,
 	    clock_ms() - start_ms, sent < 0 ? ", the client did not get it" : "");
 	log_set_request_id(NULL);

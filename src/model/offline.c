@@ -4,7 +4,6 @@
 #include "model/backend.h"
 #include "model/eliza.h"
 #include "util/json.h"
-#include "util/log.h"
 
 /* The last user's text, and how many users' messages came before it. */
 static const char *
@@ -68,6 +67,5 @@ model_offline_new(void)
 		return NULL;
 	model->ask = offline_ask;
 	model->free = offline_free;
-	log_info("no model server is set: a small built-in script answers");
 	return model;
 }

@@ -54,7 +54,8 @@ call_server(struct remote *self, struct http_call *call, const char *path, struc
 	call->answer_max = ANSWER_MAX;
 	call->silence_ms = self->timeout_ms;
 	outcome = http_client_call(self->client, call, answer);
-	if (outcome != HTTP_ANSWERED && outcome != HTTP_STOPPED && outcome != HTTP_INTERRUPTED)
+	if (outcome != HTTP_ANSWERED && outcome != HTTP_STOPPED && outcome != HTTP_INTERRUPTED &&
+	    !answer->streamed)
 		log_error("assistants API: %s: %s", http_outcome_strerror(outcome), answer->detail);
 	free(url);
 	return outcome;
@@ -127,6 +128,19 @@ is_over(const char *status)
 	return false;
 }
 
+/* Why a run broke off, once, for the log: the gateway's client is not told. */
+static void
+log_end(const char *status, struct json_object *run)
+{
+	struct json_object *error = json_get_object(run, "last_error");
+	const char *message = json_get_string(error, "message");
+
+	if (strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0 ||
+	    strcmp(status, "expired") == 0)
+		log_error("assistants API: the run ended as %s%s%s", status, message ? ": " : "",
+		    message ? message : "");
+}
+
 /* Keeps the run's path, from its object. */
 static void
 meet_run(struct remote_run *run, struct json_object *object)
@@ -165,6 +179,8 @@ on_event(void *arg, const char *event, const char *data, size_t len)
 		status = json_get_string(object, "status");
 		meet_run(run, object);
 		run->over = is_over(status ? status : event + 11);
+		if (run->over)
+			log_end(status ? status : event + 11, object);
 	}
 	run->call->on_event(run->call->event_arg, event, object);
 	json_object_put(object);
@@ -223,6 +239,7 @@ tell_end(struct remote_run *run, const char *status, struct openai_answer *answe
 
 	snprintf(event, sizeof event, "thread.run.%s", status);
 	run->over = true;
+	log_end(status, object);
 	if (strcmp(status, "requires_action") == 0 || tell_messages(run, answer) == 0)
 		run->call->on_event(run->call->event_arg, event, object);
 	json_object_put(object);
@@ -252,6 +269,7 @@ poll_run(struct remote_run *run, struct openai_answer *answer)
 			return;
 		}
 		if (call.timeout_ms <= 0) {
+			log_error("assistants API: the run is not over in time");
 			answer->failure = OPENAI_SILENT;
 			return;
 		}
@@ -303,7 +321,8 @@ follow(struct remote_run *run, enum http_outcome outcome, const struct http_answ
 		read_failure(outcome, answer);
 		return;
 	} else if (*run->path) {
-		log_warn("assistants API: the stream broke off, the run is polled");
+		log_warn(
+		    "assistants API: the stream broke off, the run is polled: %s", http->detail);
 	}
 	answer->status = 200;
 	answer->failure = *run->path ? OPENAI_ANSWERED : OPENAI_UNREACHABLE;

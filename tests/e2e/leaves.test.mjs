@@ -21,8 +21,8 @@ for (const [when, answer] of [
 		client.destroy();
 		await within(model.requests[0].left, 'the request to the model ends', 10_000);
 		assert.equal((await say(site, thread, 'second words')).text.trimEnd(), 'hello');
-		const asked = model.requests[1].json.input.map(({ role }) => role);
-		assert.deepEqual(asked, ['user', 'user'], 'the words stay in the thread');
+		const asked = model.requests[1].json.input.filter(({ role }) => role === 'user');
+		assert.equal(asked.length, 2, 'the words stay in the thread');
 	});
 }
 

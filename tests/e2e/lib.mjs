@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
@@ -25,6 +26,7 @@ export const PATIENCE_MS = 60_000;
 const children = new Set();
 // A test run that is cut short leaves nothing running.
 process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
 /** A test with a bench; whatever the program wrote that the test did not expect fails it. */
 export function e2e(name, body) {
@@ -52,13 +54,21 @@ export async function eventually(what, probe) {
 	assert.fail(`waited ${PATIENCE_MS} ms in vain: ${what}`);
 }
 
+/*
+ * Ports for servers that can't choose their own. They are below those that the kernel hands out,
+ * and each test file, a process, has a hundred to itself: nobody takes one before the server does.
+ */
+let nextPort = 10_000 + (process.pid % 200) * 100;
+
 /** A port of 127.0.0.1 that nobody listens on. */
 export async function freePort() {
-	const server = net.createServer().listen(0, '127.0.0.1');
-	await new Promise((resolve) => server.once('listening', resolve));
-	const { port } = server.address();
-	await new Promise((resolve) => server.close(resolve));
-	return port;
+	const port = nextPort++;
+	const server = net.createServer().listen(port, '127.0.0.1');
+	const free = await Promise.race([
+		once(server, 'listening').then(() => true), once(server, 'error').then(() => false),
+	]);
+	server.close();
+	return free ? port : freePort();
 }
 
 /** A child process; `.ended` resolves to {code, signal}. */
@@ -158,7 +168,9 @@ class Bench {
 
 	/** After a failed test: end what still runs without a word, and remove the folder. */
 	async clear() {
-		while (this.closers.length > 0) await this.closers.pop()().catch(() => {});
+		for (const closer of this.closers.reverse()) {
+			await Promise.resolve().then(closer).catch(() => {});
+		}
 		fs.rmSync(this.dir, { recursive: true, force: true });
 	}
 
@@ -196,9 +208,12 @@ class Bench {
 
 	/** Run a script by /bin/sh, which must succeed; returns what it printed. */
 	async shell(script, env = {}) {
-		const stdio = ['ignore', 'pipe', 'inherit'];
-		const options = { cwd: this.dir, env: { ...this.env, ...env }, stdio };
-		const child = start('/bin/sh', ['-c', script], options);
+		const log = fs.openSync(this.logFile, 'a');
+		const child = start('/bin/sh', ['-c', script], {
+			cwd: this.dir, env: { ...this.env, TMPDIR: this.dir, ...env },
+			stdio: ['ignore', 'pipe', log],
+		});
+		fs.closeSync(log);
 		const output = collect(child.stdout);
 		const { code } = await within(child.ended, script);
 		assert.equal(code, 0, `${script}\n${await output}`);

@@ -10,12 +10,13 @@ import { assertCredentials, problem, remoteServer } from './lib-remote.mjs';
 import { behindNginx, fromShell } from './lib-servers.mjs';
 import { MARKER, gate } from './lib-upstream.mjs';
 
-const LIST = 'GET /v1/assistants?limit=100&order=asc';
+// Newest first, so that all pages have to be read to know the oldest.
+const LIST = 'GET /v1/assistants?limit=100';
 const CREATE = 'POST /v1/assistants';
 const UPDATE = 'POST /v1/assistants/ID';
 const RUN = 'POST /v1/threads/ID/runs';
 const POLL = 'GET /v1/threads/ID/runs/ID';
-const READ = 'GET /v1/threads/ID/messages?run_id=ID&limit=100&order=asc';
+const READ = 'GET /v1/threads/ID/messages?run_id=ID&order=asc&limit=100';
 const CANCEL = 'POST /v1/threads/ID/runs/ID/cancel';
 const ONE_MESSAGE = [RUN, POLL, READ];
 
@@ -67,8 +68,8 @@ async function builtInName(bench) {
 e2e('the assistant is found on the last of three pages, and remembered', async (bench) => {
 	const name = await builtInName(bench);
 	const { remote, site, thread } = await scene(bench);
-	for (let i = 1; i < 250; i++) remote.addAssistant({ name: `Somebody ${i}` });
 	const ours = remote.addAssistant({ name, instructions: 'as they were' });
+	for (let i = 1; i < 250; i++) remote.addAssistant({ name: `Somebody ${i}` });
 
 	await assertAnswered(site, thread);
 	const [run] = remote.requests.filter(({ line }) => line.endsWith('/runs'));
@@ -174,6 +175,7 @@ e2e('a remote that streams is not polled', async (bench) => {
 });
 
 e2e('a stream that breaks after the run is known is followed by polling', async (bench) => {
+	bench.expectLog(/stream broke off/);
 	const { remote, site, thread } = await scene(bench);
 	await assertAnswered(site, thread);
 	remote.mode = 'cut';
@@ -225,19 +227,20 @@ e2e('openai-poll-after-ms is honoured', async (bench) => {
 
 const failure = (code) => ({ status: 'failed', last_error: { code, message: MARKER } });
 const ENDS = {
-	'failed': [failure('server_error'), 502],
-	'failed by a rate limit': [failure('rate_limit_exceeded'), 503],
-	'cancelled by others': [{ status: 'cancelled' }, 502],
-	'expired': [{ status: 'expired' }, 504],
-	'incomplete without words': [
+	'failed': [failure('server_error'), 502, new RegExp(MARKER)],
+	'failed by a rate limit': [failure('rate_limit_exceeded'), 503, new RegExp(MARKER)],
+	'was cancelled by others': [{ status: 'cancelled' }, 502, /cancelled/],
+	'expired': [{ status: 'expired' }, 504, /expired/],
+	'was incomplete, without words': [
 		{ status: 'incomplete', incomplete_details: { reason: 'max_prompt_tokens' } }, 502,
+		/incomplete/,
 	],
 };
 
 for (const mode of ['json', 'stream']) {
-	for (const [name, [state, code]] of Object.entries(ENDS)) {
+	for (const [name, [state, code, logged]] of Object.entries(ENDS)) {
 		e2e(`a run that ${name}, by ${mode}: ${code}`, async (bench) => {
-			bench.expectLog(/run/);
+			bench.expectLog(logged);
 			const { remote, site, thread } = await scene(bench);
 			remote.mode = mode;
 			remote.nextRuns.push({ states: [state], answers: [] });
@@ -288,6 +291,7 @@ e2e('a run that outlasts ASSISTANTS_RUN_TIMEOUT is cancelled: 504', async (bench
 e2e('a thread that somebody else keeps busy is waited for', async (bench) => {
 	const { remote, site, thread } = await scene(bench);
 	await assertAnswered(site, thread);
+	bench.expectLog(/active run/);
 	let busy = 1;
 	remote.refuse = (pathname) => {
 		if (!pathname.endsWith('/runs') || busy-- <= 0) return undefined;
@@ -300,6 +304,7 @@ e2e('a thread that somebody else keeps busy is waited for', async (bench) => {
 e2e('a thread that the remote does not know: 404', async (bench) => {
 	const { remote, site, thread } = await scene(bench);
 	await assertAnswered(site, thread);
+	bench.expectLog(/404/);
 	const deleted = await site.request('DELETE', `/threads/${thread}`);
 	assert.equal(deleted.status, 204);
 	assert.equal(remote.threads.has(thread), false);

@@ -23,14 +23,14 @@ function assertSecretsKept({ headers, text }) {
 	assert.ok(!shown.includes(MARKER), 'the model server\'s words are shown');
 }
 
-// The user's words are kept, and the thread answers again.
+// The user's words are kept, what the model had said may be, and the thread answers again.
 async function assertThreadLives(server, thread) {
-	assert.deepEqual(await transcript(server, thread), [['user', 'first words']]);
+	const [first] = await transcript(server, thread);
+	assert.deepEqual(first, ['user', 'first words']);
 	const next = await say(server, thread, 'second words');
 	assert.deepEqual([next.status, next.text.trimEnd()], [200, 'hello']);
-	assert.deepEqual(await transcript(server, thread), [
-		['user', 'first words'], ['user', 'second words'], ['assistant', 'hello'],
-	]);
+	assert.deepEqual((await transcript(server, thread)).slice(-2),
+		[['user', 'second words'], ['assistant', 'hello']]);
 }
 
 const type = (value) => ({ 'content-type': value });

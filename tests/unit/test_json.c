@@ -1,0 +1,209 @@
+/* JSON from outside: what is taken for it and what is not, and getters that ask for a type. */
+#include "support.h"
+
+#include "util/json.h"
+
+static const struct {
+	const char *text;
+	const char *again; /* as it is written again; NULL: it is not JSON */
+} texts[] = {
+    {"{}", "{}"},
+    {"[]", "[]"},
+    {" \t\r\n{ \"a\" : [ 1 , true , null ] } \t\r\n", "{\"a\":[1,true,null]}"},
+    {"null", "null"},
+    {"true", "true"},
+    {"false \n", "false"},
+    {"0", "0"},
+    {"-1", "-1"},
+    {"12 ", "12"},
+    {"1.5", "1.5"},
+    {"1e2", "1e2"},
+    {"-0.5E-1", "-0.5E-1"},
+    {"\"\"", "\"\""},
+    {"\"a/b\"", "\"a/b\""},
+    {"\"\\u00e9\\n\\\"\"", "\"\xc3\xa9\\n\\\"\""},
+    {"\"\\ud83d\\ude00\"", "\"\xf0\x9f\x98\x80\""},
+    {"\"\xf0\x9f\x98\x80\"", "\"\xf0\x9f\x98\x80\""},
+    {"9223372036854775807", "9223372036854775807"},
+    {"{\"a\":1,\"a\":2}", "{\"a\":2}"},
+    {"", NULL},
+    {" ", NULL},
+    {"{", NULL},
+    {"[1", NULL},
+    {"[1,]", NULL},
+    {"{\"a\":1,}", NULL},
+    {"{\"a\"}", NULL},
+    {"{a:1}", NULL},
+    {"'a'", NULL},
+    {"\"a", NULL},
+    {"\"\\", NULL},
+    {"\"\\x\"", NULL},
+    {"\"\\u12\"", NULL},
+    {"{} {}", NULL},
+    {"{}x", NULL},
+    {"{}]", NULL},
+    {"1 2", NULL},
+    {"nul", NULL},
+    {"nullx", NULL},
+    {"True", NULL},
+    {"-", NULL},
+    {"+1", NULL},
+    {".5", NULL},
+    {"01", NULL},
+    {"1e", NULL},
+    {"0x10", NULL},
+    {"// c\n{}", NULL},
+    {"{} /* c */", NULL},
+    {"\"\xff\"", NULL},
+    {"\"\xed\xa0\x80\"", NULL},
+    {"{}\xc3", NULL},
+    {"\xef\xbb\xbf{}", NULL},
+};
+
+static void
+test_parse(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		struct json_object *value = (struct json_object *)1;
+		int result = json_parse(texts[i].text, strlen(texts[i].text), &value);
+
+		check_int(texts[i].text, result, texts[i].again ? 0 : -1);
+		if (texts[i].again)
+			check_text(texts[i].text, json_text(value), texts[i].again);
+		else
+			assert_null(value);
+		json_object_put(value);
+	}
+}
+
+/* The length counts, not a NUL, and not what stands behind. */
+static void
+test_parse_len(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+		int result;
+	} rows[] = {
+	    {"{}x", 2, 0},
+	    {"123", 2, 0},
+	    {"{}", 1, -1},
+	    {"{}", 0, -1},
+	    {"{}\0", 3, -1},
+	    {"1\0", 2, -1},
+	    {"\0{}", 3, -1},
+	    {"{\"a\":\0 1}", 9, -1},
+	    {"\"a\0b\"", 5, -1},
+	    {"null\0", 5, -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct json_object *value;
+		char row[32];
+
+		snprintf(row, sizeof row, "row %zu", i);
+		check_int(row, json_parse(rows[i].text, rows[i].len, &value), rows[i].result);
+		json_object_put(value);
+	}
+}
+
+static void
+test_parse_depth(void **state)
+{
+	static const struct {
+		size_t depth;
+		int result;
+	} rows[] = {{1, 0}, {60, 0}, {66, -1}, {100000, -1}};
+	static char text[200001];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct json_object *value;
+
+		memset(text, '[', rows[i].depth);
+		memset(text + rows[i].depth, ']', rows[i].depth);
+		assert_int_equal(json_parse(text, 2 * rows[i].depth, &value), rows[i].result);
+		json_object_put(value);
+		/* Never closed. */
+		assert_int_equal(json_parse(text, rows[i].depth, &value), -1);
+	}
+}
+
+static void
+test_get(void **state)
+{
+	static const char text[] =
+	    "{\"o\":{\"x\":1},\"a\":[1,\"two\"],\"s\":\"text\",\"i\":42,\"n\":null,"
+	    "\"f\":1.5,\"b\":true,\"is\":\"7\",\"big\":-9223372036854775808}";
+	static const char *const keys[] = {"o", "a", "s", "i", "n", "f", "b", "is", "big", "none"};
+	struct json_object *object;
+
+	(void)state;
+	assert_int_equal(json_parse(text, strlen(text), &object), 0);
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		const char *key = keys[i];
+		const char *string = strcmp(key, "s") == 0    ? "text"
+				     : strcmp(key, "is") == 0 ? "7"
+							      : NULL;
+		long long number = strcmp(key, "i") == 0     ? 42
+				   : strcmp(key, "big") == 0 ? INT64_MIN
+							     : -7;
+		bool there = strcmp(key, "n") != 0 && strcmp(key, "none") != 0;
+
+		check_int(key, json_get(object, key) != NULL, there);
+		check_int(key, json_get_object(object, key) != NULL, strcmp(key, "o") == 0);
+		check_int(key, json_get_array(object, key) != NULL, strcmp(key, "a") == 0);
+		check_text(key, json_get_string(object, key), string);
+		check_int(key, json_get_int(object, key, -7), number);
+		/* Of what is no object, and of nothing. */
+		assert_null(json_get(json_get(object, "a"), key));
+		assert_null(json_get(json_get(object, "s"), key));
+		assert_null(json_get(NULL, key));
+		assert_null(json_get_string(NULL, key));
+		check_int(key, json_get_int(NULL, key, 3), 3);
+	}
+	assert_int_equal(json_len(json_get(object, "a")), 2);
+	assert_string_equal(json_object_get_string(json_at(json_get(object, "a"), 1)), "two");
+	assert_null(json_at(json_get(object, "a"), 2));
+	assert_null(json_at(json_get(object, "o"), 0));
+	assert_null(json_at(NULL, 0));
+	assert_int_equal(json_len(json_get(object, "o")), 0);
+	assert_int_equal(json_len(json_get(object, "s")), 0);
+	assert_int_equal(json_len(NULL), 0);
+	json_object_put(object);
+}
+
+static void
+test_set(void **state)
+{
+	struct json_object *object = json_object_new_object(), *array = json_object_new_array();
+
+	(void)state;
+	json_set_string(object, "s", "a \"quote\"/\n\xc3\xa9");
+	json_set_string(object, "none", NULL);
+	json_set_int(object, "i", INT64_MAX);
+	json_set(object, "i", json_object_new_int64(5));
+	json_add(array, json_object_new_string("x"));
+	json_add(array, NULL);
+	json_set(object, "a", array);
+	assert_string_equal(json_text(object),
+	    "{\"s\":\"a \\\"quote\\\"/\\n\xc3\xa9\",\"none\":null,\"i\":5,\"a\":[\"x\",null]}");
+	assert_string_equal(json_text(NULL), "null");
+	json_object_put(object);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_parse),
+	    cmocka_unit_test(test_parse_len),
+	    cmocka_unit_test(test_parse_depth),
+	    cmocka_unit_test(test_get),
+	    cmocka_unit_test(test_set),
+	};
+
+	return cmocka_run_group_tests_name("json", tests, NULL, NULL);
+}

@@ -1,0 +1,281 @@
+/* A request's path and base, as web servers give them, and its body. */
+#include "support.h"
+
+#include "http/request.h"
+
+struct path_row {
+	const char *name;
+	const char *variables[5];
+	const char *path; /* NULL: REQUEST_PATH_BAD */
+	const char *base;
+};
+
+/* What the servers send, by the set-ups that the manual recommends, and some that it does not. */
+static const struct path_row paths[] = {
+    {"FastCGI at the root", {"SCRIPT_NAME=", "PATH_INFO=/a/b", "REQUEST_URI=/a/b"}, "/a/b", ""},
+    {"FastCGI below a prefix",
+	{"SCRIPT_NAME=/assistant", "PATH_INFO=/a/b", "REQUEST_URI=/assistant/a/b"}, "/a/b",
+	"/assistant"},
+    {"with a query",
+	{"SCRIPT_NAME=/assistant", "PATH_INFO=/a", "REQUEST_URI=/assistant/a?b=/c?d",
+	    "QUERY_STRING=b=/c?d"},
+	"/a", "/assistant"},
+    {"a query with broken encoding", {"PATH_INFO=/a", "REQUEST_URI=/a?b=%zz%00"}, "/a", ""},
+    {"PATH_INFO comes decoded, and is not decoded again",
+	{"SCRIPT_NAME=", "PATH_INFO=/a%41b", "REQUEST_URI=/a%2541b"}, "/a%41b", ""},
+    {"a decoded blank", {"SCRIPT_NAME=/x", "PATH_INFO=/a b", "REQUEST_URI=/x/a%20b"}, "/a b", "/x"},
+    {"decoded UTF-8", {"SCRIPT_NAME=", "PATH_INFO=/\xc3\xa9", "REQUEST_URI=/%C3%A9"}, "/\xc3\xa9",
+	""},
+    {"a decoded slash", {"SCRIPT_NAME=", "PATH_INFO=/a/b", "REQUEST_URI=/a%2Fb"}, "/a/b", ""},
+    {"dots that the server resolved", {"SCRIPT_NAME=", "PATH_INFO=/b", "REQUEST_URI=/a/../b"}, "/b",
+	"/a/.."},
+    {"PATH_INFO not decoded", {"SCRIPT_NAME=", "PATH_INFO=/a%2Fb", "REQUEST_URI=/a%2Fb"}, "/a%2Fb",
+	""},
+    {"CGI in a folder, rewritten: the base is what the client wrote",
+	{"SCRIPT_NAME=/dir/index.cgi", "PATH_INFO=/a/b", "REQUEST_URI=/dir/a/b"}, "/a/b", "/dir"},
+    {"CGI in a folder, by its name",
+	{"SCRIPT_NAME=/dir/index.cgi", "PATH_INFO=/a/b", "REQUEST_URI=/dir/index.cgi/a/b"}, "/a/b",
+	"/dir/index.cgi"},
+    {"no PATH_INFO, at the root", {"SCRIPT_NAME=", "REQUEST_URI=/a/b"}, "/a/b", ""},
+    {"no PATH_INFO, below a prefix", {"SCRIPT_NAME=/assistant", "REQUEST_URI=/assistant/a/b"},
+	"/a/b", "/assistant"},
+    {"an empty one is none", {"SCRIPT_NAME=/assistant", "PATH_INFO=", "REQUEST_URI=/assistant/a"},
+	"/a", "/assistant"},
+    {"no SCRIPT_NAME", {"REQUEST_URI=/a/b"}, "/a/b", ""},
+    {"SCRIPT_NAME is the whole path", {"SCRIPT_NAME=/a/b", "REQUEST_URI=/a/b"}, "/a/b", ""},
+    {"SCRIPT_NAME is another segment", {"SCRIPT_NAME=/ass", "REQUEST_URI=/assistant/a"},
+	"/assistant/a", ""},
+    {"SCRIPT_NAME is elsewhere", {"SCRIPT_NAME=/index.cgi", "REQUEST_URI=/a/b"}, "/a/b", ""},
+    {"the prefix alone", {"SCRIPT_NAME=/assistant", "REQUEST_URI=/assistant"}, "/assistant", ""},
+    {"the prefix with a slash", {"SCRIPT_NAME=/assistant", "REQUEST_URI=/assistant/"}, "/",
+	"/assistant"},
+    {"an encoded URI is decoded once", {"REQUEST_URI=/a%20b%2541%C3%A9"}, "/a b%41\xc3\xa9", ""},
+    {"an encoded prefix", {"SCRIPT_NAME=/my app", "REQUEST_URI=/my%20app/a"}, "/a", "/my%20app"},
+    {"a query alone behind the path", {"REQUEST_URI=/a?"}, "/a", ""},
+    {"an absolute URI", {"REQUEST_URI=http://example.org/a/b?c"}, "/a/b", ""},
+    {"an absolute URI with a prefix",
+	{"SCRIPT_NAME=/x", "REQUEST_URI=https://u@example.org:8443/x/a"}, "/a", "/x"},
+    {"an absolute URI, and PATH_INFO",
+	{"SCRIPT_NAME=/x", "PATH_INFO=/a", "REQUEST_URI=http://example.org/x/a"}, "/a", "/x"},
+    {"a URI in the query is none", {"REQUEST_URI=/a?u=http://example.org/b"}, "/a", ""},
+    {"a URI in the path is none", {"REQUEST_URI=/a/http://example.org/b"},
+	"/a/http://example.org/b", ""},
+    {"PATH_INFO alone", {"PATH_INFO=/a", "SCRIPT_NAME=/x"}, "/a", "/x"},
+    {"PATH_INFO alone, no SCRIPT_NAME", {"PATH_INFO=/a"}, "/a", ""},
+    {"a URI that says something else", {"PATH_INFO=/a", "SCRIPT_NAME=/x", "REQUEST_URI=/y"}, "/a",
+	"/x"},
+    {"doubled slashes", {"PATH_INFO=/a", "REQUEST_URI=//a//a"}, "/a", "//a/"},
+    {"nothing", {NULL}, NULL, NULL},
+    {"no path", {"SCRIPT_NAME=/x", "PATH_INFO="}, NULL, NULL},
+    {"an empty URI", {"REQUEST_URI="}, NULL, NULL},
+    {"a query alone", {"REQUEST_URI=?a"}, NULL, NULL},
+    {"a relative path", {"REQUEST_URI=a/b"}, NULL, NULL},
+    {"a relative PATH_INFO", {"PATH_INFO=a", "REQUEST_URI=/a"}, NULL, NULL},
+    {"OPTIONS *", {"REQUEST_URI=*"}, NULL, NULL},
+    {"broken encoding", {"REQUEST_URI=/a%"}, NULL, NULL},
+    {"broken encoding in the middle", {"REQUEST_URI=/a%4gb"}, NULL, NULL},
+    {"a NUL", {"REQUEST_URI=/a%00b"}, NULL, NULL},
+    {"a NUL, cut away by the server", {"PATH_INFO=/a", "REQUEST_URI=/a%00b"}, NULL, NULL},
+    {"broken encoding, and PATH_INFO", {"PATH_INFO=/a", "REQUEST_URI=/a%zz"}, NULL, NULL},
+};
+
+static void
+test_paths(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(paths); i++) {
+		const struct path_row *row = &paths[i];
+		struct request request;
+		struct fake fake;
+
+		fake_init(&fake, row->variables, NULL);
+		check_int(row->name, request_init(&request, &fake.exchange),
+		    row->path ? REQUEST_PATH_OK : REQUEST_PATH_BAD);
+		if (row->path) {
+			check_text(row->name, request.path, row->path);
+			check_text(row->name, request.base, row->base);
+		}
+		check_int(row->name, id_has_form(request.id, "req_"), true);
+		assert_ptr_equal(request.exchange, &fake.exchange);
+		assert_ptr_equal(request.client, &fake.exchange.client);
+		request_free(&request);
+		fake_free(&fake);
+	}
+}
+
+static void
+test_long_paths(void **state)
+{
+	static const struct {
+		const char *name;
+		size_t len;
+		enum request_path_result result;
+	} rows[] = {
+	    {"PATH_INFO=", REQUEST_PATH_MAX, REQUEST_PATH_OK},
+	    {"PATH_INFO=", REQUEST_PATH_MAX + 1, REQUEST_PATH_TOO_LONG},
+	    {"REQUEST_URI=", REQUEST_PATH_MAX, REQUEST_PATH_OK},
+	    {"REQUEST_URI=", REQUEST_PATH_MAX + 1, REQUEST_PATH_TOO_LONG},
+	    {"REQUEST_URI=", 1 << 20, REQUEST_PATH_TOO_LONG},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		size_t name_len = strlen(rows[i].name);
+		char *variable = malloc(name_len + rows[i].len + 1);
+		const char *variables[] = {variable, NULL};
+		struct request request;
+		struct fake fake;
+
+		assert_non_null(variable);
+		memcpy(variable, rows[i].name, name_len);
+		memset(variable + name_len, 'a', rows[i].len);
+		variable[name_len] = '/';
+		variable[name_len + rows[i].len] = '\0';
+		fake_init(&fake, variables, NULL);
+		check_int(rows[i].name, request_init(&request, &fake.exchange), rows[i].result);
+		request_free(&request);
+		fake_free(&fake);
+		free(variable);
+	}
+}
+
+static void
+test_method(void **state)
+{
+	static const char *const variables[] = {"REQUEST_METHOD=PATCH", "PATH_INFO=/", NULL};
+	struct request request;
+	struct fake fake;
+
+	(void)state;
+	fake_init(&fake, variables, NULL);
+	assert_int_equal(request_init(&request, &fake.exchange), REQUEST_PATH_OK);
+	assert_string_equal(request.method, "PATCH");
+	request_free(&request);
+	fake_init(&fake, variables + 1, NULL);
+	assert_int_equal(request_init(&request, &fake.exchange), REQUEST_PATH_OK);
+	assert_string_equal(request.method, "");
+	request_free(&request);
+}
+
+struct body_row {
+	const char *name;
+	const char *length; /* CONTENT_LENGTH; NULL: none */
+	const char *sent;
+	size_t max;
+	bool breaks;
+	enum request_body_result result;
+	const char *body;
+};
+
+static const struct body_row bodies[] = {
+    {"as announced", "5", "hello", 10, false, REQUEST_BODY_OK, "hello"},
+    {"exactly the most", "5", "hello", 5, false, REQUEST_BODY_OK, "hello"},
+    {"none", "0", "", 10, false, REQUEST_BODY_OK, ""},
+    {"none announced, and none", NULL, "", 10, false, REQUEST_BODY_OK, ""},
+    {"none announced", NULL, "hello", 10, false, REQUEST_BODY_OK, "hello"},
+    {"none announced, exactly the most", NULL, "hello", 5, false, REQUEST_BODY_OK, "hello"},
+    {"an empty length is none", "", "hello", 10, false, REQUEST_BODY_OK, "hello"},
+    {"more than announced: the rest is not the body", "5", "hello world", 10, false,
+	REQUEST_BODY_OK, "hello"},
+    {"no body where none is announced", "0", "hello", 10, false, REQUEST_BODY_OK, ""},
+    {"too large, and said so", "6", "hello!", 5, false, REQUEST_BODY_TOO_LARGE, NULL},
+    {"said to be too large", "6", "hi", 5, false, REQUEST_BODY_TOO_LARGE, NULL},
+    {"said to be enormous", "9223372036854775807", "hi", 5, false, REQUEST_BODY_TOO_LARGE, NULL},
+    {"too large, and not said so", NULL, "hello!", 5, false, REQUEST_BODY_TOO_LARGE, NULL},
+    {"any is too large", NULL, "h", 0, false, REQUEST_BODY_TOO_LARGE, NULL},
+    {"less than announced", "6", "hello", 10, false, REQUEST_BODY_CUT, NULL},
+    {"nothing of what was announced", "6", "", 10, false, REQUEST_BODY_CUT, NULL},
+    {"broken off", "6", "hello", 10, true, REQUEST_BODY_CUT, NULL},
+    {"broken off, none announced", NULL, "hello", 10, true, REQUEST_BODY_CUT, NULL},
+    {"broken off after its end", "5", "hello", 10, true, REQUEST_BODY_OK, "hello"},
+    {"negative", "-1", "hello", 10, false, REQUEST_BODY_BAD_LENGTH, NULL},
+    {"with a sign", "+5", "hello", 10, false, REQUEST_BODY_BAD_LENGTH, NULL},
+    {"a word", "five", "hello", 10, false, REQUEST_BODY_BAD_LENGTH, NULL},
+    {"two", "5, 5", "hello", 10, false, REQUEST_BODY_BAD_LENGTH, NULL},
+    {"a fraction", "5.0", "hello", 10, false, REQUEST_BODY_BAD_LENGTH, NULL},
+    {"hexadecimal", "0x5", "hello", 10, false, REQUEST_BODY_BAD_LENGTH, NULL},
+    {"a blank", " 5", "hello", 10, false, REQUEST_BODY_BAD_LENGTH, NULL},
+};
+
+static void
+check_body(const struct body_row *row, size_t piece)
+{
+	const char *variables[] = {"PATH_INFO=/", NULL, NULL};
+	struct request request;
+	struct fake fake;
+	char length[64];
+
+	if (row->length) {
+		snprintf(length, sizeof length, "CONTENT_LENGTH=%s", row->length);
+		variables[1] = length;
+	}
+	fake_init(&fake, variables, row->sent);
+	fake.piece = piece;
+	fake.breaks = row->breaks;
+	assert_int_equal(request_init(&request, &fake.exchange), REQUEST_PATH_OK);
+	check_int(row->name, request_read_body(&request, row->max), row->result);
+	check_text(row->name, request.body, row->body);
+	if (row->body)
+		check_int(row->name, (long long)request.body_len, (long long)strlen(row->body));
+	/* What was announced as too large is not even read. */
+	if (row->result == REQUEST_BODY_TOO_LARGE && row->length)
+		check_int(row->name, (long long)fake.body_at, 0);
+	request_drain(&request);
+	check_int(row->name, (long long)fake.body_at, (long long)fake.body_len);
+	check_int(row->name, fake.ends > 0, true);
+	request_free(&request);
+	fake_free(&fake);
+}
+
+static void
+test_bodies(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(bodies); i++) {
+		check_body(&bodies[i], 0);
+		check_body(&bodies[i], 1);
+		check_body(&bodies[i], 3);
+	}
+}
+
+/* Longer than what is read at once, and with NULs in it. */
+static void
+test_long_body(void **state)
+{
+	static const char *const variables[] = {"PATH_INFO=/", NULL};
+	static char sent[300000];
+	struct request request;
+	struct fake fake;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof sent; i++)
+		sent[i] = (char)(i % 251);
+	fake_init(&fake, variables, NULL);
+	fake.body = sent;
+	fake.body_len = sizeof sent;
+	assert_int_equal(request_init(&request, &fake.exchange), REQUEST_PATH_OK);
+	assert_int_equal(request_read_body(&request, sizeof sent), REQUEST_BODY_OK);
+	assert_int_equal(request.body_len, sizeof sent);
+	assert_memory_equal(request.body, sent, sizeof sent);
+	assert_int_equal(request.body[request.body_len], '\0');
+	request_free(&request);
+	fake.body_at = 0;
+	assert_int_equal(request_init(&request, &fake.exchange), REQUEST_PATH_OK);
+	assert_int_equal(request_read_body(&request, sizeof sent - 1), REQUEST_BODY_TOO_LARGE);
+	request_free(&request);
+	fake_free(&fake);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_paths),
+	    cmocka_unit_test(test_long_paths),
+	    cmocka_unit_test(test_method),
+	    cmocka_unit_test(test_bodies),
+	    cmocka_unit_test(test_long_body),
+	};
+
+	return cmocka_run_group_tests_name("request", tests, NULL, NULL);
+}

@@ -1,0 +1,392 @@
+/* From a request to its answer: what the router says itself, and what a handler gets to see. */
+#include "support.h"
+
+#include "http/router.h"
+#include "util/json.h"
+#include "util/log.h"
+
+enum { BOTH = MEDIA_TEXT | MEDIA_JSON, BODY_MAX = 20 };
+
+/* Says what it was given. */
+static void
+tell(void *room, struct request *request, struct response *response)
+{
+	struct buf text = BUF_INIT(1000);
+
+	assert_string_equal(room, "the room");
+	buf_printf(&text, "[%s]", request->method);
+	for (int i = 0; i < REQUEST_PARAMS_MAX && request->params[i]; i++)
+		buf_printf(&text, "[%s]", request->params[i]);
+	if (request->body)
+		buf_printf(&text, "(%d: %s)", request->body_media, request->body);
+	if (request->media == MEDIA_JSON)
+		response_json(response, 200, json_object_new_string(text.data));
+	else
+		response_text(response, 200, text.data);
+	buf_free(&text);
+}
+
+static void
+forget(void *room, struct request *request, struct response *response)
+{
+	(void)room;
+	(void)request;
+	response->status = 204;
+}
+
+static void
+do_nothing(void *room, struct request *request, struct response *response)
+{
+	(void)room;
+	(void)request;
+	(void)response;
+}
+
+/* Puts what the client sent into a header, as it is. */
+static void
+move(void *room, struct request *request, struct response *response)
+{
+	(void)room;
+	response_header(response, "Before", "1");
+	response_header(response, "Location", request->params[0]);
+	response_header(response, "After", "1");
+	response_text(response, 201, "moved");
+}
+
+/* Another request comes while this one waits. */
+static void meet_another(void *room, struct request *request, struct response *response);
+
+static const struct route routes[] = {
+    {"GET", "/", BOTH, 0, false, tell},
+    {"GET", "/things", BOTH, 0, false, tell},
+    {"POST", "/things", BOTH, MEDIA_TEXT | MEDIA_JSON, false, tell},
+    {"DELETE", "/things/{id}", 0, 0, false, forget},
+    {"GET", "/things/{id}/parts/{part}", BOTH, 0, false, tell},
+    {"POST", "/any", BOTH, 0, false, tell},
+    {"GET", "/json", MEDIA_JSON, 0, false, tell},
+    {"GET", "/text", MEDIA_TEXT, 0, false, tell},
+    {"GET", "/nothing", BOTH, 0, false, do_nothing},
+    {"GET", "/move/{to}", BOTH, 0, false, move},
+    {"GET", "/wait", BOTH, 0, true, meet_another},
+};
+
+static struct router router = {.routes = routes,
+    .routes_len = COUNT(routes),
+    .body_max = BODY_MAX,
+    .waiting_max = 1,
+    .room = (char[]){"the room"}};
+
+struct row {
+	const char *variables[5]; /* REQUEST_METHOD first; what begins with '/' is PATH_INFO */
+	const char *body;
+	int status;
+	const char *head; /* a line of the answer's head, NULL: no matter */
+	const char *text; /* the answer's body */
+};
+
+static const char is_text[] = "Content-Type: text/plain; charset=utf-8",
+		  is_json[] = "Content-Type: application/json",
+		  is_problem[] = "Content-Type: application/problem+json",
+		  not_found[] = "There is nothing at this path.";
+
+#define ACCEPT_JSON "HTTP_ACCEPT=application/json"
+
+static const struct row rows[] = {
+    {{"GET", "/"}, NULL, 200, is_text, "[GET]"},
+    {{"GET", "/things"}, NULL, 200, is_text, "[GET]"},
+    {{"GET", "/things", ACCEPT_JSON}, NULL, 200, is_json, "\"[GET]\""},
+    {{"GET", "/things"}, "ignored", 200, NULL, "[GET]"},
+    {{"GET", "/things/a b/parts/\xc3\xa9"}, NULL, 200, NULL, "[GET][a b][\xc3\xa9]"},
+    {{"POST", "/things"}, "hello", 200, NULL, "[POST](1: hello)"},
+    {{"POST", "/things"}, NULL, 200, NULL, "[POST](1: )"},
+    {{"POST", "/things", "CONTENT_TYPE=application/json"}, "{}", 200, NULL, "[POST](2: {})"},
+    {{"DELETE", "/things/x"}, NULL, 204, NULL, ""},
+    {{"DELETE", "/things/x", "HTTP_ACCEPT=image/png"}, NULL, 204, NULL, ""},
+    /* paths */
+    {{"GET", "/thing"}, NULL, 404, is_text, not_found},
+    {{"GET", "/thingss"}, NULL, 404, NULL, not_found},
+    {{"GET", "/things/"}, NULL, 404, NULL, not_found},
+    {{"GET", "//things"}, NULL, 404, NULL, not_found},
+    {{"GET", "/Things"}, NULL, 404, NULL, not_found},
+    {{"DELETE", "/things/"}, NULL, 404, NULL, not_found},
+    {{"DELETE", "/things/x/"}, NULL, 404, NULL, not_found},
+    {{"GET", "/things//parts/x"}, NULL, 404, NULL, not_found},
+    {{"GET", "/things/x/parts"}, NULL, 404, NULL, not_found},
+    {{"GET", "/things/x/parts/y/z"}, NULL, 404, NULL, not_found},
+    {{"GET", "/things/{id}/part/{part}"}, NULL, 404, NULL, not_found},
+    {{"OPTIONS", "/thing"}, NULL, 404, NULL, not_found},
+    {{"GET", "/thing", ACCEPT_JSON}, NULL, 404, is_problem,
+	"{\"title\":\"Not Found\",\"status\":404,\"detail\":\"There is nothing at this path.\"}"},
+    {{"GET", "/thing", "HTTP_ACCEPT=image/png"}, NULL, 404, is_text, not_found},
+    {{"GET", "REQUEST_URI=/a%00"}, NULL, 400, is_text,
+	"The path is broken: its percent-encoding, or a NUL in it."},
+    /* methods */
+    {{"PUT", "/things"}, NULL, 405, "Allow: GET, HEAD, POST, OPTIONS",
+	"This path does not take that method, but GET, HEAD, POST, OPTIONS."},
+    {{"GET", "/things/x"}, NULL, 405, "Allow: DELETE, OPTIONS", NULL},
+    {{"PUT", "/things", ACCEPT_JSON}, NULL, 405, is_problem, NULL},
+    {{"get", "/things"}, NULL, 405, NULL, NULL},
+    {{"", "/things"}, NULL, 405, NULL, NULL},
+    {{"OPTIONS", "/things"}, NULL, 204, "Allow: GET, HEAD, POST, OPTIONS", ""},
+    {{"OPTIONS", "/things/x"}, NULL, 204, "Allow: DELETE, OPTIONS", ""},
+    {{"HEAD", "/things/x"}, NULL, 405, "Allow: DELETE, OPTIONS", ""},
+    {{"HEAD", "/things"}, NULL, 200, "Content-Length: 6", ""},
+    {{"HEAD", "/thing"}, NULL, 404, "Content-Length: 30", ""},
+    /* what it answers, what it takes */
+    {{"GET", "/things", "HTTP_ACCEPT=image/png"}, NULL, 406, is_text,
+	"This path answers text/plain and application/json."},
+    {{"GET", "/text", ACCEPT_JSON}, NULL, 406, is_problem, NULL},
+    {{"GET", "/json"}, NULL, 200, is_json, "\"[GET]\""},
+    {{"GET", "/text"}, NULL, 200, is_text, "[GET]"},
+    {{"POST", "/things", "CONTENT_TYPE=text/html"}, "x", 415, is_text, NULL},
+    {{"POST", "/things", "CONTENT_TYPE=application/x-www-form-urlencoded"}, "x", 415, NULL, NULL},
+    {{"POST", "/things", "CONTENT_TYPE=text/plain; charset=latin1"}, "x", 415, NULL, NULL},
+    {{"POST", "/any", "CONTENT_TYPE=text/html"}, "x", 200, NULL, "[POST](0: x)"},
+    {{"POST", "/things"}, "12345678901234567890", 200, NULL, "[POST](1: 12345678901234567890)"},
+    {{"POST", "/things"}, "123456789012345678901", 413, NULL,
+	"The body is larger than 20 bytes, the most that ASSISTANTS_MAX_BODY allows here."},
+    {{"POST", "/things", "CONTENT_LENGTH=21"}, "1", 413, is_text, NULL},
+    {{"POST", "/things", "CONTENT_LENGTH=21", ACCEPT_JSON}, "1", 413, is_problem, NULL},
+    {{"POST", "/things", "CONTENT_LENGTH=x"}, "1", 400, NULL,
+	"The Content-Length is not a number."},
+    {{"POST", "/things", "CONTENT_LENGTH=2"}, "1", 400, NULL,
+	"The body ended before its Content-Length."},
+    /* a handler that says nothing is an error; that says nothing to the outside */
+    {{"GET", "/nothing"}, NULL, 500, NULL, ""},
+    /* headers */
+    {{"GET", "/move/there"}, NULL, 201, "Location: there", "moved"},
+    {{"GET", "/move/a: b"}, NULL, 201, "Location: a: b", "moved"},
+    {{"GET", "/move/x\r\nEvil: 1"}, NULL, 201, "After: 1", "moved"},
+    {{"GET", "/move/x\nEvil: 1"}, NULL, 201, "After: 1", "moved"},
+    {{"GET", "/move/x\rEvil: 1"}, NULL, 201, "After: 1", "moved"},
+    {{"GET", "/move/\r\n\r\nEvil: 1"}, NULL, 201, "After: 1", "moved"},
+    {{"GET", "/move/Evil: \x7f"}, NULL, 201, "After: 1", "moved"},
+};
+
+/* The request's line of the log, and the answer, freed by fake_free(). */
+static struct json_object *
+answer(struct fake *fake, const struct row *row)
+{
+	const char *variables[COUNT(row->variables) + 1] = {NULL};
+	char method[64], path[REQUEST_PATH_MAX + 64];
+	struct json_object *line = NULL;
+	struct capture capture;
+	const char *end, *last;
+	char *said;
+
+	for (size_t i = 0; i < COUNT(row->variables); i++)
+		variables[i] = row->variables[i];
+	snprintf(method, sizeof method, "REQUEST_METHOD=%s", row->variables[0]);
+	variables[0] = method;
+	if (row->variables[1][0] == '/') {
+		snprintf(path, sizeof path, "PATH_INFO=%s", row->variables[1]);
+		variables[1] = path;
+	}
+	fake_init(fake, variables, row->body);
+	capture_start(&capture);
+	router_answer(&router, &fake->exchange);
+	said = capture_end(&capture);
+	fake->variables = NULL;
+	/* When one waits while another is answered, there are two lines; the last is the outer's.
+	 */
+	end = strrchr(said, '\n');
+	assert_non_null(end);
+	last = memrchr(said, '\n', (size_t)(end - said));
+	last = last ? last + 1 : said;
+	assert_int_equal(json_parse(last, (size_t)(end - last), &line), 0);
+	free(said);
+	return line;
+}
+
+/* What every answer must be. `head` is cut off behind its last line, the body returned. */
+static const char *
+check_form(const char *name, struct fake *fake, bool is_head)
+{
+	char *body = strstr(fake->answer.data, "\r\n\r\n");
+	const char *length;
+
+	assert_non_null(body);
+	body[2] = '\0';
+	body += 4;
+	check_int(name, strncmp(fake->answer.data, "Status: ", 8), 0);
+	check_has(name, fake->answer.data, "\r\nCache-Control: no-store\r\n");
+	check_has(name, fake->answer.data, "\r\nX-Content-Type-Options: nosniff\r\n");
+	if (strstr(fake->answer.data, "Evil") || strstr(body, "Evil"))
+		fail_msg("%s: a header was forged", name);
+	length = strstr(fake->answer.data, "\r\nContent-Length: ");
+	check_int(name, length != NULL, strstr(fake->answer.data, "\r\nContent-Type: ") != NULL);
+	if (!is_head)
+		check_int(name, length ? strtol(length + 18, NULL, 10) : 0, (long)strlen(body));
+	/* The request was read to its end, whatever was said to it. */
+	check_int(name, (long long)fake->body_at, (long long)fake->body_len);
+	check_int(name, fake->ends > 0, true);
+	return body;
+}
+
+static void
+test_rows(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct row *row = &rows[i];
+		char name[128], head[128], id[256];
+		struct json_object *line;
+		const char *body;
+		struct fake fake;
+
+		snprintf(
+		    name, sizeof name, "row %zu, %s %s", i, row->variables[0], row->variables[1]);
+		line = answer(&fake, row);
+		body = check_form(name, &fake, strcmp(row->variables[0], "HEAD") == 0);
+		check_int(name, strtol(fake.answer.data + 8, NULL, 10), row->status);
+		if (row->head) {
+			snprintf(head, sizeof head, "\r\n%s\r\n", row->head);
+			check_has(name, fake.answer.data, head);
+		}
+		if (row->text)
+			check_text(name, body, row->text);
+		/* The log and the client call it by the same name. */
+		snprintf(
+		    id, sizeof id, "\r\nx-request-id: %s\r\n", json_get_string(line, "request_id"));
+		check_has(name, fake.answer.data, id);
+		json_object_put(line);
+		fake_free(&fake);
+	}
+}
+
+static void
+test_path_too_long(void **state)
+{
+	static char path[REQUEST_PATH_MAX + 2];
+	const struct row row = {{"GET", path}, NULL, 414, NULL, NULL};
+	struct fake fake;
+
+	(void)state;
+	memset(path, 'a', sizeof path - 1);
+	path[0] = '/';
+	json_object_put(answer(&fake, &row));
+	check_form("too long", &fake, false);
+	check_has("too long", fake.answer.data, "Status: 414 URI Too Long\r\n");
+	fake_free(&fake);
+}
+
+/* The log says the pattern, and never the ids that stand in a path. */
+static void
+test_log_line(void **state)
+{
+	static const struct {
+		struct row row;
+		const char *begins;
+	} said[] = {
+	    {{{"GET", "/things/secret1/parts/secret2"}, NULL, 0, NULL, NULL},
+		"GET /things/{id}/parts/{part} 200, "},
+	    {{{"GET", "/secret"}, NULL, 0, NULL, NULL}, "GET (none) 404, "},
+	    {{{"GET", "REQUEST_URI=/secret%00"}, NULL, 0, NULL, NULL}, "GET (bad) 400, "},
+	    {{{"0123456789abcdefg", "/"}, NULL, 0, NULL, NULL}, "0123456789abcdef (none) 405, "},
+	    {{{"A\nB", "/"}, NULL, 0, NULL, NULL}, "A\nB (none) 405, "},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(said); i++) {
+		struct fake fake;
+		struct json_object *line = answer(&fake, &said[i].row);
+		const char *message = json_get_string(line, "message");
+
+		if (strncmp(message, said[i].begins, strlen(said[i].begins)) != 0 ||
+		    strstr(message, "secret"))
+			fail_msg("%s: said \"%s\"", said[i].begins, message);
+		json_object_put(line);
+		fake_free(&fake);
+	}
+	assert_string_equal(log_request_id(), "");
+}
+
+/* A web server that takes no answer: nothing to be done, and the log says so. */
+static void
+test_deaf(void **state)
+{
+	static const char *const variables[] = {"REQUEST_METHOD=GET", "PATH_INFO=/", NULL};
+	struct capture capture;
+	struct fake fake;
+	char *said;
+
+	(void)state;
+	fake_init(&fake, variables, NULL);
+	fake.deaf = true;
+	capture_start(&capture);
+	router_answer(&router, &fake.exchange);
+	said = capture_end(&capture);
+	check_has("deaf", said, "the client did not get it");
+	free(said);
+	fake_free(&fake);
+}
+
+/* Of the one that came while another waited. */
+static char met[2000];
+
+static void
+meet_another(void *room, struct request *request, struct response *response)
+{
+	static const char *const variables[] = {
+	    "REQUEST_METHOD=GET", "PATH_INFO=/wait", ACCEPT_JSON, NULL};
+	struct fake fake;
+
+	(void)room;
+	(void)request;
+	if (!*met) {
+		fake_init(&fake, variables, NULL);
+		router_answer(&router, &fake.exchange);
+		snprintf(met, sizeof met, "%s", fake.answer.data);
+		fake_free(&fake);
+	}
+	response_text(response, 200, "waited");
+}
+
+static void
+test_too_many_wait(void **state)
+{
+	static const struct {
+		unsigned waiting_max;
+		const char *outer, *inner; /* inner NULL: there was none */
+	} turns[] = {
+	    {1, "Status: 200 OK\r\n", "Status: 503 Service Unavailable\r\n"},
+	    {2, "Status: 200 OK\r\n", "Status: 200 OK\r\n"},
+	    {0, "Status: 503 Service Unavailable\r\n", NULL},
+	    /* Nothing of the turns before is counted any more. */
+	    {1, "Status: 200 OK\r\n", "Status: 503 Service Unavailable\r\n"},
+	};
+	const struct row row = {{"GET", "/wait"}, NULL, 200, NULL, NULL};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(turns); i++) {
+		struct fake fake;
+
+		router.waiting_max = turns[i].waiting_max;
+		met[0] = '\0';
+		json_object_put(answer(&fake, &row));
+		check_has("outer", fake.answer.data, turns[i].outer);
+		if (turns[i].inner)
+			check_has("inner", met, turns[i].inner);
+		else
+			check_text("inner", met, "");
+		if (strstr(met, "503")) {
+			check_has("inner", met, "\r\nRetry-After: 5\r\n");
+			check_has("inner", met, "application/problem+json");
+		}
+		fake_free(&fake);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_rows),
+	    cmocka_unit_test(test_path_too_long),
+	    cmocka_unit_test(test_log_line),
+	    cmocka_unit_test(test_deaf),
+	    cmocka_unit_test(test_too_many_wait),
+	};
+
+	return cmocka_run_group_tests_name("router", tests, NULL, NULL);
+}
