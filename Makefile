@@ -43,6 +43,7 @@ help:
 
 ## make            build cgi-bin/assistants.fcgi
 $(PROGRAM): $(BUILD)/src/main.o $(BUILD)/libassistants.a
+	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -pthread $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # Everything but main.c, so that unit tests link what the program runs.

@@ -90,6 +90,33 @@ parse_path(const struct setting *setting, const char *value, void *field, char *
 	return parse_text(setting, value, field, error);
 }
 
+/* What `path` really is, as far as it is there. NULL: no memory. */
+static char *
+real_ancestor(const char *path)
+{
+	char *part = strdup(path), *real = NULL, *slash;
+
+	while (part && !(real = realpath(part, NULL)) && errno == ENOENT &&
+	    (slash = strrchr(part, '/')))
+		*slash = '\0';
+	free(part);
+	return real;
+}
+
+/* Web servers may serve what is in the program's own folder. */
+static bool
+is_beside_program(const char *path)
+{
+	char *real = real_ancestor(path), *program = realpath("/proc/self/exe", NULL);
+	size_t len = program ? (size_t)(strrchr(program, '/') - program) : 0;
+	bool beside =
+	    real && program && strncmp(real, program, len) == 0 && (real[len] == '/' || !real[len]);
+
+	free(real);
+	free(program);
+	return beside;
+}
+
 static int
 parse_key_file(const struct setting *setting, const char *value, void *field, char *error)
 {
@@ -99,6 +126,11 @@ parse_key_file(const struct setting *setting, const char *value, void *field, ch
 
 	if (value[0] != '/')
 		return fail(error, "%s is not an absolute path", setting->name);
+	if (is_beside_program(value))
+		return fail(error,
+		    "%s: %s is inside the program's own folder, which web servers may serve: keep "
+		    "it elsewhere",
+		    setting->name, value);
 	key = file_read(value, KEY_MAX, &len);
 	if (!key)
 		return fail(error, "%s: %s: %s", setting->name, value, strerror(errno));
@@ -340,8 +372,8 @@ complete(struct config *config, char *error)
 	if (config->state_dir)
 		return 0;
 	config->state_dir = access(var_state_dir, W_OK) == 0 || geteuid() == 0
-				? strdup(var_state_dir)
-				: home_path(".local/state/assistants-fcgi");
+	    ? strdup(var_state_dir)
+	    : home_path(".local/state/assistants-fcgi");
 	if (!config->state_dir)
 		return fail(error,
 		    "this user has no home folder: ASSISTANTS_STATE_DIR must name a state folder");
@@ -386,35 +418,17 @@ make_folders(const char *path)
 int
 config_prepare_state_dir(const struct config *config, char error[CONFIG_ERROR_SIZE])
 {
-	char *state = NULL, *program = NULL;
-	int result = -1;
-
-	if (make_folders(config->state_dir) < 0 || !(state = realpath(config->state_dir, NULL)) ||
-	    access(state, W_OK | X_OK) < 0) {
-		fail(error,
+	if (is_beside_program(config->state_dir))
+		return fail(error,
+		    "the state folder %s is inside the program's own folder, which web servers may "
+		    "serve: "
+		    "ASSISTANTS_STATE_DIR must name one elsewhere",
+		    config->state_dir);
+	if (make_folders(config->state_dir) < 0 || access(config->state_dir, W_OK | X_OK) < 0)
+		return fail(error,
 		    "the state folder %s cannot be used: %s; ASSISTANTS_STATE_DIR names another",
 		    config->state_dir, strerror(errno));
-		goto out;
-	}
-	program = realpath("/proc/self/exe", NULL);
-	if (program) {
-		char *slash = strrchr(program, '/');
-		size_t len = (size_t)(slash - program);
-
-		if (strncmp(state, program, len) == 0 && (state[len] == '/' || !state[len])) {
-			fail(error,
-			    "the state folder %s is inside the program's own folder, which web "
-			    "servers may "
-			    "serve: ASSISTANTS_STATE_DIR must name one elsewhere",
-			    state);
-			goto out;
-		}
-	}
-	result = 0;
-out:
-	free(state);
-	free(program);
-	return result;
+	return 0;
 }
 
 void

@@ -2,6 +2,7 @@
  * Start: FastCGI on a socket that is inherited or opened, one CGI request, or a command.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
 #include <stdint.h>
@@ -76,12 +77,11 @@ open_model(struct app *app)
 	const struct model_server server = {
 	    .base_url = app->config.base_url,
 	    .api_key = app->config.api_key,
-	    .silence_ms = (long long)app->config.run_timeout_s * 1000,
 	};
 
 	return app->config.model_api == MODEL_API_OFFLINE
-		   ? model_offline_new()
-		   : model_responses_new(app->http_client, &server);
+	    ? model_offline_new()
+	    : model_responses_new(app->http_client, &server);
 }
 
 static int
@@ -148,6 +148,12 @@ app_open(struct app *app, char error[CONFIG_ERROR_SIZE])
 static int
 serve_fastcgi(struct app *app, const struct router *router, const struct options *options)
 {
+	const struct server_options server_options = {
+	    .workers = app->config.workers,
+	    .grace_s = SHUTDOWN_GRACE_S,
+	    .handler = router_answer,
+	    .arg = (void *)(uintptr_t)router,
+	};
 	char error[CONFIG_ERROR_SIZE];
 	int fd = STDIN_FILENO, result;
 
@@ -161,10 +167,7 @@ serve_fastcgi(struct app *app, const struct router *router, const struct options
 	log_info("assistants-fcgi " VERSION " answers, state in %s", app->config.state_dir);
 	if (!app->config.upstream_url && app->config.model_api == MODEL_API_OFFLINE)
 		log_info("no model server is set: a small built-in script plays the assistant");
-	result = server_run_fastcgi(
-	    fd, app->config.workers, SHUTDOWN_GRACE_S, router_answer, (void *)(uintptr_t)router);
-	if (options->listen)
-		server_unlisten(options->listen);
+	result = server_run_fastcgi(fd, options->listen, &server_options);
 	/* A request that could not be ended still uses everything. */
 	if (result > 0)
 		_exit(EXIT_SUCCESS);
@@ -214,6 +217,22 @@ become_owner(const char *state_dir)
 		return -1;
 	}
 	return 0;
+}
+
+/*
+ * With 0, 1 or 2 closed, the next socket or file that is opened would get that number, and the log
+ * or the answer would be written into it.
+ */
+static void
+fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
 }
 
 static int
@@ -300,6 +319,7 @@ main(int argc, char **argv)
 	struct app app = {0};
 	int status;
 
+	fill_standard_descriptors();
 	/* Database, cache and lock hold what users said: nobody else may read them. */
 	umask(0077);
 	/* A CGI program's arguments come from the request (RFC 3875, 4.4): they are none of ours.

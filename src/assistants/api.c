@@ -112,19 +112,50 @@ refuse_unknown(struct call *call, const char *kind, const char *prefix, const ch
 void
 fail(struct call *call)
 {
-	answer_error(call, 500, "server_error", NULL,
+	answer_error(call, 503, "server_error", NULL,
 	    "The server had an error while processing your request.");
 }
 
-void
-answer_deleted(struct call *call, const char *id, const char *object)
+static void
+answer_deleted(struct call *call, const char *id, const char *kind)
 {
 	struct json_object *body = json_object_new_object();
+	char object[32];
 
+	snprintf(object, sizeof object, "%s.deleted", kind);
 	json_set_string(body, "id", id);
 	json_set_string(body, "object", object);
 	json_set(body, "deleted", json_object_new_boolean(1));
 	answer(call, 200, body);
+}
+
+void
+delete_object(struct call *call, const char *sql, const char *kind, const char *prefix)
+{
+	struct db_tx *tx = db_begin(call->api->db, DB_WRITE);
+	enum db_result result;
+	struct db_stmt *stmt;
+	long long changes;
+
+	if (!tx) {
+		fail(call);
+		return;
+	}
+	stmt = db_prepare(tx, sql);
+	db_bind_text(stmt, 1, call->params[0]);
+	db_bind_text(stmt, 2, call->request->tenant);
+	result = db_finish(stmt, db_step(stmt));
+	changes = db_changes(tx);
+	if (result != DB_DONE) {
+		db_rollback(tx);
+		fail(call);
+	} else if (db_commit(tx) < 0) {
+		fail(call);
+	} else if (changes == 0) {
+		refuse_unknown(call, kind, prefix, call->params[0]);
+	} else {
+		answer_deleted(call, call->params[0], kind);
+	}
 }
 
 /* Whether path and pattern agree; `spans` are what stood for the names. */

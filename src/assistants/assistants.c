@@ -6,9 +6,6 @@
 
 #define COLUMNS "id, created_at, body"
 
-static const char *const efforts[] = {
-    "none", "minimal", "low", "medium", "high", "xhigh", "max", NULL};
-
 static const struct field fields[] = {
     {"model", FIELD_STRING, false, 1, 256, NULL},
     {"name", FIELD_STRING, false, 0, 256, NULL},
@@ -19,7 +16,7 @@ static const struct field fields[] = {
     {"metadata", FIELD_METADATA, false, 0, 0, NULL},
     {"temperature", FIELD_NUMBER, false, 0, 2, NULL},
     {"top_p", FIELD_NUMBER, false, 0, 1, NULL},
-    {"reasoning_effort", FIELD_STRING, false, 0, 0, efforts},
+    {"reasoning_effort", FIELD_STRING, false, 0, 0, reasoning_efforts},
     {"response_format", FIELD_STRING | FIELD_OBJECT, false, 0, 0, NULL},
 };
 
@@ -29,7 +26,7 @@ static bool
 check_body(struct call *call, struct json_object *body)
 {
 	return check_fields(call, body, fields, FIELDS_LEN, "") &&
-	       check_tools(call, json_get(body, "tools"));
+	    check_tools(call, json_get(body, "tools"));
 }
 
 /* What the API shows for what was never set. */
@@ -237,28 +234,6 @@ out:
 void
 assistants_delete(struct call *call)
 {
-	struct db_tx *tx = db_begin(call->api->db, DB_WRITE);
-	struct db_stmt *stmt;
-	enum db_result result;
-	long long changes;
-
-	if (!tx) {
-		fail(call);
-		return;
-	}
-	stmt = db_prepare(tx, "DELETE FROM assistants WHERE id = ? AND tenant = ?");
-	db_bind_text(stmt, 1, call->params[0]);
-	db_bind_text(stmt, 2, call->request->tenant);
-	result = db_finish(stmt, db_step(stmt));
-	changes = db_changes(tx);
-	if (result != DB_DONE) {
-		db_rollback(tx);
-		fail(call);
-	} else if (db_commit(tx) < 0) {
-		fail(call);
-	} else if (changes == 0) {
-		refuse_unknown(call, "assistant", "asst", call->params[0]);
-	} else {
-		answer_deleted(call, call->params[0], "assistant.deleted");
-	}
+	delete_object(
+	    call, "DELETE FROM assistants WHERE id = ? AND tenant = ?", "assistant", "asst");
 }

@@ -7,6 +7,9 @@
 
 enum { METADATA_PAIRS_MAX = 16, METADATA_KEY_MAX = 64, METADATA_VALUE_MAX = 512 };
 
+const char *const reasoning_efforts[] = {
+    "none", "minimal", "low", "medium", "high", "xhigh", "max", NULL};
+
 static const struct {
 	enum field_type type;
 	const char *name;
@@ -129,9 +132,9 @@ check_value(
 	size = measure(value);
 	if (field->max > 0 && (size < field->min || size > field->max)) {
 		refuse(call, param, "Invalid '%s': accepted is %s from %g to %g.", param,
-		    json_object_is_type(value, json_type_string)  ? "a length"
-		    : json_object_is_type(value, json_type_array) ? "a number of elements"
-								  : "a number",
+		    json_object_is_type(value, json_type_string)      ? "a length"
+			: json_object_is_type(value, json_type_array) ? "a number of elements"
+								      : "a number",
 		    field->min, field->max);
 		return false;
 	}

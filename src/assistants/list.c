@@ -14,10 +14,10 @@ static bool
 read_parameter(
     struct call *call, struct page *page, const char *name, char *value, bool with_run_id)
 {
-	char **id = strcmp(name, "after") == 0                   ? &page->after
-		    : strcmp(name, "before") == 0                ? &page->before
-		    : with_run_id && strcmp(name, "run_id") == 0 ? &page->run_id
-								 : NULL;
+	char **id = strcmp(name, "after") == 0           ? &page->after
+	    : strcmp(name, "before") == 0                ? &page->before
+	    : with_run_id && strcmp(name, "run_id") == 0 ? &page->run_id
+							 : NULL;
 
 	if (id) {
 		free(*id);

@@ -26,7 +26,7 @@ static const struct field part_fields[] = {
     {"text", FIELD_STRING, true, 0, 256000, NULL},
 };
 
-bool
+static bool
 message_check(struct call *call, struct json_object *message, const char *prefix)
 {
 	struct json_object *content;
@@ -66,18 +66,6 @@ messages_check(struct call *call, struct json_object *messages, const char *name
 	return true;
 }
 
-static struct json_object *
-text_part(const char *value)
-{
-	struct json_object *part = json_object_new_object(), *text = json_object_new_object();
-
-	json_set_string(text, "value", value);
-	json_set(text, "annotations", json_object_new_array());
-	json_set_string(part, "type", "text");
-	json_set(part, "text", text);
-	return part;
-}
-
 /* A client's content, a string or parts, as the API shows it. */
 static struct json_object *
 content_of(struct json_object *message)
@@ -86,9 +74,9 @@ content_of(struct json_object *message)
 			   *content = json_object_new_array();
 
 	if (json_object_is_type(given, json_type_string))
-		json_add(content, text_part(json_object_get_string(given)));
+		json_add(content, model_text_part(json_object_get_string(given)));
 	for (size_t i = 0; i < json_len(given); i++)
-		json_add(content, text_part(json_get_string(json_at(given, i), "text")));
+		json_add(content, model_text_part(json_get_string(json_at(given, i), "text")));
 	return content;
 }
 
@@ -104,9 +92,9 @@ static struct json_object *
 compose_parts(const struct parts *parts)
 {
 	struct json_object *message = json_object_new_object(), *details = NULL;
-	const char *status = parts->incomplete_at  ? "incomplete"
-			     : parts->completed_at ? "completed"
-						   : "in_progress";
+	const char *status = parts->incomplete_at ? "incomplete"
+	    : parts->completed_at                 ? "completed"
+						  : "in_progress";
 
 	if (parts->incomplete_reason) {
 		details = json_object_new_object();
@@ -172,15 +160,6 @@ run_message_compose(const struct run *run, const struct run_message *message)
 	});
 }
 
-static void
-bind_time(struct db_stmt *stmt, int index, long long at)
-{
-	if (at)
-		db_bind_int(stmt, index, at);
-	else
-		db_bind_null(stmt, index);
-}
-
 enum db_result
 run_message_insert(struct db_tx *tx, const struct run *run, const struct run_message *message)
 {
@@ -193,14 +172,14 @@ run_message_insert(struct db_tx *tx, const struct run *run, const struct run_mes
 	db_bind_int(stmt, 2, run->thread);
 	db_bind_int(stmt, 3, run->seq);
 	db_bind_int(stmt, 4, message->created_at);
-	bind_time(stmt, 5, message->completed_at);
-	bind_time(stmt, 6, message->incomplete_at);
+	db_bind_time(stmt, 5, message->completed_at);
+	db_bind_time(stmt, 6, message->incomplete_at);
 	db_bind_text(stmt, 7, message->incomplete_reason);
 	db_bind_text(stmt, 8, json_text(message->content));
 	return db_finish(stmt, db_step(stmt));
 }
 
-enum db_result
+static enum db_result
 message_insert(struct db_tx *tx, long long thread, struct json_object *message, char id[ID_SIZE])
 {
 	struct db_stmt *stmt = db_prepare(tx,

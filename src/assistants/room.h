@@ -45,11 +45,14 @@ void refuse(struct call *call, const char *param, const char *format, ...)
  */
 void refuse_unknown(struct call *call, const char *kind, const char *prefix, const char *id);
 
-/* 500 server_error; the cause has been logged. */
+/* 503 server_error: the database is busy or broken; the cause has been logged. */
 void fail(struct call *call);
 
-/* 200 {id, object, deleted: true} */
-void answer_deleted(struct call *call, const char *id, const char *object);
+/*
+ * Deletes the object of the path's first name by `sql`, with its id and tenant bound, and answers
+ * {id, object: "KIND.deleted", deleted: true}.
+ */
+void delete_object(struct call *call, const char *sql, const char *kind, const char *prefix);
 
 /* --- bodies --- */
 
@@ -82,6 +85,9 @@ bool check_fields(struct call *call, struct json_object *object, const struct fi
 
 /* Checks the elements of an array of tools, NULL for none. False when it was refused. */
 bool check_tools(struct call *call, struct json_object *tools);
+
+/* The words of `reasoning_effort`. */
+extern const char *const reasoning_efforts[];
 
 /* The call's body, or an empty object for none; the caller's to put. NULL when it is no object:
  * refused. */
@@ -148,15 +154,10 @@ int assistant_load(struct db_tx *tx, const char *tenant, const char *id, struct 
 /* 1 found, 0 not, -1 failed. */
 int thread_find(struct db_tx *tx, const char *tenant, const char *id, long long *seq);
 
-/* Checks an element of `messages`, or the body of a new message. False when refused. */
-bool message_check(struct call *call, struct json_object *message, const char *prefix);
-
 /* Checks an array of new messages, `name` in the error. */
 bool messages_check(struct call *call, struct json_object *messages, const char *name);
 
 /* Inserts a client's checked messages. */
-enum db_result message_insert(
-    struct db_tx *tx, long long thread, struct json_object *message, char id[ID_SIZE]);
 enum db_result messages_insert(struct db_tx *tx, long long thread, struct json_object *messages);
 
 /*

@@ -51,9 +51,10 @@ run_step_compose(const struct run *run, const struct run_step *step)
 enum db_result
 run_step_insert(struct db_tx *tx, const struct run *run, const struct run_step *step)
 {
-	struct db_stmt *stmt = db_prepare(tx, "INSERT INTO run_steps (id, run, created_at, "
-					      "ended_at, status, last_error, usage, details) "
-					      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+	struct db_stmt *stmt = db_prepare(tx,
+	    "INSERT INTO run_steps (id, run, created_at, "
+	    "ended_at, status, last_error, usage, details) "
+	    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
 	struct json_object *details = details_of(step);
 
 	db_bind_text(stmt, 1, step->id);

@@ -12,6 +12,8 @@ enum {
 	RUNNERS_MAX = 8,
 	WANTED_CHECK_MS = 900, /* below a second: that is when a cancelled run must end */
 	PARTIAL_MAX = 16 << 20,
+	STORE_TRIES = 5,
+	STORE_PAUSE_MS = 1000,
 	STACK_SIZE = 1 << 20
 };
 
@@ -148,8 +150,9 @@ close_message(struct execution *execution)
 
 	if (!execution->open)
 		return;
-	emit_message(execution, execution->message.completed_at ? "thread.message.completed"
-								: "thread.message.incomplete");
+	emit_message(execution,
+	    execution->message.completed_at ? "thread.message.completed"
+					    : "thread.message.incomplete");
 	snprintf(event, sizeof event, "thread.run.step.%s", execution->step.status);
 	emit_step(execution, event);
 	json_object_put(execution->message.content);
@@ -304,7 +307,7 @@ set_end(struct run *run, const struct model_result *result)
 /* One transaction: the message, its step, the run's end. 1 stored, 0 the run is no more, -1 failed.
  */
 static int
-store_end(struct execution *execution)
+store_end_once(struct execution *execution)
 {
 	struct db_tx *tx = db_begin(execution->api->db, DB_WRITE);
 	int result;
@@ -319,6 +322,19 @@ store_end(struct execution *execution)
 		return result;
 	}
 	return db_commit(tx) == 0 ? 1 : -1;
+}
+
+/* The same, more than once: an answer that was paid for, and a thread, are worth some patience. */
+static int
+store_end(struct execution *execution)
+{
+	int stored = store_end_once(execution);
+
+	for (int tries = 1; stored < 0 && tries < STORE_TRIES; tries++) {
+		interrupt_sleep(NULL, STORE_PAUSE_MS);
+		stored = store_end_once(execution);
+	}
+	return stored;
 }
 
 /* What others made of the run meanwhile: deleted with its thread, or ended as overdue. */

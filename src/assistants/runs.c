@@ -14,9 +14,6 @@
 #define ACTIVE "status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
 #define LEN(array) (sizeof(array) / sizeof *(array))
 
-static const char *const efforts[] = {
-    "none", "minimal", "low", "medium", "high", "xhigh", "max", NULL};
-
 /* Of the API's options, those that are applied. */
 static const struct field fields[] = {
     {"assistant_id", FIELD_STRING, true, 0, 0, NULL},
@@ -32,7 +29,7 @@ static const struct field fields[] = {
     {"tool_choice", FIELD_STRING | FIELD_OBJECT, false, 0, 0, NULL},
     {"parallel_tool_calls", FIELD_BOOLEAN, false, 0, 0, NULL},
     {"response_format", FIELD_STRING | FIELD_OBJECT, false, 0, 0, NULL},
-    {"reasoning_effort", FIELD_STRING, false, 0, 0, efforts},
+    {"reasoning_effort", FIELD_STRING, false, 0, 0, reasoning_efforts},
 };
 
 /* Statuses come from the database as text, and live on as literals. The first four are active ones.
@@ -217,10 +214,10 @@ run_load(struct db_tx *tx, long long seq)
 static enum db_result
 end_overdue(struct db_tx *tx, long long thread)
 {
-	struct db_stmt *stmt =
-	    db_prepare(tx, "UPDATE runs SET status = CASE status WHEN 'cancelling' THEN "
-			   "'cancelled' ELSE 'expired' END, "
-			   "ended_at = ? WHERE thread = ? AND " ACTIVE " AND expires_at < ?");
+	struct db_stmt *stmt = db_prepare(tx,
+	    "UPDATE runs SET status = CASE status WHEN 'cancelling' THEN "
+	    "'cancelled' ELSE 'expired' END, "
+	    "ended_at = ? WHERE thread = ? AND " ACTIVE " AND expires_at < ?");
 	long long now = clock_unix();
 
 	db_bind_int(stmt, 1, now);
@@ -274,10 +271,10 @@ run_claim(struct db_tx *tx, struct run **run)
 int
 run_end(struct db_tx *tx, const struct run *run)
 {
-	struct db_stmt *stmt =
-	    db_prepare(tx, "UPDATE runs SET status = ?, ended_at = ?, last_error = ?, "
-			   "incomplete_reason = ?, usage = ? "
-			   "WHERE seq = ? AND status IN ('in_progress', 'cancelling')");
+	struct db_stmt *stmt = db_prepare(tx,
+	    "UPDATE runs SET status = ?, ended_at = ?, last_error = ?, "
+	    "incomplete_reason = ?, usage = ? "
+	    "WHERE seq = ? AND status IN ('in_progress', 'cancelling')");
 
 	db_bind_text(stmt, 1, run->status);
 	db_bind_int(stmt, 2, run->ended_at);
@@ -323,9 +320,10 @@ options_of(struct json_object *body, struct json_object *assistant)
 static enum db_result
 insert(struct db_tx *tx, struct run *run)
 {
-	struct db_stmt *stmt = db_prepare(tx, "INSERT INTO runs (id, thread, assistant_id, "
-					      "created_at, expires_at, started_at, status, body) "
-					      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+	struct db_stmt *stmt = db_prepare(tx,
+	    "INSERT INTO runs (id, thread, assistant_id, "
+	    "created_at, expires_at, started_at, status, body) "
+	    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
 	enum db_result result;
 
 	db_bind_text(stmt, 1, run->id);
@@ -333,10 +331,7 @@ insert(struct db_tx *tx, struct run *run)
 	db_bind_text(stmt, 3, run->assistant_id);
 	db_bind_int(stmt, 4, run->created_at);
 	db_bind_int(stmt, 5, run->expires_at);
-	if (run->started_at)
-		db_bind_int(stmt, 6, run->started_at);
-	else
-		db_bind_null(stmt, 6);
+	db_bind_time(stmt, 6, run->started_at);
 	db_bind_text(stmt, 7, run->status);
 	db_bind_text(stmt, 8, json_text(run->body));
 	result = db_finish(stmt, db_step(stmt));
@@ -541,10 +536,7 @@ update_cancelled(struct db_tx *tx, struct run *run)
 	run->status = carried_out ? "cancelling" : "cancelled";
 	run->ended_at = carried_out ? 0 : clock_unix();
 	db_bind_text(stmt, 1, run->status);
-	if (run->ended_at)
-		db_bind_int(stmt, 2, run->ended_at);
-	else
-		db_bind_null(stmt, 2);
+	db_bind_time(stmt, 2, run->ended_at);
 	db_bind_int(stmt, 3, run->seq);
 	return db_finish(stmt, db_step(stmt));
 }

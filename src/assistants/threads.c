@@ -106,32 +106,9 @@ threads_retrieve(struct call *call)
 void
 threads_delete(struct call *call)
 {
-	struct db_tx *tx = db_begin(call->api->db, DB_WRITE);
-	enum db_result result;
-	struct db_stmt *stmt;
-	long long changes;
-
-	if (!tx) {
-		fail(call);
-		return;
-	}
 	/* Messages, runs and steps go with it; a run that is carried out finds itself gone, and
 	 * ends. */
-	stmt = db_prepare(tx, "DELETE FROM threads WHERE id = ? AND tenant = ?");
-	db_bind_text(stmt, 1, call->params[0]);
-	db_bind_text(stmt, 2, call->request->tenant);
-	result = db_finish(stmt, db_step(stmt));
-	changes = db_changes(tx);
-	if (result != DB_DONE) {
-		db_rollback(tx);
-		fail(call);
-	} else if (db_commit(tx) < 0) {
-		fail(call);
-	} else if (changes == 0) {
-		refuse_unknown(call, "thread", "thread", call->params[0]);
-	} else {
-		answer_deleted(call, call->params[0], "thread.deleted");
-	}
+	delete_object(call, "DELETE FROM threads WHERE id = ? AND tenant = ?", "thread", "thread");
 }
 
 int

@@ -28,9 +28,9 @@ void db_close(struct db *db);
 enum db_mode { DB_READ, DB_WRITE };
 
 /*
- * Begins. A writer waits for the one before it, at most some seconds, and holds everyone else up:
- * no calls to the outside until it ends. A reader sees the moment of its first statement
- * throughout. NULL when the database is busy or broken; it has been logged.
+ * Begins. A writer waits for those before it, at most 20 s, and holds everyone else up: no calls to
+ * the outside until it ends. A reader sees the moment of its first statement throughout. NULL when
+ * the database is busy or broken; it has been logged.
  */
 struct db_tx *db_begin(struct db *db, enum db_mode mode);
 
@@ -47,7 +47,7 @@ void db_rollback(struct db_tx *tx);
 struct db_stmt *db_prepare(struct db_tx *tx, const char *sql);
 void db_bind_text(struct db_stmt *stmt, int index, const char *value);
 void db_bind_int(struct db_stmt *stmt, int index, long long value);
-void db_bind_null(struct db_stmt *stmt, int index);
+void db_bind_time(struct db_stmt *stmt, int index, long long at); /* Unix seconds; 0 is NULL */
 
 enum db_result {
 	DB_ERROR = -1,    /* logged; roll back */

@@ -118,6 +118,23 @@ conn_open(const struct db *db, char *error)
 	return NULL;
 }
 
+/* Some file systems have no shared memory: SQLite stays with its rollback journal there, and is
+ * slower. */
+static void
+warn_without_wal(const struct db *db)
+{
+	sqlite3_stmt *stmt;
+
+	if (sqlite3_prepare_v2(db->writer->handle, "PRAGMA journal_mode", -1, &stmt, NULL) ==
+		SQLITE_OK &&
+	    sqlite3_step(stmt) == SQLITE_ROW &&
+	    strcmp((const char *)sqlite3_column_text(stmt, 0), "wal") != 0)
+		log_warn("the database %s cannot use a write-ahead log on this file system: "
+			 "journal mode %s",
+		    db->path, (const char *)sqlite3_column_text(stmt, 0));
+	sqlite3_finalize(stmt);
+}
+
 static long long
 schema_version(struct conn *conn)
 {
@@ -176,7 +193,7 @@ migrate(struct db *db, char *error)
 	if (exec_patiently(conn, "BEGIN IMMEDIATE") != SQLITE_OK)
 		goto fail;
 	version = schema_version(conn);
-	if (version > newest) {
+	if (version < 0 || version > newest) {
 		snprintf(error, DB_ERROR_SIZE,
 		    "the database %s has schema version %lld, made by a newer program; this "
 		    "one, " VERSION ", knows versions up to %lld",
@@ -211,8 +228,10 @@ db_open(const char *path, bool durable, char error[DB_ERROR_SIZE])
 	pthread_mutex_init(&db->write_lock, NULL);
 	pthread_mutex_init(&db->readers_lock, NULL);
 	db->writer = conn_open(db, error);
-	if (db->writer && migrate(db, error) == 0)
+	if (db->writer && migrate(db, error) == 0) {
+		warn_without_wal(db);
 		return db;
+	}
 	db_close(db);
 	return NULL;
 }
@@ -277,6 +296,21 @@ tx_end(struct db_tx *tx)
 	free(tx);
 }
 
+/* The writers' queue is bounded in time: who comes too late is told so, and does not come later
+ * still. */
+static bool
+take_turn(struct db *db)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += BUSY_TIMEOUT_MS / 1000;
+	if (pthread_mutex_timedlock(&db->write_lock, &end) == 0)
+		return true;
+	log_error("database: begin: others write for too long");
+	return false;
+}
+
 struct db_tx *
 db_begin(struct db *db, enum db_mode mode)
 {
@@ -287,7 +321,10 @@ db_begin(struct db *db, enum db_mode mode)
 	tx->db = db;
 	tx->mode = mode;
 	if (mode == DB_WRITE) {
-		pthread_mutex_lock(&db->write_lock);
+		if (!take_turn(db)) {
+			free(tx);
+			return NULL;
+		}
 		tx->conn = db->writer;
 	} else if (!(tx->conn = reader_take(db))) {
 		free(tx);
@@ -323,10 +360,10 @@ db_rollback(struct db_tx *tx)
 	tx_end(tx);
 }
 
-struct db_stmt *
-db_prepare(struct db_tx *tx, const char *sql)
+/* The connection's place for the statement, with or without a prepared form. */
+static struct db_stmt *
+stmt_place(struct conn *conn, const char *sql)
 {
-	struct conn *conn = tx->conn;
 	struct db_stmt *stmt;
 
 	for (int i = 0; i < conn->stmts_len; i++)
@@ -337,8 +374,17 @@ db_prepare(struct db_tx *tx, const char *sql)
 		sqlite3_finalize(conn->stmts[--conn->stmts_len].stmt);
 	stmt = &conn->stmts[conn->stmts_len++];
 	*stmt = (struct db_stmt){.sql = sql, .conn = conn};
-	stmt->error =
-	    sqlite3_prepare_v3(conn->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt->stmt, NULL);
+	return stmt;
+}
+
+struct db_stmt *
+db_prepare(struct db_tx *tx, const char *sql)
+{
+	struct db_stmt *stmt = stmt_place(tx->conn, sql);
+
+	if (!stmt->stmt)
+		stmt->error = sqlite3_prepare_v3(
+		    tx->conn->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt->stmt, NULL);
 	return stmt;
 }
 
@@ -362,9 +408,10 @@ db_bind_int(struct db_stmt *stmt, int index, long long value)
 }
 
 void
-db_bind_null(struct db_stmt *stmt, int index)
+db_bind_time(struct db_stmt *stmt, int index, long long at)
 {
-	keep_error(stmt, sqlite3_bind_null(stmt->stmt, index));
+	keep_error(stmt,
+	    at ? sqlite3_bind_int64(stmt->stmt, index, at) : sqlite3_bind_null(stmt->stmt, index));
 }
 
 enum db_result
@@ -403,11 +450,11 @@ db_is_null(struct db_stmt *stmt, int column)
 enum db_result
 db_finish(struct db_stmt *stmt, enum db_result result)
 {
-	sqlite3_reset(stmt->stmt);
-	sqlite3_clear_bindings(stmt->stmt);
-	/* A statement that could not be prepared stays broken; a bad binding was one use's. */
-	if (stmt->stmt)
-		stmt->error = SQLITE_OK;
+	if (stmt->stmt) {
+		sqlite3_reset(stmt->stmt);
+		sqlite3_clear_bindings(stmt->stmt);
+	}
+	stmt->error = SQLITE_OK;
 	return result;
 }
 

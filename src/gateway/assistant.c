@@ -149,57 +149,40 @@ keep_id(struct openai_answer *answer, struct json_object *object, char id[ASSIST
 	return false;
 }
 
-/* The oldest of those that bear the name: the list comes newest first. */
-static int
-find_in_page(struct json_object *data, const char *name, struct json_object **oldest)
+/* A search by name through all pages. */
+struct search {
+	const char *name;
+	struct json_object *oldest; /* of those that bear it; NULL: none so far */
+};
+
+/* The list comes newest first: the last one that is met is the oldest. */
+static void
+on_assistant(void *arg, struct json_object *assistant)
 {
-	int found = 0;
+	struct search *search = arg;
+	const char *name = json_get_string(assistant, "name");
 
-	for (size_t i = 0; i < json_len(data); i++) {
-		const char *its = json_get_string(json_at(data, i), "name");
-
-		if (!its || strcmp(its, name) != 0)
-			continue;
-		json_object_put(*oldest);
-		*oldest = json_object_get(json_at(data, i));
-		found = 1;
-	}
-	return found;
+	if (!name || strcmp(name, search->name) != 0)
+		return;
+	json_object_put(search->oldest);
+	search->oldest = json_object_get(assistant);
 }
 
-/* Looks through all pages. 1 found, 0 not, -1 with the answer that failed. */
+/* 1 found, 0 not, -1 with the answer that failed. */
 static int
 find_by_name(struct assistant *assistant, const struct interrupt *interrupt,
     char id[ASSISTANT_ID_SIZE], struct openai_answer *answer)
 {
-	const char *name = json_get_string(assistant->definition, "name");
-	struct json_object *oldest = NULL;
-	char path[256] = "/assistants?limit=100";
-	int result = 0;
+	struct search search = {.name = json_get_string(assistant->definition, "name")};
+	int result;
 
-	for (;;) {
-		struct json_object *data;
-		const char *last;
+	openai_answer_free(answer);
+	result = openai_list(
+	    assistant->openai, "/assistants?limit=100", interrupt, on_assistant, &search, answer);
 
-		openai_answer_free(answer);
-		openai_call(assistant->openai, "GET", path, NULL, interrupt, answer);
-		data = json_get_array(answer->body, "data");
-		if (answer->failure != OPENAI_ANSWERED || answer->status != 200 || !data) {
-			result = -1;
-			break;
-		}
-		find_in_page(data, name, &oldest);
-		last = json_get_string(answer->body, "last_id");
-		if (!last && json_len(data))
-			last = json_get_string(json_at(data, json_len(data) - 1), "id");
-		if (!json_object_get_boolean(json_get(answer->body, "has_more")) || !last ||
-		    !id_has_form(last, ""))
-			break;
-		snprintf(path, sizeof path, "/assistants?limit=100&after=%s", last);
-	}
-	if (result == 0 && oldest)
-		result = keep_id(answer, oldest, id) ? 1 : -1;
-	json_object_put(oldest);
+	if (result == 0 && search.oldest)
+		result = keep_id(answer, search.oldest, id) ? 1 : -1;
+	json_object_put(search.oldest);
 	return result;
 }
 
@@ -217,8 +200,11 @@ post_definition(struct assistant *assistant, const struct interrupt *interrupt, 
 	openai_call(assistant->openai, "POST", path, assistant->definition, interrupt, answer);
 	if (update && answer->failure == OPENAI_ANSWERED && answer->status == 404)
 		return 0;
-	if (!keep_id(answer, answer->body, id))
+	if (!keep_id(answer, answer->body, id)) {
+		log_error("the assistant could not be %s: %s", update ? "updated" : "created",
+		    openai_answer_error(answer));
 		return -1;
+	}
 	log_info(
 	    "the assistant %s was %s", id, update ? "updated to its new definition" : "created");
 	return 1;

@@ -112,12 +112,18 @@ answer_busy(struct response *response, long retry_after_s, const char *sentence)
 }
 
 void
+answer_interrupted(struct response *response)
+{
+	answer_busy(response, -1, "The server is being restarted; try again soon.");
+}
+
+void
 answer_failure(struct response *response, const struct openai_answer *answer)
 {
 	if (answer->failure == OPENAI_SILENT) {
 		response_problem(response, 504, "The assistant did not answer in time.");
 	} else if (answer->failure == OPENAI_INTERRUPTED) {
-		answer_busy(response, -1, "The server is being restarted; try again soon.");
+		answer_interrupted(response);
 	} else if (answer->failure != OPENAI_ANSWERED) {
 		response_problem(response, 502, "The assistant cannot be reached.");
 	} else if (answer->status == 429 || answer->status == 503) {
@@ -126,7 +132,7 @@ answer_failure(struct response *response, const struct openai_answer *answer)
 	} else if (answer->status == 404) {
 		response_problem(response, 404, "There is no thread with this id.");
 	} else if (answer->status == 400 &&
-		   strstr(openai_answer_error(answer), "Invalid 'thread_id'")) {
+	    strstr(openai_answer_error(answer), "Invalid 'thread_id'")) {
 		response_problem(
 		    response, 400, "This is not a thread's id: POST /threads answers one.");
 	} else {
@@ -149,7 +155,7 @@ gateway_health(void *room, struct request *request, struct response *response)
 	struct json_object *health;
 
 	if (!openai_ready(gateway->openai)) {
-		response_problem(response, 503, "The database does not answer.");
+		answer_busy(response, -1, "The database does not answer.");
 	} else if (request->media == MEDIA_JSON) {
 		health = json_object_new_object();
 		json_set_string(health, "status", "ok");

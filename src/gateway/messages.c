@@ -53,7 +53,7 @@ on_event(void *arg, const char *event, struct json_object *data)
 	    strcmp(event, "thread.message.incomplete") == 0) {
 		add_message(reply, data);
 	} else if (strncmp(event, "thread.run.", 11) == 0 &&
-		   strncmp(event, "thread.run.step.", 16) != 0) {
+	    strncmp(event, "thread.run.step.", 16) != 0) {
 		json_object_put(reply->run);
 		reply->run = json_object_get(data);
 		snprintf(reply->status, sizeof reply->status, "%s", event + 11);
@@ -74,21 +74,23 @@ run_body(const char *assistant, const char *words)
 	return body;
 }
 
-/* The API has no code for it: 400, and these words (PROTOCOL's, and OpenAI's since 2023). */
+/* The API has no codes for these: only its words tell. */
+static const char no_assistant[] = "No assistant found";
+
 static bool
 is_busy(const struct openai_answer *answer)
 {
 	const char *error = openai_answer_error(answer);
 
 	return answer->failure == OPENAI_ANSWERED && answer->status == 400 &&
-	       (strstr(error, "already has an active run") || strstr(error, "while a run"));
+	    (strstr(error, "already has an active run") || strstr(error, "while a run"));
 }
 
 static bool
 is_unknown_assistant(const struct openai_answer *answer)
 {
 	return answer->failure == OPENAI_ANSWERED && answer->status == 404 &&
-	       strstr(openai_answer_error(answer), "assistant");
+	    strncmp(openai_answer_error(answer), no_assistant, strlen(no_assistant)) == 0;
 }
 
 /* Runs the assistant on the words, waiting while another run has the thread. */
@@ -133,8 +135,12 @@ ask(struct gateway *gateway, const struct request *request, struct response *res
 		body = run_body(assistant, words);
 		run_when_free(gateway, request, path, body, reply, answer);
 		json_object_put(body);
-		if (!again || !is_unknown_assistant(answer))
+		if (!is_unknown_assistant(answer))
 			return true;
+		if (!again) {
+			answer_unavailable(response, answer);
+			return false;
+		}
 		/* Deleted there, or this is another server than before: once more with a new one.
 		 */
 		assistant_forget(gateway->assistant, assistant);
@@ -167,23 +173,6 @@ words_of_reply(const struct reply *reply, struct json_object *texts, struct json
 }
 
 static void
-answer_json(struct response *response, const struct reply *reply, const char *words,
-    struct json_object *texts, struct json_object *citations)
-{
-	struct json_object *body = json_object_new_object();
-
-	json_set_string(body, "id",
-	    json_get_string(json_at(texts, json_len(texts) ? json_len(texts) - 1 : 0), "id"));
-	json_set_string(body, "thread_id", json_get_string(reply->run, "thread_id"));
-	json_set_string(body, "run_id", json_get_string(reply->run, "id"));
-	json_set_string(body, "text", words);
-	json_set(body, "messages", json_object_get(texts));
-	json_set(body, "citations", json_object_get(citations));
-	json_set(body, "usage", json_object_get(json_get(reply->run, "usage")));
-	response_json(response, 200, body);
-}
-
-static void
 answer_text(struct response *response, const char *words, struct json_object *citations)
 {
 	struct buf out = BUF_INIT((size_t)-1 / 2);
@@ -204,13 +193,51 @@ answer_text(struct response *response, const char *words, struct json_object *ci
 static const char *
 incomplete_reason(const struct reply *reply)
 {
+	/* Outside words do not get into a header. */
+	static const char *const known[] = {
+	    "max_completion_tokens", "max_prompt_tokens", "max_tokens", "content_filter"};
 	const char *reason =
 	    json_get_string(json_get_object(reply->run, "incomplete_details"), "reason");
 
 	for (size_t i = 0; !reason && i < json_len(reply->messages); i++)
 		reason = json_get_string(
 		    json_get_object(json_at(reply->messages, i), "incomplete_details"), "reason");
-	return reason ? reason : "unknown";
+	for (size_t i = 0; reason && i < sizeof known / sizeof *known; i++)
+		if (strcmp(reason, known[i]) == 0)
+			return known[i];
+	return "unknown";
+}
+
+/* {prompt_tokens, completion_tokens, total_tokens}, or null where the server did not count. */
+static struct json_object *
+shown_usage(const struct reply *reply)
+{
+	static const char *const names[] = {"prompt_tokens", "completion_tokens", "total_tokens"};
+	struct json_object *usage = json_get_object(reply->run, "usage"), *shown;
+
+	if (!usage)
+		return NULL;
+	shown = json_object_new_object();
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		json_set_int(shown, names[i], json_get_int(usage, names[i], 0));
+	return shown;
+}
+
+static void
+answer_json(struct response *response, const struct reply *reply, const char *words,
+    struct json_object *texts, struct json_object *citations)
+{
+	struct json_object *body = json_object_new_object();
+
+	json_set_string(body, "id",
+	    json_get_string(json_at(texts, json_len(texts) ? json_len(texts) - 1 : 0), "id"));
+	json_set_string(body, "thread_id", json_get_string(reply->run, "thread_id"));
+	json_set_string(body, "run_id", json_get_string(reply->run, "id"));
+	json_set_string(body, "text", words);
+	json_set(body, "messages", json_object_get(texts));
+	json_set(body, "citations", json_object_get(citations));
+	json_set(body, "usage", shown_usage(reply));
+	response_json(response, 200, body);
 }
 
 static void
@@ -247,7 +274,8 @@ cancel_run(struct gateway *gateway, const struct request *request, const struct 
 	if (!id || !id_has_form(id, ""))
 		return;
 	snprintf(path, sizeof path, "/threads/%s/runs/%s/cancel", request->params[0], id);
-	openai_call(gateway->openai, "POST", path, NULL, request->client, &answer);
+	/* Also for a client that has gone: nothing interrupts it. */
+	openai_call(gateway->openai, "POST", path, NULL, NULL, &answer);
 	openai_answer_free(&answer);
 }
 
@@ -270,6 +298,8 @@ answer_run(struct gateway *gateway, const struct request *request, struct respon
 		log_error(
 		    "the assistant wants a tool, and the gateway has none: the run was cancelled");
 		response_problem(response, 502, "The assistant wants a tool that is not here.");
+	} else if (interrupt_raised(request->client)) {
+		answer_interrupted(response);
 	} else if (strcmp(reply->status, "cancelled") == 0) {
 		response_problem(
 		    response, 502, "The assistant was stopped before it had answered.");
@@ -285,12 +315,14 @@ gateway_messages_create(void *room, struct request *request, struct response *re
 	struct openai_answer answer = {.retry_after_s = -1};
 	struct reply reply;
 	const char *problem;
-	char *words = words_of_request(request, &problem);
+	int status;
+	char *words = words_of_request(request, &problem, &status);
 
 	if (!words) {
-		response_problem(response, 400, "%s", problem);
+		response_problem(response, status, "%s", problem);
 		return;
 	}
+	log_debug("the user says: %s", words);
 	reply_init(&reply);
 	if (!ask(gateway, request, response, words, &reply, &answer)) {
 		/* Answered. */
@@ -325,35 +357,16 @@ shown_message(struct json_object *message)
 	return shown;
 }
 
-/* All messages of the thread, oldest first. NULL with the answer that failed. */
-static struct json_object *
-load_conversation(struct gateway *gateway, const struct request *request, const char *messages_path,
-    struct openai_answer *answer)
+/* A message without words, broken off before its first, is nothing to show. */
+static void
+on_message(void *arg, struct json_object *message)
 {
-	struct json_object *messages = json_object_new_array();
-	char path[512];
-	const char *last = NULL;
+	struct json_object *messages = arg, *shown = shown_message(message);
 
-	snprintf(path, sizeof path, "%s?order=asc&limit=100", messages_path);
-	for (;;) {
-		struct json_object *data;
-
-		openai_answer_free(answer);
-		openai_call(gateway->openai, "GET", path, NULL, request->client, answer);
-		data = json_get_array(answer->body, "data");
-		if (answer->failure != OPENAI_ANSWERED || answer->status != 200 || !data) {
-			json_object_put(messages);
-			return NULL;
-		}
-		for (size_t i = 0; i < json_len(data); i++)
-			json_add(messages, shown_message(json_at(data, i)));
-		last = json_len(data) ? json_get_string(json_at(data, json_len(data) - 1), "id")
-				      : NULL;
-		if (!json_object_get_boolean(json_get(answer->body, "has_more")) || !last ||
-		    !id_has_form(last, ""))
-			return messages;
-		snprintf(path, sizeof path, "%s?order=asc&limit=100&after=%s", messages_path, last);
-	}
+	if (*json_get_string(shown, "text"))
+		json_add(messages, shown);
+	else
+		json_object_put(shown);
 }
 
 static void
@@ -377,10 +390,11 @@ gateway_messages_list(void *room, struct request *request, struct response *resp
 	struct json_object *messages, *body;
 	char path[256];
 
-	if (!thread_path(request, response, "/messages", path, sizeof path))
+	if (!thread_path(request, response, "/messages?order=asc&limit=100", path, sizeof path))
 		return;
-	messages = load_conversation(gateway, request, path, &answer);
-	if (!messages) {
+	messages = json_object_new_array();
+	if (openai_list(gateway->openai, path, request->client, on_message, messages, &answer) <
+	    0) {
 		answer_failure(response, &answer);
 	} else if (request->media == MEDIA_JSON) {
 		body = json_object_new_object();

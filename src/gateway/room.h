@@ -27,4 +27,7 @@ void answer_unavailable(struct response *response, struct openai_answer *answer)
 /* 503 with Retry-After; -1 for a default. */
 void answer_busy(struct response *response, long retry_after_s, const char *sentence);
 
+/* The client has gone and does not read this; or it has not, and the program ends. */
+void answer_interrupted(struct response *response);
+
 #endif

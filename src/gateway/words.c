@@ -3,6 +3,10 @@
 #include "util/buf.h"
 #include "util/text.h"
 
+/* The Assistants API's own bound. */
+enum { MESSAGE_CHARS_MAX = 256000 };
+
+static const char too_long[] = "The message is longer than 256000 characters.";
 static const char no_words[] =
     "The message is empty: send the words for the assistant as the body.";
 static const char not_utf8[] = "The message is not UTF-8.";
@@ -29,7 +33,7 @@ find_text(struct json_object *body)
 }
 
 char *
-words_of_request(const struct request *request, const char **problem)
+words_of_request(const struct request *request, const char **problem, int *status)
 {
 	struct json_object *body = NULL, *text = NULL;
 	const char *words = request->body;
@@ -37,6 +41,7 @@ words_of_request(const struct request *request, const char **problem)
 	char *copy = NULL;
 
 	*problem = NULL;
+	*status = 400;
 	if (!utf8_valid(words, len)) {
 		*problem = not_utf8;
 	} else if (request->body_media == MEDIA_JSON) {
@@ -53,8 +58,14 @@ words_of_request(const struct request *request, const char **problem)
 		*problem = has_nul;
 	if (!*problem && text_is_blank(words))
 		*problem = no_words;
-	if (!*problem && !(copy = strdup(words)))
+	if (!*problem && utf8_chars(words) > MESSAGE_CHARS_MAX) {
+		*problem = too_long;
+		*status = 413;
+	}
+	if (!*problem && !(copy = strdup(words))) {
 		*problem = "The server is out of memory.";
+		*status = 500;
+	}
 	json_object_put(body);
 	return copy;
 }
@@ -120,9 +131,9 @@ words_of_message(struct json_object *message, struct json_object *citations)
 	for (size_t i = 0; i < json_len(content); i++) {
 		struct json_object *text = json_get_object(json_at(content, i), "text");
 		const char *refusal = json_get_string(json_at(content, i), "refusal");
-		char *words = text      ? words_of_text(text, citations)
-			      : refusal ? strdup(refusal)
-					: NULL;
+		char *words = text ? words_of_text(text, citations)
+		    : refusal      ? strdup(refusal)
+				   : NULL;
 
 		if (words && *words)
 			buf_printf(&out, "%s%s", out.len ? "\n\n" : "", words);

@@ -10,9 +10,10 @@
 
 /*
  * The user's words: the body itself, or in JSON {"text": …} or {"messages": [{"role": "user",
- * "text": …}]}, whose last user text counts. The caller frees. NULL with one sentence in *problem.
+ * "text": …}]}, whose last user text counts. The caller frees. NULL with one sentence in *problem,
+ * and its status.
  */
-char *words_of_request(const struct request *request, const char **problem);
+char *words_of_request(const struct request *request, const char **problem, int *status);
 
 /*
  * A message's words; the markers of its citations become "[1]", "[2]", … counted on from those that

@@ -13,6 +13,17 @@
 
 #include "util/text.h"
 
+/* SIGTERM: the client has left, or the web server stops. A run that is under way must be cancelled.
+ */
+static volatile sig_atomic_t terminated;
+
+static void
+on_terminate(int number)
+{
+	(void)number;
+	terminated = 1;
+}
+
 struct cgi_exchange {
 	struct exchange exchange;
 	long long left; /* bytes of the body, as announced; -1: up to the end of the input */
@@ -35,7 +46,7 @@ cgi_read(struct exchange *exchange, void *bytes, size_t size)
 	 */
 	if (self->left >= 0 && (long long)size > self->left)
 		size = (size_t)self->left;
-	while ((got = read(STDIN_FILENO, bytes, size)) < 0 && errno == EINTR)
+	while ((got = read(STDIN_FILENO, bytes, size)) < 0 && errno == EINTR && !terminated)
 		;
 	if (got > 0 && self->left >= 0)
 		self->left -= got;
@@ -68,7 +79,7 @@ cgi_client_gone(void *arg)
 	struct pollfd fd = {.fd = STDOUT_FILENO};
 
 	(void)arg;
-	return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLERR | POLLHUP));
+	return terminated || (poll(&fd, 1, 0) > 0 && (fd.revents & (POLLERR | POLLHUP)));
 }
 
 /* A POST whose body came in chunks has no length; a POST without a body has none, too, and ends at
@@ -97,7 +108,10 @@ server_run_cgi(server_handler_fn *handler, void *arg)
 		},
 	    .left = body_length(),
 	};
+	const struct sigaction terminate = {.sa_handler = on_terminate};
 
 	signal(SIGPIPE, SIG_IGN);
+	/* Without SA_RESTART, so that it wakes whoever sleeps. Apache kills 3 seconds later. */
+	sigaction(SIGTERM, &terminate, NULL);
 	handler(arg, &self.exchange);
 }

@@ -1,11 +1,13 @@
 /*
  * FastCGI by libfcgi's fcgiapp. Each worker thread accepts, answers and finishes; one starts the
- * next when the last idle one takes a request, so that there is always one in accept, up to the
- * maximum.
+ * next when the last idle one takes a connection, so that there is always one in accept(), up to
+ * the maximum.
+ *
+ * The accept() is our own: libfcgi's goes on to read the request, and a connection that says
+ * nothing would count as an idle worker. libfcgi gets each connection as one that was kept open.
  */
 #include "http/server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcgiapp.h>
 #include <poll.h>
@@ -14,21 +16,20 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "util/clock.h"
 #include "util/interrupt.h"
 #include "util/log.h"
-#include "util/text.h"
 
 enum {
-	LISTEN_BACKLOG = 1024,
 	ACCEPT_PAUSE_MS = 100,
 	KICK_STEP_MS = 20,
-	/* After the grace, for interrupted requests to write their end. */
-	FAREWELL_MS = 5000,
+	/* A web server that says nothing for so long in the middle of a request has forgotten it.
+	 */
+	READ_TIMEOUT_S = 60,
+	/* After the grace, for interrupted requests to cancel their runs and to write their end. */
+	FAREWELL_MS = 15000,
 #ifdef __SANITIZE_ADDRESS__
 	STACK_SIZE = 2 << 20
 #else
@@ -39,7 +40,7 @@ enum {
 struct worker {
 	struct server *server;
 	pthread_t thread;
-	bool accepting; /* in FCGX_Accept_r, and may be kicked out of it; under the server's lock */
+	bool accepting; /* in accept(), and may be kicked out of it; under the server's lock */
 };
 
 struct server {
@@ -74,114 +75,7 @@ server_inherits_socket(void)
 
 	/* FCGX_IsCGI() is wrong about some sockets, and swallows SIGTERM for a CGI program. */
 	return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 &&
-	       listening;
-}
-
-static int
-listen_unix(const char *path, mode_t mode, char *error, size_t error_size)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	mode_t mask;
-	int fd, bound;
-
-	if (strlen(path) >= sizeof address.sun_path) {
-		snprintf(error, error_size, "the socket's path %s is longer than %zu bytes", path,
-		    sizeof address.sun_path - 1);
-		return -1;
-	}
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
-		snprintf(error, error_size, "another program answers on the socket %s", path);
-		close(fd);
-		return -1;
-	}
-	/* Nobody answers there: a socket that a killed program left behind. */
-	if (errno == ECONNREFUSED)
-		unlink(path);
-	mask = umask(0777 & ~mode);
-	bound = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address, sizeof address);
-	umask(mask);
-	if (bound < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
-		snprintf(
-		    error, error_size, "cannot listen on the socket %s: %s", path, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-/* The address and port of "127.0.0.1:9000" or "[::1]:9000". */
-static int
-parse_address(const char *text, struct sockaddr_storage *address, socklen_t *len)
-{
-	struct sockaddr_in *in = (struct sockaddr_in *)address;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)address;
-	const char *colon = strrchr(text, ':');
-	char host[64];
-	long long port;
-	size_t host_len;
-
-	if (!colon || parse_number(colon + 1, 1, 65535, &port) < 0)
-		return -1;
-	host_len = (size_t)(colon - text);
-	if (host_len >= sizeof host)
-		return -1;
-	memcpy(host, text, host_len);
-	host[host_len] = '\0';
-	*address = (struct sockaddr_storage){0};
-	if (inet_pton(AF_INET, host, &in->sin_addr) == 1) {
-		in->sin_family = AF_INET;
-		in->sin_port = htons((uint16_t)port);
-		*len = sizeof *in;
-		return 0;
-	}
-	if (host[0] != '[' || host[host_len - 1] != ']')
-		return -1;
-	host[host_len - 1] = '\0';
-	in6->sin6_family = AF_INET6;
-	in6->sin6_port = htons((uint16_t)port);
-	*len = sizeof *in6;
-	return inet_pton(AF_INET6, host + 1, &in6->sin6_addr) == 1 ? 0 : -1;
-}
-
-static int
-listen_inet(const char *text, char *error, size_t error_size)
-{
-	struct sockaddr_storage address;
-	socklen_t len;
-	int fd, one = 1;
-
-	if (parse_address(text, &address, &len) < 0) {
-		snprintf(error, error_size,
-		    "--listen %s: accepted are unix:/path, 127.0.0.1:9000 and [::1]:9000", text);
-		return -1;
-	}
-	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
-	    bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
-		snprintf(error, error_size, "cannot listen on %s: %s", text, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-int
-server_listen(const char *address, mode_t mode, char *error, size_t error_size)
-{
-	if (strncmp(address, "unix:/", 6) == 0)
-		return listen_unix(address + 5, mode, error, error_size);
-	return listen_inet(address, error, error_size);
-}
-
-void
-server_unlisten(const char *address)
-{
-	if (strncmp(address, "unix:/", 6) == 0)
-		unlink(address + 5);
+	    listening;
 }
 
 static const char *
@@ -257,24 +151,26 @@ answer(struct server *server, FCGX_Request *request)
 	FCGX_Finish_r(request);
 }
 
-/* A request has come, or none any more: whether this worker goes on. */
-static bool
-accepted(struct worker *worker, FCGX_Request *request)
+/* The next connection, -1 when the program ends. */
+static int
+accept_connection(struct worker *worker)
 {
 	struct server *server = worker->server;
-	int result;
+	const struct timeval timeout = {.tv_sec = READ_TIMEOUT_S};
+	int fd = -1;
 
 	pthread_mutex_lock(&server->lock);
 	server->idle++;
 	worker->accepting = true;
 	pthread_mutex_unlock(&server->lock);
 
-	while (!atomic_load(&server->stopping)) {
-		result = FCGX_Accept_r(request);
-		if (result == 0 || atomic_load(&server->stopping))
-			break;
+	while (fd < 0 && !atomic_load(&server->stopping)) {
+		fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0 || errno == EINTR || errno == ECONNABORTED ||
+		    atomic_load(&server->stopping))
+			continue;
 		/* Too many open files, say: that passes. */
-		log_error("no request could be accepted: %s", strerror(-result));
+		log_error("no connection could be accepted: %s", strerror(errno));
 		interrupt_sleep(NULL, ACCEPT_PAUSE_MS);
 	}
 
@@ -284,7 +180,9 @@ accepted(struct worker *worker, FCGX_Request *request)
 	if (server->idle == 0 && !atomic_load(&server->stopping))
 		start_worker(server);
 	pthread_mutex_unlock(&server->lock);
-	return request->in != NULL;
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+	return fd;
 }
 
 static void *
@@ -293,11 +191,17 @@ work(void *arg)
 	struct worker *worker = arg;
 	struct server *server = worker->server;
 	FCGX_Request request;
+	int fd;
 
-	FCGX_InitRequest(&request, server->fd, 0);
-	while (!atomic_load(&server->stopping) && accepted(worker, &request))
-		answer(server, &request);
-	FCGX_Free(&request, 1);
+	/* Without a listening socket, for libfcgi would accept the next connection after a bad one.
+	 */
+	FCGX_InitRequest(&request, -1, 0);
+	while ((fd = accept_connection(worker)) >= 0) {
+		request.ipcFd = fd;
+		request.keepConnection = 1;
+		if (FCGX_Accept_r(&request) == 0)
+			answer(server, &request);
+	}
 	pthread_mutex_lock(&server->lock);
 	server->alive--;
 	pthread_mutex_unlock(&server->lock);
@@ -335,10 +239,8 @@ kicked(int signal)
 }
 
 /*
- * Wakes the workers that wait in accept(), until none does. One that began to accept just before
- * `stopping` was set may sleep after the first signal, hence again and again, in growing steps: the
- * same signal would cut short the read of a request that comes right now. How many still live after
- * `wait_ms`.
+ * Wakes the workers that wait in accept(), until none does: one that looked at `stopping` just
+ * before it was set may sleep after the first signal. How many still live after `wait_ms`.
  */
 static unsigned
 end_workers(struct server *server, long long wait_ms)
@@ -403,30 +305,43 @@ server_free(struct server *server)
 }
 
 static struct server *
-server_new(int fd, unsigned workers, server_handler_fn *handler, void *arg)
+server_new(int fd, const struct server_options *options)
 {
 	struct server *server = calloc(1, sizeof *server);
 
 	if (!server)
 		return NULL;
 	server->fd = fd;
-	server->workers_max = workers;
-	server->handler = handler;
-	server->arg = arg;
+	server->workers_max = options->workers;
+	server->handler = options->handler;
+	server->arg = options->arg;
 	pthread_mutex_init(&server->lock, NULL);
-	server->workers = calloc(workers, sizeof *server->workers);
+	server->workers = calloc(options->workers, sizeof *server->workers);
 	if (server->workers)
 		return server;
 	server_free(server);
 	return NULL;
 }
 
+/* Nothing is accepted any more, and who tries is told so at once, where the socket is ours alone.
+ */
+static void
+stop_accepting(struct server *server, const char *address)
+{
+	atomic_store(&server->stopping, true);
+	if (!address)
+		return;
+	shutdown(server->fd, SHUT_RD);
+	if (strncmp(address, "unix:/", 6) == 0)
+		unlink(address + 5);
+}
+
 int
-server_run_fastcgi(
-    int fd, unsigned workers, unsigned grace_s, server_handler_fn *handler, void *arg)
+server_run_fastcgi(int fd, const char *address, const struct server_options *options)
 {
 	struct sigaction kick = {.sa_handler = kicked};
-	struct server *server = server_new(fd, workers, handler, arg);
+	struct server *server = server_new(fd, options);
+	bool started;
 
 	if (!server || FCGX_Init() != 0) {
 		log_error("FastCGI cannot start");
@@ -436,15 +351,15 @@ server_run_fastcgi(
 	sigaction(SIGUSR2, &kick, NULL);
 	pthread_mutex_lock(&server->lock);
 	start_worker(server);
+	started = server->workers_len > 0;
 	pthread_mutex_unlock(&server->lock);
-	if (server->workers_len == 0) {
+	if (!started) {
 		server_free(server);
 		return -1;
 	}
 	wait_for_end();
-	atomic_store(&server->stopping, true);
-	FCGX_ShutdownPending();
-	if (end_workers(server, (long long)grace_s * 1000) > 0) {
+	stop_accepting(server, address);
+	if (end_workers(server, (long long)options->grace_s * 1000) > 0) {
 		atomic_store(&server->stop_now, true);
 		if (end_workers(server, FAREWELL_MS) > 0)
 			return 1;

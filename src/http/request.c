@@ -46,8 +46,13 @@ base_of(const char *encoded, const char *path, const char *script_name)
 {
 	size_t encoded_len = strlen(encoded), len = strlen(path);
 
-	if (encoded_len >= len && strcmp(encoded + encoded_len - len, path) == 0)
-		return strndup(encoded, encoded_len - len);
+	if (encoded_len >= len && strcmp(encoded + encoded_len - len, path) == 0) {
+		encoded_len -= len;
+		/* "//threads" has no base, and "//" would begin another host's URL. */
+		while (encoded_len > 0 && encoded[encoded_len - 1] == '/')
+			encoded_len--;
+		return strndup(encoded, encoded_len);
+	}
 	return strdup(script_name ? script_name : "");
 }
 
@@ -161,7 +166,7 @@ request_drain(struct request *request)
 	ssize_t got;
 
 	while (drained < drain_max &&
-	       (got = request->exchange->read(request->exchange, piece, sizeof piece)) > 0)
+	    (got = request->exchange->read(request->exchange, piece, sizeof piece)) > 0)
 		drained += got;
 }
 

@@ -206,6 +206,7 @@ router_answer(void *arg, struct exchange *exchange)
 	response_init(&response,
 	    media_negotiate(exchange->variable(exchange, "HTTP_ACCEPT"), MEDIA_TEXT | MEDIA_JSON));
 	response_header(&response, "x-request-id", request.id);
+	log_debug("path %s", request.path ? request.path : "");
 	pattern = dispatch(router, &request, &response, path);
 	request_drain(&request);
 	sent = response_send(&response, exchange, strcmp(request.method, "HEAD") == 0);

@@ -22,18 +22,22 @@ bool server_inherits_socket(void);
  */
 int server_listen(const char *address, mode_t mode, char *error, size_t error_size);
 
-/* Removes the socket file that server_listen() made, if it made one. */
-void server_unlisten(const char *address);
+struct server_options {
+	unsigned workers; /* threads at most */
+	unsigned grace_s; /* seconds that requests in flight have when the program must end */
+	server_handler_fn *handler;
+	void *arg;
+};
 
 /*
- * Answers requests from `fd` on up to `workers` threads, which start as they are needed, until
- * SIGTERM or SIGINT. Then no more are accepted, and those in flight may finish for `grace_s`
- * seconds; what still runs is interrupted. 0; -1 when it could not start (logged); 1 when a request
- * did not end even then: its thread still uses what it was given, and the program must end without
- * freeing that.
+ * Answers requests from `fd`, in threads that start as they are needed, until SIGTERM or SIGINT.
+ * Then no more are accepted, and those in flight may finish; what still runs after the grace is
+ * interrupted. `address` is what server_listen() opened `fd` from, and is closed and removed then;
+ * NULL for an inherited socket, which other processes may share. 0; -1 when it could not start
+ * (logged); 1 when a request did not end even then: its thread still uses what it was given, and
+ * the program must end without freeing that.
  */
-int server_run_fastcgi(
-    int fd, unsigned workers, unsigned grace_s, server_handler_fn *handler, void *arg);
+int server_run_fastcgi(int fd, const char *address, const struct server_options *options);
 
 /* Blocks the signals that server_run_fastcgi() waits for; threads started afterwards leave them to
  * it. */

@@ -71,9 +71,10 @@ static const struct rule rules[] = {
     {GREETING, "What would you like to talk about?|Hello again, still from the script. And you?"},
     {"you", "We were talking about you, not me.|What if I said that of you?"},
     {". .", "You are very quiet. What is on your mind?|Please say something."},
-    {".", "This is the offline script. " REAL "|Please go on.|What does that suggest to you?|"
-	  "How do you feel about that?|The script is all there is here. " REAL
-	  "|Why do you say that just now?|Tell me more about that.|I see. And then?"},
+    {".",
+	"This is the offline script. " REAL "|Please go on.|What does that suggest to you?|"
+	"How do you feel about that?|The script is all there is here. " REAL
+	"|Why do you say that just now?|Tell me more about that.|I see. And then?"},
 };
 
 /* Words of the user's, each followed by how it is said back; the first that fits is taken. */
@@ -97,8 +98,8 @@ clean(char said[3 * ELIZA_TEXT_MAX + 8], const char *s)
 		if (n == 3 && memcmp(s, "\u2019", 3) == 0) {
 			*p++ = '\'';
 		} else if (n > 1 || isalnum((unsigned char)*s) || strchr("'-_@#/%&+=*^<>|~", *s) ||
-			   (strchr(".,", *s) && isdigit((unsigned char)s[1])) ||
-			   (*s == '(' && p[-1] != ' ')) {
+		    (strchr(".,", *s) && isdigit((unsigned char)s[1])) ||
+		    (*s == '(' && p[-1] != ' ')) {
 			memcpy(p, s, n);
 			p += n;
 		} else {
@@ -210,7 +211,7 @@ add(struct equation *e, size_t place, long long sign, const char *p)
 		if (*next && strchr("*/^", *next))
 			next++;
 		else if (!isdigit((unsigned char)p[-1]) || !isalpha((unsigned char)*next) ||
-			 isalnum((unsigned char)next[1]) || (next > p && strchr("aI", *next)))
+		    isalnum((unsigned char)next[1]) || (next > p && strchr("aI", *next)))
 			break;
 	}
 	more = d / gcd(e->d, d);

@@ -18,28 +18,16 @@ model_free(struct model *model)
 		model->free(model);
 }
 
-static struct json_object *
-content_part(const char *type, const char *words)
+struct json_object *
+model_text_part(const char *words)
 {
-	struct json_object *part = json_object_new_object();
+	struct json_object *part = json_object_new_object(), *text = json_object_new_object();
 
-	json_set_string(part, "type", type);
-	if (strcmp(type, "text") == 0) {
-		struct json_object *text = json_object_new_object();
-
-		json_set_string(text, "value", words);
-		json_set(text, "annotations", json_object_new_array());
-		json_set(part, "text", text);
-	} else {
-		json_set_string(part, "refusal", words);
-	}
+	json_set_string(text, "value", words);
+	json_set(text, "annotations", json_object_new_array());
+	json_set_string(part, "type", "text");
+	json_set(part, "text", text);
 	return part;
-}
-
-void
-model_add_part(struct json_object *content, enum model_part kind, const char *words)
-{
-	json_add(content, content_part(kind == MODEL_REFUSAL ? "refusal" : "text", words));
 }
 
 struct json_object *
@@ -47,8 +35,23 @@ model_text_content(const char *words)
 {
 	struct json_object *content = json_object_new_array();
 
-	model_add_part(content, MODEL_TEXT, words);
+	json_add(content, model_text_part(words));
 	return content;
+}
+
+void
+model_add_part(struct json_object *content, enum model_part kind, const char *words)
+{
+	struct json_object *part;
+
+	if (kind == MODEL_TEXT) {
+		json_add(content, model_text_part(words));
+		return;
+	}
+	part = json_object_new_object();
+	json_set_string(part, "type", "refusal");
+	json_set_string(part, "refusal", words);
+	json_add(content, part);
 }
 
 const char *

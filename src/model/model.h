@@ -15,7 +15,6 @@ struct model;
 struct model_server {
 	const char *base_url; /* "https://api.openai.com/v1" */
 	const char *api_key;  /* NULL: none is sent */
-	long long silence_ms; /* the longest time without a byte */
 };
 
 /* A server that speaks the Responses API. Everything is borrowed, and must live longer. NULL: no
@@ -53,7 +52,7 @@ enum model_outcome {
 	MODEL_INCOMPLETE, /* `incomplete` says why */
 	MODEL_BUSY,       /* 429 or 503, also after repeats */
 	MODEL_FAILED,
-	MODEL_SILENT, /* nothing came for too long, or the time is over */
+	MODEL_SILENT, /* the time is over */
 	MODEL_INTERRUPTED,
 	MODEL__MAX
 };
@@ -74,7 +73,9 @@ struct model_result {
 void model_ask(
     struct model *model, const struct model_request *request, struct model_result *result);
 
-/* [{type: text, text: {value, annotations: []}}], the caller's to put. */
+/* A content part, {type: text, text: {value, annotations: []}}, and a content of it; the caller's
+ * to put. */
+struct json_object *model_text_part(const char *words);
 struct json_object *model_text_content(const char *words);
 
 #endif

@@ -18,7 +18,6 @@ enum { ANSWER_MAX = 16 << 20 };
 struct responses {
 	struct model model;
 	struct http_client *client;
-	long long silence_ms;
 	char *url;
 	char *authorization; /* the header; NULL: none */
 };
@@ -40,16 +39,19 @@ static const char not_kept[] = "The answer could not be kept.";
 static void __attribute__((format(printf, 2, 3)))
 set_error(struct question *question, const char *format, ...)
 {
+	char *error = NULL, *shown = NULL;
 	va_list args;
-	char error[sizeof question->result->error];
-	char *shown;
 
 	va_start(args, format);
-	vsnprintf(error, sizeof error, format, args);
+	if (vasprintf(&error, format, args) < 0)
+		error = NULL;
 	va_end(args);
-	shown = log_redact(error);
+	/* Redacted before it is cut: half a key would not be known for one. */
+	if (error)
+		shown = log_redact(error);
 	snprintf(question->result->error, sizeof question->result->error, "%s",
 	    shown ? shown : "out of memory");
+	free(error);
 	free(shown);
 }
 
@@ -85,8 +87,16 @@ input_items(struct json_object *messages)
 {
 	struct json_object *input = json_object_new_array();
 
-	for (size_t i = 0; i < json_len(messages); i++)
-		json_add(input, input_item(json_at(messages, i)));
+	for (size_t i = 0; i < json_len(messages); i++) {
+		struct json_object *item = input_item(json_at(messages, i));
+
+		/* A message that was broken off before its first word says nothing, and servers
+		 * refuse it. */
+		if (*json_get_string(item, "content"))
+			json_add(input, item);
+		else
+			json_object_put(item);
+	}
 	return input;
 }
 
@@ -230,8 +240,9 @@ on_delta(struct question *question, struct json_object *event, enum model_part k
 		return -1;
 	question->kind = kind;
 	buf_puts(&question->words, delta);
-	return keep(question, question->request->on_delta(
-				  question->request->arg, kind, index < 0 ? 0 : index, delta));
+	return keep(question,
+	    question->request->on_delta(
+		question->request->arg, kind, index < 0 ? 0 : index, delta));
 }
 
 /* Takes `content` over. */
@@ -265,8 +276,9 @@ whole_message(struct question *question, struct json_object *item)
 		if (!words)
 			continue;
 		if (!shown && *words &&
-		    keep(question, question->request->on_delta(question->request->arg, kind,
-				       (int)json_len(content), words)) < 0) {
+		    keep(question,
+			question->request->on_delta(
+			    question->request->arg, kind, (int)json_len(content), words)) < 0) {
 			json_object_put(content);
 			return -1;
 		}
@@ -356,8 +368,8 @@ end_response(struct question *question, struct json_object *response)
 	if (status && strcmp(status, "incomplete") == 0) {
 		question->result->outcome = MODEL_INCOMPLETE;
 		question->result->incomplete = reason && strcmp(reason, "content_filter") == 0
-						   ? MODEL_CONTENT_FILTER
-						   : MODEL_MAX_TOKENS;
+		    ? MODEL_CONTENT_FILTER
+		    : MODEL_MAX_TOKENS;
 	} else {
 		question->result->outcome = MODEL_COMPLETED;
 	}
@@ -395,19 +407,15 @@ on_event(void *arg, const char *name, const char *data, size_t len)
 	const char *type;
 	int result = 0;
 
-	/* Anything after the end, "[DONE]" of some servers too, is of no interest. */
-	if (question->ended)
-		return 0;
 	if (json_parse(data, len, &event) < 0) {
 		question->broken = true;
-		set_error(
-		    question, "The model server sent an event that is not JSON: %.200s", data);
+		set_error(question, "The model server sent an event that is not JSON: %s", data);
 		return -1;
 	}
 	type = json_get_string(event, "type");
 	result = read_event(question, type ? type : name, event);
 	json_object_put(event);
-	return result;
+	return result < 0 ? -1 : question->ended;
 }
 
 /* An answer that was not streamed: an error, or a server that does not stream. */
@@ -477,7 +485,6 @@ responses_ask(struct model *model, const struct model_request *request, struct m
 	    .body = json_text(body),
 	    .answer_max = ANSWER_MAX,
 	    .timeout_ms = request->timeout_ms,
-	    .silence_ms = self->silence_ms,
 	    .on_event = on_event,
 	    .event_arg = &question,
 	    .interrupt = request->interrupt,
@@ -512,7 +519,6 @@ model_responses_new(struct http_client *client, const struct model_server *serve
 		return NULL;
 	self->model = (struct model){.ask = responses_ask, .free = responses_free};
 	self->client = client;
-	self->silence_ms = server->silence_ms;
 	if (asprintf(&self->url, "%s/responses", server->base_url) < 0)
 		self->url = NULL;
 	if (server->api_key &&

@@ -71,9 +71,6 @@ embedded_stream(
 	};
 
 	ask((struct embedded *)openai, &request, answer);
-	/* The run has been cancelled by whoever carried it out. */
-	if (interrupt_raised(call->interrupt))
-		answer->failure = OPENAI_INTERRUPTED;
 }
 
 static void

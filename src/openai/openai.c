@@ -1,7 +1,11 @@
 #include "openai/openai.h"
 
 #include "openai/transport.h"
+#include "util/id.h"
 #include "util/json.h"
+#include "util/log.h"
+
+enum { ID_PATH_MAX = 512 };
 
 void
 openai_free(struct openai *openai)
@@ -37,12 +41,51 @@ openai_answer_error(const struct openai_answer *answer)
 	return message ? message : "";
 }
 
+/* 400 and 404 are mostly the client's affair: a busy thread, an unknown one. */
+static void
+log_refusal(const struct openai_answer *answer)
+{
+	if (answer->failure == OPENAI_ANSWERED && answer->status / 100 != 2)
+		log_write(answer->status == 400 || answer->status == 404 ? LOG_LEVEL_DEBUG
+									 : LOG_LEVEL_ERROR,
+		    "assistants API: answered %d: %s", answer->status, openai_answer_error(answer));
+}
+
 void
 openai_call(struct openai *openai, const char *method, const char *path, struct json_object *body,
     const struct interrupt *interrupt, struct openai_answer *answer)
 {
 	*answer = (struct openai_answer){.retry_after_s = -1};
 	openai->call(openai, method, path, body, interrupt, answer);
+	log_refusal(answer);
+}
+
+int
+openai_list(struct openai *openai, const char *path, const struct interrupt *interrupt,
+    openai_item_fn *on_item, void *arg, struct openai_answer *answer)
+{
+	char after[ID_PATH_MAX] = "", page[2 * ID_PATH_MAX];
+
+	for (;;) {
+		struct json_object *data;
+		const char *last;
+
+		snprintf(page, sizeof page, "%s%s%s", path, *after ? "&after=" : "", after);
+		openai_call(openai, "GET", page, NULL, interrupt, answer);
+		data = json_get_array(answer->body, "data");
+		if (answer->failure != OPENAI_ANSWERED || answer->status != 200 || !data)
+			return -1;
+		for (size_t i = 0; i < json_len(data); i++)
+			on_item(arg, json_at(data, i));
+		last = json_len(data) ? json_get_string(json_at(data, json_len(data) - 1), "id")
+				      : NULL;
+		/* The same cursor again: a server that knows no cursors would go on for ever. */
+		if (!json_object_get_boolean(json_get(answer->body, "has_more")) || !last ||
+		    !id_has_form(last, "") || strcmp(last, after) == 0)
+			return 0;
+		snprintf(after, sizeof after, "%s", last);
+		openai_answer_free(answer);
+	}
 }
 
 void
@@ -61,4 +104,5 @@ openai_stream(struct openai *openai, const char *path, struct json_object *body,
 	*answer = (struct openai_answer){.retry_after_s = -1};
 	json_set(body, "stream", json_object_new_boolean(1));
 	openai->stream(openai, &call, answer);
+	log_refusal(answer);
 }

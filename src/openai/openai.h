@@ -23,7 +23,7 @@ struct openai *openai_embedded_new(struct api *api, struct db *db);
 struct openai_server {
 	const char *url;      /* what stands before /assistants and /threads: "https://host/v1" */
 	const char *key;      /* NULL: none is sent */
-	long long timeout_ms; /* until a run is given up; also the longest silence */
+	long long timeout_ms; /* until a run is given up */
 };
 
 struct openai *openai_remote_new(struct http_client *client, const struct openai_server *server);
@@ -61,6 +61,16 @@ const char *openai_answer_error(const struct openai_answer *answer);
  */
 void openai_call(struct openai *openai, const char *method, const char *path,
     struct json_object *body, const struct interrupt *interrupt, struct openai_answer *answer);
+
+/* Gets an object of a list, borrowed. */
+typedef void openai_item_fn(void *arg, struct json_object *item);
+
+/*
+ * Reads a list to its end, page by page; `path` has a query ("/assistants?limit=100"). 0, or -1
+ * with the answer that failed. `answer` must be freed in both cases.
+ */
+int openai_list(struct openai *openai, const char *path, const struct interrupt *interrupt,
+    openai_item_fn *on_item, void *arg, struct openai_answer *answer);
 
 /*
  * Creates a run ("/threads/{id}/runs") with `stream` and waits until it is over, whether the server

@@ -12,7 +12,10 @@ enum {
 	ANSWER_MAX = 16 << 20,
 	POLL_FIRST_MS = 100,
 	POLL_MAX_MS = 1000,
-	CANCEL_TIMEOUT_MS = 10000,
+	POLLS_FAILED_MAX = 10, /* one after the other */
+	CANCEL_TIMEOUT_MS = 5000,
+	ID_WAIT_MS = 5000,
+	CALL_TIMEOUT_MS = 30000, /* of a call that waits for no run */
 	PATH_SIZE = 512
 };
 
@@ -32,6 +35,7 @@ struct remote_run {
 	bool over;            /* an event, or a poll, told so */
 	long poll_after_ms;   /* what the server wished, -1: nothing */
 	long long deadline_ms;
+	long long left_ms; /* when the client was first found gone, 0: it was not */
 };
 
 /* An HTTP call to it, and what came of it, for openai_call() and the polls of a run. */
@@ -52,7 +56,6 @@ call_server(struct remote *self, struct http_call *call, const char *path, struc
 	call->headers = headers;
 	call->body = body ? json_text(body) : NULL;
 	call->answer_max = ANSWER_MAX;
-	call->silence_ms = self->timeout_ms;
 	outcome = http_client_call(self->client, call, answer);
 	if (outcome != HTTP_ANSWERED && outcome != HTTP_STOPPED && outcome != HTTP_INTERRUPTED &&
 	    !answer->streamed)
@@ -64,9 +67,9 @@ call_server(struct remote *self, struct http_call *call, const char *path, struc
 static void
 read_failure(enum http_outcome outcome, struct openai_answer *answer)
 {
-	answer->failure = outcome == HTTP_SILENT        ? OPENAI_SILENT
-			  : outcome == HTTP_INTERRUPTED ? OPENAI_INTERRUPTED
-							: OPENAI_UNREACHABLE;
+	answer->failure = outcome == HTTP_SILENT ? OPENAI_SILENT
+	    : outcome == HTTP_INTERRUPTED        ? OPENAI_INTERRUPTED
+						 : OPENAI_UNREACHABLE;
 }
 
 /* The answer's status and JSON. What is no JSON object is an answer that nobody understands. */
@@ -103,7 +106,7 @@ remote_call(struct openai *openai, const char *method, const char *path, struct 
 	struct remote *self = (struct remote *)openai;
 	struct http_call call = {
 	    .method = method,
-	    .timeout_ms = self->timeout_ms,
+	    .timeout_ms = self->timeout_ms < CALL_TIMEOUT_MS ? self->timeout_ms : CALL_TIMEOUT_MS,
 	    .repeatable = strcmp(method, "GET") == 0 || strcmp(method, "DELETE") == 0,
 	    .interrupt = interrupt,
 	};
@@ -161,19 +164,18 @@ on_event(void *arg, const char *event, const char *data, size_t len)
 	struct json_object *object;
 	const char *status;
 
-	/* The stream's end is the end of the answer, not of the connection. */
-	if (strcmp(event, "done") == 0 || run->over)
+	if (strcmp(event, "done") == 0)
 		return 1;
 	if (json_parse(data, len, &object) < 0) {
 		log_error("assistants API: an event is not JSON");
-		return 1;
+		return -1;
 	}
 	if (strcmp(event, "error") == 0) {
 		const char *message = json_get_string(json_get_object(object, "error"), "message");
 
 		log_error("assistants API: the stream says: %s", message ? message : "error");
 		json_object_put(object);
-		return 1;
+		return -1;
 	}
 	if (strncmp(event, "thread.run.", 11) == 0 && strncmp(event, "thread.run.step", 15) != 0) {
 		status = json_get_string(object, "status");
@@ -184,51 +186,37 @@ on_event(void *arg, const char *event, const char *data, size_t len)
 	}
 	run->call->on_event(run->call->event_arg, event, object);
 	json_object_put(object);
-	return 0;
+	/* The end of the run is the end of the answer, whether or not the connection ends. */
+	return run->over;
 }
 
-/* Tells the messages of the run as events, from all pages of the list. -1 with the answer's
- * failure. */
+/* Tells a message of the run as an event. */
+static void
+tell_message(void *arg, struct json_object *message)
+{
+	struct remote_run *run = arg;
+	const char *status = json_get_string(message, "status");
+	const char *role = json_get_string(message, "role");
+	bool incomplete = status && strcmp(status, "incomplete") == 0;
+
+	if (role && strcmp(role, "assistant") == 0)
+		run->call->on_event(run->call->event_arg,
+		    incomplete ? "thread.message.incomplete" : "thread.message.completed", message);
+}
+
+/* -1 with the answer's failure. */
 static int
 tell_messages(struct remote_run *run, struct openai_answer *answer)
 {
-	struct buf path = BUF_INIT(PATH_SIZE * 2);
 	const char *run_id = strrchr(run->path, '/') + 1;
 	size_t thread_len = strlen(run->call->path) - strlen("/runs");
-	int result = 0;
-	bool more = true;
-	char after[160] = "";
+	char path[PATH_SIZE * 2];
 
-	while (more && result == 0) {
-		struct json_object *data;
-
-		buf_drop(&path, path.len);
-		buf_printf(&path, "%.*s/messages?run_id=%s&order=asc&limit=100%s%s",
-		    (int)thread_len, run->call->path, run_id, *after ? "&after=" : "", after);
-		openai_answer_free(answer);
-		remote_call(
-		    &run->remote->openai, "GET", path.data, NULL, run->call->interrupt, answer);
-		data = json_get_array(answer->body, "data");
-		if (answer->failure != OPENAI_ANSWERED || answer->status != 200 || !data)
-			result = -1;
-		for (size_t i = 0; i < json_len(data); i++) {
-			const char *status = json_get_string(json_at(data, i), "status");
-			bool incomplete = status && strcmp(status, "incomplete") == 0;
-			const char *role = json_get_string(json_at(data, i), "role");
-			const char *id = json_get_string(json_at(data, i), "id");
-
-			if (role && strcmp(role, "assistant") == 0)
-				run->call->on_event(run->call->event_arg,
-				    incomplete ? "thread.message.incomplete"
-					       : "thread.message.completed",
-				    json_at(data, i));
-			snprintf(after, sizeof after, "%s", id && id_has_form(id, "") ? id : "");
-		}
-		more = json_object_get_boolean(json_get(answer->body, "has_more")) && *after &&
-		       json_len(data) > 0;
-	}
-	buf_free(&path);
-	return result;
+	snprintf(path, sizeof path, "%.*s/messages?run_id=%s&order=asc&limit=100", (int)thread_len,
+	    run->call->path, run_id);
+	openai_answer_free(answer);
+	return openai_list(
+	    &run->remote->openai, path, run->call->interrupt, tell_message, run, answer);
 }
 
 static void
@@ -245,30 +233,53 @@ tell_end(struct remote_run *run, const char *status, struct openai_answer *answe
 	json_object_put(object);
 }
 
+/* Whether a poll that brought no run may be followed by another: the run itself goes on. */
+static bool
+may_pass(const struct openai_answer *answer)
+{
+	return answer->failure == OPENAI_UNREACHABLE ||
+	    (answer->failure == OPENAI_ANSWERED &&
+		(answer->status >= 500 || answer->status == 429));
+}
+
+static void
+poll_once(struct remote_run *run, struct openai_answer *answer)
+{
+	struct http_call call = {
+	    .method = "GET",
+	    .timeout_ms = run->deadline_ms - clock_ms(),
+	    .repeatable = true,
+	    .interrupt = run->call->interrupt,
+	};
+	struct http_answer http;
+	enum http_outcome outcome;
+
+	openai_answer_free(answer);
+	outcome = call_server(run->remote, &call, run->path, NULL, &http);
+	read_answer(outcome, &http, answer);
+	run->poll_after_ms = http.poll_after_ms;
+	http_answer_free(&http);
+}
+
 /* Polls until the run is over. `answer` may already hold the run. */
 static void
 poll_run(struct remote_run *run, struct openai_answer *answer)
 {
 	long long step_ms = POLL_FIRST_MS;
+	int failed = 0;
 
 	for (;;) {
+		bool good = answer->failure == OPENAI_ANSWERED && answer->status == 200;
 		const char *status = json_get_string(answer->body, "status");
-		struct http_call call = {
-		    .method = "GET",
-		    .timeout_ms = run->deadline_ms - clock_ms(),
-		    .repeatable = true,
-		    .interrupt = run->call->interrupt,
-		};
-		struct http_answer http;
-		enum http_outcome outcome;
 
-		if (answer->failure != OPENAI_ANSWERED || answer->status != 200)
-			return;
-		if (status && is_over(status)) {
+		if (good && status && is_over(status)) {
 			tell_end(run, status, answer);
 			return;
 		}
-		if (call.timeout_ms <= 0) {
+		failed = good ? 0 : failed + 1;
+		if (!good && (!may_pass(answer) || failed == POLLS_FAILED_MAX))
+			return;
+		if (clock_ms() >= run->deadline_ms) {
 			log_error("assistants API: the run is not over in time");
 			answer->failure = OPENAI_SILENT;
 			return;
@@ -279,11 +290,7 @@ poll_run(struct remote_run *run, struct openai_answer *answer)
 			return;
 		}
 		step_ms = step_ms * 3 / 2 < POLL_MAX_MS ? step_ms * 3 / 2 : POLL_MAX_MS;
-		openai_answer_free(answer);
-		outcome = call_server(run->remote, &call, run->path, NULL, &http);
-		read_answer(outcome, &http, answer);
-		run->poll_after_ms = http.poll_after_ms;
-		http_answer_free(&http);
+		poll_once(run, answer);
 	}
 }
 
@@ -332,6 +339,20 @@ follow(struct remote_run *run, enum http_outcome outcome, const struct http_answ
 		log_error("assistants API: the run's creation told no id");
 }
 
+/* A run whose id is not known yet cannot be cancelled: it is waited for, though nobody waits any
+ * more. */
+static bool
+creation_interrupted(void *arg)
+{
+	struct remote_run *run = arg;
+
+	if (!interrupt_raised(run->call->interrupt))
+		return false;
+	if (run->left_ms == 0)
+		run->left_ms = clock_ms();
+	return *run->path || clock_ms() - run->left_ms >= ID_WAIT_MS;
+}
+
 static void
 remote_stream(
     struct openai *openai, const struct openai_stream_call *call, struct openai_answer *answer)
@@ -341,12 +362,15 @@ remote_stream(
 	    .call = call,
 	    .poll_after_ms = -1,
 	    .deadline_ms = clock_ms() + self->timeout_ms};
+	const struct interrupt interrupt = {.fd = call->interrupt ? call->interrupt->fd : -1,
+	    .raised = creation_interrupted,
+	    .arg = &run};
 	struct http_call http_call = {
 	    .method = "POST",
 	    .timeout_ms = self->timeout_ms,
 	    .on_event = on_event,
 	    .event_arg = &run,
-	    .interrupt = call->interrupt,
+	    .interrupt = &interrupt,
 	};
 	struct http_answer http;
 	enum http_outcome outcome = call_server(self, &http_call, call->path, call->body, &http);

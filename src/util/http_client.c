@@ -15,8 +15,10 @@ enum {
 	RETRY_AFTER_MAX_S = 20,
 	RETRY_AFTER_SHOWN_MAX_S = 86400,
 	RETRY_STEP_MS = 250,
-	POOL_MAX = 64, /* idle handles that are kept */
-	ASK_MS = 1000  /* see struct interrupt */
+	LINGER_MS = 200, /* for a stream's end after its last event */
+	MAXAGE_S = 55,   /* idle connections older than this are not used again */
+	POOL_MAX = 64,   /* idle handles that are kept */
+	ASK_MS = 1000    /* see struct interrupt */
 };
 
 struct handle {
@@ -41,7 +43,10 @@ struct transfer {
 	struct http_answer *answer;
 	CURL *easy;
 	struct sse sse;
-	long long last_byte_ms;
+	long long deadline_ms;
+	size_t sent;   /* of the body */
+	bool headed;   /* the answer's head came whole */
+	bool finished; /* the events are over; what still comes is of no interest */
 	enum http_outcome write_failure; /* why a callback ended the transfer */
 	char error[CURL_ERROR_SIZE];
 };
@@ -148,9 +153,9 @@ http_url_valid(const char *url)
 	bool valid;
 
 	valid = parsed && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
-		curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-		(strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
-		curl_url_get(parsed, CURLUPART_USER, &user, 0) == CURLUE_NO_USER;
+	    curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+	    (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
+	    curl_url_get(parsed, CURLUPART_USER, &user, 0) == CURLUE_NO_USER;
 	curl_free(scheme);
 	curl_free(user);
 	curl_url_cleanup(parsed);
@@ -240,7 +245,7 @@ read_header(struct http_answer *answer, const char *name, const char *value)
 	else if (strcasecmp(name, "retry-after") == 0)
 		answer->retry_after_s = retry_after_seconds(value);
 	else if (strcasecmp(name, "openai-poll-after-ms") == 0 &&
-		 parse_number(value, 0, 60000, &number) == 0)
+	    parse_number(value, 0, 60000, &number) == 0)
 		answer->poll_after_ms = (long)number;
 }
 
@@ -252,11 +257,11 @@ on_header(char *bytes, size_t size, size_t count, void *arg)
 	char line[512];
 	char *value;
 
-	transfer->last_byte_ms = clock_ms();
 	/* Those of interest are short; longer ones are cut. */
 	snprintf(
 	    line, sizeof line, "%.*s", (int)(len < sizeof line ? len : sizeof line - 1), bytes);
 	line[strcspn(line, "\r\n")] = '\0';
+	transfer->headed = !*line;
 	/* An interim answer (1xx) came before: its headers are not this one's. */
 	if (strncmp(line, "HTTP/", 5) == 0) {
 		transfer->answer->content_type[0] = '\0';
@@ -281,7 +286,8 @@ on_body(char *bytes, size_t size, size_t count, void *arg)
 	size_t len = size * count;
 	int result;
 
-	transfer->last_byte_ms = clock_ms();
+	if (transfer->finished)
+		return len;
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &answer->status);
 	if (!call->on_event || answer->status / 100 != 2 ||
 	    strcmp(answer->content_type, "text/event-stream") != 0) {
@@ -294,9 +300,29 @@ on_body(char *bytes, size_t size, size_t count, void *arg)
 	result = sse_feed(&transfer->sse, bytes, len, call->on_event, call->event_arg);
 	if (result == 0)
 		return len;
+	if (result > 0) {
+		/* Most servers end the stream now, and then the connection can be used again. */
+		transfer->finished = true;
+		if (transfer->deadline_ms > clock_ms() + LINGER_MS)
+			transfer->deadline_ms = clock_ms() + LINGER_MS;
+		return len;
+	}
 	transfer->write_failure =
 	    transfer->sse.line.failed || transfer->sse.data.failed ? HTTP_TOO_LARGE : HTTP_STOPPED;
 	return CURL_WRITEFUNC_ERROR;
+}
+
+static size_t
+on_send(char *bytes, size_t size, size_t count, void *arg)
+{
+	struct transfer *transfer = arg;
+	size_t len = strlen(transfer->call->body + transfer->sent);
+
+	if (len > size * count)
+		len = size * count;
+	memcpy(bytes, transfer->call->body + transfer->sent, len);
+	transfer->sent += len;
+	return len;
 }
 
 /* The one place that configures a handle. */
@@ -309,7 +335,6 @@ configure(struct http_client *client, struct transfer *transfer)
 
 	curl_easy_reset(easy);
 	curl_easy_setopt(easy, CURLOPT_URL, call->url);
-	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -317,8 +342,11 @@ configure(struct http_client *client, struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	if (client->ca_file)
+	if (client->ca_file) {
 		curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
+		/* Debian's curl would go on trusting the system's folder beside it. */
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	}
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "assistants-fcgi/" VERSION);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -327,65 +355,29 @@ configure(struct http_client *client, struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	for (const char *const *header = call->headers; header && *header; header++)
 		headers = curl_slist_append(headers, *header);
-	if (call->body) {
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body);
+	if (call->body && *call->body) {
+		/*
+		 * By a function that cannot begin again: curl would repeat a request, unasked,
+		 * whose kept connection broke off before a byte came, and it may have taken effect.
+		 */
+		curl_easy_setopt(easy, CURLOPT_POST, 1L);
+		curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send);
+		curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(call->body));
 		headers = curl_slist_append(headers, "Content-Type: application/json");
 		/* No waiting for "100 Continue" before a large body. */
 		headers = curl_slist_append(headers, "Expect:");
+	} else if (strcmp(call->method, "POST") == 0) {
+		/* With a Content-Length, which some servers ask for; and for the same reason as
+		 * above. */
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 	}
+	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
+	/* So that a kept connection is seldom one that the server is just about to close. */
+	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)MAXAGE_S);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 	return headers;
-}
-
-/* Milliseconds until the call must be looked at again; 0 or less: its time is over. */
-static long long
-time_left(const struct transfer *transfer, long long deadline_ms)
-{
-	long long now = clock_ms();
-	long long silence = transfer->last_byte_ms + transfer->call->silence_ms - now;
-
-	return silence < deadline_ms - now ? silence : deadline_ms - now;
-}
-
-/*
- * Drives the transfer until curl has a result for it, or until it must end before. CURLE_OK with
- * *ended set is the latter.
- */
-static CURLcode
-drive(struct handle *handle, struct transfer *transfer, long long deadline_ms,
-    enum http_outcome *ended)
-{
-	const struct interrupt *interrupt = transfer->call->interrupt;
-	struct curl_waitfd watched = {
-	    .fd = interrupt ? interrupt->fd : -1, .events = CURL_WAIT_POLLIN};
-
-	for (;;) {
-		int running, messages;
-		long long left;
-		CURLMsg *message;
-
-		if (curl_multi_perform(handle->multi, &running) != CURLM_OK)
-			return CURLE_FAILED_INIT;
-		message = curl_multi_info_read(handle->multi, &messages);
-		if (message)
-			return message->data.result;
-		if (interrupt_raised(interrupt)) {
-			*ended = HTTP_INTERRUPTED;
-			return CURLE_OK;
-		}
-		/* Readable and yet not raised: that descriptor would wake us for ever. */
-		if (watched.revents)
-			watched.fd = -1;
-		left = time_left(transfer, deadline_ms);
-		if (left <= 0) {
-			*ended = HTTP_SILENT;
-			return CURLE_OK;
-		}
-		watched.revents = 0;
-		curl_multi_poll(handle->multi, &watched, watched.fd >= 0,
-		    (int)(left < ASK_MS ? left : ASK_MS), NULL);
-	}
 }
 
 static enum http_outcome
@@ -393,7 +385,8 @@ outcome_of(CURLcode code, const struct transfer *transfer)
 {
 	switch (code) {
 	case CURLE_OK:
-		return HTTP_ANSWERED;
+		/* curl takes a head that was cut short for one without a body. */
+		return transfer->headed ? HTTP_ANSWERED : HTTP_CUT;
 	case CURLE_WRITE_ERROR:
 		return transfer->write_failure;
 	case CURLE_COULDNT_RESOLVE_HOST:
@@ -417,25 +410,55 @@ outcome_of(CURLcode code, const struct transfer *transfer)
 	}
 }
 
+/* Drives the transfer until curl has a result for it, or until it must end before. */
+static enum http_outcome
+drive(struct handle *handle, struct transfer *transfer)
+{
+	const struct interrupt *interrupt = transfer->call->interrupt;
+	struct curl_waitfd watched = {
+	    .fd = interrupt ? interrupt->fd : -1, .events = CURL_WAIT_POLLIN};
+
+	for (;;) {
+		int running, messages;
+		long long left;
+		CURLMsg *message;
+
+		if (curl_multi_perform(handle->multi, &running) != CURLM_OK)
+			return HTTP_CUT;
+		message = curl_multi_info_read(handle->multi, &messages);
+		if (message)
+			return outcome_of(message->data.result, transfer);
+		if (interrupt_raised(interrupt))
+			return HTTP_INTERRUPTED;
+		/* Readable and yet not raised: that descriptor would wake us for ever. */
+		if (watched.revents)
+			watched.fd = -1;
+		left = transfer->deadline_ms - clock_ms();
+		if (left <= 0)
+			return transfer->finished ? HTTP_ANSWERED : HTTP_SILENT;
+		watched.revents = 0;
+		curl_multi_poll(handle->multi, &watched, watched.fd >= 0,
+		    (int)(left < ASK_MS ? left : ASK_MS), NULL);
+	}
+}
+
 static enum http_outcome
 perform_once(struct http_client *client, const struct http_call *call, long long deadline_ms,
     struct http_answer *answer)
 {
 	struct handle *handle = pool_take(client);
 	struct transfer transfer = {.call = call, .answer = answer, .write_failure = HTTP_CUT};
-	enum http_outcome ended = HTTP_ANSWERED, outcome;
+	enum http_outcome outcome;
 	struct curl_slist *headers;
-	CURLcode code;
 
 	if (!handle)
 		return HTTP_UNREACHABLE;
 	transfer.easy = handle->easy;
-	transfer.last_byte_ms = clock_ms();
+	transfer.deadline_ms = deadline_ms;
 	sse_init(&transfer.sse, call->answer_max);
 	headers = configure(client, &transfer);
 	curl_multi_add_handle(handle->multi, handle->easy);
-	code = drive(handle, &transfer, deadline_ms, &ended);
-	outcome = ended != HTTP_ANSWERED ? ended : outcome_of(code, &transfer);
+	outcome = drive(handle, &transfer);
 	curl_easy_getinfo(handle->easy, CURLINFO_RESPONSE_CODE, &answer->status);
 	snprintf(answer->detail, sizeof answer->detail, "%s",
 	    *transfer.error ? transfer.error : http_outcome_strerror(outcome));

@@ -39,9 +39,11 @@ struct http_call {
 	const char *body;           /* JSON, NUL-terminated; NULL for none */
 	size_t answer_max;          /* bytes of a body, or of one event of a stream */
 	long long timeout_ms;       /* for the whole, repeats included */
-	long long silence_ms;       /* without a byte from the server */
 	bool repeatable;            /* it may take effect twice: GET, DELETE */
-	/* Gets the events of a 2xx text/event-stream; non-zero ends the call as HTTP_STOPPED. */
+	/*
+	 * Gets the events of a 2xx text/event-stream. Above 0 it has seen the last one, and the
+	 * call is HTTP_ANSWERED; below 0 it ends the call as HTTP_STOPPED.
+	 */
 	sse_event_fn *on_event;
 	void *event_arg;
 	const struct interrupt *interrupt; /* NULL: nothing ends it */
@@ -52,7 +54,7 @@ enum http_outcome {
 	HTTP_UNREACHABLE, /* no connection; the request had no effect */
 	HTTP_BAD_TLS,     /* the server could not prove who it is; the request had no effect */
 	HTTP_CUT,         /* the connection ended in the middle, or what came was not HTTP */
-	HTTP_SILENT,      /* nothing came for too long, or the time was over */
+	HTTP_SILENT,      /* the time was over */
 	HTTP_TOO_LARGE,   /* more than answer_max */
 	HTTP_STOPPED,     /* on_event said so */
 	HTTP_INTERRUPTED,

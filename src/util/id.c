@@ -43,5 +43,5 @@ id_has_form(const char *id, const char *prefix)
 	if (strncmp(id, prefix, len) != 0 || !id[len] || strlen(id) > ID_LEN_MAX)
 		return false;
 	return id[strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")] ==
-	       '\0';
+	    '\0';
 }

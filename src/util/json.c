@@ -1,8 +1,28 @@
 #include "util/json.h"
 
+#include <json_visit.h>
+#include <math.h>
+
 #include "util/text.h"
 
 enum { JSON_DEPTH_MAX = 64 };
+
+/* json-c takes NaN and Infinity, and 1e999 for it: no JSON, nor could it be written again. */
+static int
+refuse_infinite(struct json_object *value, int flags, struct json_object *parent, const char *key,
+    size_t *index, /* NOLINT(readability-non-const-parameter): json-c's type */
+    void *arg)
+{
+	(void)flags;
+	(void)parent;
+	(void)key;
+	(void)index;
+	(void)arg;
+	return json_object_is_type(value, json_type_double) &&
+		!isfinite(json_object_get_double(value))
+	    ? JSON_C_VISIT_RETURN_ERROR
+	    : JSON_C_VISIT_RETURN_CONTINUE;
+}
 
 int
 json_parse(const char *text, size_t len, struct json_object **out)
@@ -34,7 +54,8 @@ json_parse(const char *text, size_t len, struct json_object **out)
 	json_tokener_free(tokener);
 	while (end < len && strchr(" \t\r\n", text[end]) && text[end])
 		end++;
-	if (error != json_tokener_success || end != len) {
+	if (error != json_tokener_success || end != len ||
+	    json_c_visit(value, 0, refuse_infinite, NULL) < 0) {
 		json_object_put(value);
 		return -1;
 	}

@@ -10,6 +10,8 @@
 /* A line longer than this loses its end, not the log its form. */
 enum { LOG_MESSAGE_MAX = 8192, LOG_SECRETS_MAX = 8, LOG_SECRET_LEN_MIN = 8 };
 
+#define ID_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+
 static const char *const level_names[LOG_LEVEL__MAX] = {"error", "warn", "info", "debug"};
 
 /* Set before threads start, read-only afterwards. */
@@ -49,12 +51,6 @@ log_set_request_id(const char *request_id)
 	snprintf(thread_request_id, sizeof thread_request_id, "%s", request_id ? request_id : "");
 }
 
-const char *
-log_request_id(void)
-{
-	return thread_request_id;
-}
-
 /* Length of the secret that `at` begins with, 0 if none. */
 static size_t
 secret_len(const char *at)
@@ -63,12 +59,25 @@ secret_len(const char *at)
 		if (strncmp(at, secrets[i], strlen(secrets[i])) == 0)
 			return strlen(secrets[i]);
 	if (strncmp(at, "sk-", 3) == 0) {
-		size_t len =
-		    3 + strspn(at + 3,
-			    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-*");
+		size_t len = 3 +
+		    strspn(at + 3,
+			"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-*");
 		return len >= LOG_SECRET_LEN_MIN ? len : 0;
 	}
 	return 0;
+}
+
+/* How much of the thread's id that `at` begins with is hidden: all but the first few characters. */
+static size_t
+thread_id_len(const char *at, size_t *shown)
+{
+	size_t len;
+
+	*shown = sizeof "thread_abcd" - 1;
+	if (strncmp(at, "thread_", 7) != 0)
+		return 0;
+	len = strspn(at, ID_CHARACTERS);
+	return len > *shown ? len : 0;
 }
 
 char *
@@ -77,14 +86,18 @@ log_redact(const char *text)
 	struct buf out = BUF_INIT((size_t)-1 / 2);
 
 	while (*text) {
-		size_t len = secret_len(text);
+		size_t shown, len;
 
-		if (len > 0) {
+		if ((len = secret_len(text)) > 0) {
 			buf_puts(&out, "[redacted]");
-			text += len;
+		} else if ((len = thread_id_len(text, &shown)) > 0) {
+			buf_append(&out, text, shown);
+			buf_puts(&out, "…");
 		} else {
-			buf_append(&out, text++, 1);
+			len = 1;
+			buf_append(&out, text, len);
 		}
+		text += len;
 	}
 	return buf_take(&out);
 }
@@ -132,16 +145,20 @@ void
 log_write(enum log_level level, const char *format, ...)
 {
 	struct buf line = BUF_INIT(16 * LOG_MESSAGE_MAX);
-	char message[LOG_MESSAGE_MAX];
-	char *shown;
+	char *message = NULL, *shown = NULL;
 	va_list args;
 
 	if (!log_enabled(level))
 		return;
 	va_start(args, format);
-	vsnprintf(message, sizeof message, format, args);
+	if (vasprintf(&message, format, args) < 0)
+		message = NULL;
 	va_end(args);
-	shown = log_redact(message);
+	/* Redacted before it is cut: half a key would not be known for one. */
+	if (message)
+		shown = log_redact(message);
+	if (shown && strlen(shown) > LOG_MESSAGE_MAX)
+		shown[LOG_MESSAGE_MAX] = '\0';
 	append_time(&line);
 	buf_printf(&line, ",\"level\":\"%s\"", level_names[level]);
 	if (*thread_request_id) {
@@ -156,5 +173,6 @@ log_write(enum log_level level, const char *format, ...)
 		while (write(STDERR_FILENO, line.data, line.len) < 0 && errno == EINTR)
 			;
 	buf_free(&line);
+	free(message);
 	free(shown);
 }

@@ -28,9 +28,6 @@ int log_add_secret(const char *secret);
 /* The id that this thread's lines carry from now on, at most 63 bytes; NULL for none. */
 void log_set_request_id(const char *request_id);
 
-/* The id that was set, "" if none. */
-const char *log_request_id(void);
-
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(...) log_write(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)
@@ -38,7 +35,8 @@ const char *log_request_id(void);
 
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A copy of `text` without secrets, the caller's to free; NULL when memory is out. */
+/* A copy of `text` without secrets and whole thread ids, the caller's to free; NULL: out of memory.
+ */
 char *log_redact(const char *text);
 
 #endif

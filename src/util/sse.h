@@ -11,7 +11,8 @@
 
 /*
  * An event: its name ("message" when the stream gave none) and its data, lines joined by '\n',
- * NUL-terminated. Both are the parser's until the next call. Non-zero ends the parsing.
+ * NUL-terminated. Both are the parser's until the next call. Non-zero ends the parsing: below 0 for
+ * a failure, above for an end.
  */
 typedef int sse_event_fn(void *arg, const char *event, const char *data, size_t len);
 

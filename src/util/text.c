@@ -2,8 +2,6 @@
 
 #include <errno.h>
 
-#include "util/buf.h"
-
 size_t
 utf8_sequence_len(const unsigned char *at, size_t left)
 {
@@ -134,24 +132,6 @@ percent_decode(const char *text, size_t len)
 	}
 	out[used] = '\0';
 	return out;
-}
-
-char *
-percent_encode(const char *text)
-{
-	struct buf out = BUF_INIT((size_t)-1 / 2);
-
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			     (c >= '0' && c <= '9') || strchr("-._~", c);
-
-		if (plain)
-			buf_append(&out, text, 1);
-		else
-			buf_printf(&out, "%%%02X", c);
-	}
-	return buf_take(&out);
 }
 
 int

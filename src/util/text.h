@@ -23,10 +23,6 @@ bool text_is_blank(const char *text);
  */
 char *percent_decode(const char *text, size_t len);
 
-/* Percent-encodes all but RFC 3986's unreserved characters; the caller frees. NULL: out of memory.
- */
-char *percent_encode(const char *text);
-
 /* A decimal number without sign or blanks, from `min` to `max`: 0; anything else: -1. */
 int parse_number(const char *text, long long min, long long max, long long *value);
 

@@ -64,12 +64,25 @@ struct server_turn {
 	enum { SERVER_CLOSE, SERVER_KEEP, SERVER_HOLD /* open, and silent */ } then;
 };
 
+#define CLOSES(...)                                                                                \
+	{                                                                                          \
+		.pieces = {__VA_ARGS__}, .then = SERVER_CLOSE                                      \
+	}
+#define KEEPS(...)                                                                                 \
+	{                                                                                          \
+		.pieces = {__VA_ARGS__}, .then = SERVER_KEEP                                       \
+	}
+#define HOLDS(...)                                                                                 \
+	{                                                                                          \
+		.pieces = {__VA_ARGS__}, .then = SERVER_HOLD                                       \
+	}
+
 enum { SERVER_CONNECTIONS_MAX = 32 };
 
 /* An HTTP server on a free port of 127.0.0.1, with threads of its own. */
 struct server {
 	char url[64]; /* without a slash at its end */
-	/* After server_stop(): */
+	/* To be read after server_stop(). */
 	unsigned requests, connections;
 	struct buf last_request;
 
@@ -79,11 +92,9 @@ struct server {
 	pthread_t acceptor, threads[SERVER_CONNECTIONS_MAX];
 	pthread_mutex_t lock; /* the counters, and last_request */
 };
+/* Without `turns` it refuses every connection. */
 void server_start(struct server *server, const struct server_turn *turns, size_t turns_len);
 void server_stop(struct server *server);
 void server_free(struct server *server);
-
-/* A socket that is bound to a free port of 127.0.0.1 and does not listen: it refuses. */
-int port_refused(unsigned *port);
 
 #endif

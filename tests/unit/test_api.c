@@ -83,7 +83,7 @@ ask_as(const char *tenant, const char *method, const char *path, const char *bod
 	    .tenant = tenant, .method = method, .path = path, .on_event = on_event};
 	struct api_response response;
 	char *text = strdup(body ? body : "null");
-	char route[256];
+	char route[512];
 
 	for (char *at = text; *at; at++)
 		if (*at == '\'')
@@ -134,7 +134,7 @@ assert_status(const char *method, const char *path, const char *body, int expect
 static const char *
 thread_at(const char *below)
 {
-	static char path[256];
+	static char path[512];
 
 	snprintf(path, sizeof path, "/threads/%s%s", thread, below);
 	return path;
@@ -293,9 +293,8 @@ another_tenant_sees_nothing(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
 		const char *body = strcmp(calls[i].below, "/runs") == 0 ? run_body("")
-				   : strcmp(calls[i].method, "POST") == 0
-				       ? "{'role': 'user', 'content': 'x'}"
-				       : NULL;
+		    : strcmp(calls[i].method, "POST") == 0 ? "{'role': 'user', 'content': 'x'}"
+							   : NULL;
 
 		json_object_put(
 		    ask_as("other", calls[i].method, thread_at(calls[i].below), body, &status));
@@ -458,8 +457,9 @@ messages_of_a_run_do_not_overlap(void **state)
 
 	(void)state;
 	scripted.steps = "MDWMDW";
-	stream(STREAM, BEGIN " " OPEN " message.delta message.completed run.step.completed " OPEN
-			     " message.delta message.completed run.step.completed run.completed");
+	stream(STREAM,
+	    BEGIN " " OPEN " message.delta message.completed run.step.completed " OPEN
+		  " message.delta message.completed run.step.completed run.completed");
 	snprintf(query, sizeof query, "/messages?order=asc&run_id=%s",
 	    json_get_string(last_event, "id"));
 	list = ask("GET", thread_at(query), NULL, &status);

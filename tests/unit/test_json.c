@@ -46,6 +46,10 @@ static const struct {
     {"nul", NULL},
     {"nullx", NULL},
     {"True", NULL},
+    {"NaN", NULL},
+    {"[Infinity]", NULL},
+    {"{\"a\":{\"b\":[-Infinity]}}", NULL},
+    {"1e999", NULL},
     {"-", NULL},
     {"+1", NULL},
     {".5", NULL},
@@ -144,12 +148,12 @@ test_get(void **state)
 	assert_int_equal(json_parse(text, strlen(text), &object), 0);
 	for (size_t i = 0; i < COUNT(keys); i++) {
 		const char *key = keys[i];
-		const char *string = strcmp(key, "s") == 0    ? "text"
-				     : strcmp(key, "is") == 0 ? "7"
-							      : NULL;
-		long long number = strcmp(key, "i") == 0     ? 42
-				   : strcmp(key, "big") == 0 ? INT64_MIN
-							     : -7;
+		const char *string = strcmp(key, "s") == 0 ? "text"
+		    : strcmp(key, "is") == 0               ? "7"
+							   : NULL;
+		long long number = strcmp(key, "i") == 0 ? 42
+		    : strcmp(key, "big") == 0            ? INT64_MIN
+							 : -7;
 		bool there = strcmp(key, "n") != 0 && strcmp(key, "none") != 0;
 
 		check_int(key, json_get(object, key) != NULL, there);

@@ -64,7 +64,7 @@ static const struct path_row paths[] = {
     {"PATH_INFO alone, no SCRIPT_NAME", {"PATH_INFO=/a"}, "/a", ""},
     {"a URI that says something else", {"PATH_INFO=/a", "SCRIPT_NAME=/x", "REQUEST_URI=/y"}, "/a",
 	"/x"},
-    {"doubled slashes", {"PATH_INFO=/a", "REQUEST_URI=//a//a"}, "/a", "//a/"},
+    {"doubled slashes", {"SCRIPT_NAME=/x", "PATH_INFO=/a", "REQUEST_URI=/x//a"}, "/a", "/x"},
     {"nothing", {NULL}, NULL, NULL},
     {"no path", {"SCRIPT_NAME=/x", "PATH_INFO="}, NULL, NULL},
     {"an empty URI", {"REQUEST_URI="}, NULL, NULL},
@@ -98,6 +98,43 @@ test_paths(void **state)
 		check_int(row->name, id_has_form(request.id, "req_"), true);
 		assert_ptr_equal(request.exchange, &fake.exchange);
 		assert_ptr_equal(request.client, &fake.exchange.client);
+		request_free(&request);
+		fake_free(&fake);
+	}
+}
+
+/* lighttpd asks its error handler, with the status that it would have answered. */
+static void
+test_refused(void **state)
+{
+	static const struct {
+		const char *method, *status;
+		int refused_status;
+		const char *path, *shown; /* the method as it is then */
+	} rows[] = {
+	    {"REQUEST_METHOD=GET", "X=", 0, "/handler", "GET"},
+	    {"REQUEST_METHOD=GET", "REDIRECT_STATUS=200", 0, "/handler", "GET"},
+	    {"REQUEST_METHOD=GET", "REDIRECT_STATUS=", 0, "/handler", "GET"},
+	    {"REQUEST_METHOD=GET", "REDIRECT_STATUS=399", 0, "/handler", "GET"},
+	    {"REQUEST_METHOD=GET", "REDIRECT_STATUS=600", 0, "/handler", "GET"},
+	    {"REQUEST_METHOD=GET", "REDIRECT_STATUS=413", 413, "/handler", "GET"},
+	    {"REQUEST_METHOD=POST", "REDIRECT_STATUS=413", 0, "/handler", "POST"},
+	    /* a POST without a length, which we take */
+	    {"REQUEST_METHOD=GET", "REDIRECT_STATUS=411", 0, "/threads", "POST"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const char *const variables[] = {rows[i].method, rows[i].status,
+		    "PATH_INFO=/handler", "REQUEST_URI=/threads", "SCRIPT_NAME=", NULL};
+		struct request request;
+		struct fake fake;
+
+		fake_init(&fake, variables, NULL);
+		check_int(rows[i].status, request_init(&request, &fake.exchange), REQUEST_PATH_OK);
+		check_int(rows[i].status, request.refused_status, rows[i].refused_status);
+		check_text(rows[i].status, request.path, rows[i].path);
+		check_text(rows[i].status, request.method, rows[i].shown);
 		request_free(&request);
 		fake_free(&fake);
 	}
@@ -271,6 +308,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_paths),
+	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_long_paths),
 	    cmocka_unit_test(test_method),
 	    cmocka_unit_test(test_bodies),

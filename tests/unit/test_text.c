@@ -165,28 +165,6 @@ test_percent_decode(void **state)
 }
 
 static void
-test_percent_encode(void **state)
-{
-	static const char plain[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-
-	(void)state;
-	for (unsigned byte = 1; byte <= 0xff; byte++) {
-		const char text[] = {'a', (char)byte, 'z', '\0'};
-		char expected[8];
-		char *encoded = percent_encode(text), *decoded;
-
-		snprintf(expected, sizeof expected, strchr(plain, (int)byte) ? "a%cz" : "a%%%02Xz",
-		    byte);
-		assert_string_equal(encoded, expected);
-		decoded = percent_decode(encoded, strlen(encoded));
-		assert_string_equal(decoded, text);
-		free(encoded);
-		free(decoded);
-	}
-}
-
-static void
 test_number(void **state)
 {
 	static const struct {
@@ -221,7 +199,6 @@ main(void)
 	    cmocka_unit_test(test_chars),
 	    cmocka_unit_test(test_blank),
 	    cmocka_unit_test(test_percent_decode),
-	    cmocka_unit_test(test_percent_encode),
 	    cmocka_unit_test(test_number),
 	};
 

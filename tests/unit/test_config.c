@@ -1,0 +1,335 @@
+/* Settings from environment and file: what they become, and which one an error names. */
+#include "support.h"
+
+#include "config.h"
+
+static const char *const names[] = {"OPENAI_API_KEY", "OPENAI_API_KEY_FILE", "OPENAI_BASE_URL",
+    "ASSISTANTS_MODEL_API", "ASSISTANTS_MODEL", "ASSISTANTS_CA_FILE", "ASSISTANTS_DEFINITION",
+    "ASSISTANTS_STATE_DIR", "ASSISTANTS_SYNC", "ASSISTANTS_UPSTREAM_URL", "ASSISTANTS_UPSTREAM_KEY",
+    "ASSISTANTS_WORKERS", "ASSISTANTS_RUN_TIMEOUT", "ASSISTANTS_MAX_BODY", "ASSISTANTS_LOG",
+    "ASSISTANTS_CONFIG"};
+
+/* A folder with a file "key"; $ in a row's texts stands for it. */
+static char *folder;
+
+struct row {
+	const char *environment[3]; /* NAME=value */
+	const char *file;           /* ASSISTANTS_CONFIG's; NULL: an empty one */
+	const char *field;          /* what to look at; NULL: it is an error */
+	const char *expected;       /* its value, or a part of the error */
+};
+
+static const struct row values[] = {
+    /* without any settings */
+    {{NULL}, NULL, "api_key", "(null)"},
+    {{NULL}, NULL, "base_url", "https://api.openai.com/v1"},
+    {{NULL}, NULL, "model_api", "offline"},
+    {{NULL}, NULL, "model", "gpt-5.4-mini"},
+    {{NULL}, NULL, "ca_file", "(null)"},
+    {{NULL}, NULL, "definition", "(null)"},
+    {{NULL}, NULL, "sync", "full"},
+    {{NULL}, NULL, "upstream_url", "(null)"},
+    {{NULL}, NULL, "upstream_key", "(null)"},
+    {{NULL}, NULL, "workers", "128"},
+    {{NULL}, NULL, "run_timeout_s", "600"},
+    {{NULL}, NULL, "max_body", "1048576"},
+    {{NULL}, NULL, "log_level", "info"},
+    /* each from the environment */
+    {{"OPENAI_API_KEY=sk-1"}, NULL, "api_key", "sk-1"},
+    {{"OPENAI_API_KEY_FILE=$/key"}, NULL, "api_key", "sk-from-file"},
+    {{"OPENAI_BASE_URL=http://127.0.0.1:8000/v1"}, NULL, "base_url", "http://127.0.0.1:8000/v1"},
+    {{"OPENAI_BASE_URL=https://example.org//"}, NULL, "base_url", "https://example.org"},
+    {{"OPENAI_BASE_URL=http://[::1]:80/"}, NULL, "base_url", "http://[::1]:80"},
+    {{"ASSISTANTS_MODEL=any thing"}, NULL, "model", "any thing"},
+    {{"ASSISTANTS_CA_FILE=/ca.pem"}, NULL, "ca_file", "/ca.pem"},
+    {{"ASSISTANTS_DEFINITION=/a.json"}, NULL, "definition", "/a.json"},
+    {{"ASSISTANTS_STATE_DIR=/s"}, NULL, "state_dir", "/s"},
+    {{"ASSISTANTS_SYNC=normal"}, NULL, "sync", "normal"},
+    {{"ASSISTANTS_UPSTREAM_URL=https://example.org/v1/"}, NULL, "upstream_url",
+	"https://example.org/v1"},
+    {{"ASSISTANTS_UPSTREAM_URL=https://example.org", "ASSISTANTS_UPSTREAM_KEY=u1"}, NULL,
+	"upstream_key", "u1"},
+    {{"ASSISTANTS_WORKERS=3"}, NULL, "workers", "3"},
+    {{"ASSISTANTS_WORKERS=100000"}, NULL, "workers", "100000"},
+    {{"ASSISTANTS_RUN_TIMEOUT=86400"}, NULL, "run_timeout_s", "86400"},
+    {{"ASSISTANTS_LOG=error"}, NULL, "log_level", "error"},
+    {{"ASSISTANTS_LOG=debug"}, NULL, "log_level", "debug"},
+    /* which model API, when nobody says */
+    {{"OPENAI_API_KEY=sk-1"}, NULL, "model_api", "responses"},
+    {{"OPENAI_API_KEY_FILE=$/key"}, NULL, "model_api", "responses"},
+    {{"OPENAI_BASE_URL=http://127.0.0.1"}, NULL, "model_api", "responses"},
+    {{"OPENAI_API_KEY=sk-1", "ASSISTANTS_MODEL_API=offline"}, NULL, "model_api", "offline"},
+    {{"ASSISTANTS_MODEL_API=responses"}, NULL, "model_api", "responses"},
+    {{"ASSISTANTS_MODEL_API=auto"}, NULL, "model_api", "offline"},
+    /* sizes */
+    {{"ASSISTANTS_MAX_BODY=1024"}, NULL, "max_body", "1024"},
+    {{"ASSISTANTS_MAX_BODY=1KiB"}, NULL, "max_body", "1024"},
+    {{"ASSISTANTS_MAX_BODY=16 MiB"}, NULL, "max_body", "16777216"},
+    {{"ASSISTANTS_MAX_BODY=1GiB"}, NULL, "max_body", "1073741824"},
+    {{"ASSISTANTS_MAX_BODY=1073741824"}, NULL, "max_body", "1073741824"},
+    /* the file, and what is before it */
+    {{NULL}, "ASSISTANTS_MODEL=m\n", "model", "m"},
+    {{NULL}, "ASSISTANTS_MODEL=m", "model", "m"},
+    {{NULL}, "# c\n\n \t\r\n  ASSISTANTS_MODEL=m \t\r\n #x\n", "model", "m"},
+    {{NULL}, "ASSISTANTS_MODEL=a=b # c\n", "model", "a=b # c"},
+    {{NULL}, "OPENAI_API_KEY_FILE=$/key\n", "api_key", "sk-from-file"},
+    {{NULL}, "ASSISTANTS_WORKERS=7\nASSISTANTS_MODEL=m\n", "workers", "7"},
+    {{NULL}, "ASSISTANTS_MODEL=\n", "model", "gpt-5.4-mini"},
+    {{"ASSISTANTS_MODEL=e"}, "ASSISTANTS_MODEL=f\n", "model", "e"},
+    {{"ASSISTANTS_MODEL=e"}, "ASSISTANTS_WORKERS=7\n", "workers", "7"},
+    /* what the environment hides is not even looked at */
+    {{"ASSISTANTS_WORKERS=9"}, "ASSISTANTS_WORKERS=nonsense\n", "workers", "9"},
+    {{"OPENAI_API_KEY=sk-e"}, "OPENAI_API_KEY=sk-f\n", "api_key", "sk-e"},
+    {{"OPENAI_API_KEY=sk-e"}, "OPENAI_API_KEY_FILE=/none\n", "api_key", "sk-e"},
+    {{"OPENAI_API_KEY_FILE=$/key"}, "OPENAI_API_KEY=sk-f\n", "api_key", "sk-from-file"},
+    /* empty is no value, and hides the file's all the same */
+    {{"ASSISTANTS_MODEL="}, "ASSISTANTS_MODEL=f\n", "model", "gpt-5.4-mini"},
+    {{"OPENAI_API_KEY="}, "OPENAI_API_KEY=sk-f\n", "api_key", "(null)"},
+    {{"ASSISTANTS_MODEL="}, NULL, "model", "gpt-5.4-mini"},
+    {{"OPENAI_API_KEY=", "OPENAI_API_KEY_FILE=$/key"}, NULL, "api_key", "sk-from-file"},
+};
+
+static const struct row errors[] = {
+    {{"OPENAI_API_KEY=sk 1"}, NULL, NULL, "OPENAI_API_KEY has a character"},
+    {{"OPENAI_API_KEY=sk\r\nX: 1"}, NULL, NULL, "OPENAI_API_KEY has a character"},
+    {{"OPENAI_API_KEY=sk-\xc3\xa9"}, NULL, NULL, "OPENAI_API_KEY has a character"},
+    {{"OPENAI_API_KEY=a", "OPENAI_API_KEY_FILE=$/key"}, NULL, NULL,
+	"OPENAI_API_KEY and OPENAI_API_KEY_FILE are both set"},
+    {{NULL}, "OPENAI_API_KEY=a\nOPENAI_API_KEY_FILE=$/key\n", NULL, "are both set"},
+    {{"OPENAI_API_KEY_FILE=key"}, NULL, NULL, "OPENAI_API_KEY_FILE is not an absolute path"},
+    {{"OPENAI_API_KEY_FILE=$/none"}, NULL, NULL, "/none: No such file"},
+    {{"OPENAI_API_KEY_FILE=$"}, NULL, NULL, "OPENAI_API_KEY_FILE: "},
+    {{"OPENAI_API_KEY_FILE=$/empty"}, NULL, NULL, "/empty is empty"},
+    {{"OPENAI_API_KEY_FILE=$/lines"}, NULL, NULL, "OPENAI_API_KEY_FILE has a character"},
+    {{"OPENAI_API_KEY_FILE=$/long"}, NULL, NULL, "/long: File too large"},
+    {{"OPENAI_BASE_URL=example.org"}, NULL, NULL, "OPENAI_BASE_URL is not a URL"},
+    {{"OPENAI_BASE_URL=ftp://example.org"}, NULL, NULL, "OPENAI_BASE_URL is not a URL"},
+    {{"OPENAI_BASE_URL=file:///etc/passwd"}, NULL, NULL, "OPENAI_BASE_URL is not a URL"},
+    {{"OPENAI_BASE_URL=http://"}, NULL, NULL, "OPENAI_BASE_URL is not a URL"},
+    {{"OPENAI_BASE_URL=http://u:p@example.org"}, NULL, NULL, "OPENAI_BASE_URL is not a URL"},
+    {{"OPENAI_BASE_URL=http://example.org/?a=b"}, NULL, NULL, "OPENAI_BASE_URL is not a URL"},
+    {{"OPENAI_BASE_URL=http://example.org/#a"}, NULL, NULL, "OPENAI_BASE_URL is not a URL"},
+    {{"OPENAI_BASE_URL=http://example.org/a b"}, NULL, NULL, "OPENAI_BASE_URL is not a URL"},
+    {{"OPENAI_BASE_URL=http://example.org:99999"}, NULL, NULL, "OPENAI_BASE_URL is not a URL"},
+    {{"ASSISTANTS_UPSTREAM_URL=/v1"}, NULL, NULL, "ASSISTANTS_UPSTREAM_URL is not a URL"},
+    {{"ASSISTANTS_UPSTREAM_KEY=k"}, NULL, NULL, "no ASSISTANTS_UPSTREAM_URL"},
+    {{"ASSISTANTS_MODEL_API=chat"}, NULL, NULL,
+	"ASSISTANTS_MODEL_API is \"chat\": accepted are auto, responses, offline"},
+    {{"ASSISTANTS_SYNC=FULL"}, NULL, NULL,
+	"ASSISTANTS_SYNC is \"FULL\": accepted are full, normal"},
+    {{"ASSISTANTS_LOG=loud"}, NULL, NULL, "accepted are error, warn, info, debug"},
+    {{"ASSISTANTS_MODEL= "}, NULL, NULL, "ASSISTANTS_MODEL is empty or not UTF-8"},
+    {{"ASSISTANTS_MODEL=\xff"}, NULL, NULL, "ASSISTANTS_MODEL is empty or not UTF-8"},
+    {{"ASSISTANTS_CA_FILE=ca.pem"}, NULL, NULL, "ASSISTANTS_CA_FILE is relative"},
+    {{"ASSISTANTS_DEFINITION=./a"}, NULL, NULL, "ASSISTANTS_DEFINITION is relative"},
+    {{"ASSISTANTS_STATE_DIR=~/a"}, NULL, NULL, "ASSISTANTS_STATE_DIR is relative"},
+    {{"ASSISTANTS_WORKERS=2"}, NULL, NULL, "ASSISTANTS_WORKERS is \"2\""},
+    {{"ASSISTANTS_WORKERS=100001"}, NULL, NULL, "whole numbers from 3 to 100000"},
+    {{"ASSISTANTS_WORKERS=-3"}, NULL, NULL, "ASSISTANTS_WORKERS is \"-3\""},
+    {{"ASSISTANTS_WORKERS=4 "}, NULL, NULL, "ASSISTANTS_WORKERS is \"4 \""},
+    {{"ASSISTANTS_WORKERS=99999999999999999999"}, NULL, NULL, "ASSISTANTS_WORKERS is"},
+    {{"ASSISTANTS_RUN_TIMEOUT=0"}, NULL, NULL, "ASSISTANTS_RUN_TIMEOUT is \"0\""},
+    {{"ASSISTANTS_RUN_TIMEOUT=10s"}, NULL, NULL, "ASSISTANTS_RUN_TIMEOUT is \"10s\""},
+    {{"ASSISTANTS_MAX_BODY=1023"}, NULL, NULL, "sizes from 1024 to 1073741824 bytes"},
+    {{"ASSISTANTS_MAX_BODY=0KiB"}, NULL, NULL, "ASSISTANTS_MAX_BODY is \"0KiB\""},
+    {{"ASSISTANTS_MAX_BODY=1073741825"}, NULL, NULL, "ASSISTANTS_MAX_BODY is"},
+    {{"ASSISTANTS_MAX_BODY=2GiB"}, NULL, NULL, "ASSISTANTS_MAX_BODY is \"2GiB\""},
+    {{"ASSISTANTS_MAX_BODY=9007199254740993KiB"}, NULL, NULL, "ASSISTANTS_MAX_BODY is"},
+    {{"ASSISTANTS_MAX_BODY=1MB"}, NULL, NULL, "ASSISTANTS_MAX_BODY is \"1MB\""},
+    {{"ASSISTANTS_MAX_BODY=1.5MiB"}, NULL, NULL, "ASSISTANTS_MAX_BODY is \"1.5MiB\""},
+    {{"ASSISTANTS_MAX_BODY=MiB"}, NULL, NULL, "ASSISTANTS_MAX_BODY is \"MiB\""},
+    {{"ASSISTANTS_MAX_BODY=-1MiB"}, NULL, NULL, "ASSISTANTS_MAX_BODY is \"-1MiB\""},
+    /* the file */
+    {{"ASSISTANTS_CONFIG=$/none"}, NULL, NULL, "/none cannot be read: No such file"},
+    {{"ASSISTANTS_CONFIG=$"}, NULL, NULL, "cannot be read"},
+    {{NULL}, "\nASSISTANT_MODEL=m\n", NULL, "line 2: there is no setting \"ASSISTANT_MODEL\""},
+    {{NULL}, "assistants_model=m\n", NULL, "line 1: there is no setting \"assistants_model\""},
+    {{NULL}, "export ASSISTANTS_MODEL=m\n", NULL, "line 1: there is no setting"},
+    {{NULL}, "ASSISTANTS_CONFIG=/x\n", NULL, "there is no setting \"ASSISTANTS_CONFIG\""},
+    {{NULL}, "=m\n", NULL, "line 1: there is no setting \"\""},
+    {{NULL}, "ASSISTANTS_LOG=warn\nmodel\n", NULL, "line 2: accepted are NAME=value"},
+    {{NULL}, "ASSISTANTS_LOG=warn\n#\nASSISTANTS_LOG=info\n", NULL,
+	"line 3: ASSISTANTS_LOG is set a second time"},
+    {{NULL}, "ASSISTANTS_WORKERS=many\n", NULL, "ASSISTANTS_WORKERS is \"many\""},
+    /* a wrong line of the file is an error also where the environment says all */
+    {{"ASSISTANTS_MODEL=e"}, "nonsense\n", NULL, "line 1: accepted are"},
+};
+
+/* `text` with the folder for each $; the caller frees. */
+static char *
+filled_in(const char *text)
+{
+	struct buf out = BUF_INIT(100000);
+
+	for (; *text; text++)
+		if (*text == '$')
+			buf_puts(&out, folder);
+		else
+			buf_append(&out, text, 1);
+	return buf_take(&out);
+}
+
+static int
+load(const struct row *row, struct config *config, char *error)
+{
+	char *path = path_in(folder, "config"), *text = filled_in(row->file ? row->file : "");
+
+	for (size_t i = 0; i < COUNT(names); i++)
+		unsetenv(names[i]);
+	file_write(path, text);
+	setenv("ASSISTANTS_CONFIG", path, 1);
+	for (size_t i = 0; i < COUNT(row->environment) && row->environment[i]; i++) {
+		char *variable = filled_in(row->environment[i]), *equals = strchr(variable, '=');
+
+		*equals = '\0';
+		setenv(variable, equals + 1, 1);
+		free(variable);
+	}
+	free(path);
+	free(text);
+	return config_load(config, error);
+}
+
+/* A field as text. */
+static const char *
+shown(const struct config *config, const char *field, char number[32])
+{
+	static const char *const levels[] = {"error", "warn", "info", "debug"};
+	static const char *const apis[] = {"auto", "responses", "offline"};
+	const struct {
+		const char *name, *text;
+	} texts[] = {
+	    {"api_key", config->api_key},
+	    {"base_url", config->base_url},
+	    {"model_api", apis[config->model_api]},
+	    {"model", config->model},
+	    {"ca_file", config->ca_file},
+	    {"definition", config->definition},
+	    {"state_dir", config->state_dir},
+	    {"sync", config->sync == SYNC_FULL ? "full" : "normal"},
+	    {"upstream_url", config->upstream_url},
+	    {"upstream_key", config->upstream_key},
+	    {"log_level", levels[config->log_level]},
+	};
+	size_t value = strcmp(field, "workers") == 0 ? config->workers
+	    : strcmp(field, "run_timeout_s") == 0    ? config->run_timeout_s
+						     : config->max_body;
+
+	for (size_t i = 0; i < COUNT(texts); i++)
+		if (strcmp(texts[i].name, field) == 0)
+			return texts[i].text ? texts[i].text : "(null)";
+	snprintf(number, 32, "%zu", value);
+	return number;
+}
+
+static void
+check_rows(const struct row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		char name[160], error[CONFIG_ERROR_SIZE] = "", number[32];
+		struct config config;
+		int result = load(&rows[i], &config, error);
+
+		snprintf(name, sizeof name, "row %zu, %s, %s", i,
+		    rows[i].environment[0] ? rows[i].environment[0] : "-",
+		    rows[i].file ? rows[i].file : "-");
+		if (rows[i].field) {
+			check_text(name, error, "");
+			check_int(name, result, 0);
+			check_text(name, shown(&config, rows[i].field, number), rows[i].expected);
+		} else {
+			check_has(name, error, rows[i].expected);
+			check_int(name, result, -1);
+			/* One sentence, and no key in it. */
+			if (strchr(error, '\n') || strstr(error, "sk-") || strstr(error, "sk 1"))
+				fail_msg("%s: %s", name, error);
+		}
+		config_free(&config);
+	}
+}
+
+static void
+test_values(void **state)
+{
+	(void)state;
+	check_rows(values, COUNT(values));
+}
+
+static void
+test_errors(void **state)
+{
+	(void)state;
+	check_rows(errors, COUNT(errors));
+}
+
+static void
+test_file_with_nul(void **state)
+{
+	char *path = path_in(folder, "nul"), error[CONFIG_ERROR_SIZE];
+	static const struct row row = {{"ASSISTANTS_CONFIG=$/nul"}, NULL, NULL, NULL};
+	static const char text[] = "ASSISTANTS_LOG=warn\n\0ASSISTANTS_WORKERS=5\n";
+	FILE *file = fopen(path, "we");
+	struct config config;
+
+	(void)state;
+	assert_int_equal(fwrite(text, 1, sizeof text - 1, file), sizeof text - 1);
+	fclose(file);
+	assert_int_equal(load(&row, &config, error), -1);
+	check_has("NUL", error, "NUL");
+	config_free(&config);
+	free(path);
+}
+
+/* Not set: somewhere, and absolute. */
+static void
+test_default_state_dir(void **state)
+{
+	static const struct row row = {{NULL}, NULL, NULL, NULL};
+	char error[CONFIG_ERROR_SIZE];
+	struct config config;
+
+	(void)state;
+	assert_int_equal(load(&row, &config, error), 0);
+	assert_int_equal(config.state_dir[0], '/');
+	config_free(&config);
+}
+
+static int
+make_folder(void **state)
+{
+	static char text[5000];
+	static const char *const files[][2] = {{"key", "sk-from-file \r\n\n"}, {"empty", " \n"},
+	    {"lines", "sk-1\nsk-2\n"}, {"long", text}};
+
+	(void)state;
+	memset(text, 'a', sizeof text - 1);
+	folder = folder_new();
+	for (size_t i = 0; i < COUNT(files); i++) {
+		char *path = path_in(folder, files[i][0]);
+
+		file_write(path, files[i][1]);
+		free(path);
+	}
+	return 0;
+}
+
+static int
+remove_folder(void **state)
+{
+	(void)state;
+	folder_remove(folder);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_errors),
+	    cmocka_unit_test(test_file_with_nul),
+	    cmocka_unit_test(test_default_state_dir),
+	};
+
+	return cmocka_run_group_tests_name("config", tests, make_folder, remove_folder);
+}

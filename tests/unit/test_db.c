@@ -1,0 +1,398 @@
+/* The database: its schema, what a transaction sees and leaves, and several at once. */
+#include "support.h"
+
+#include <sqlite3.h>
+
+#include "db/db.h"
+
+static struct {
+	char *folder, *path;
+	char error[DB_ERROR_SIZE];
+} here;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	here.folder = folder_new();
+	here.path = path_in(here.folder, "test.db");
+	here.error[0] = '\0';
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	free(here.path);
+	folder_remove(here.folder);
+	return 0;
+}
+
+static struct db *
+open_db(void)
+{
+	struct db *db = db_open(here.path, false, here.error);
+
+	if (!db)
+		fail_msg("%s", here.error);
+	return db;
+}
+
+/* The one number that a statement without parameters answers. */
+static long long
+number(struct db_tx *tx, const char *sql)
+{
+	struct db_stmt *stmt = db_prepare(tx, sql);
+	enum db_result result = db_step(stmt);
+	long long value = result == DB_ROW ? db_int(stmt, 0) : -1;
+
+	db_finish(stmt, result);
+	return value;
+}
+
+static enum db_result
+run(struct db_tx *tx, const char *sql)
+{
+	struct db_stmt *stmt = db_prepare(tx, sql);
+	enum db_result result;
+
+	do
+		result = db_step(stmt);
+	while (result == DB_ROW);
+	return db_finish(stmt, result);
+}
+
+static enum db_result
+add_thread(struct db_tx *tx, const char *id, const char *body)
+{
+	struct db_stmt *stmt = db_prepare(
+	    tx, "INSERT INTO threads (id, tenant, created_at, body) VALUES (?, 'me', ?, ?)");
+
+	db_bind_text(stmt, 1, id);
+	db_bind_int(stmt, 2, 1234567890123);
+	db_bind_text(stmt, 3, body);
+	return db_finish(stmt, db_step(stmt));
+}
+
+static long long
+threads_in(struct db_tx *tx)
+{
+	return number(tx, "SELECT count(*) FROM threads");
+}
+
+static long long
+threads_now(struct db *db)
+{
+	struct db_tx *tx = db_begin(db, DB_READ);
+	long long count;
+
+	assert_non_null(tx);
+	count = threads_in(tx);
+	assert_int_equal(db_commit(tx), 0);
+	return count;
+}
+
+static void
+add_committed(struct db *db, const char *id)
+{
+	struct db_tx *tx = db_begin(db, DB_WRITE);
+
+	assert_non_null(tx);
+	assert_int_equal(add_thread(tx, id, "{}"), DB_DONE);
+	assert_int_equal(db_commit(tx), 0);
+}
+
+static void
+test_new(void **state)
+{
+	static const struct {
+		bool durable;
+		int synchronous; /* SQLite's FULL and NORMAL */
+	} rows[] = {{true, 2}, {false, 1}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct db *db = db_open(here.path, rows[i].durable, here.error);
+
+		assert_non_null(db);
+		for (int mode = DB_READ; mode <= DB_WRITE; mode++) {
+			struct db_tx *tx = db_begin(db, (enum db_mode)mode);
+
+			assert_true(number(tx, "PRAGMA user_version") >= 1);
+			assert_int_equal(
+			    number(tx,
+				"SELECT count(*) FROM sqlite_master WHERE name IN ("
+				"'assistants', 'threads', 'runs', 'messages', 'run_steps')"),
+			    5);
+			assert_int_equal(number(tx, "PRAGMA foreign_keys"), 1);
+			assert_int_equal(number(tx, "PRAGMA synchronous"), rows[i].synchronous);
+			assert_int_equal(threads_in(tx), 0);
+			assert_int_equal(db_commit(tx), 0);
+		}
+		db_close(db);
+	}
+	db_close(NULL);
+}
+
+static void
+test_reopen(void **state)
+{
+	struct db *db = open_db();
+
+	(void)state;
+	add_committed(db, "thread_1");
+	db_close(db);
+	db = open_db();
+	assert_int_equal(threads_now(db), 1);
+	add_committed(db, "thread_2");
+	db_close(db);
+	db = open_db();
+	assert_int_equal(threads_now(db), 2);
+	db_close(db);
+}
+
+static void
+test_open_fails(void **state)
+{
+	char *missing = path_in(here.folder, "missing/test.db");
+	char *text = path_in(here.folder, "text.db"), long_text[4000];
+	const struct {
+		const char *path, *said;
+	} rows[] = {
+	    {missing, "/missing/test.db cannot be opened"},
+	    {here.folder, "cannot be opened"},
+	    {text, "not a database"},
+	};
+
+	(void)state;
+	memset(long_text, 'x', sizeof long_text - 1);
+	long_text[sizeof long_text - 1] = '\0';
+	file_write(text, long_text);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		here.error[0] = '\0';
+		assert_null(db_open(rows[i].path, true, here.error));
+		check_has(rows[i].path, here.error, rows[i].said);
+	}
+	free(missing);
+	free(text);
+}
+
+/* Made by `sql` instead of by this program. */
+static void
+make_by_hand(const char *sql)
+{
+	sqlite3 *handle;
+
+	assert_int_equal(sqlite3_open(here.path, &handle), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(handle, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(handle), SQLITE_OK);
+}
+
+static long long
+version_of(struct db *db)
+{
+	struct db_tx *tx = db_begin(db, DB_READ);
+	long long version = number(tx, "PRAGMA user_version");
+
+	assert_int_equal(db_commit(tx), 0);
+	return version;
+}
+
+/* A newer program's database, or somebody else's, is refused, and stays as it is. */
+static void
+test_other_version(void **state)
+{
+	static const int versions[] = {1000, -7};
+	struct db *db = open_db();
+	char sql[200], back[64], said[64];
+
+	(void)state;
+	add_committed(db, "thread_1");
+	snprintf(back, sizeof back, "PRAGMA user_version = %lld", version_of(db));
+	db_close(db);
+	for (size_t i = 0; i < COUNT(versions); i++) {
+		snprintf(sql, sizeof sql, "PRAGMA user_version = %d", versions[i]);
+		make_by_hand(sql);
+		assert_null(db_open(here.path, true, here.error));
+		snprintf(said, sizeof said, "schema version %d", versions[i]);
+		check_has("version", here.error, said);
+		/* Fails where it is another one now. */
+		snprintf(sql, sizeof sql,
+		    "CREATE TEMP TABLE t (v CHECK (v = %d)); INSERT INTO t SELECT user_version "
+		    "FROM pragma_user_version",
+		    versions[i]);
+		make_by_hand(sql);
+	}
+	make_by_hand(back);
+	db = open_db();
+	assert_int_equal(threads_now(db), 1);
+	db_close(db);
+}
+
+/* A migration that fails half-way leaves nothing of itself. */
+static void
+test_migration_fails(void **state)
+{
+	(void)state;
+	make_by_hand("CREATE TABLE messages (mine TEXT); INSERT INTO messages VALUES ('x')");
+	assert_null(db_open(here.path, true, here.error));
+	check_has("half-way", here.error, "cannot be brought to schema version");
+	make_by_hand("DROP TABLE messages; CREATE TABLE t (v CHECK (v = 0)); INSERT INTO t SELECT "
+		     "user_version FROM pragma_user_version; INSERT INTO t SELECT count(*) FROM "
+		     "sqlite_master WHERE name IN ('assistants', 'threads', 'runs')");
+	db_close(open_db());
+}
+
+/* What a writer does is seen by others when it has committed; a reader's view does not change. */
+static void
+test_isolation(void **state)
+{
+	struct db *db = open_db();
+	struct db_tx *writer, *early = db_begin(db, DB_READ), *late;
+
+	(void)state;
+	assert_int_equal(threads_in(early), 0);
+	writer = db_begin(db, DB_WRITE);
+	assert_int_equal(add_thread(writer, "thread_1", "{}"), DB_DONE);
+	assert_int_equal(threads_in(writer), 1);
+	late = db_begin(db, DB_READ);
+	assert_int_equal(threads_in(early), 0);
+	assert_int_equal(threads_now(db), 0);
+	assert_int_equal(db_commit(writer), 0);
+	assert_int_equal(threads_in(early), 0);
+	/* Its moment is that of its first statement, not of its beginning. */
+	assert_int_equal(threads_in(late), 1);
+	assert_int_equal(threads_now(db), 1);
+	assert_int_equal(db_commit(early), 0);
+	assert_int_equal(db_commit(late), 0);
+	db_close(db);
+}
+
+static void
+test_rollback(void **state)
+{
+	struct db *db = open_db();
+	struct db_tx *tx = db_begin(db, DB_WRITE);
+
+	(void)state;
+	assert_int_equal(add_thread(tx, "thread_1", "{}"), DB_DONE);
+	db_rollback(tx);
+	db_rollback(NULL);
+	assert_int_equal(threads_now(db), 0);
+	add_committed(db, "thread_1");
+	assert_int_equal(threads_now(db), 1);
+	db_close(db);
+}
+
+static void
+test_values(void **state)
+{
+	static const char *const texts[] = {
+	    "", "plain", "it's \"quoted\"; DROP TABLE threads", "\xf0\x9f\x98\x80", NULL};
+	static const long long ints[] = {0, -1, INT64_MAX, INT64_MIN};
+	struct db *db = open_db();
+	struct db_tx *tx = db_begin(db, DB_READ);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(texts); i++)
+		for (size_t j = 0; j < COUNT(ints); j++) {
+			struct db_stmt *stmt = db_prepare(tx, "SELECT ?, ?, ?, ?");
+			char copied[64];
+
+			snprintf(copied, sizeof copied, "%s", texts[i] ? texts[i] : "");
+			db_bind_text(stmt, 1, texts[i] ? copied : NULL);
+			memset(copied, 'x', sizeof copied - 1);
+			db_bind_int(stmt, 2, ints[j]);
+			db_bind_time(stmt, 3, 0);
+			db_bind_time(stmt, 4, 1234567890123);
+			assert_int_equal(db_step(stmt), DB_ROW);
+			check_text("text", db_text(stmt, 0), texts[i]);
+			check_int("null", db_is_null(stmt, 0), texts[i] == NULL);
+			check_int("int", db_int(stmt, 1), ints[j]);
+			check_int("null", db_is_null(stmt, 1), false);
+			check_int("null", db_is_null(stmt, 2), true);
+			check_text("null", db_text(stmt, 2), NULL);
+			check_int("time", db_int(stmt, 3), 1234567890123);
+			assert_int_equal(db_step(stmt), DB_DONE);
+			db_finish(stmt, DB_DONE);
+		}
+	assert_int_equal(db_commit(tx), 0);
+	db_close(db);
+}
+
+/* A unique index says no; what was done before, and what comes after, is kept. */
+static void
+test_conflict(void **state)
+{
+	struct db *db = open_db();
+	struct db_tx *tx = db_begin(db, DB_WRITE);
+
+	(void)state;
+	assert_int_equal(add_thread(tx, "thread_1", "{}"), DB_DONE);
+	assert_int_equal(db_changes(tx), 1);
+	assert_int_equal(add_thread(tx, "thread_1", "{}"), DB_CONFLICT);
+	assert_int_equal(add_thread(tx, "thread_2", "{}"), DB_DONE);
+	assert_int_equal(db_insert_seq(tx), number(tx, "SELECT max(seq) FROM threads"));
+	assert_int_equal(run(tx, "UPDATE threads SET created_at = 7"), DB_DONE);
+	assert_int_equal(db_changes(tx), 2);
+	assert_int_equal(run(tx, "UPDATE threads SET created_at = 7 WHERE seq < 0"), DB_DONE);
+	assert_int_equal(db_changes(tx), 0);
+	assert_int_equal(db_commit(tx), 0);
+	assert_int_equal(threads_now(db), 2);
+	db_close(db);
+}
+
+/* One active run a thread; the thread's end is its runs' end. */
+static void
+test_schema_rules(void **state)
+{
+	static const char insert[] = "INSERT INTO runs (id, thread, assistant_id, created_at, "
+				     "expires_at, status, body) SELECT 'run_' || count(*), 1, "
+				     "'asst_1', 1, 1, 'queued', '{}' FROM runs";
+	static const char orphan[] = "INSERT INTO runs (id, thread, assistant_id, created_at, "
+				     "expires_at, status, body) VALUES ('run_x', 99, '', 1, 1, "
+				     "'queued', '{}')";
+	struct db *db = open_db();
+	struct db_tx *tx = db_begin(db, DB_WRITE);
+	struct capture capture;
+	enum db_result result;
+	char *said;
+
+	(void)state;
+	assert_int_equal(add_thread(tx, "thread_1", "{}"), DB_DONE);
+	assert_int_equal(run(tx, insert), DB_DONE);
+	assert_int_equal(run(tx, insert), DB_CONFLICT);
+	assert_int_equal(run(tx, "UPDATE runs SET status = 'completed'"), DB_DONE);
+	assert_int_equal(run(tx, insert), DB_DONE);
+	assert_int_equal(number(tx, "SELECT count(*) FROM runs"), 2);
+	capture_start(&capture);
+	result = run(tx, orphan);
+	said = capture_end(&capture);
+	assert_int_equal(result, DB_ERROR);
+	check_has("logged", said, "FOREIGN KEY");
+	free(said);
+	assert_int_equal(run(tx, "DELETE FROM threads"), DB_DONE);
+	assert_int_equal(number(tx, "SELECT count(*) FROM runs"), 0);
+	assert_int_equal(db_commit(tx), 0);
+	db_close(db);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_new, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_reopen, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_open_fails, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_other_version, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_migration_fails, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_isolation, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_rollback, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_values, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_conflict, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_schema_rules, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests_name("db", tests, NULL, NULL);
+}

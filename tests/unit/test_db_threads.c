@@ -1,0 +1,387 @@
+/* The database, several at once: threads, processes that share a file, statements that are kept. */
+#include "support.h"
+
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+#include "db/db.h"
+#include "util/interrupt.h"
+
+enum { THREADS = 4, ROUNDS = 50, STATEMENTS = 100 };
+
+static char *folder, *path;
+
+/*
+ * Instead of SQLite's own, for this program alone: the patience that db/sqlite.c asks for is too
+ * long for a test that waits for its end.
+ */
+static atomic_int patience_ms = 60000;
+
+static int
+wait_for_lock(void *arg, int before)
+{
+	(void)arg;
+	interrupt_sleep(NULL, 1);
+	return before < patience_ms;
+}
+
+int
+sqlite3_busy_timeout(sqlite3 *handle, int ms)
+{
+	(void)ms;
+	return sqlite3_busy_handler(handle, wait_for_lock, NULL);
+}
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	folder = folder_new();
+	path = path_in(folder, "test.db");
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	free(path);
+	folder_remove(folder);
+	return 0;
+}
+
+static struct db *
+open_db(void)
+{
+	char error[DB_ERROR_SIZE];
+	struct db *db = db_open(path, false, error);
+
+	if (!db)
+		fail_msg("%s", error);
+	return db;
+}
+
+static long long
+number(struct db_tx *tx, const char *sql)
+{
+	struct db_stmt *stmt = db_prepare(tx, sql);
+	enum db_result result = db_step(stmt);
+	long long value = result == DB_ROW ? db_int(stmt, 0) : -1;
+
+	db_finish(stmt, result);
+	return value;
+}
+
+static enum db_result
+add_thread(struct db_tx *tx, long long index)
+{
+	struct db_stmt *stmt = db_prepare(
+	    tx, "INSERT INTO threads (id, tenant, created_at, body) VALUES (?, '', ?, '')");
+	char id[32];
+
+	snprintf(id, sizeof id, "thread_%lld", index);
+	db_bind_text(stmt, 1, id);
+	db_bind_int(stmt, 2, index);
+	return db_finish(stmt, db_step(stmt));
+}
+
+static long long
+threads_now(struct db *db)
+{
+	struct db_tx *tx = db_begin(db, DB_READ);
+	long long count;
+
+	assert_non_null(tx);
+	count = number(tx, "SELECT count(*) FROM threads");
+	assert_int_equal(db_commit(tx), 0);
+	return count;
+}
+
+/* Reads how many there are, and adds the one that follows: a second one with that number would
+ * conflict. */
+static int
+add_next(struct db *db)
+{
+	struct db_tx *tx = db_begin(db, DB_WRITE);
+	long long count;
+
+	if (!tx)
+		return -1;
+	count = number(tx, "SELECT count(*) FROM threads");
+	if (count < 0 || add_thread(tx, count) != DB_DONE) {
+		db_rollback(tx);
+		return -1;
+	}
+	return db_commit(tx);
+}
+
+struct worker {
+	struct db *db;
+	int failed;
+};
+
+static void *
+work(void *arg)
+{
+	struct worker *worker = arg;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		struct db_tx *tx;
+
+		worker->failed += add_next(worker->db) < 0;
+		tx = db_begin(worker->db, DB_READ);
+		worker->failed += !tx || number(tx, "SELECT count(*) FROM threads") <= 0;
+		worker->failed += !tx || db_commit(tx) < 0;
+	}
+	return NULL;
+}
+
+/* By as many handles as there are; a handle of its own is what another process would have. */
+static void
+write_from_threads(struct db *const *dbs, size_t dbs_len)
+{
+	struct worker workers[THREADS];
+	pthread_t threads[THREADS];
+
+	for (size_t i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){.db = dbs[i % dbs_len]};
+		assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+	}
+	for (size_t i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	for (size_t i = 0; i < THREADS; i++)
+		check_int("failed", workers[i].failed, 0);
+	assert_int_equal(threads_now(dbs[0]), THREADS * ROUNDS);
+}
+
+static void
+test_threads(void **state)
+{
+	struct db *db = open_db();
+
+	(void)state;
+	write_from_threads(&db, 1);
+	db_close(db);
+}
+
+static void
+test_processes(void **state)
+{
+	struct db *dbs[2] = {open_db(), open_db()};
+
+	(void)state;
+	write_from_threads(dbs, 2);
+	db_close(dbs[0]);
+	db_close(dbs[1]);
+}
+
+static void *
+open_it(void *arg)
+{
+	char *error = arg;
+	struct db *db = db_open(path, false, error);
+
+	if (db)
+		error[0] = '\0';
+	db_close(db);
+	return NULL;
+}
+
+/* Who comes first makes the schema; the others find it, whole. */
+static void
+test_open_at_once(void **state)
+{
+	static char errors[THREADS * 2][DB_ERROR_SIZE];
+	pthread_t threads[COUNT(errors)];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(errors); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, open_it, errors[i]), 0);
+	for (size_t i = 0; i < COUNT(errors); i++)
+		pthread_join(threads[i], NULL);
+	for (size_t i = 0; i < COUNT(errors); i++)
+		check_text("opened", errors[i], "");
+}
+
+/* Somebody else writes and does not stop: no for an answer, in the log, too; then it goes on. */
+static void
+test_busy(void **state)
+{
+	struct db *db = open_db(), *other = open_db();
+	struct db_tx *long_one = db_begin(other, DB_WRITE), *tx;
+	struct capture capture;
+	char *said;
+
+	(void)state;
+	assert_non_null(long_one);
+	patience_ms = 50;
+	capture_start(&capture);
+	tx = db_begin(db, DB_WRITE);
+	said = capture_end(&capture);
+	patience_ms = 60000;
+	assert_null(tx);
+	check_has("logged", said, "database: begin: database is locked");
+	free(said);
+	/* Readers do not wait for a writer. */
+	assert_int_equal(threads_now(db), 0);
+	assert_int_equal(add_thread(long_one, 0), DB_DONE);
+	assert_int_equal(db_commit(long_one), 0);
+	assert_int_equal(add_next(db), 0);
+	assert_int_equal(threads_now(other), 2);
+	db_close(db);
+	db_close(other);
+}
+
+/* More readers at once than are kept; each sees what is there. */
+static void
+test_many_readers(void **state)
+{
+	struct db *db = open_db();
+	struct db_tx *readers[40];
+
+	(void)state;
+	assert_int_equal(add_next(db), 0);
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < COUNT(readers); i++) {
+			readers[i] = db_begin(db, DB_READ);
+			assert_non_null(readers[i]);
+			assert_int_equal(number(readers[i], "SELECT count(*) FROM threads"), 1);
+		}
+		for (size_t i = 0; i < COUNT(readers); i++)
+			assert_int_equal(db_commit(readers[i]), 0);
+	}
+	db_close(db);
+}
+
+static struct db_stmt *
+prepare_it(struct db_tx *tx)
+{
+	return db_prepare(tx, "SELECT 1 WHERE ? IS NULL");
+}
+
+/* Prepared once a connection, however often it is used; and nothing of one use is left for the
+ * next. */
+static void
+test_statements_are_kept(void **state)
+{
+	struct db *db = open_db();
+	struct db_stmt *first = NULL;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct db_tx *tx = db_begin(db, DB_WRITE);
+		struct db_stmt *stmt = prepare_it(tx);
+
+		if (first)
+			assert_ptr_equal(stmt, first);
+		first = stmt;
+		/* What was bound is not bound any more, and it begins at its first row. */
+		assert_int_equal(db_step(stmt), DB_ROW);
+		db_finish(stmt, DB_DONE);
+		assert_ptr_equal(prepare_it(tx), first);
+		db_bind_int(stmt, 1, 5);
+		assert_int_equal(db_step(stmt), DB_DONE);
+		db_finish(stmt, DB_DONE);
+		db_rollback(tx);
+	}
+	db_close(db);
+}
+
+/* More statements than are kept. */
+static void
+test_many_statements(void **state)
+{
+	static char sqls[STATEMENTS][32];
+	struct db *db = open_db();
+	struct db_tx *tx = db_begin(db, DB_READ);
+
+	(void)state;
+	for (int round = 0; round < 2; round++)
+		for (int i = 0; i < STATEMENTS; i++) {
+			snprintf(sqls[i], sizeof sqls[i], "SELECT %d", i);
+			assert_int_equal(number(tx, sqls[i]), i);
+		}
+	assert_int_equal(db_commit(tx), 0);
+	db_close(db);
+}
+
+/* A parameter that is not there: that use fails, in the log, too, and the next one does not. */
+static void
+test_bad_binding(void **state)
+{
+	struct db *db = open_db();
+	struct db_tx *tx = db_begin(db, DB_READ);
+	struct db_stmt *stmt = prepare_it(tx);
+	struct capture capture;
+	enum db_result result;
+	char *said;
+
+	(void)state;
+	db_bind_int(stmt, 2, 1);
+	db_bind_time(stmt, 1, 0);
+	capture_start(&capture);
+	result = db_step(stmt);
+	said = capture_end(&capture);
+	assert_int_equal(result, DB_ERROR);
+	check_has("logged", said, "SELECT 1 WHERE");
+	free(said);
+	assert_int_equal(db_finish(stmt, result), DB_ERROR);
+	assert_int_equal(db_step(prepare_it(tx)), DB_ROW);
+	db_finish(stmt, DB_DONE);
+	assert_int_equal(db_commit(tx), 0);
+	db_close(db);
+}
+
+/* A statement that cannot be prepared fails, and works as soon as it can be. */
+static void
+test_unprepared(void **state)
+{
+	static const char select[] = "SELECT v FROM later WHERE v = ?";
+	struct db *db = open_db();
+	struct db_tx *tx = db_begin(db, DB_WRITE);
+	struct db_stmt *stmt;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct capture capture;
+		enum db_result result;
+		char *said;
+
+		stmt = db_prepare(tx, select);
+		db_bind_int(stmt, 1, 5);
+		capture_start(&capture);
+		result = db_step(stmt);
+		said = capture_end(&capture);
+		assert_int_equal(result, DB_ERROR);
+		check_has("logged", said, select);
+		free(said);
+		assert_int_equal(db_finish(stmt, result), DB_ERROR);
+	}
+	stmt = db_prepare(tx, "CREATE TABLE later (v)");
+	assert_int_equal(db_finish(stmt, db_step(stmt)), DB_DONE);
+	stmt = db_prepare(tx, "INSERT INTO later VALUES (5)");
+	assert_int_equal(db_finish(stmt, db_step(stmt)), DB_DONE);
+	stmt = db_prepare(tx, select);
+	db_bind_int(stmt, 1, 5);
+	assert_int_equal(db_finish(stmt, db_step(stmt)), DB_ROW);
+	db_rollback(tx);
+	db_close(db);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_threads, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_processes, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_open_at_once, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_busy, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_many_readers, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_statements_are_kept, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_many_statements, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_bad_binding, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_unprepared, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests_name("db_threads", tests, NULL, NULL);
+}
