@@ -322,7 +322,8 @@ main(int argc, char **argv)
 	fill_standard_descriptors();
 	/* Database, cache and lock hold what users said: nobody else may read them. */
 	umask(0077);
-	/* A CGI program's arguments come from the request (RFC 3875, 4.4): they are none of ours.
+	/*
+	 * A CGI program's arguments come from the request (RFC 3875, 4.4): they are none of ours.
 	 */
 	if (!is_cgi && !inherits) {
 		status = read_options(argc, argv, &options);

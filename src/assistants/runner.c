@@ -19,7 +19,8 @@ enum {
 
 struct runner {
 	struct api *api;
-	/* Threads that end because nothing is queued race with whoever has just queued something.
+	/*
+	 * Threads that end because nothing is queued race with whoever has just queued something.
 	 */
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
@@ -304,7 +305,8 @@ set_end(struct run *run, const struct model_result *result)
 		run->incomplete_reason = "max_completion_tokens";
 }
 
-/* One transaction: the message, its step, the run's end. 1 stored, 0 the run is no more, -1 failed.
+/*
+ * One transaction: the message, its step, the run's end. 1 stored, 0 the run is no more, -1 failed.
  */
 static int
 store_end_once(struct execution *execution)

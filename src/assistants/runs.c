@@ -32,7 +32,8 @@ static const struct field fields[] = {
     {"reasoning_effort", FIELD_STRING, false, 0, 0, reasoning_efforts},
 };
 
-/* Statuses come from the database as text, and live on as literals. The first four are active ones.
+/*
+ * Statuses come from the database as text, and live on as literals. The first four are active ones.
  */
 static const char *const statuses[] = {"queued", "in_progress", "requires_action", "cancelling",
     "cancelled", "failed", "completed", "incomplete", "expired"};

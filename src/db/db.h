@@ -62,7 +62,8 @@ const char *db_text(struct db_stmt *stmt, int column);
 long long db_int(struct db_stmt *stmt, int column);
 bool db_is_null(struct db_stmt *stmt, int column);
 
-/* Done with the statement for now. Takes the result along, so that one-row writes read as one line.
+/*
+ * Done with the statement for now. Takes the result along, so that one-row writes read as one line.
  */
 enum db_result db_finish(struct db_stmt *stmt, enum db_result result);
 

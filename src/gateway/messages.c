@@ -141,7 +141,8 @@ ask(struct gateway *gateway, const struct request *request, struct response *res
 			answer_unavailable(response, answer);
 			return false;
 		}
-		/* Deleted there, or this is another server than before: once more with a new one.
+		/*
+		 * Deleted there, or this is another server than before: once more with a new one.
 		 */
 		assistant_forget(gateway->assistant, assistant);
 		openai_answer_free(answer);

@@ -13,7 +13,8 @@
 
 #include "util/text.h"
 
-/* SIGTERM: the client has left, or the web server stops. A run that is under way must be cancelled.
+/*
+ * SIGTERM: the client has left, or the web server stops. A run that is under way must be cancelled.
  */
 static volatile sig_atomic_t terminated;
 
@@ -42,7 +43,8 @@ cgi_read(struct exchange *exchange, void *bytes, size_t size)
 	struct cgi_exchange *self = (struct cgi_exchange *)exchange;
 	ssize_t got;
 
-	/* RFC 3875, 4.2: no more than was announced; a terminal or a socket would keep us waiting.
+	/*
+	 * RFC 3875, 4.2: no more than was announced; a terminal or a socket would keep us waiting.
 	 */
 	if (self->left >= 0 && (long long)size > self->left)
 		size = (size_t)self->left;

@@ -11,7 +11,8 @@
 #include "util/interrupt.h"
 
 struct exchange {
-	/* A CGI/1.1 variable (RFC 3875, 4.1), NULL when the server did not send it; the exchange's.
+	/*
+	 * A CGI/1.1 variable (RFC 3875, 4.1), NULL when the server did not send it; the exchange's.
 	 */
 	const char *(*variable)(struct exchange *exchange, const char *name);
 	/* Up to `size` bytes of the body; 0 at its end, -1 when it broke off. */

@@ -25,7 +25,8 @@
 enum {
 	ACCEPT_PAUSE_MS = 100,
 	KICK_STEP_MS = 20,
-	/* A web server that says nothing for so long in the middle of a request has forgotten it.
+	/*
+	 * A web server that says nothing for so long in the middle of a request has forgotten it.
 	 */
 	READ_TIMEOUT_S = 60,
 	/* After the grace, for interrupted requests to cancel their runs and to write their end. */
@@ -193,7 +194,8 @@ work(void *arg)
 	FCGX_Request request;
 	int fd;
 
-	/* Without a listening socket, for libfcgi would accept the next connection after a bad one.
+	/*
+	 * Without a listening socket, for libfcgi would accept the next connection after a bad one.
 	 */
 	FCGX_InitRequest(&request, -1, 0);
 	while ((fd = accept_connection(worker)) >= 0) {
@@ -323,7 +325,8 @@ server_new(int fd, const struct server_options *options)
 	return NULL;
 }
 
-/* Nothing is accepted any more, and who tries is told so at once, where the socket is ours alone.
+/*
+ * Nothing is accepted any more, and who tries is told so at once, where the socket is ours alone.
  */
 static void
 stop_accepting(struct server *server, const char *address)

@@ -4,7 +4,8 @@
 #ifndef HTTP_MEDIA_H
 #define HTTP_MEDIA_H
 
-/* As a mask, what a route takes or may answer. In order of preference, when a client likes several.
+/*
+ * As a mask, what a route takes or may answer. In order of preference, when a client likes several.
  */
 enum media {
 	MEDIA_NONE = 0,
@@ -13,7 +14,8 @@ enum media {
 	MEDIA_FORM = 4, /* application/x-www-form-urlencoded, curl's type for --data */
 };
 
-/* The one of `offered` that `accept` (NULL: anything) likes best; MEDIA_NONE when it refuses all.
+/*
+ * The one of `offered` that `accept` (NULL: anything) likes best; MEDIA_NONE when it refuses all.
  */
 enum media media_negotiate(const char *accept, unsigned offered);
 

@@ -15,7 +15,8 @@ variable(struct request *request, const char *name)
 	return request->exchange->variable(request->exchange, name);
 }
 
-/* REQUEST_URI's path, still encoded; some servers give it with scheme and host (RFC 9112, 3.2.2).
+/*
+ * REQUEST_URI's path, still encoded; some servers give it with scheme and host (RFC 9112, 3.2.2).
  */
 static char *
 uri_path(const char *uri)

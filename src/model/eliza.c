@@ -182,7 +182,8 @@ gcd(long long a, long long b)
 	return b == 0 ? llabs(a) : gcd(b, a % b);
 }
 
-/* Adds a product, such as 3x, to v[place] or a constant to the next. Returns what follows, or NULL.
+/*
+ * Adds a product, such as 3x, to v[place] or a constant to the next. Returns what follows, or NULL.
  */
 static const char *
 add(struct equation *e, size_t place, long long sign, const char *p)

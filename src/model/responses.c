@@ -57,7 +57,8 @@ set_error(struct question *question, const char *format, ...)
 
 /* --- the request --- */
 
-/* One message of the history. A single text is sent as a string, the form that every server takes.
+/*
+ * One message of the history. A single text is sent as a string, the form that every server takes.
  */
 static struct json_object *
 input_item(struct json_object *message)
@@ -100,7 +101,8 @@ input_items(struct json_object *messages)
 	return input;
 }
 
-/* Function tools are flat here; hosted tools are not the model server's. NULL when there are none.
+/*
+ * Function tools are flat here; hosted tools are not the model server's. NULL when there are none.
  */
 static struct json_object *
 flat_tools(struct json_object *tools)
@@ -130,7 +132,8 @@ flat_tools(struct json_object *tools)
 	return flat;
 }
 
-/* The Assistants API's {type: json_schema, json_schema: {…}} is flat here; "auto" is the default.
+/*
+ * The Assistants API's {type: json_schema, json_schema: {…}} is flat here; "auto" is the default.
  */
 static struct json_object *
 text_format(struct json_object *response_format)

@@ -42,7 +42,8 @@ json_parse(const char *text, size_t len, struct json_object **out)
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
 	value = json_tokener_parse_ex(tokener, text, (int)len);
 	error = json_tokener_get_error(tokener);
-	/* A number, or a literal, at the very end is complete only when something comes after it.
+	/*
+	 * A number, or a literal, at the very end is complete only when something comes after it.
 	 */
 	if (error == json_tokener_continue) {
 		value = json_tokener_parse_ex(tokener, "\n", 1);

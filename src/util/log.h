@@ -35,7 +35,8 @@ void log_set_request_id(const char *request_id);
 
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A copy of `text` without secrets and whole thread ids, the caller's to free; NULL: out of memory.
+/*
+ * A copy of `text` without secrets and whole thread ids, the caller's to free; NULL: out of memory.
  */
 char *log_redact(const char *text);
 
