@@ -109,8 +109,9 @@ is_beside_program(const char *path)
 {
 	char *real = real_ancestor(path), *program = realpath("/proc/self/exe", NULL);
 	size_t len = program ? (size_t)(strrchr(program, '/') - program) : 0;
-	bool beside =
-	    real && program && strncmp(real, program, len) == 0 && (real[len] == '/' || !real[len]);
+	/* A program in "/" is nobody's document root. */
+	bool beside = len > 0 && real && program && strncmp(real, program, len) == 0 &&
+	    (real[len] == '/' || !real[len]);
 
 	free(real);
 	free(program);
@@ -166,19 +167,23 @@ parse_size(const struct setting *setting, const char *value, void *field, char *
 		const char *unit;
 		unsigned shift;
 	} units[] = {{"", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
-	size_t digits = strspn(value, "0123456789");
-	const char *unit = value + digits;
-	char number_text[24];
-	long long number;
+	unsigned long long min = (unsigned long long)setting->min,
+			   max = (unsigned long long)setting->max;
+	unsigned long long number;
+	char *unit;
 
+	errno = 0;
+	number = strtoull(value, &unit, 10);
 	unit += strspn(unit, " ");
-	snprintf(number_text, sizeof number_text, "%.*s", (int)(digits < 20 ? digits : 20), value);
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-		if (strcmp(unit, units[i].unit) != 0 ||
-		    parse_number(number_text, 0, setting->max >> units[i].shift, &number) < 0 ||
-		    number << units[i].shift < setting->min)
+	/* strtoull() takes blanks and signs, too. */
+	for (size_t i = 0; *value >= '0' && *value <= '9' && i < sizeof units / sizeof *units;
+	     i++) {
+		unsigned shift = units[i].shift;
+
+		if (errno || strcmp(unit, units[i].unit) != 0 || number > max >> shift ||
+		    number << shift < min)
 			continue;
-		*(size_t *)field = (size_t)number << units[i].shift;
+		*(size_t *)field = (size_t)number << shift;
 		return 0;
 	}
 	return fail(error,
@@ -312,6 +317,9 @@ read_file(struct file_values *file, char *error)
 	const char *named = getenv("ASSISTANTS_CONFIG");
 	size_t len;
 
+	if (named && !*named)
+		named = NULL;
+
 	file->path = named ? strdup(named) : home_path(".config/assistants-fcgi/config");
 	if (!named && (!file->path || access(file->path, F_OK) < 0)) {
 		free(file->path);
@@ -418,16 +426,19 @@ make_folders(const char *path)
 int
 config_prepare_state_dir(const struct config *config, char error[CONFIG_ERROR_SIZE])
 {
-	if (is_beside_program(config->state_dir))
-		return fail(error,
-		    "the state folder %s is inside the program's own folder, which web servers may "
-		    "serve: "
-		    "ASSISTANTS_STATE_DIR must name one elsewhere",
-		    config->state_dir);
-	if (make_folders(config->state_dir) < 0 || access(config->state_dir, W_OK | X_OK) < 0)
+	/* Before it is made; and after, when "missing/.." has shown where it leads. */
+	bool beside = is_beside_program(config->state_dir);
+
+	if (!beside &&
+	    (make_folders(config->state_dir) < 0 || access(config->state_dir, W_OK | X_OK) < 0))
 		return fail(error,
 		    "the state folder %s cannot be used: %s; ASSISTANTS_STATE_DIR names another",
 		    config->state_dir, strerror(errno));
+	if (beside || is_beside_program(config->state_dir))
+		return fail(error,
+		    "the state folder %s is inside the program's own folder, which web servers may "
+		    "serve: ASSISTANTS_STATE_DIR must name one elsewhere",
+		    config->state_dir);
 	return 0;
 }
 

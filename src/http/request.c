@@ -23,8 +23,11 @@ uri_path(const char *uri)
 {
 	const char *host = strstr(uri, "://");
 
-	if (host && host < uri + strcspn(uri, "/?") + 1)
+	if (host && host < uri + strcspn(uri, "/?") + 1) {
 		uri = host + 3 + strcspn(host + 3, "/?");
+		if (*uri != '/')
+			return strdup("/");
+	}
 	return strndup(uri, strcspn(uri, "?"));
 }
 
@@ -52,6 +55,11 @@ base_of(const char *encoded, const char *path, const char *script_name)
 		/* "//threads" has no base, and "//" would begin another host's URL. */
 		while (encoded_len > 0 && encoded[encoded_len - 1] == '/')
 			encoded_len--;
+		/* Nor may one begin like that. */
+		while (encoded_len > 1 && strncmp(encoded, "//", 2) == 0) {
+			encoded++;
+			encoded_len--;
+		}
 		return strndup(encoded, encoded_len);
 	}
 	return strdup(script_name ? script_name : "");
@@ -132,7 +140,8 @@ request_read_body(struct request *request, size_t max)
 	ssize_t got;
 
 	if (length && *length && parse_number(length, 0, INT64_MAX, &announced) < 0)
-		return REQUEST_BODY_BAD_LENGTH;
+		return length[strspn(length, "0123456789")] ? REQUEST_BODY_BAD_LENGTH
+							    : REQUEST_BODY_TOO_LARGE;
 	if (announced > (long long)max)
 		return REQUEST_BODY_TOO_LARGE;
 	while (announced < 0 || (long long)body.len < announced) {

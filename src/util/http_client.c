@@ -261,9 +261,11 @@ on_header(char *bytes, size_t size, size_t count, void *arg)
 	snprintf(
 	    line, sizeof line, "%.*s", (int)(len < sizeof line ? len : sizeof line - 1), bytes);
 	line[strcspn(line, "\r\n")] = '\0';
-	transfer->headed = !*line;
+	if (!*line)
+		transfer->headed = true;
 	/* An interim answer (1xx) came before: its headers are not this one's. */
 	if (strncmp(line, "HTTP/", 5) == 0) {
+		transfer->headed = false;
 		transfer->answer->content_type[0] = '\0';
 		transfer->answer->retry_after_s = -1;
 		transfer->answer->poll_after_ms = -1;
@@ -272,6 +274,8 @@ on_header(char *bytes, size_t size, size_t count, void *arg)
 	if (value) {
 		*value++ = '\0';
 		value += strspn(value, " \t");
+		for (char *end = value + strlen(value); end > value && strchr(" \t", end[-1]);)
+			*--end = '\0';
 		read_header(transfer->answer, line, value);
 	}
 	return len;
@@ -372,6 +376,7 @@ configure(struct http_client *client, struct transfer *transfer)
 		 * above. */
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+		headers = curl_slist_append(headers, "Content-Type:");
 	}
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
 	/* So that a kept connection is seldom one that the server is just about to close. */
@@ -394,7 +399,6 @@ outcome_of(CURLcode code, const struct transfer *transfer)
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_PROXY:
 	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
 	/* The only time limit that is curl's own here is the one for connecting. */
 	case CURLE_OPERATION_TIMEDOUT:
 		return HTTP_UNREACHABLE;

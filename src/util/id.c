@@ -20,10 +20,11 @@ random_bytes(unsigned char *bytes, size_t len)
 void
 id_new(char id[ID_SIZE], const char *prefix)
 {
-	size_t used = (size_t)snprintf(id, ID_SIZE - ID_RANDOM_LEN, "%s", prefix);
+	size_t used = strnlen(prefix, ID_SIZE - ID_RANDOM_LEN - 1);
 	size_t end = used + ID_RANDOM_LEN;
 	unsigned char bytes[64];
 
+	memcpy(id, prefix, used);
 	while (used < end) {
 		random_bytes(bytes, sizeof bytes);
 		/* 248 is the largest multiple of 62 in a byte: above it the first letters would

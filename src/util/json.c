@@ -7,7 +7,7 @@
 
 enum { JSON_DEPTH_MAX = 64 };
 
-/* json-c takes NaN and Infinity, and 1e999 for it: no JSON, nor could it be written again. */
+/* json-c takes 1e999 for infinity, which could not be written again. */
 static int
 refuse_infinite(struct json_object *value, int flags, struct json_object *parent, const char *key,
     size_t *index, /* NOLINT(readability-non-const-parameter): json-c's type */
@@ -24,6 +24,84 @@ refuse_infinite(struct json_object *value, int flags, struct json_object *parent
 	    : JSON_C_VISIT_RETURN_CONTINUE;
 }
 
+static size_t
+digits_len(const char *at, const char *end)
+{
+	size_t len = 0;
+
+	while (at + len < end && at[len] >= '0' && at[len] <= '9')
+		len++;
+	return len;
+}
+
+/* Bytes of the number (RFC 8259, 6) that begins at `at`; 0 if it is none. */
+static size_t
+number_len(const char *at, const char *end)
+{
+	const char *start = at;
+	size_t len;
+
+	at += *at == '-';
+	len = digits_len(at, end);
+	if (len == 0 || (len > 1 && *at == '0'))
+		return 0;
+	at += len;
+	if (at < end && *at == '.') {
+		len = digits_len(++at, end);
+		if (len == 0)
+			return 0;
+		at += len;
+	}
+	if (at < end && (*at == 'e' || *at == 'E')) {
+		at++;
+		at += at < end && (*at == '+' || *at == '-');
+		len = digits_len(at, end);
+		if (len == 0)
+			return 0;
+		at += len;
+	}
+	return (size_t)(at - start);
+}
+
+/* Bytes of the string, quotes included; 0 when it does not end, or has a control character in it.
+ */
+static size_t
+string_len(const char *at, const char *end)
+{
+	const char *start = at;
+
+	for (at++; at < end && (unsigned char)*at >= ' '; at++) {
+		if (*at == '"')
+			return (size_t)(at + 1 - start);
+		if (*at == '\\')
+			at++;
+	}
+	return 0;
+}
+
+/* json-c also takes 1. and -01, 'single quotes' and raw line breaks: what is not JSON by its words.
+ */
+static bool
+has_json_words(const char *at, size_t len)
+{
+	const char *end = at + len;
+
+	while (at < end) {
+		size_t word = 1;
+
+		if (*at == '"')
+			word = string_len(at, end);
+		else if (*at == '-' || (*at >= '0' && *at <= '9'))
+			word = number_len(at, end);
+		else if (!*at || !strchr(" \t\r\n{}[],:truefalsn", *at))
+			word = 0;
+		if (word == 0)
+			return false;
+		at += word;
+	}
+	return true;
+}
+
 int
 json_parse(const char *text, size_t len, struct json_object **out)
 {
@@ -34,7 +112,7 @@ json_parse(const char *text, size_t len, struct json_object **out)
 
 	*out = NULL;
 	/* json-c counts in int. */
-	if (len >= INT32_MAX || !utf8_valid(text, len))
+	if (len >= INT32_MAX || !utf8_valid(text, len) || !has_json_words(text, len))
 		return -1;
 	tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
 	if (!tokener)

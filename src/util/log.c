@@ -51,20 +51,25 @@ log_set_request_id(const char *request_id)
 	snprintf(thread_request_id, sizeof thread_request_id, "%s", request_id ? request_id : "");
 }
 
-/* Length of the secret that `at` begins with, 0 if none. */
+/* Length of the longest secret that `at` begins with, 0 if none. */
 static size_t
 secret_len(const char *at)
 {
-	for (size_t i = 0; i < secrets_len; i++)
-		if (strncmp(at, secrets[i], strlen(secrets[i])) == 0)
-			return strlen(secrets[i]);
-	if (strncmp(at, "sk-", 3) == 0) {
-		size_t len = 3 +
-		    strspn(at + 3,
-			"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-*");
-		return len >= LOG_SECRET_LEN_MIN ? len : 0;
+	size_t longest = 0;
+
+	for (size_t i = 0; i < secrets_len; i++) {
+		size_t len = strlen(secrets[i]);
+
+		if (len > longest && strncmp(at, secrets[i], len) == 0)
+			longest = len;
 	}
-	return 0;
+	if (strncmp(at, "sk-", 3) == 0) {
+		size_t len = 3 + strspn(at + 3, ID_CHARACTERS "*");
+
+		if (len >= LOG_SECRET_LEN_MIN && len > longest)
+			longest = len;
+	}
+	return longest;
 }
 
 /* How much of the thread's id that `at` begins with is hidden: all but the first few characters. */
@@ -119,6 +124,9 @@ append_json_string(struct buf *line, const char *text)
 			buf_printf(line, "\\%c", *at);
 		} else if (*at < 0x20 || *at == 0x7f) {
 			buf_printf(line, "\\u%04x", *at);
+		} else if (*at == 0xc2 && at[1] < 0xa0) {
+			/* C1 controls, which terminals obey, too. */
+			buf_printf(line, "\\u%04x", at[1]);
 		} else {
 			buf_append(line, at, len);
 		}

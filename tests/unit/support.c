@@ -13,7 +13,7 @@
 
 #include "util/interrupt.h"
 
-enum { PIECE_PAUSE_MS = 10, REQUEST_MAX = 1 << 20, ANSWER_MAX = 4 << 20 };
+enum { PIECE_PAUSE_MS = 10, REQUEST_MAX = 4 << 20, ANSWER_MAX = 4 << 20 };
 
 void
 check_int(const char *row, long long got, long long expected)
@@ -197,7 +197,7 @@ wait_readable(const struct server *server, int fd)
 static bool
 read_request(const struct server *server, int fd, struct buf *request)
 {
-	char piece[4096];
+	char piece[65536];
 
 	buf_drop(request, request->len);
 	while (wait_readable(server, fd)) {

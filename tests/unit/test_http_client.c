@@ -13,6 +13,9 @@ static const struct row answers[] = {
     {"in chunks",
 	{CLOSES(OK "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n", "3\r\nllo\r\n0\r\n\r\n")},
 	.status = 200, .body = "hello"},
+    {"with a trailer",
+	{CLOSES(OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n")},
+	.status = 200, .body = "hello"},
     {"until the end of the connection", {CLOSES(OK "\r\nhel", "lo")}, .status = 200,
 	.body = "hello"},
     {"the connection stays", {KEEPS(OK LEN(5) "hello")}, .status = 200, .body = "hello"},
@@ -45,6 +48,11 @@ static const struct row answers[] = {
 	.status = 200, .body = FIFTY},
     {"cut", {CLOSES(OK LEN(6) "hello")}, .method = "POST", .outcome = HTTP_CUT, .status = 200,
 	.body = "hello"},
+    {"not HTTP", {CLOSES("SSH-2.0-OpenSSH\r\n")}, .method = "POST", .outcome = HTTP_CUT},
+    {"a broken length", {CLOSES(OK "Content-Length: x\r\n\r\n")}, .method = "POST",
+	.outcome = HTTP_CUT, .status = 200},
+    {"a broken chunk", {CLOSES(OK "Transfer-Encoding: chunked\r\n\r\nxyz\r\n")}, .method = "POST",
+	.outcome = HTTP_CUT, .status = 200},
     {"cut between chunks", {CLOSES(OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")},
 	.method = "POST", .outcome = HTTP_CUT, .status = 200, .body = "hello"},
     {"cut in its head", {CLOSES(OK "Content-Le")}, .method = "POST", .outcome = HTTP_CUT,
@@ -58,17 +66,16 @@ static const struct row answers[] = {
 	.status = 200, .at_least_ms = SHORT_MS},
     {"silence in the body", {HOLDS(OK LEN(5) "he", "ll")}, .timeout_ms = SHORT_MS,
 	.outcome = HTTP_SILENT, .status = 200, .body = "hell", .at_least_ms = SHORT_MS},
-};
-
-static const struct row streams[] = {
-    {"whole", {CLOSES(STREAM "event: x\ndata: a\n\ndata: b\n\n")}, .listens = true, .status = 200,
-	.events = "x:a|message:b|", .type = "text/event-stream"},
-    {"in pieces",
+    /* streams */
+    {"a stream, whole", {CLOSES(STREAM "event: x\ndata: a\n\ndata: b\n\n")}, .listens = true,
+	.status = 200, .events = "x:a|message:b|", .type = "text/event-stream"},
+    {"a stream, in pieces",
 	{CLOSES(OK "Content-Type: text/event-", "stream\r\n\r\nda", "ta: a\r", "\n\r", "\ndata: b",
 	    "\n\n")},
 	.listens = true, .status = 200, .events = "message:a|message:b|"},
-    {"in chunks", {CLOSES(CHUNKED_STREAM, "4\r\ndata\r\n", "5\r\n: a\n\n\r\n", "0\r\n\r\n")},
-	.listens = true, .status = 200, .events = "message:a|"},
+    {"a stream, in chunks",
+	{CLOSES(CHUNKED_STREAM, "4\r\ndata\r\n", "5\r\n: a\n\n\r\n", "0\r\n\r\n")}, .listens = true,
+	.status = 200, .events = "message:a|"},
     {"with a charset",
 	{CLOSES(OK "Content-Type: Text/Event-Stream; charset=utf-8\r\n\r\n"
 		   "data: a\n\n")},
@@ -85,11 +92,12 @@ static const struct row streams[] = {
 	.last = 2, .status = 200, .events = "message:a|message:b|"},
     {"over before more comes", {CLOSES(STREAM "data: a\n\n", "data: b\n\n", "data: c")},
 	.listens = true, .last = 1, .status = 200, .events = "message:a|"},
-    {"cut", {CLOSES(CHUNKED_STREAM "9\r\ndata: a\n\n\r\n", "9\r\ndata")}, .method = "POST",
-	.listens = true, .outcome = HTTP_CUT, .status = 200, .events = "message:a|"},
+    {"a stream, cut", {CLOSES(CHUNKED_STREAM "9\r\ndata: a\n\n\r\n", "9\r\ndata")},
+	.method = "POST", .listens = true, .outcome = HTTP_CUT, .status = 200,
+	.events = "message:a|"},
     {"ended in an event", {CLOSES(STREAM "data: a\n\ndata: b")}, .listens = true, .status = 200,
 	.events = "message:a|"},
-    {"silence", {HOLDS(STREAM "data: a\n\n")}, .listens = true, .timeout_ms = SHORT_MS,
+    {"a stream, silence", {HOLDS(STREAM "data: a\n\n")}, .listens = true, .timeout_ms = SHORT_MS,
 	.outcome = HTTP_SILENT, .status = 200, .events = "message:a|", .at_least_ms = SHORT_MS},
     {"an error is none",
 	{CLOSES("HTTP/1.1 400 Bad\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\n")},
@@ -97,9 +105,7 @@ static const struct row streams[] = {
     {"of another type", {CLOSES(OK "Content-Type: text/plain\r\n\r\ndata: a\n\n")}, .listens = true,
 	.status = 200, .body = "data: a\n\n"},
     {"nobody listens", {CLOSES(STREAM "data: a\n\n")}, .status = 200, .body = "data: a\n\n"},
-};
-
-static const struct row interrupts[] = {
+    /* interrupts */
     {"before it begins", {HOLDS(OK LEN(5) "hello")}, .raising = AT_ONCE,
 	.outcome = HTTP_INTERRUPTED},
     {"by a pipe", {HOLDS(NULL)}, .raising = BY_PIPE, .outcome = HTTP_INTERRUPTED,
@@ -123,20 +129,6 @@ test_answers(void **state)
 {
 	(void)state;
 	check_rows(answers, COUNT(answers));
-}
-
-static void
-test_streams(void **state)
-{
-	(void)state;
-	check_rows(streams, COUNT(streams));
-}
-
-static void
-test_interrupts(void **state)
-{
-	(void)state;
-	check_rows(interrupts, COUNT(interrupts));
 }
 
 /* The first event is the last one. */
@@ -174,42 +166,45 @@ test_request(void **state)
 {
 	static const struct server_turn turn = CLOSES(OK LEN(0));
 	static const char *const headers[] = {"Authorization: Bearer x", "OpenAI-Beta: a=v2", NULL};
-	static char large[200000];
+	static char large[1200000]; /* from 1 MiB on, curl would ask */
 	static const struct {
-		const char *method, *body, *line;
+		const char *name, *method, *body, *length;
 	} rows[] = {
-	    {"GET", NULL, "GET /v1/path?q=1 HTTP/1.1\r\n"},
-	    {"DELETE", NULL, "DELETE /v1/path?q=1 HTTP/1.1\r\n"},
-	    {"POST", "{\"a\":1}", "POST /v1/path?q=1 HTTP/1.1\r\n"},
-	    {"POST", "", "POST /v1/path?q=1 HTTP/1.1\r\n"},
-	    {"POST", large, "POST /v1/path?q=1 HTTP/1.1\r\n"},
+	    {"GET", "GET", NULL, NULL},
+	    {"DELETE", "DELETE", NULL, NULL},
+	    {"POST", "POST", "{\"a\":1}", "\r\nContent-Length: 7\r\n"},
+	    {"a large POST", "POST", large, "\r\nContent-Length: 1199999\r\n"},
+	    {"an empty POST", "POST", NULL, "\r\nContent-Length: 0\r\n"},
 	};
 	struct http_client *client = http_client_new(NULL);
 
 	(void)state;
 	memset(large, 'x', sizeof large - 1);
 	for (size_t i = 0; i < COUNT(rows); i++) {
+		const char *name = rows[i].name, *seen;
 		struct http_answer answer;
 		struct server server;
-		const char *seen;
+		char line[64];
 
 		server_start(&server, &turn, 1);
-		assert_int_equal(
-		    call_server(client, &server, rows[i].method, headers, rows[i].body, &answer),
-		    HTTP_ANSWERED);
+		call_server(client, &server, rows[i].method, headers, rows[i].body, &answer);
 		server_stop(&server);
+		check_int(name, answer.status, 200);
 		seen = server.last_request.data;
-		check_int(rows[i].line, strncmp(seen, rows[i].line, strlen(rows[i].line)), 0);
-		check_has(rows[i].line, seen, "\r\nAuthorization: Bearer x\r\n");
-		check_has(rows[i].line, seen, "\r\nOpenAI-Beta: a=v2\r\n");
-		check_has(rows[i].line, seen, "\r\nUser-Agent: assistants-fcgi/");
-		check_text(
-		    rows[i].line, strstr(seen, "\r\n\r\n") + 4, rows[i].body ? rows[i].body : "");
-		check_int(rows[i].line,
-		    strstr(seen, "\r\nContent-Type: application/json\r\n") != NULL,
-		    rows[i].body != NULL);
-		/* No server is asked for its leave to send. */
-		check_int(rows[i].line, strcasestr(seen, "\r\nExpect:") != NULL, false);
+		snprintf(line, sizeof line, "%s /v1/path?q=1 HTTP/1.1\r\n", rows[i].method);
+		check_int(name, strncmp(seen, line, strlen(line)), 0);
+		check_has(name, seen, "\r\nAuthorization: Bearer x\r\n");
+		check_has(name, seen, "\r\nOpenAI-Beta: a=v2\r\n");
+		check_has(name, seen, "\r\nUser-Agent: assistants-fcgi/");
+		check_text(name, strstr(seen, "\r\n\r\n") + 4, rows[i].body ? rows[i].body : "");
+		check_has(name, seen, rows[i].length ? rows[i].length : "");
+		if (rows[i].body)
+			check_has(name, seen, "\r\nContent-Type: application/json\r\n");
+		/*
+		 * curl's own words: a type that the API refuses, a leave to send that none gives.
+		 */
+		if (strstr(seen, "x-www-form-urlencoded") || strcasestr(seen, "\r\nExpect:"))
+			fail_msg("%s: sent %.500s", name, seen);
 		http_answer_free(&answer);
 		server_free(&server);
 	}
@@ -351,8 +346,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_answers),
-	    cmocka_unit_test(test_streams),
-	    cmocka_unit_test(test_interrupts),
 	    cmocka_unit_test(test_request),
 	    cmocka_unit_test(test_connections),
 	    cmocka_unit_test(test_kept_connection_breaks),

@@ -91,6 +91,7 @@ test_redaction(void **state)
 	    {"sk-1", "sk-1"},
 	    {"sk-", "sk-"},
 	    {"sk", "sk"},
+	    {"hunter2-hunter2-and-more", "[redacted]"},
 	    /* who has a thread's id has the thread: enough is shown to find it again */
 	    {"/threads/thread_abcdEFGH12345678/x", "/threads/thread_abcd\u2026/x"},
 	    {"thread_abcd", "thread_abcd"},
@@ -101,6 +102,7 @@ test_redaction(void **state)
 	assert_int_equal(log_add_secret(secret), 0);
 	assert_int_equal(log_add_secret(odd_secret), 0);
 	assert_int_equal(log_add_secret("short"), 0);
+	assert_int_equal(log_add_secret("hunter2-hunter2-and-more"), 0);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		char *redacted = log_redact(rows[i].said), *text;
 		struct capture capture;
@@ -118,7 +120,8 @@ test_redaction(void **state)
 	}
 }
 
-/* A handful of secrets; one more is an error, and not forgotten in silence. After test_redaction().
+/*
+ * A handful of secrets; one more is an error, and not forgotten in silence. After test_redaction().
  */
 static void
 test_too_many_secrets(void **state)

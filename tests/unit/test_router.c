@@ -192,7 +192,8 @@ answer(struct fake *fake, const struct row *row)
 	router_answer(&router, &fake->exchange);
 	said = capture_end(&capture);
 	fake->variables = NULL;
-	/* When one waits while another is answered, there are two lines; the last is the outer's.
+	/*
+	 * When one waits while another is answered, there are two lines; the last is the outer's.
 	 */
 	end = strrchr(said, '\n');
 	assert_non_null(end);

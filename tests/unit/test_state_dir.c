@@ -1,4 +1,5 @@
-/* The state folder: made where it is missing. What web servers may serve is no place for secrets.
+/*
+ * The state folder: made where it is missing. What web servers may serve is no place for secrets.
  */
 #include "support.h"
 
