@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
-#include <stdint.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -146,13 +145,13 @@ app_open(struct app *app, char error[CONFIG_ERROR_SIZE])
 }
 
 static int
-serve_fastcgi(struct app *app, const struct router *router, const struct options *options)
+serve_fastcgi(struct app *app, struct router *router, const struct options *options)
 {
 	const struct server_options server_options = {
 	    .workers = app->config.workers,
 	    .grace_s = SHUTDOWN_GRACE_S,
 	    .handler = router_answer,
-	    .arg = (void *)(uintptr_t)router,
+	    .arg = router,
 	};
 	char error[CONFIG_ERROR_SIZE];
 	int fd = STDIN_FILENO, result;
@@ -177,7 +176,7 @@ serve_fastcgi(struct app *app, const struct router *router, const struct options
 static int
 serve(struct app *app, const struct options *options)
 {
-	const struct router router = {
+	struct router router = {
 	    .routes = routes,
 	    .routes_len = routes_len,
 	    .body_max = app->config.max_body,
@@ -187,7 +186,7 @@ serve(struct app *app, const struct options *options)
 
 	if (options->listen || server_inherits_socket())
 		return serve_fastcgi(app, &router, options);
-	server_run_cgi(router_answer, (void *)(uintptr_t)&router);
+	server_run_cgi(router_answer, &router);
 	return EXIT_SUCCESS;
 }
 

@@ -1,14 +1,9 @@
 #include "http/router.h"
 
-#include <stdatomic.h>
-
 #include "util/clock.h"
 #include "util/log.h"
 
 enum { WAITING_RETRY_AFTER_S = 5 };
-
-/* Requests that wait on a model now; all workers count here. */
-static atomic_uint waiting;
 
 /* Matches the pattern; with `request`, keeps what stood for the names. -1: out of memory. */
 static int
@@ -101,9 +96,14 @@ typed(const struct route *route, struct request *request, struct response *respo
 }
 
 static bool
-read_whole(const struct router *router, struct request *request, struct response *response)
+read_whole(const struct router *router, const struct route *route, struct request *request,
+    struct response *response)
 {
-	switch (request_read_body(request, router->body_max)) {
+	size_t max = route->body_max < router->body_max ? route->body_max : router->body_max;
+
+	if (max == 0)
+		return true;
+	switch (request_read_body(request, max)) {
 	case REQUEST_BODY_OK:
 		return true;
 	case REQUEST_BODY_BAD_LENGTH:
@@ -111,9 +111,11 @@ read_whole(const struct router *router, struct request *request, struct response
 		return false;
 	case REQUEST_BODY_TOO_LARGE:
 		response_problem(response, 413,
-		    "The body is larger than %zu bytes, the most that ASSISTANTS_MAX_BODY allows "
-		    "here.",
-		    router->body_max);
+		    max == router->body_max
+			? "The body is larger than %zu bytes, the most that ASSISTANTS_MAX_BODY "
+			  "allows."
+			: "The body is larger than %zu bytes, the most that is taken here.",
+		    max);
 		return false;
 	case REQUEST_BODY_CUT:
 		response_problem(response, 400, "The body ended before its Content-Length.");
@@ -126,14 +128,11 @@ read_whole(const struct router *router, struct request *request, struct response
 }
 
 static void
-handle(const struct router *router, const struct route *route, struct request *request,
+handle(struct router *router, const struct route *route, struct request *request,
     struct response *response)
 {
-	bool has_body = strcmp(route->method, "POST") == 0;
-
-	if (!acceptable(route, request, response) || !typed(route, request, response))
-		return;
-	if (has_body && !read_whole(router, request, response))
+	if (!acceptable(route, request, response) || !typed(route, request, response) ||
+	    !read_whole(router, route, request, response))
 		return;
 	if (matches(route->pattern, request->path, request) != 1) {
 		response_problem(response, 500, "The server is out of memory.");
@@ -144,7 +143,7 @@ handle(const struct router *router, const struct route *route, struct request *r
 		return;
 	}
 	/* The rest of the workers is for requests that are answered at once. */
-	if (atomic_fetch_add(&waiting, 1) < router->waiting_max) {
+	if (atomic_fetch_add(&router->waiting, 1) < router->waiting_max) {
 		route->handler(router->room, request, response);
 	} else {
 		char seconds[16];
@@ -154,12 +153,12 @@ handle(const struct router *router, const struct route *route, struct request *r
 		response_problem(
 		    response, 503, "Too many conversations wait for an answer; try again soon.");
 	}
-	atomic_fetch_sub(&waiting, 1);
+	atomic_fetch_sub(&router->waiting, 1);
 }
 
 /* The pattern that was met, for the log: the path itself has thread ids in it. */
 static const char *
-dispatch(const struct router *router, struct request *request, struct response *response,
+dispatch(struct router *router, struct request *request, struct response *response,
     enum request_path_result path)
 {
 	struct buf allow = BUF_INIT(256);
@@ -192,7 +191,7 @@ dispatch(const struct router *router, struct request *request, struct response *
 void
 router_answer(void *arg, struct exchange *exchange)
 {
-	const struct router *router = arg;
+	struct router *router = arg;
 	long long start_ms = clock_ms();
 	struct response response;
 	struct request request;

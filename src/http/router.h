@@ -5,8 +5,13 @@
 #ifndef HTTP_ROUTER_H
 #define HTTP_ROUTER_H
 
+#include <stdatomic.h>
+#include <stdint.h>
+
 #include "http/request.h"
 #include "http/response.h"
+
+#define ROUTE_BODY_MAX SIZE_MAX
 
 typedef void route_handler_fn(void *room, struct request *request, struct response *response);
 
@@ -15,7 +20,8 @@ struct route {
 	const char *pattern; /* "/threads/{id}/messages"; a {name} stands for one segment that is
 				not empty */
 	unsigned produces;   /* mask of enum media; 0: the answer has no body */
-	unsigned consumes;   /* mask of enum media; 0: the body is read, and ignored */
+	unsigned consumes;   /* mask of enum media; 0: the body's type does not matter */
+	size_t body_max;     /* bytes; 0: no body is read; ROUTE_BODY_MAX: up to the router's */
 	bool waits;          /* on a model: some workers are kept free from these */
 	route_handler_fn *handler;
 };
@@ -25,6 +31,7 @@ struct router {
 	size_t routes_len;
 	size_t body_max;      /* bytes; ASSISTANTS_MAX_BODY */
 	unsigned waiting_max; /* requests at once on routes that wait */
+	atomic_uint waiting;  /* and how many there are now: all workers count here */
 	void *room;           /* handed to the handlers */
 };
 
