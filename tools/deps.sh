@@ -32,6 +32,7 @@ needs() {
 		program nginx nginx-light
 		program curl curl
 		program openssl openssl
+		program sqlite3 sqlite3
 		program node nodejs
 		program npm npm
 		library cmocka libcmocka-dev

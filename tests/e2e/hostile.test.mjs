@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { e2e, httpRequest, newThread, say, transcript } from './lib.mjs';
+import { e2e, freePort, httpRequest, newThread, say, transcript, within } from './lib.mjs';
 import { cgiVariables } from './lib-cgi.mjs';
-import { fcgiBytes, fcgiCutOff, fcgiRequest } from './lib-fcgi.mjs';
+import { fcgiBytes, fcgiCutOff, fcgiRequest, fcgiStall } from './lib-fcgi.mjs';
 import { behindLighttpd, behindNginx } from './lib-servers.mjs';
 
 const MEGABYTE = 1 << 20;
@@ -57,6 +57,31 @@ e2e('without PATH_INFO the path is REQUEST_URI\'s, decoded once, less SCRIPT_NAM
 			assert.equal(status, 200, REQUEST_URI);
 		}
 	});
+
+e2e('Location is never another host\'s URL', async (bench) => {
+	const server = await bench.listen();
+	const create = async (changed) => {
+		const usual = cgiVariables({ method: 'POST', path: '/threads' });
+		const params = { ...usual, ...changed };
+		if (changed.PATH_INFO === undefined) delete params.PATH_INFO;
+		return fcgiRequest(server.socket, params);
+	};
+	for (const [SCRIPT_NAME, PATH_INFO, REQUEST_URI] of [
+		['', '/threads', '//threads'], ['', '//threads', '//threads'],
+		['', undefined, '//threads'], ['', '/threads', '///threads'],
+		['/', '/threads', '//threads'], ['/', undefined, '//threads'],
+		['/assistant', '/threads', '//assistant/threads'],
+		['/assistant', '/threads', '//assistant//threads'],
+		['//assistant', '/threads', '/%2Fassistant/threads'],
+	]) {
+		const { status, headers } = await create({ SCRIPT_NAME, PATH_INFO, REQUEST_URI });
+		const what = `${SCRIPT_NAME} ${PATH_INFO} ${REQUEST_URI}: ${headers.location}`;
+		assert.ok(status === 201 || status === 404, what);
+		if (status === 201) assert.match(headers.location, /^\/[^/]/, what);
+	}
+	const plain = await create({ PATH_INFO: '/threads', REQUEST_URI: '//threads' });
+	assert.equal(plain.headers.location, `/threads/${plain.text}`);
+});
 
 e2e('other variables are not believed, and forge no log line', async (bench) => {
 	const server = await bench.listen();
@@ -136,6 +161,8 @@ for (const [name, open] of [['lighttpd', behindLighttpd], ['nginx', behindNginx]
 		for (const wrong of ['/%00', '/threads/a%2Fb/messages', '/threads/..', '/%ff']) {
 			assertRefused(await site.request('GET', wrong), wrong);
 		}
+		const { headers: { location } } = await site.request('POST', '//threads');
+		assert.doesNotMatch(location ?? '', /^\/\//);
 		const path = `/threads/${await newThread(site)}/messages`;
 		const large = 'a'.repeat(2 * MEGABYTE);
 		assert.equal((await site.request('POST', path, { body: large })).status, 413);
@@ -163,6 +190,24 @@ e2e('connections that end too early take no worker with them', async (bench) => 
 	const all = Array.from({ length: 4 }, () => server.request('GET', '/health'));
 	assert.deepEqual((await Promise.all(all)).map(({ status }) => status), Array(4).fill(200));
 });
+
+for (const [where, port] of [['a Unix socket', () => undefined], ['TCP', freePort]]) {
+	e2e(`connections that stall on ${where} keep nobody from an answer`, async (bench) => {
+		const server = await bench.listen({ port: await port() });
+		const ask = async () => {
+			const asked = server.request('GET', '/health');
+			assert.equal((await within(asked, '/health', 5000)).status, 200);
+		};
+		const whole = fcgiBytes(cgiVariables({ method: 'GET', path: '/health' }));
+		// Nothing, a byte, half of a record's head, and then in the middle of PARAMS.
+		for (const count of [0, 1, 4, 16, 24, 60, 200]) {
+			const stalled = await fcgiStall(server.socket, whole, count);
+			bench.onClose(() => stalled.destroy());
+			await ask();
+		}
+		await Promise.all(Array.from({ length: 8 }, ask));
+	});
+}
 
 e2e('a server that keeps its connections does not keep the workers', async (bench) => {
 	const server = await bench.listen({ env: { ASSISTANTS_WORKERS: '3' } });

@@ -88,6 +88,15 @@ export function fcgiRequest(socket, params, body, options) {
 	});
 }
 
+/** Send the first `count` bytes of a request, and stay; resolves to the open connection. */
+export function fcgiStall(socket, bytes, count) {
+	return new Promise((resolve, reject) => {
+		const connection = net.connect(socket);
+		connection.once('error', reject);
+		connection.write(bytes.subarray(0, count), () => resolve(connection));
+	});
+}
+
 /** Send the first `count` bytes of a request, and leave. */
 export function fcgiCutOff(socket, bytes, count) {
 	return new Promise((resolve, reject) => {

@@ -22,6 +22,7 @@ const now = () => Math.floor(Date.now() / 1000);
 export async function remoteServer(bench) {
 	const remote = new Remote();
 	const server = http.createServer((request, response) => remote.serve(request, response));
+	server.on('connection', () => { remote.connections += 1; });
 	server.listen(0, '127.0.0.1');
 	await once(server, 'listening');
 	bench.onClose(() => {
@@ -41,16 +42,24 @@ class Remote {
 		this.threads = new Map();
 		// Every request as {line: 'METHOD /path?query', headers, body}.
 		this.requests = [];
+		this.connections = 0;
 		/*
 		 * How the next runs go, and after those all others: `states` are what one poll
 		 * after the other finds, the run's fields to set; `answers` its messages.
 		 */
 		this.nextRuns = [];
 		this.run = { states: [{ status: 'completed' }], answers: ['hello'] };
-		// 'json': stream:true is not understood; 'stream'; 'cut': after thread.run.created.
+		/*
+		 * 'json': stream:true is not understood; 'stream'; 'cut': after thread.run.created;
+		 * 'open': the stream goes on, without a word, after the run's last event.
+		 */
 		this.mode = 'json';
 		this.runHeaders = {};
 		this.pageSize = 100;
+		// Lists know no `after`: they have the first page for ever, and more behind it.
+		this.endless = false;
+		// What a new run's id waits for, and what follows it in a stream.
+		this.beforeCreated = Promise.resolve();
 		this.afterCreated = Promise.resolve();
 		// Given a path, what to answer instead, or undefined.
 		this.refuse = () => undefined;
@@ -91,8 +100,8 @@ class Remote {
 		this.requests.push({ line: `${method} ${url}`, headers, body });
 		const { pathname, searchParams } = new URL(url, 'http://remote');
 		const parts = pathname.split('/').slice(2);
-		const answer = this.refuse(pathname)
-			?? this.dispatch({ method, parts, query: searchParams, body, response });
+		const call = { method, parts, query: searchParams, body, response };
+		const answer = this.refuse(pathname) ?? await this.dispatch(call);
 		if (answer === undefined) return;
 		const { code = 200, headers: more = {}, json = answer } = answer;
 		response.writeHead(code, { 'content-type': 'application/json', ...more });
@@ -152,7 +161,9 @@ class Remote {
 		const script = this.nextRuns.shift() ?? this.run;
 		const run = makeRun(at, body, script);
 		at.runs.set(run.id, run);
-		if (this.mode === 'json' || !body.stream) return this.shown(run);
+		if (this.mode === 'json' || !body.stream) {
+			return this.beforeCreated.then(() => this.shown(run));
+		}
 		this.stream(at, run, response);
 		return undefined;
 	}
@@ -176,6 +187,8 @@ class Remote {
 			response.write(`event: ${event}\ndata: ${text}\n\n`);
 		};
 		response.writeHead(200, { 'content-type': 'text/event-stream' });
+		response.flushHeaders();
+		await this.beforeCreated;
 		send('thread.run.created', shown(run));
 		await this.afterCreated;
 		if (this.mode === 'cut') {
@@ -188,18 +201,19 @@ class Remote {
 		const answers = at.messages.filter(({ run_id }) => run_id === run.id);
 		answers.forEach((message) => sendMessage(send, message));
 		send(`thread.run.${run.status}`, shown(run));
+		if (this.mode === 'open') return;
 		send('done', '[DONE]');
 		response.end();
 	}
 
 	page(all, query) {
 		const ordered = query.get('order') === 'asc' ? [...all] : [...all].reverse();
-		const after = query.get('after');
+		const after = this.endless ? null : query.get('after');
 		const from = after ? ordered.findIndex(({ id }) => id === after) + 1 : 0;
 		const limit = Math.min(Number(query.get('limit') ?? 20), this.pageSize);
 		const data = ordered.slice(from, from + limit);
 		const [first_id, last_id] = [data[0]?.id ?? null, data.at(-1)?.id ?? null];
-		const has_more = from + limit < all.length;
+		const has_more = this.endless || from + limit < all.length;
 		return { object: 'list', data, first_id, last_id, has_more };
 	}
 }
@@ -246,7 +260,7 @@ function shown({ states, answers, ...run }) {
 function settle(at, run, state) {
 	Object.assign(run, state);
 	if (!/^(completed|incomplete)$/.test(run.status)) return;
-	run.usage = { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 };
+	run.usage ??= { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 };
 	const { id: run_id, assistant_id } = run;
 	for (const content of run.answers.splice(0)) {
 		addMessage(at, { role: 'assistant', content, run_id, assistant_id });
@@ -273,6 +287,18 @@ function sendMessage(send, message) {
 		send(object, { id, object, delta: { content } });
 	});
 	send('thread.message.completed', message);
+}
+
+/** Whether a request of this line, a pattern, came. */
+export function requested(remote, line) {
+	return remote.requests.some((one) => line.test(one.line));
+}
+
+/** Assert that a run was cancelled, by a request that says that it has no body. */
+export function assertCancelled(remote) {
+	const cancel = remote.requests.find(({ line }) => line.endsWith('/cancel'));
+	assert.ok(cancel, 'no run was cancelled');
+	assert.equal(cancel.headers['content-length'], '0');
 }
 
 /** Assert that a request came as the Assistants API's second version wants it. */

@@ -20,10 +20,11 @@ async function record(request) {
 /**
  * Start the server. Each request is answered by the first answer of `.queue`, and when that is
  * empty by `.otherwise`; an answer is a function of the response and the request. `.requests` are
- * what came, each with `.left`, a promise kept when its client leaves without the whole answer.
+ * what came, each with `.left`, a promise kept when its client leaves without the whole answer;
+ * `.connections` is how many connections they came by.
  */
 export async function modelServer(bench, { port = 0, tls } = {}) {
-	const served = { requests: [], queue: [], otherwise: words('hello') };
+	const served = { requests: [], connections: 0, queue: [], otherwise: words('hello') };
 	const listener = async (request, response) => {
 		const left = new Promise((resolve) => {
 			response.once('close', () => response.writableFinished || resolve(true));
@@ -35,6 +36,7 @@ export async function modelServer(bench, { port = 0, tls } = {}) {
 		await answer(response, recorded);
 	};
 	const server = tls ? https.createServer(tls, listener) : http.createServer(listener);
+	server.on('connection', () => { served.connections += 1; });
 	server.listen(port, '127.0.0.1');
 	await once(server, 'listening');
 	bench.onClose(() => {
@@ -104,6 +106,12 @@ export function gate() {
 /** Answer with these words, as the Responses API streams them. */
 export function words(text, until) {
 	return stream(messageEvents({ type: 'output_text', text, annotations: [] }), until);
+}
+
+/** Answer with these words, to the last event, and leave the stream open. */
+export function unended(text) {
+	const events = messageEvents({ type: 'output_text', text, annotations: [] });
+	return (response) => sendEvents(response, events);
 }
 
 /** Answer with a refusal. */

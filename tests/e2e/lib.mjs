@@ -187,6 +187,9 @@ class Bench {
 	assertQuiet() {
 		const keys = [KEY, UPSTREAM_KEY].filter((key) => this.log().includes(key));
 		assert.deepEqual(keys, [], 'a key in the log');
+		// Who has a thread's id has the conversation.
+		const ids = this.log().match(/.*thread_[A-Za-z0-9]{24}.*/g) ?? [];
+		assert.deepEqual(ids, [], 'a whole thread id in the log');
 		const loud = this.logEntries().filter(({ level }) => /error|warn/.test(level))
 			.map(({ message }) => message);
 		const surprises = loud
@@ -196,12 +199,21 @@ class Bench {
 		assert.deepEqual(missing, [], 'expected in the log, and not there');
 	}
 
+	/** A copy of the program in a folder of its own, in which a test may write. */
+	programCopy() {
+		const folder = path.join(this.dir, 'program');
+		fs.mkdirSync(folder);
+		const program = path.join(folder, path.basename(PROGRAM));
+		fs.copyFileSync(PROGRAM, program);
+		return { folder, program };
+	}
+
 	/** Run the program with arguments, as a command; returns {code, stdout, stderr}. */
-	async command(args, env = {}) {
+	async command(args, env = {}, program = PROGRAM) {
 		const stdio = ['ignore', 'pipe', 'pipe'];
-		const child = start(PROGRAM, args, { env: { ...this.env, ...env }, stdio });
+		const child = start(program, args, { env: { ...this.env, ...env }, stdio });
 		const outputs = Promise.all([child.stdout, child.stderr].map(collect));
-		const { code } = await within(child.ended, `${PROGRAM} ${args.join(' ')}`);
+		const { code } = await within(child.ended, `${program} ${args.join(' ')}`);
 		const [stdout, stderr] = (await outputs).map(String);
 		return { code, stdout, stderr };
 	}
@@ -220,8 +232,8 @@ class Bench {
 		return String(await output);
 	}
 
-	/** Answer one request as plain CGI: environment and standard input, nothing else. */
-	async cgi({ env = {}, body = '', ...request }) {
+	/** Start it as plain CGI on one request; `.output` is kept with what it has written. */
+	startCgi({ env = {}, body = '', ...request }) {
 		const log = fs.openSync(this.logFile, 'a');
 		const child = start(PROGRAM, [], {
 			env: { ...this.env, ...env, ...cgiVariables({ body, ...request }) },
@@ -231,10 +243,16 @@ class Bench {
 		// A program that answers without reading all of a body may close the pipe first.
 		child.stdin.on('error', () => {});
 		child.stdin.end(body);
-		const output = collect(child.stdout);
-		const { code, signal } = await within(child.ended, `${request.method} as CGI`);
-		assert.deepEqual({ code, signal }, { code: 0, signal: null });
-		return parseCgi(await output);
+		child.output = collect(child.stdout);
+		return child;
+	}
+
+	/** Answer one request as plain CGI: environment and standard input, nothing else. */
+	async cgi(request) {
+		const child = this.startCgi(request);
+		const ended = await within(child.ended, `${request.method} as CGI`);
+		assert.deepEqual(ended, { code: 0, signal: null });
+		return parseCgi(await child.output);
 	}
 
 	/** The program as a FastCGI server, on a socket in the bench's folder or on a port. */
@@ -254,7 +272,8 @@ class Bench {
 	}
 }
 
-function answers(socket) {
+/** Whether a connection to the program's socket is taken. */
+export function answers(socket) {
 	return new Promise((resolve) => {
 		const probe = net.connect(socket, () => probe.end());
 		probe.once('error', () => resolve(false)).once('close', (bad) => resolve(!bad));

@@ -79,6 +79,15 @@ e2e('requests are stateless, streamed, not stored, and replay the thread in orde
 		]);
 	});
 
+e2e('messages that follow each other share a connection', async (bench) => {
+	const model = await modelServer(bench);
+	const server = await bench.listen({ env: model.env });
+	for (const thread of [await newThread(server), await newThread(server)]) {
+		assert.equal((await say(server, thread, 'words')).text.trimEnd(), 'hello');
+	}
+	assert.deepEqual([model.requests.length, model.connections], [2, 1]);
+});
+
 e2e('the run\'s usage is the model server\'s count', async (bench) => {
 	const model = await modelServer(bench);
 	const server = await bench.listen({ env: model.env });

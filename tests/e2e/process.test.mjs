@@ -1,26 +1,94 @@
 // The program as a process: its start, its end, and what stops it from starting.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { KEY, PROGRAM, e2e, eventually, freePort, newThread, say, transcript } from './lib.mjs';
-import { gate, modelServer, words } from './lib-upstream.mjs';
+import {
+	KEY, PROGRAM, answers, assertSentence, e2e, eventually, freePort, newThread, say,
+	transcript, within,
+} from './lib.mjs';
+import { cgiVariables, parseCgi } from './lib-cgi.mjs';
+import { fromShell } from './lib-servers.mjs';
+import { gate, modelServer, silence, words } from './lib-upstream.mjs';
 
-e2e('after SIGTERM a waiting message is still answered, and the program ends well',
+for (const [where, port] of [['a Unix socket', () => undefined], ['TCP', freePort]]) {
+	e2e(`SIGTERM, on ${where}: a waiting message is still answered, new ones are refused`,
+		async (bench) => {
+			const model = await modelServer(bench);
+			const held = gate();
+			model.queue.push(words('at last', held.opened));
+			const server = await bench.listen({ env: model.env, port: await port() });
+			const waiting = say(server, await newThread(server), 'words');
+			await eventually('the model is asked', () => model.requests.length === 1);
+			const stopped = server.stop();
+			await sleep(200);
+			assert.equal(await within(answers(server.socket), 'refusal', 1000), false);
+			if (typeof server.socket === 'string') {
+				assert.equal(fs.existsSync(server.socket), false);
+			}
+			held.open();
+			const answer = await waiting;
+			assert.deepEqual([answer.status, answer.text.trimEnd()], [200, 'at last']);
+			await stopped;
+		});
+}
+
+e2e('SIGTERM ends a CGI program that waits for the model, and frees its thread', async (bench) => {
+	const model = await modelServer(bench);
+	model.queue.push(silence());
+	const site = await fromShell(bench, model.env);
+	const thread = await newThread(site);
+	const waiting = bench.startCgi({
+		env: model.env, method: 'POST', path: `/threads/${thread}/messages`,
+		body: 'first words',
+	});
+	await eventually('the model is asked', () => model.requests.length === 1);
+	waiting.kill('SIGTERM');
+	const ended = await within(waiting.ended, 'the program\'s end', 3000);
+	assert.deepEqual(ended, { code: 0, signal: null });
+	assertSentence(parseCgi(await waiting.output), 503);
+	await within(model.requests[0].left, 'the request to the model ends', 1000);
+	const next = await within(say(site, thread, 'second words'), 'the next answer', 3000);
+	assert.equal(next.text.trimEnd(), 'hello');
+	assert.deepEqual(await transcript(site, thread), [
+		['user', 'first words'], ['user', 'second words'], ['assistant', 'hello'],
+	]);
+});
+
+// An upstream that takes down each byte that a connection brings.
+async function rawUpstream(bench, json) {
+	const upstream = { received: '', open: 0 };
+	const server = net.createServer((connection) => {
+		upstream.open += 1;
+		connection.on('data', (bytes) => {
+			const first = upstream.received === '';
+			upstream.received += bytes;
+			if (!first) return;
+			connection.write(`HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n`
+				+ `Content-Length: ${json.length}\r\n\r\n${json}`);
+		});
+		connection.once('error', () => {}).once('close', () => { upstream.open -= 1; });
+	});
+	server.listen(0, '127.0.0.1');
+	await once(server, 'listening');
+	bench.onClose(() => server.close());
+	upstream.url = `http://127.0.0.1:${server.address().port}/v1`;
+	return upstream;
+}
+
+e2e('CGI with descriptors 0, 1 and 2 closed: no log line gets into another socket',
 	async (bench) => {
-		const model = await modelServer(bench);
-		const held = gate();
-		model.queue.push(words('at last', held.opened));
-		const server = await bench.listen({ env: model.env });
-		const waiting = say(server, await newThread(server), 'words');
-		await eventually('the model is asked', () => model.requests.length === 1);
-		const stopped = server.stop();
-		await sleep(200);
-		held.open();
-		const answer = await waiting;
-		assert.deepEqual([answer.status, answer.text.trimEnd()], [200, 'at last']);
-		await stopped;
+		const upstream = await rawUpstream(bench, `{"id":"thread_${'0'.repeat(24)}"}`);
+		const request = cgiVariables({ method: 'POST', path: '/threads' });
+		await bench.shell(`exec '${PROGRAM}' <&- >&- 2>&-`, {
+			...request, ASSISTANTS_UPSTREAM_URL: upstream.url, ASSISTANTS_LOG: 'debug',
+		});
+		await eventually('the connection\'s end', () => upstream.open === 0);
+		assert.match(upstream.received,
+			/^POST \/v1\/threads HTTP\/1\.1\r\n([\w-]+: .*\r\n)+\r\n\{ *\}$/);
 	});
 
 e2e('SIGINT ends it as well as SIGTERM', async (bench) => {
@@ -171,16 +239,57 @@ e2e('the commands', async (bench) => {
 	}
 });
 
-e2e('a state folder inside the program\'s own folder is refused', async (bench) => {
-	const inside = path.join(path.dirname(PROGRAM), 'e2e-state');
-	try {
-		const env = { ASSISTANTS_STATE_DIR: inside };
-		assertOneLine(await bench.command(['--check-config'], env), /e2e-state/);
-		const listen = ['--listen', `unix:${path.join(bench.dir, 'socket')}`];
-		assertOneLine(await bench.command(listen, env), /e2e-state/);
-	} finally {
-		fs.rmSync(inside, { recursive: true, force: true });
+e2e('a state folder inside the program\'s own folder is refused, and not made', async (bench) => {
+	const { folder, program } = bench.programCopy();
+	const link = path.join(bench.dir, 'link');
+	fs.symlinkSync(folder, link);
+	const listen = ['--listen', `unix:${path.join(bench.dir, 'socket')}`];
+	for (const top of [folder, link]) {
+		for (const below of ['e2e-state', 'a/b/e2e-state']) {
+			const env = { ASSISTANTS_STATE_DIR: path.join(top, below) };
+			for (const args of [['--check-config'], listen]) {
+				assertOneLine(await bench.command(args, env, program), /e2e-state/);
+			}
+		}
 	}
+	assert.deepEqual(fs.readdirSync(folder), [path.basename(program)]);
+});
+
+e2e('a key file inside the program\'s own folder is refused', async (bench) => {
+	const { folder, program } = bench.programCopy();
+	fs.writeFileSync(path.join(folder, 'key'), `${KEY}\n`, { mode: 0o600 });
+	const link = path.join(bench.dir, 'link');
+	fs.symlinkSync(path.join(folder, 'key'), link);
+	const listen = ['--listen', `unix:${path.join(bench.dir, 'socket')}`];
+	for (const file of [path.join(folder, 'key'), link]) {
+		for (const args of [['--check-config'], listen]) {
+			const env = { OPENAI_API_KEY_FILE: file };
+			const refused = await bench.command(args, env, program);
+			assertOneLine(refused, /OPENAI_API_KEY_FILE/, /own folder/);
+			assert.ok(!refused.stderr.includes(KEY));
+		}
+	}
+});
+
+e2e('a definition with an unknown member: 502, and the log names it, once', async (bench) => {
+	bench.expectLog(/colour/);
+	const definition = { name: 'Tutor', model: 'a-model', colour: 'blue' };
+	const file = bench.file('definition.json', JSON.stringify(definition));
+	const server = await bench.listen({ env: { ASSISTANTS_DEFINITION: file } });
+	const told = await say(server, await newThread(server), 'words');
+	assertSentence(told, 502);
+	assert.ok(!told.text.includes('colour'));
+	assert.equal(bench.logEntries().filter(({ message }) => /colour/.test(message)).length, 1);
+});
+
+e2e('the user\'s words are in the log at debug, and only there', async (bench) => {
+	const site = await fromShell(bench);
+	const thread = await newThread(site);
+	await say(site, thread, 'private words');
+	assert.ok(!bench.log().includes('private words'));
+	bench.env.ASSISTANTS_LOG = 'debug';
+	await say(site, thread, 'private words');
+	assert.ok(bench.log().includes('private words'));
 });
 
 // SQLite's file format: the user version is the four bytes at 60, the magic words are the first 15.

@@ -3,10 +3,13 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
-	UPSTREAM_KEY, assertSentence, e2e, eventually, newThread, say, transcript,
+	UPSTREAM_KEY, assertSentence, e2e, eventually, newThread, say, transcript, within,
 } from './lib.mjs';
-import { assertCredentials, problem, remoteServer } from './lib-remote.mjs';
+import {
+	assertCancelled, assertCredentials, problem, remoteServer, requested,
+} from './lib-remote.mjs';
 import { behindNginx, fromShell } from './lib-servers.mjs';
 import { MARKER, gate } from './lib-upstream.mjs';
 
@@ -17,7 +20,6 @@ const UPDATE = 'POST /v1/assistants/ID';
 const RUN = 'POST /v1/threads/ID/runs';
 const POLL = 'GET /v1/threads/ID/runs/ID';
 const READ = 'GET /v1/threads/ID/messages?run_id=ID&order=asc&limit=100';
-const CANCEL = 'POST /v1/threads/ID/runs/ID/cancel';
 const ONE_MESSAGE = [RUN, POLL, READ];
 
 // A remote, a site (CGI: each request from another process) and a thread, with an empty log.
@@ -114,6 +116,20 @@ e2e('an assistant that the server no longer knows is replaced, and the message a
 		assert.equal(length, 4, 'the words stand there once');
 	});
 
+e2e('an assistant that the server does not know even when it is new: 502', async (bench) => {
+	bench.expectLog(/No assistant found/, /asst_/);
+	const { remote, site, thread } = await scene(bench);
+	remote.refuse = (pathname) => {
+		if (!pathname.endsWith('/runs')) return undefined;
+		return problem(404, `No assistant found with id '${remote.assistants.at(-1).id}'.`);
+	};
+	const told = await say(site, thread, 'words');
+	assertSentence(told, 502);
+	assert.deepEqual(remote.takeLog(), [LIST, CREATE, RUN, LIST, RUN]);
+	remote.refuse = () => undefined;
+	await assertAnswered(site, thread);
+});
+
 e2e('another definition updates the assistant, once', async (bench) => {
 	const define = (instructions) => bench.file('definition.json',
 		JSON.stringify({ name: 'Tutor', model: 'a-model', instructions }));
@@ -174,6 +190,28 @@ e2e('a remote that streams is not polled', async (bench) => {
 	assert.deepEqual([json.text, json.usage.total_tokens], ['hello', 18]);
 });
 
+// The program as a server, which keeps its connections to the remote.
+const asServer = (bench, env) => bench.listen({ env });
+
+e2e('messages that follow each other share a connection', async (bench) => {
+	const { remote, site, thread } = await scene(bench, {}, asServer);
+	remote.mode = 'stream';
+	await assertAnswered(site, thread);
+	const before = remote.connections;
+	await assertAnswered(site, thread);
+	await assertAnswered(site, thread);
+	assert.deepEqual([before, remote.connections], [1, 1]);
+});
+
+e2e('a stream that stays open after the run\'s end is not waited for', async (bench) => {
+	const { remote, site, thread } = await scene(bench, {}, asServer);
+	remote.mode = 'open';
+	for (let i = 0; i < 2; i++) {
+		await within(assertAnswered(site, thread), 'the answer', 3000);
+	}
+	assert.ok(!requested(remote, /\/cancel$/));
+});
+
 e2e('a stream that breaks after the run is known is followed by polling', async (bench) => {
 	bench.expectLog(/stream broke off/);
 	const { remote, site, thread } = await scene(bench);
@@ -205,6 +243,19 @@ e2e('all of the run\'s messages are the answer, oldest first, over pages', async
 	await assertAnswered(site, thread, answers.join('\n\n'));
 });
 
+e2e('lists that have more for ever, whatever comes after, are given up', async (bench) => {
+	const { remote, site, thread } = await scene(bench);
+	for (let i = 0; i < 3; i++) remote.addAssistant({ name: `Somebody ${i}` });
+	remote.pageSize = 2;
+	remote.endless = true;
+	await within(assertAnswered(site, thread), 'the answer', 5000);
+	const reading = site.request('GET', `/threads/${thread}/messages`);
+	assert.equal((await within(reading, 'the conversation', 5000)).status, 200);
+	// The first page, and once more to see that it is the same: of three lists.
+	const { length } = remote.takeLog().filter((line) => /^GET .*limit=/.test(line));
+	assert.ok(length <= 6, `${length} requests`);
+});
+
 e2e('a run is polled until it ends', async (bench) => {
 	const { remote, site, thread } = await scene(bench);
 	await assertAnswered(site, thread);
@@ -214,6 +265,20 @@ e2e('a run is polled until it ends', async (bench) => {
 	remote.takeLog();
 	await assertAnswered(site, thread, 'at last');
 	assert.deepEqual(remote.takeLog(), [RUN, POLL, POLL, POLL, POLL, READ]);
+});
+
+e2e('a poll that fails is followed by another', async (bench) => {
+	bench.expectLog(/500/);
+	const { remote, site, thread } = await scene(bench);
+	await assertAnswered(site, thread);
+	let bad = 1;
+	remote.refuse = (pathname) => {
+		if (!/\/runs\/\w+$/.test(pathname) || bad-- <= 0) return undefined;
+		return problem(500, MARKER);
+	};
+	remote.takeLog();
+	await assertAnswered(site, thread);
+	assert.deepEqual(remote.takeLog(), [RUN, POLL, POLL, READ]);
 });
 
 e2e('openai-poll-after-ms is honoured', async (bench) => {
@@ -263,6 +328,21 @@ for (const mode of ['json', 'stream']) {
 		assert.equal(told.headers['assistants-incomplete'], 'max_completion_tokens');
 	});
 
+	e2e(`reasons and counts that nobody knows, by ${mode}: not passed on`, async (bench) => {
+		const { remote, site, thread } = await scene(bench);
+		remote.mode = mode;
+		const incomplete_details = { reason: MARKER };
+		const counts = { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 };
+		const usage = { ...counts, words: MARKER, prompt_token_details: {} };
+		const states = [{ status: 'incomplete', incomplete_details, usage }];
+		remote.nextRuns.push({ states, answers: ['a beginning'] });
+		const told = await say(site, thread, 'words', { accept: 'application/json' });
+		assert.deepEqual([told.status, told.json.text], [200, 'a beginning']);
+		assert.equal(told.headers['assistants-incomplete'], 'unknown');
+		assert.deepEqual(told.json.usage, counts);
+		assert.ok(!(JSON.stringify(told.headers) + told.text).includes(MARKER));
+	});
+
 	e2e(`a run that wants a tool, by ${mode}: it is cancelled, 502`, async (bench) => {
 		bench.expectLog(/tool/);
 		const { remote, site, thread } = await scene(bench);
@@ -274,7 +354,7 @@ for (const mode of ['json', 'stream']) {
 		const state = { status: 'requires_action', required_action };
 		remote.nextRuns.push({ states: [state], answers: [] });
 		assertSentence(await say(site, thread, 'words'), 502);
-		assert.ok(remote.takeLog().includes(CANCEL));
+		assertCancelled(remote);
 		await assertAnswered(site, thread);
 	});
 }
@@ -284,7 +364,7 @@ e2e('a run that outlasts ASSISTANTS_RUN_TIMEOUT is cancelled: 504', async (bench
 	const { remote, site, thread } = await scene(bench, { ASSISTANTS_RUN_TIMEOUT: '1' });
 	remote.nextRuns.push({ states: [{ status: 'in_progress' }], answers: [] });
 	assertSentence(await say(site, thread, 'words'), 504);
-	assert.ok(remote.takeLog().includes(CANCEL));
+	assertCancelled(remote);
 	await assertAnswered(site, thread);
 });
 
@@ -313,6 +393,21 @@ e2e('a thread that the remote does not know: 404', async (bench) => {
 	assertSentence(await site.request('DELETE', `/threads/${thread}`), 404);
 });
 
+e2e('an unknown thread is no unknown assistant, whatever its id', async (bench) => {
+	bench.expectLog(/404/);
+	const { remote, site, thread } = await scene(bench);
+	await assertAnswered(site, thread);
+	const cached = () => cacheFiles(bench).map((file) => {
+		return [file, fs.readFileSync(file, 'utf8'), fs.statSync(file).mtimeMs];
+	});
+	const before = cached();
+	remote.takeLog();
+	assertSentence(await say(site, 'thread_assistant', 'words'), 404);
+	assert.deepEqual(remote.takeLog(), ['POST /v1/threads/thread_assistant/runs']);
+	assert.deepEqual(cached(), before);
+	assert.equal(remote.assistants.length, 1);
+});
+
 for (const [name, refusal, code] of [
 	['401', 401, 502], ['404', 404, 502], ['500', 500, 502], ['429', 429, 503],
 ]) {
@@ -336,12 +431,35 @@ for (const mode of ['json', 'stream']) {
 		remote.afterCreated = never.opened;
 		remote.nextRuns.push({ states: [{ status: 'in_progress' }], answers: [] });
 		const client = site.open('POST', `/threads/${thread}/messages`, 'words');
-		const requested = (line) => remote.requests.some((one) => line.test(one.line));
-		await eventually('the run', () => requested(/\/runs$/));
-		if (mode === 'json') await eventually('a poll', () => requested(/\/runs\/\w+$/));
+		await eventually('the run', () => requested(remote, /\/runs$/));
+		if (mode === 'json') {
+			await eventually('a poll', () => requested(remote, /\/runs\/\w+$/));
+		}
 		client.destroy();
-		await eventually('it is cancelled', () => requested(/\/cancel$/));
+		await eventually('it is cancelled', () => requested(remote, /\/cancel$/));
+		assertCancelled(remote);
 		remote.mode = 'json';
 		await assertAnswered(site, thread);
 	});
+
+	e2e(`a client that leaves nginx before the run is told cancels it, by ${mode}`,
+		async (bench) => {
+			const { remote, site, thread } = await scene(bench, {}, behindNginx);
+			const [told, never] = [gate(), gate()];
+			remote.mode = mode;
+			remote.beforeCreated = told.opened;
+			remote.afterCreated = never.opened;
+			remote.nextRuns.push({ states: [{ status: 'in_progress' }], answers: [] });
+			const client = site.open('POST', `/threads/${thread}/messages`, 'words');
+			await eventually('the run', () => requested(remote, /\/runs$/));
+			client.destroy();
+			await sleep(1000);
+			assert.ok(!requested(remote, /\/cancel$/));
+			told.open();
+			const cancelled = () => requested(remote, /\/cancel$/);
+			const soon = eventually('the cancelling', cancelled);
+			await within(soon, 'the cancelling', 5000);
+			remote.mode = 'json';
+			await assertAnswered(site, thread);
+		});
 }

@@ -7,11 +7,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-	KEY, assertSentence, e2e, eventually, freePort, newThread, say, transcript,
+	KEY, assertSentence, e2e, eventually, freePort, newThread, say, transcript, within,
 } from './lib.mjs';
 import {
 	MARKER, cutAfter, errorEvent, failed, functionCall, gate, incomplete, messageEvents,
-	modelServer, refusal, silence, status, words,
+	modelServer, refusal, silence, status, unended, words,
 } from './lib-upstream.mjs';
 
 const HTML = '<!doctype html><title>Sign in</title><p>words of the model server';
@@ -195,6 +195,16 @@ for (const [when, answer] of [
 		await assertThreadLives(server, thread);
 	});
 }
+
+e2e('a stream that stays open after its last event is not waited for', async (bench) => {
+	const model = await modelServer(bench);
+	model.queue.push(unended('at once'));
+	const server = await bench.listen({ env: model.env });
+	const thread = await newThread(server);
+	const told = await within(say(server, thread, 'first words'), 'the answer', 3000);
+	assert.deepEqual([told.status, told.text.trimEnd()], [200, 'at once']);
+	await assertThreadLives(server, thread);
+});
 
 e2e('an answer that a limit cut off comes with the reason', async (bench) => {
 	const model = await modelServer(bench);

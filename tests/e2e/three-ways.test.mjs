@@ -6,6 +6,8 @@ import { assertSentence, e2e, newThread, say, transcript } from './lib.mjs';
 import { behindLighttpd, behindNginx, fromShell } from './lib-servers.mjs';
 
 const WORDS = 'I need to solve 3x + 11 = 14';
+// The Assistants API's bound, in characters.
+const TEXT_MAX = 256_000;
 const FORM = 'application/x-www-form-urlencoded';
 const UNKNOWN = `thread_${'0'.repeat(24)}`;
 const JSON_HEADERS = { accept: 'application/json' };
@@ -153,6 +155,7 @@ async function refusals(site) {
 		assertSentence(await site.request('GET', path), 404);
 	}
 	assert.equal((await post('a'.repeat(2 << 20))).status, 413);
+	assertSentence(await post('a'.repeat(TEXT_MAX + 1)), 413);
 	assert.deepEqual(await transcript(site, thread), [], 'nothing of it was stored');
 }
 
@@ -211,6 +214,22 @@ e2e('lighttpd: the two requests of the README, by curl', async (bench) => {
 		curl -s --data '${WORDS}' localhost:$PORT/threads/$id/messages`;
 	const answer = await bench.shell(script, { PORT: String(site.port) });
 	assert.match(answer, /[a-z]{3}/);
+});
+
+e2e('a text\'s length is counted in characters', async (bench) => {
+	const server = await bench.listen({ env: { ASSISTANTS_MAX_BODY: '4MiB' } });
+	const thread = await newThread(server);
+	const longest = 'a🎓'.repeat(TEXT_MAX / 2);
+	const sayJson = (text) => {
+		const type = { 'content-type': 'application/json' };
+		return say(server, thread, JSON.stringify({ text }), type);
+	};
+	assertSentence(await say(server, thread, `${longest}é`), 413);
+	assertSentence(await sayJson(`${longest}é`), 413);
+	assert.equal((await say(server, thread, longest)).status, 200);
+	assert.equal((await sayJson(longest)).status, 200);
+	const said = (await transcript(server, thread)).filter(([role]) => role === 'user');
+	assert.ok(said.length === 2 && said.every(([, text]) => text === longest));
 });
 
 e2e('mounted below a prefix, Location has it', async (bench) => {
