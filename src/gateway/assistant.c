@@ -174,10 +174,7 @@ find_by_name(struct assistant *assistant, const struct interrupt *interrupt,
     char id[ASSISTANT_ID_SIZE], struct openai_answer *answer)
 {
 	struct search search = {.name = json_get_string(assistant->definition, "name")};
-	int result;
-
-	openai_answer_free(answer);
-	result = openai_list(
+	int result = openai_list(
 	    assistant->openai, "/assistants?limit=100", interrupt, on_assistant, &search, answer);
 
 	if (result == 0 && search.oldest)

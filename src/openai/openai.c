@@ -5,7 +5,7 @@
 #include "util/json.h"
 #include "util/log.h"
 
-enum { ID_PATH_MAX = 512 };
+enum { ID_PATH_MAX = 512, LIST_PAGES_MAX = 10000 };
 
 void
 openai_free(struct openai *openai)
@@ -66,26 +66,30 @@ openai_list(struct openai *openai, const char *path, const struct interrupt *int
 {
 	char after[ID_PATH_MAX] = "", page[2 * ID_PATH_MAX];
 
-	for (;;) {
+	for (int pages = 0; pages < LIST_PAGES_MAX; pages++) {
 		struct json_object *data;
 		const char *last;
 
+		openai_answer_free(answer);
 		snprintf(page, sizeof page, "%s%s%s", path, *after ? "&after=" : "", after);
 		openai_call(openai, "GET", page, NULL, interrupt, answer);
 		data = json_get_array(answer->body, "data");
 		if (answer->failure != OPENAI_ANSWERED || answer->status != 200 || !data)
 			return -1;
-		for (size_t i = 0; i < json_len(data); i++)
-			on_item(arg, json_at(data, i));
 		last = json_len(data) ? json_get_string(json_at(data, json_len(data) - 1), "id")
 				      : NULL;
-		/* The same cursor again: a server that knows no cursors would go on for ever. */
+		/* The same page again: a server that knows no cursors. */
+		if (last && strcmp(last, after) == 0)
+			return 0;
+		for (size_t i = 0; i < json_len(data); i++)
+			on_item(arg, json_at(data, i));
 		if (!json_object_get_boolean(json_get(answer->body, "has_more")) || !last ||
-		    !id_has_form(last, "") || strcmp(last, after) == 0)
+		    !id_has_form(last, ""))
 			return 0;
 		snprintf(after, sizeof after, "%s", last);
-		openai_answer_free(answer);
 	}
+	log_warn("assistants API: a list does not end: %d pages", LIST_PAGES_MAX);
+	return 0;
 }
 
 void

@@ -67,7 +67,7 @@ typedef void openai_item_fn(void *arg, struct json_object *item);
 
 /*
  * Reads a list to its end, page by page; `path` has a query ("/assistants?limit=100"). 0, or -1
- * with the answer that failed. `answer` must be freed in both cases.
+ * with the answer that failed. `answer` must be initialised, and be freed in both cases.
  */
 int openai_list(struct openai *openai, const char *path, const struct interrupt *interrupt,
     openai_item_fn *on_item, void *arg, struct openai_answer *answer);

@@ -214,7 +214,6 @@ tell_messages(struct remote_run *run, struct openai_answer *answer)
 
 	snprintf(path, sizeof path, "%.*s/messages?run_id=%s&order=asc&limit=100", (int)thread_len,
 	    run->call->path, run_id);
-	openai_answer_free(answer);
 	return openai_list(
 	    &run->remote->openai, path, run->call->interrupt, tell_message, run, answer);
 }
