@@ -194,10 +194,10 @@ serve(struct app *app, const struct options *options)
 static void
 answer_misconfigured(void)
 {
-	printf(
-	    "Status: 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
-	    "The server is not configured rightly; its log says what is wrong.");
-	fflush(stdout);
+	struct router router = {
+	    .out_of_order = "The server is not configured rightly; its log says what is wrong."};
+
+	server_run_cgi(router_answer, &router);
 }
 
 /*

@@ -12,8 +12,8 @@ enum {
 	RUNNERS_MAX = 8,
 	WANTED_CHECK_MS = 900, /* below a second: that is when a cancelled run must end */
 	PARTIAL_MAX = 16 << 20,
-	STORE_TRIES = 5,
-	STORE_PAUSE_MS = 1000,
+	STORE_PAUSE_MS = 250,
+	STORE_PAUSE_MAX_MS = 30000,
 	STACK_SIZE = 1 << 20
 };
 
@@ -326,15 +326,21 @@ store_end_once(struct execution *execution)
 	return db_commit(tx) == 0 ? 1 : -1;
 }
 
-/* The same, more than once: an answer that was paid for, and a thread, are worth some patience. */
+/*
+ * The same with patience: an answer that was paid for, and a thread that nobody else could free,
+ * are worth waiting for a database that is busy, until the run would be over anyway.
+ */
 static int
 store_end(struct execution *execution)
 {
-	int stored = store_end_once(execution);
+	long long pause_ms = STORE_PAUSE_MS;
+	int stored;
 
-	for (int tries = 1; stored < 0 && tries < STORE_TRIES; tries++) {
-		interrupt_sleep(NULL, STORE_PAUSE_MS);
-		stored = store_end_once(execution);
+	while ((stored = store_end_once(execution)) < 0 &&
+	    !atomic_load(&execution->api->runner->stopping) &&
+	    clock_unix() < execution->run->expires_at) {
+		interrupt_sleep(NULL, pause_ms);
+		pause_ms = pause_ms * 2 < STORE_PAUSE_MAX_MS ? pause_ms * 2 : STORE_PAUSE_MAX_MS;
 	}
 	return stored;
 }
@@ -378,6 +384,7 @@ end_run(struct execution *execution, const struct model_result *result)
 		execution->message.incomplete_at = run->ended_at;
 		execution->message.incomplete_reason = message_reason(execution, result);
 		execution->step.status = run->status;
+		execution->step.last_error = run->last_error;
 	}
 	close_message(execution);
 	emit_run(execution, run->status);

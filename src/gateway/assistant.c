@@ -238,7 +238,11 @@ assistant_id(struct assistant *assistant, const struct interrupt *interrupt,
 	*answer = (struct openai_answer){.retry_after_s = -1};
 	if (read_cache(assistant, id) == CACHE_VALID)
 		return 0;
-	lock = file_lock(assistant->lock_path, LOCK_WAIT_MS);
+	lock = file_lock(assistant->lock_path, LOCK_WAIT_MS, interrupt);
+	if (lock < 0 && errno == ECANCELED) {
+		answer->failure = OPENAI_INTERRUPTED;
+		return -1;
+	}
 	if (lock < 0)
 		log_warn(
 		    "no lock on %s, going on without: %s", assistant->lock_path, strerror(errno));
@@ -249,9 +253,9 @@ assistant_id(struct assistant *assistant, const struct interrupt *interrupt,
 }
 
 void
-assistant_forget(struct assistant *assistant, const char *id)
+assistant_forget(struct assistant *assistant, const struct interrupt *interrupt, const char *id)
 {
-	int lock = file_lock(assistant->lock_path, LOCK_WAIT_MS);
+	int lock = file_lock(assistant->lock_path, LOCK_WAIT_MS, interrupt);
 	char cached[ASSISTANT_ID_SIZE];
 
 	log_warn("the assistant %s is unknown to the server; another is found or created", id);

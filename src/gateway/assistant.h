@@ -36,6 +36,7 @@ int assistant_id(struct assistant *assistant, const struct interrupt *interrupt,
     char id[ASSISTANT_ID_SIZE], struct openai_answer *answer);
 
 /* The server knows this id no longer: the next call finds another. */
-void assistant_forget(struct assistant *assistant, const char *id);
+void assistant_forget(
+    struct assistant *assistant, const struct interrupt *interrupt, const char *id);
 
 #endif

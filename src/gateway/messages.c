@@ -144,7 +144,7 @@ ask(struct gateway *gateway, const struct request *request, struct response *res
 		/*
 		 * Deleted there, or this is another server than before: once more with a new one.
 		 */
-		assistant_forget(gateway->assistant, assistant);
+		assistant_forget(gateway->assistant, request->client, assistant);
 		openai_answer_free(answer);
 		again = false;
 	}

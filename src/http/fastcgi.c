@@ -29,6 +29,7 @@ enum {
 	 * A web server that says nothing for so long in the middle of a request has forgotten it.
 	 */
 	READ_TIMEOUT_S = 60,
+	READ_GRACE_MS = 1000, /* for requests that are just coming when the program must end */
 	/* After the grace, for interrupted requests to cancel their runs and to write their end. */
 	FAREWELL_MS = 15000,
 #ifdef __SANITIZE_ADDRESS__
@@ -41,16 +42,18 @@ enum {
 struct worker {
 	struct server *server;
 	pthread_t thread;
-	bool accepting; /* in accept(), and may be kicked out of it; under the server's lock */
+	bool accepting; /* in accept(), and may be kicked out of it */
+	int reading;    /* the connection whose request is being read; -1 */
 };
 
 struct server {
 	int fd;
+	bool owned; /* the socket is ours alone, and open */
 	unsigned workers_max;
 	server_handler_fn *handler;
 	void *arg;
 	/* Workers that start, take a request or end, and the end of the program, race for what
-	 * follows. */
+	 * follows, and for what a worker says of itself. */
 	pthread_mutex_t lock;
 	struct worker *workers;
 	unsigned workers_len; /* started */
@@ -177,6 +180,7 @@ accept_connection(struct worker *worker)
 
 	pthread_mutex_lock(&server->lock);
 	worker->accepting = false;
+	worker->reading = fd;
 	server->idle--;
 	if (server->idle == 0 && !atomic_load(&server->stopping))
 		start_worker(server);
@@ -199,9 +203,15 @@ work(void *arg)
 	 */
 	FCGX_InitRequest(&request, -1, 0);
 	while ((fd = accept_connection(worker)) >= 0) {
+		bool whole;
+
 		request.ipcFd = fd;
 		request.keepConnection = 1;
-		if (FCGX_Accept_r(&request) == 0)
+		whole = FCGX_Accept_r(&request) == 0;
+		pthread_mutex_lock(&server->lock);
+		worker->reading = -1;
+		pthread_mutex_unlock(&server->lock);
+		if (whole)
 			answer(server, &request);
 	}
 	pthread_mutex_lock(&server->lock);
@@ -223,6 +233,7 @@ start_worker(struct server *server)
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
 	worker->server = server;
+	worker->reading = -1;
 	error = pthread_create(&worker->thread, &attr, work, worker);
 	pthread_attr_destroy(&attr);
 	if (error != 0) {
@@ -241,23 +252,47 @@ kicked(int signal)
 }
 
 /*
- * Wakes the workers that wait in accept(), until none does: one that looked at `stopping` just
- * before it was set may sleep after the first signal. How many still live after `wait_ms`.
+ * Wakes the workers that wait in accept(), and, after a moment, those that wait for the rest of a
+ * request. Whether one was still in accept(): it may have looked at `stopping` just before that was
+ * set, and sleep after the first signal. With the lock held.
  */
+static bool
+wake_workers(struct server *server, bool patient)
+{
+	bool accepting = false;
+
+	for (unsigned i = 0; i < server->workers_len; i++) {
+		struct worker *worker = &server->workers[i];
+
+		if (worker->accepting) {
+			accepting = true;
+			pthread_kill(worker->thread, SIGUSR2);
+		} else if (worker->reading >= 0 && !patient) {
+			shutdown(worker->reading, SHUT_RD);
+		}
+	}
+	return accepting;
+}
+
+/* Waits for the workers' ends. How many still live after `wait_ms`. */
 static unsigned
 end_workers(struct server *server, long long wait_ms)
 {
-	long long end = clock_ms() + wait_ms, pause_ms = 1;
+	long long start = clock_ms(), pause_ms = 1;
 	unsigned alive;
 
 	for (;;) {
+		long long waited_ms = clock_ms() - start;
+
 		pthread_mutex_lock(&server->lock);
 		alive = server->alive;
-		for (unsigned i = 0; i < server->workers_len; i++)
-			if (server->workers[i].accepting)
-				pthread_kill(server->workers[i].thread, SIGUSR2);
+		if (!wake_workers(server, waited_ms < READ_GRACE_MS) && server->owned) {
+			/* Nobody uses it any more: who waits in its queue is told, too. */
+			close(server->fd);
+			server->owned = false;
+		}
 		pthread_mutex_unlock(&server->lock);
-		if (alive == 0 || clock_ms() >= end)
+		if (alive == 0 || waited_ms >= wait_ms)
 			return alive;
 		interrupt_sleep(NULL, pause_ms);
 		if (pause_ms < KICK_STEP_MS)
@@ -325,18 +360,18 @@ server_new(int fd, const struct server_options *options)
 	return NULL;
 }
 
-/*
- * Nothing is accepted any more, and who tries is told so at once, where the socket is ours alone.
- */
+/* Nothing is accepted any more; where the socket is ours alone, who tries is told so at once. */
 static void
 stop_accepting(struct server *server, const char *address)
 {
 	atomic_store(&server->stopping, true);
 	if (!address)
 		return;
-	shutdown(server->fd, SHUT_RD);
+	/* In this order: a successor that finds nobody answering puts its own socket there. */
 	if (strncmp(address, "unix:/", 6) == 0)
 		unlink(address + 5);
+	shutdown(server->fd, SHUT_RD);
+	server->owned = true;
 }
 
 int

@@ -19,6 +19,7 @@ static int
 listen_unix(const char *path, mode_t mode, char *error, size_t error_size)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat status;
 	mode_t mask;
 	int fd, bound;
 
@@ -34,8 +35,9 @@ listen_unix(const char *path, mode_t mode, char *error, size_t error_size)
 		close(fd);
 		return -1;
 	}
-	/* Nobody answers there: a socket that a killed program left behind. */
-	if (errno == ECONNREFUSED)
+	/* Nobody answers there: a socket that a killed program left behind, or a file of
+	 * somebody's. */
+	if (errno == ECONNREFUSED && lstat(path, &status) == 0 && S_ISSOCK(status.st_mode))
 		unlink(path);
 	mask = umask(0777 & ~mode);
 	bound = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address, sizeof address);

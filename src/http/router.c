@@ -164,6 +164,10 @@ dispatch(struct router *router, struct request *request, struct response *respon
 	struct buf allow = BUF_INIT(256);
 	const struct route *route;
 
+	if (router->out_of_order) {
+		response_problem(response, 500, "%s", router->out_of_order);
+		return "(out of order)";
+	}
 	if (path == REQUEST_PATH_TOO_LONG) {
 		response_problem(
 		    response, 414, "The path is longer than %d bytes.", REQUEST_PATH_MAX);

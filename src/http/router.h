@@ -33,6 +33,8 @@ struct router {
 	unsigned waiting_max; /* requests at once on routes that wait */
 	atomic_uint waiting;  /* and how many there are now: all workers count here */
 	void *room;           /* handed to the handlers */
+	/* Set where the program cannot work: every request is answered 500 with this sentence. */
+	const char *out_of_order;
 };
 
 /*

@@ -74,8 +74,10 @@ openai_list(struct openai *openai, const char *path, const struct interrupt *int
 		snprintf(page, sizeof page, "%s%s%s", path, *after ? "&after=" : "", after);
 		openai_call(openai, "GET", page, NULL, interrupt, answer);
 		data = json_get_array(answer->body, "data");
-		if (answer->failure != OPENAI_ANSWERED || answer->status != 200 || !data)
+		if (answer->failure != OPENAI_ANSWERED || answer->status != 200)
 			return -1;
+		if (!data)
+			break;
 		last = json_len(data) ? json_get_string(json_at(data, json_len(data) - 1), "id")
 				      : NULL;
 		/* The same page again: a server that knows no cursors. */
@@ -83,13 +85,15 @@ openai_list(struct openai *openai, const char *path, const struct interrupt *int
 			return 0;
 		for (size_t i = 0; i < json_len(data); i++)
 			on_item(arg, json_at(data, i));
-		if (!json_object_get_boolean(json_get(answer->body, "has_more")) || !last ||
-		    !id_has_form(last, ""))
+		if (!json_object_get_boolean(json_get(answer->body, "has_more")) || !last)
 			return 0;
+		if (!id_has_form(last, ""))
+			break;
 		snprintf(after, sizeof after, "%s", last);
 	}
-	log_warn("assistants API: a list does not end: %d pages", LIST_PAGES_MAX);
-	return 0;
+	log_error("assistants API: a list has no data, ids that are none, or no end");
+	answer->failure = OPENAI_UNREACHABLE;
+	return -1;
 }
 
 void

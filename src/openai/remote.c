@@ -86,12 +86,8 @@ read_answer(enum http_outcome outcome, const struct http_answer *http, struct op
 	answer->retry_after_s = http->retry_after_s;
 	answer->failure = OPENAI_ANSWERED;
 	if (json_parse(text, http->body.len, &answer->body) == 0 &&
-	    json_object_is_type(answer->body, json_type_object)) {
-		if (http->status / 100 != 2)
-			log_warn("assistants API: answered %ld: %s", http->status,
-			    openai_answer_error(answer));
+	    json_object_is_type(answer->body, json_type_object))
 		return;
-	}
 	log_error("assistants API: answered %ld with %s, not with a JSON object", http->status,
 	    *http->content_type ? http->content_type : "no type");
 	/* An error that is no JSON is still an error of its status. */
@@ -258,6 +254,21 @@ poll_once(struct remote_run *run, struct openai_answer *answer)
 	read_answer(outcome, &http, answer);
 	run->poll_after_ms = http.poll_after_ms;
 	http_answer_free(&http);
+	if (answer->failure == OPENAI_ANSWERED && answer->status != 200)
+		log_warn("assistants API: a poll was answered %d: %s", answer->status,
+		    openai_answer_error(answer));
+}
+
+/* Milliseconds until the next poll: as the server wishes, or `step_ms`; never past the end. */
+static long long
+poll_pause(const struct remote_run *run, long long step_ms)
+{
+	long long left = run->deadline_ms - clock_ms();
+	long long pause = run->poll_after_ms >= 0 ? run->poll_after_ms : step_ms;
+
+	if (pause < POLL_FIRST_MS)
+		pause = POLL_FIRST_MS;
+	return pause < left ? pause : left;
 }
 
 /* Polls until the run is over. `answer` may already hold the run. */
@@ -283,8 +294,7 @@ poll_run(struct remote_run *run, struct openai_answer *answer)
 			answer->failure = OPENAI_SILENT;
 			return;
 		}
-		if (interrupt_sleep(run->call->interrupt,
-			run->poll_after_ms >= 0 ? run->poll_after_ms : step_ms)) {
+		if (interrupt_sleep(run->call->interrupt, poll_pause(run, step_ms))) {
 			answer->failure = OPENAI_INTERRUPTED;
 			return;
 		}

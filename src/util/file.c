@@ -7,7 +7,6 @@
 
 #include "util/buf.h"
 #include "util/clock.h"
-#include "util/interrupt.h"
 
 enum { LOCK_STEP_MS = 20 };
 
@@ -105,7 +104,7 @@ out:
 }
 
 int
-file_lock(const char *path, long long wait_ms)
+file_lock(const char *path, long long wait_ms, const struct interrupt *interrupt)
 {
 	long long end = clock_ms() + wait_ms;
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -122,7 +121,9 @@ file_lock(const char *path, long long wait_ms)
 		error = ETIMEDOUT;
 		if (clock_ms() >= end)
 			goto fail;
-		interrupt_sleep(NULL, LOCK_STEP_MS);
+		error = ECANCELED;
+		if (interrupt_sleep(interrupt, LOCK_STEP_MS))
+			goto fail;
 		continue;
 	fail:
 		close(fd);

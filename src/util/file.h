@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "util/interrupt.h"
+
 /*
  * The file's content as a NUL-terminated string, the caller's to free; `len` (may be NULL) is its
  * length. NULL with errno; EFBIG when it is longer than `size_max` bytes.
@@ -22,8 +24,9 @@ int file_replace(const char *path, const char *content);
 /*
  * Takes the exclusive lock on the file `path` (made if missing), waiting at most `wait_ms`.
  * Processes and threads exclude each other. The descriptor, whose close(2) gives the lock back; -1
- * with errno, ETIMEDOUT when somebody else keeps it.
+ * with errno, ETIMEDOUT when somebody else keeps it,
+ * ECANCELED when `interrupt` (may be NULL) was raised.
  */
-int file_lock(const char *path, long long wait_ms);
+int file_lock(const char *path, long long wait_ms, const struct interrupt *interrupt);
 
 #endif

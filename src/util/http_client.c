@@ -430,10 +430,12 @@ drive(struct handle *handle, struct transfer *transfer)
 		if (curl_multi_perform(handle->multi, &running) != CURLM_OK)
 			return HTTP_CUT;
 		message = curl_multi_info_read(handle->multi, &messages);
+		/* How a stream ends after its last event does not matter. */
 		if (message)
-			return outcome_of(message->data.result, transfer);
+			return transfer->finished ? HTTP_ANSWERED
+						  : outcome_of(message->data.result, transfer);
 		if (interrupt_raised(interrupt))
-			return HTTP_INTERRUPTED;
+			return transfer->finished ? HTTP_ANSWERED : HTTP_INTERRUPTED;
 		/* Readable and yet not raised: that descriptor would wake us for ever. */
 		if (watched.revents)
 			watched.fd = -1;

@@ -252,7 +252,7 @@ lock_often(void *arg)
 	struct lockers *lockers = arg;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		int fd = file_lock(lockers->path, WAIT_MS), inside;
+		int fd = file_lock(lockers->path, WAIT_MS, NULL), inside;
 
 		if (fd < 0) {
 			lockers->failed++;
@@ -300,17 +300,17 @@ test_lock_timeout(void **state)
 
 	(void)state;
 	file_write(path, "content that stays");
-	fd = file_lock(path, 0);
+	fd = file_lock(path, 0, NULL);
 	assert_true(fd >= 0);
 	errno = 0;
-	assert_int_equal(file_lock(path, 0), -1);
+	assert_int_equal(file_lock(path, 0, NULL), -1);
 	assert_int_equal(errno, ETIMEDOUT);
 	start = clock_ms();
-	assert_int_equal(file_lock(path, 100), -1);
+	assert_int_equal(file_lock(path, 100, NULL), -1);
 	assert_int_equal(errno, ETIMEDOUT);
 	assert_in_range(clock_ms() - start, 100, 5000);
 	close(fd);
-	again = file_lock(path, 0);
+	again = file_lock(path, 0, NULL);
 	assert_true(again >= 0);
 	close(again);
 	content = file_read(path, 100, NULL);
@@ -318,7 +318,7 @@ test_lock_timeout(void **state)
 	free(content);
 	free(path);
 	path = path_in(folder, "missing/lock");
-	assert_int_equal(file_lock(path, 0), -1);
+	assert_int_equal(file_lock(path, 0, NULL), -1);
 	assert_int_equal(errno, ENOENT);
 	free(path);
 	folder_remove(folder);
@@ -340,7 +340,7 @@ test_lock_processes(void **state)
 	if (child == 0) {
 		/* Should the test fail, nobody ends it. */
 		alarm(60);
-		byte = file_lock(path, 0) >= 0 ? 'y' : 'n';
+		byte = file_lock(path, 0, NULL) >= 0 ? 'y' : 'n';
 		if (write(ready[1], &byte, 1) != 1)
 			_exit(1);
 		for (;;)
@@ -348,9 +348,9 @@ test_lock_processes(void **state)
 	}
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	assert_int_equal(byte, 'y');
-	assert_int_equal(file_lock(path, 0), -1);
+	assert_int_equal(file_lock(path, 0, NULL), -1);
 	assert_int_equal(kill(child, SIGKILL), 0);
-	fd = file_lock(path, WAIT_MS);
+	fd = file_lock(path, WAIT_MS, NULL);
 	assert_true(fd >= 0);
 	assert_int_equal(waitpid(child, NULL, 0), child);
 	close(fd);

@@ -1,0 +1,207 @@
+/*
+ * A run's end, when the database is busy with somebody else: the answer is kept as soon as it can
+ * be, and a run that could not be ended at all is over with its time.
+ */
+#include "support.h"
+
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+#include "assistants/api.h"
+#include "model/backend.h"
+#include "util/interrupt.h"
+#include "util/json.h"
+
+static char *folder;
+static struct db *db, *other;
+static atomic_bool held, released;
+static pthread_t holder;
+static struct api *api;
+static char assistant[64], thread[64], events[2048];
+static enum model_outcome outcome;
+static int hold_ms; /* 0: nobody holds the lock */
+
+/* Instead of SQLite's own, for this program alone: ten seconds of patience are too long for a test.
+ */
+int
+sqlite3_busy_timeout(sqlite3 *handle, int ms)
+{
+	(void)handle;
+	(void)ms;
+	return SQLITE_OK;
+}
+
+/* Another program, as far as the database can tell: it writes for as long as *arg says, or is let.
+ */
+static void *
+hold_lock(void *arg)
+{
+	struct db_tx *tx = db_begin(other, DB_WRITE);
+
+	assert_non_null(tx);
+	atomic_store(&held, true);
+	for (int ms = *(int *)arg; ms > 0 && !atomic_load(&released); ms -= 10)
+		interrupt_sleep(NULL, 10);
+	db_rollback(tx);
+	return NULL;
+}
+
+/* Half an answer, and then the database is somebody else's. */
+static void
+ask(struct model *model, const struct model_request *request, struct model_result *result)
+{
+	struct json_object *content = model_text_content("one two");
+
+	(void)model;
+	request->on_message(request->arg);
+	request->on_delta(request->arg, MODEL_TEXT, 0, "one ");
+	if (outcome == MODEL_COMPLETED)
+		request->on_written(request->arg, content);
+	json_object_put(content);
+	if (hold_ms > 0) {
+		assert_int_equal(pthread_create(&holder, NULL, hold_lock, &hold_ms), 0);
+		while (!atomic_load(&held))
+			interrupt_sleep(NULL, 1);
+	}
+	result->outcome = outcome;
+	snprintf(result->error, sizeof result->error, "it broke off");
+}
+
+static struct model model = {.ask = ask};
+
+static void
+on_event(void *arg, const char *event, struct json_object *data)
+{
+	size_t used = strlen(events);
+
+	(void)arg;
+	(void)data;
+	snprintf(events + used, sizeof events - used, "%s ", event);
+}
+
+static void
+call(const char *path, struct json_object *body, char id[64])
+{
+	struct api_request request = {.tenant = "gateway",
+	    .method = "POST",
+	    .path = path,
+	    .body = body,
+	    .on_event = on_event};
+	struct api_response response;
+
+	events[0] = '\0';
+	api_handle(api, &request, &response);
+	assert_int_equal(response.status, 200);
+	if (id)
+		snprintf(id, 64, "%s", json_get_string(response.body, "id"));
+	json_object_put(response.body);
+	json_object_put(body);
+}
+
+static void
+run(void)
+{
+	struct json_object *body = json_object_new_object();
+	char path[128];
+
+	json_set_string(body, "assistant_id", assistant);
+	json_set(body, "stream", json_object_new_boolean(1));
+	snprintf(path, sizeof path, "/threads/%s/runs", thread);
+	call(path, body, NULL);
+}
+
+static void
+set_up(unsigned run_timeout_s)
+{
+	struct json_object *body = json_object_new_object();
+	char error[DB_ERROR_SIZE], *path;
+
+	folder = folder_new();
+	path = path_in(folder, "test.db");
+	db = db_open(path, false, error);
+	other = db_open(path, false, error);
+	free(path);
+	assert_non_null(db);
+	assert_non_null(other);
+	api = api_new(db, &model, run_timeout_s);
+	json_set_string(body, "model", "m");
+	call("/assistants", body, assistant);
+	call("/threads", json_object_new_object(), thread);
+}
+
+static void
+tear_down(void)
+{
+	api_free(api);
+	db_close(other);
+	db_close(db);
+	folder_remove(folder);
+}
+
+static void
+assert_ends(const char *end)
+{
+	size_t len = strlen(end), all = strlen(events);
+
+	if (all < len || strcmp(events + all - len, end) != 0)
+		fail_msg("%s: not …%s", events, end);
+}
+
+/* Runs while the lock is held, without what is logged then. */
+static void
+run_against(int ms)
+{
+	struct capture capture;
+
+	hold_ms = ms;
+	capture_start(&capture);
+	run();
+	free(capture_end(&capture));
+	atomic_store(&released, true);
+	pthread_join(holder, NULL);
+	atomic_store(&held, false);
+	atomic_store(&released, false);
+	hold_ms = 0;
+}
+
+static void
+an_answer_waits_for_a_busy_database(void **state)
+{
+	(void)state;
+	set_up(60);
+	outcome = MODEL_COMPLETED;
+	run_against(600);
+	assert_ends("thread.message.completed thread.run.step.completed thread.run.completed ");
+	tear_down();
+}
+
+static void
+a_run_that_cannot_be_ended_fails(void **state)
+{
+	static const enum model_outcome outcomes[] = {MODEL_FAILED, MODEL_COMPLETED, MODEL_BUSY};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(outcomes); i++) {
+		set_up(1);
+		outcome = outcomes[i];
+		run_against(60000);
+		assert_ends("thread.message.incomplete thread.run.step.failed thread.run.failed ");
+		outcome = MODEL_COMPLETED;
+		/* Times are in whole seconds: now that of the run is surely over. */
+		interrupt_sleep(NULL, 1100);
+		run();
+		assert_ends("thread.run.completed ");
+		tear_down();
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(an_answer_waits_for_a_busy_database),
+	    cmocka_unit_test(a_run_that_cannot_be_ended_fails),
+	};
+
+	return cmocka_run_group_tests_name("run_ends", tests, NULL, NULL);
+}
