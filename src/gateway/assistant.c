@@ -197,11 +197,8 @@ post_definition(struct assistant *assistant, const struct interrupt *interrupt, 
 	openai_call(assistant->openai, "POST", path, assistant->definition, interrupt, answer);
 	if (update && answer->failure == OPENAI_ANSWERED && answer->status == 404)
 		return 0;
-	if (!keep_id(answer, answer->body, id)) {
-		log_error("the assistant could not be %s: %s", update ? "updated" : "created",
-		    openai_answer_error(answer));
+	if (!keep_id(answer, answer->body, id))
 		return -1;
-	}
 	log_info(
 	    "the assistant %s was %s", id, update ? "updated to its new definition" : "created");
 	return 1;

@@ -5,6 +5,7 @@
 #include "gateway/room.h"
 #include "util/file.h"
 #include "util/json.h"
+#include "util/log.h"
 
 enum { DEFINITION_MAX = 4 << 20, RETRY_AFTER_DEFAULT_S = 10 };
 
@@ -143,8 +144,11 @@ answer_failure(struct response *response, const struct openai_answer *answer)
 void
 answer_unavailable(struct response *response, struct openai_answer *answer)
 {
-	if (answer->failure == OPENAI_ANSWERED && answer->status != 429 && answer->status != 503)
+	if (answer->failure == OPENAI_ANSWERED && answer->status != 429 && answer->status != 503) {
+		log_error("the Assistants API does not do its part: %d: %s", answer->status,
+		    openai_answer_error(answer));
 		answer->failure = OPENAI_UNREACHABLE;
+	}
 	answer_failure(response, answer);
 }
 

@@ -30,14 +30,15 @@ e2e('a client that leaves while it waits for a busy thread adds nothing to it', 
 	const model = await modelServer(bench);
 	const held = gate();
 	model.queue.push(words('one', held.opened));
-	const site = await behindNginx(bench, model.env);
+	const site = await behindNginx(bench, { ...model.env, ASSISTANTS_LOG: 'debug' });
 	const thread = await newThread(site);
 	const first = say(site, thread, 'first words');
 	await eventually('the model is asked', () => model.requests.length === 1);
 	const client = site.open('POST', `/threads/${thread}/messages`, 'unwanted words');
-	await sleep(300);
+	const logged = (words) => bench.logEntries().filter(({ message }) => words.test(message));
+	await eventually('the words are there', () => logged(/the user says: unwanted/).length === 1);
 	client.destroy();
-	await sleep(300);
+	await eventually('the request is over', () => logged(/messages 503/).length === 1);
 	held.open();
 	assert.equal((await first).text.trimEnd(), 'one');
 	await say(site, thread, 'second words');

@@ -11,6 +11,7 @@ import {
 	transcript, within,
 } from './lib.mjs';
 import { cgiVariables, parseCgi } from './lib-cgi.mjs';
+import { fcgiBytes, fcgiStall } from './lib-fcgi.mjs';
 import { fromShell } from './lib-servers.mjs';
 import { gate, modelServer, silence, words } from './lib-upstream.mjs';
 
@@ -24,8 +25,8 @@ for (const [where, port] of [['a Unix socket', () => undefined], ['TCP', freePor
 			const waiting = say(server, await newThread(server), 'words');
 			await eventually('the model is asked', () => model.requests.length === 1);
 			const stopped = server.stop();
-			await sleep(200);
-			assert.equal(await within(answers(server.socket), 'refusal', 1000), false);
+			await eventually('new ones are refused',
+				async () => !await within(answers(server.socket), 'refusal', 1000));
 			if (typeof server.socket === 'string') {
 				assert.equal(fs.existsSync(server.socket), false);
 			}
@@ -134,6 +135,24 @@ e2e('a socket that somebody answers on is not taken away', async (bench) => {
 	assert.equal((await first.request('GET', '/health')).status, 200);
 });
 
+e2e('a file that is no socket is not taken away', async (bench) => {
+	const file = path.join(bench.dir, 'precious');
+	fs.writeFileSync(file, 'words');
+	assertOneLine(await bench.command(['--listen', `unix:${file}`]), /precious/);
+	assert.equal(fs.readFileSync(file, 'utf8'), 'words');
+});
+
+e2e('SIGTERM does not wait for a request that never comes', async (bench) => {
+	const server = await bench.listen();
+	const whole = fcgiBytes(cgiVariables({ method: 'GET', path: '/health' }));
+	for (const count of [0, 1, 60]) {
+		const stalled = await fcgiStall(server.socket, whole, count);
+		bench.onClose(() => stalled.destroy());
+	}
+	assert.equal((await server.request('GET', '/health')).status, 200);
+	await within(server.stop(), 'its end', 10_000);
+});
+
 e2e('it listens on TCP, too, and removes its socket at the end', async (bench) => {
 	const tcp = await bench.listen({ port: await freePort() });
 	assert.equal((await tcp.request('GET', '/health')).status, 200);
@@ -213,10 +232,16 @@ e2e('CGI: a wrong setting is one log line and an answer that tells nothing of it
 	async (bench) => {
 		bench.expectLog(/ASSISTANTS_WORKERS/);
 		const env = { ASSISTANTS_WORKERS: 'many' };
-		const { status, text } = await bench.cgi({ method: 'GET', path: '/health', env });
-		assert.equal(status, 500);
-		assert.ok(!text.includes('ASSISTANTS_WORKERS'));
-		assert.equal(bench.logEntries().length, 1);
+		const headers = { accept: 'application/json' };
+		const request = { method: 'GET', path: '/health', headers, env };
+		const answer = await bench.cgi(request);
+		assert.equal(answer.status, 500);
+		assert.ok(!answer.text.includes('ASSISTANTS_WORKERS'));
+		assert.match(answer.headers['content-type'], /^application\/problem\+json/);
+		assert.match(answer.headers['x-request-id'], /^req_/);
+		const levels = bench.logEntries().map(({ level }) => level);
+		assert.deepEqual(levels, ['error', 'info']);
+		assert.equal((await bench.cgi({ ...request, method: 'HEAD' })).text, '');
 	});
 
 e2e('the commands', async (bench) => {

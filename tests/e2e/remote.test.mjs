@@ -290,6 +290,18 @@ e2e('openai-poll-after-ms is honoured', async (bench) => {
 	assert.ok(Date.now() - begun >= 1400);
 });
 
+e2e('openai-poll-after-ms of 0 is no reason to poll without a pause', async (bench) => {
+	const { remote, site, thread } = await scene(bench);
+	await assertAnswered(site, thread);
+	remote.takeLog();
+	remote.runHeaders = { 'openai-poll-after-ms': '0' };
+	const states = [...Array(6).fill({ status: 'in_progress' }), { status: 'completed' }];
+	remote.nextRuns.push({ states, answers: ['at last'] });
+	const begun = Date.now();
+	assert.equal((await say(site, thread, 'words')).text, 'at last');
+	assert.ok(Date.now() - begun >= 500);
+});
+
 const failure = (code) => ({ status: 'failed', last_error: { code, message: MARKER } });
 const ENDS = {
 	'failed': [failure('server_error'), 502, new RegExp(MARKER)],
@@ -360,7 +372,7 @@ for (const mode of ['json', 'stream']) {
 }
 
 e2e('a run that outlasts ASSISTANTS_RUN_TIMEOUT is cancelled: 504', async (bench) => {
-	bench.expectLog(/./);
+	bench.expectLog(/in time/);
 	const { remote, site, thread } = await scene(bench, { ASSISTANTS_RUN_TIMEOUT: '1' });
 	remote.nextRuns.push({ states: [{ status: 'in_progress' }], answers: [] });
 	assertSentence(await say(site, thread, 'words'), 504);
@@ -371,7 +383,6 @@ e2e('a run that outlasts ASSISTANTS_RUN_TIMEOUT is cancelled: 504', async (bench
 e2e('a thread that somebody else keeps busy is waited for', async (bench) => {
 	const { remote, site, thread } = await scene(bench);
 	await assertAnswered(site, thread);
-	bench.expectLog(/active run/);
 	let busy = 1;
 	remote.refuse = (pathname) => {
 		if (!pathname.endsWith('/runs') || busy-- <= 0) return undefined;
@@ -384,7 +395,6 @@ e2e('a thread that somebody else keeps busy is waited for', async (bench) => {
 e2e('a thread that the remote does not know: 404', async (bench) => {
 	const { remote, site, thread } = await scene(bench);
 	await assertAnswered(site, thread);
-	bench.expectLog(/404/);
 	const deleted = await site.request('DELETE', `/threads/${thread}`);
 	assert.equal(deleted.status, 204);
 	assert.equal(remote.threads.has(thread), false);
@@ -394,7 +404,6 @@ e2e('a thread that the remote does not know: 404', async (bench) => {
 });
 
 e2e('an unknown thread is no unknown assistant, whatever its id', async (bench) => {
-	bench.expectLog(/404/);
 	const { remote, site, thread } = await scene(bench);
 	await assertAnswered(site, thread);
 	const cached = () => cacheFiles(bench).map((file) => {
