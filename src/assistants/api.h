@@ -44,8 +44,10 @@ struct api_request {
 
 struct api_response {
 	int status; /* HTTP's */
-	/* The object, or {"error":{message,type,param,code}}; NULL after a stream. The caller's to
-	 * put. */
+	/*
+	 * The object, or {"error":{message,type,param,code}}; NULL after a stream. The caller's to
+	 * put.
+	 */
 	struct json_object *body;
 	long retry_after_s; /* what the model server asked for, -1 if it did not */
 };

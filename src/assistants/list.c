@@ -156,8 +156,10 @@ list_object(struct json_object *data, bool has_more)
 void
 list_answer(struct call *call, const struct page *page, struct list *list)
 {
-	/* With `before` alone the objects nearest to it are wanted: read the other way, then turned
-	 * round. */
+	/*
+	 * With `before` alone the objects nearest to it are wanted: read the other way, then turned
+	 * round.
+	 */
 	bool backward = page->before && !page->after;
 	bool ascending = page->ascending != backward, has_more = false;
 	long long low = 0, high = INT64_MAX;

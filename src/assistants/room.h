@@ -89,8 +89,10 @@ bool check_tools(struct call *call, struct json_object *tools);
 /* The words of `reasoning_effort`. */
 extern const char *const reasoning_efforts[];
 
-/* The call's body, or an empty object for none; the caller's to put. NULL when it is no object:
- * refused. */
+/*
+ * The call's body, or an empty object for none; the caller's to put. NULL when it is no object:
+ * refused.
+ */
 struct json_object *body_object(struct call *call);
 
 /* Sets `to[name]` to a reference of what `from` has there, or to null. */
@@ -105,8 +107,10 @@ struct page {
 	char *run_id;         /* messages only */
 };
 
-/* Reads limit, order, after, before and, where `with_run_id`, run_id. False when refused; else
- * page_free. */
+/*
+ * Reads limit, order, after, before and, where `with_run_id`, run_id. False when refused; else
+ * page_free.
+ */
 bool page_read(struct call *call, struct page *page, bool with_run_id);
 void page_free(struct page *page);
 

@@ -10,8 +10,10 @@
 struct run;
 struct runner;
 
-/* The threads for runs that no client waits for; they start as they are needed. NULL: out of
- * memory. */
+/*
+ * The threads for runs that no client waits for; they start as they are needed. NULL: out of
+ * memory.
+ */
 struct runner *runner_new(struct api *api);
 
 /* Interrupts and awaits them; runs that are still queued stay so. */

@@ -106,8 +106,10 @@ threads_retrieve(struct call *call)
 void
 threads_delete(struct call *call)
 {
-	/* Messages, runs and steps go with it; a run that is carried out finds itself gone, and
-	 * ends. */
+	/*
+	 * Messages, runs and steps go with it; a run that is carried out finds itself gone, and
+	 * ends.
+	 */
 	delete_object(call, "DELETE FROM threads WHERE id = ? AND tenant = ?", "thread", "thread");
 }
 

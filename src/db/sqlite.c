@@ -76,8 +76,10 @@ conn_exec(struct conn *conn, const char *sql)
 	return sqlite3_exec(conn->handle, sql, NULL, NULL, NULL);
 }
 
-/* SQLite answers "busy" at once where waiting could deadlock, as when another process switches to
- * WAL. */
+/*
+ * SQLite answers "busy" at once where waiting could deadlock, as when another process switches to
+ * WAL.
+ */
 static int
 exec_patiently(struct conn *conn, const char *sql)
 {
@@ -118,8 +120,10 @@ conn_open(const struct db *db, char *error)
 	return NULL;
 }
 
-/* Some file systems have no shared memory: SQLite stays with its rollback journal there, and is
- * slower. */
+/*
+ * Some file systems have no shared memory: SQLite stays with its rollback journal there, and is
+ * slower.
+ */
 static void
 warn_without_wal(const struct db *db)
 {
@@ -296,8 +300,10 @@ tx_end(struct db_tx *tx)
 	free(tx);
 }
 
-/* The writers' queue is bounded in time: who comes too late is told so, and does not come later
- * still. */
+/*
+ * The writers' queue is bounded in time: who comes too late is told so, and does not come later
+ * still.
+ */
 static bool
 take_turn(struct db *db)
 {

@@ -183,8 +183,10 @@ find_by_name(struct assistant *assistant, const struct interrupt *interrupt,
 	return result;
 }
 
-/* Creates the assistant, or brings the one of `id` up to the definition. 1 done, 0 that id is
- * unknown, -1. */
+/*
+ * Creates the assistant, or brings the one of `id` up to the definition. 1 done, 0 that id is
+ * unknown, -1.
+ */
 static int
 post_definition(struct assistant *assistant, const struct interrupt *interrupt, bool update,
     char id[ASSISTANT_ID_SIZE], struct openai_answer *answer)

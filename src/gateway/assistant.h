@@ -30,8 +30,10 @@ void assistant_free(struct assistant *assistant);
 
 enum { ASSISTANT_ID_SIZE = 132 };
 
-/* The id. 0, or -1 with `answer` telling why the Assistants API could not be asked; it must be
- * freed. */
+/*
+ * The id. 0, or -1 with `answer` telling why the Assistants API could not be asked; it must be
+ * freed.
+ */
 int assistant_id(struct assistant *assistant, const struct interrupt *interrupt,
     char id[ASSISTANT_ID_SIZE], struct openai_answer *answer);
 

@@ -12,13 +12,17 @@ struct gateway {
 	struct assistant *assistant;
 };
 
-/* The Assistants API's path below a thread, "/threads/ID/messages". False when the id has no form:
- * answered. */
+/*
+ * The Assistants API's path below a thread, "/threads/ID/messages". False when the id has no form:
+ * answered.
+ */
 bool thread_path(const struct request *request, struct response *response, const char *below,
     char *path, size_t path_size);
 
-/* Tells the client that a call about its thread failed: the status by what happened, in our own
- * words. */
+/*
+ * Tells the client that a call about its thread failed: the status by what happened, in our own
+ * words.
+ */
 void answer_failure(struct response *response, const struct openai_answer *answer);
 
 /* The same for a call that the client did not ask for: a 404 there is not about its thread. */

@@ -84,8 +84,10 @@ cgi_client_gone(void *arg)
 	return terminated || (poll(&fd, 1, 0) > 0 && (fd.revents & (POLLERR | POLLHUP)));
 }
 
-/* A POST whose body came in chunks has no length; a POST without a body has none, too, and ends at
- * once. */
+/*
+ * A POST whose body came in chunks has no length; a POST without a body has none, too, and ends at
+ * once.
+ */
 static long long
 body_length(void)
 {

@@ -17,11 +17,15 @@ struct exchange {
 	const char *(*variable)(struct exchange *exchange, const char *name);
 	/* Up to `size` bytes of the body; 0 at its end, -1 when it broke off. */
 	ssize_t (*read)(struct exchange *exchange, void *bytes, size_t size);
-	/* Writes, and hands over to the server at once. -1 when the server does not take it any
-	 * more. */
+	/*
+	 * Writes, and hands over to the server at once. -1 when the server does not take it any
+	 * more.
+	 */
 	int (*write)(struct exchange *exchange, const void *bytes, size_t len);
-	/* Raised when the client has gone, as far as the server lets us know, or the program must
-	 * end. */
+	/*
+	 * Raised when the client has gone, as far as the server lets us know, or the program must
+	 * end.
+	 */
 	struct interrupt client;
 };
 

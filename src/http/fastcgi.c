@@ -52,8 +52,10 @@ struct server {
 	unsigned workers_max;
 	server_handler_fn *handler;
 	void *arg;
-	/* Workers that start, take a request or end, and the end of the program, race for what
-	 * follows, and for what a worker says of itself. */
+	/*
+	 * Workers that start, take a request or end, and the end of the program, race for what
+	 * follows, and for what a worker says of itself.
+	 */
 	pthread_mutex_t lock;
 	struct worker *workers;
 	unsigned workers_len; /* started */

@@ -35,8 +35,10 @@ listen_unix(const char *path, mode_t mode, char *error, size_t error_size)
 		close(fd);
 		return -1;
 	}
-	/* Nobody answers there: a socket that a killed program left behind, or a file of
-	 * somebody's. */
+	/*
+	 * Nobody answers there: a socket that a killed program left behind, or a file of
+	 * somebody's.
+	 */
 	if (errno == ECONNREFUSED && lstat(path, &status) == 0 && S_ISSOCK(status.st_mode))
 		unlink(path);
 	mask = umask(0777 & ~mode);

@@ -97,8 +97,10 @@ request_init(struct request *request, struct exchange *exchange)
 	uri = variable(request, "REQUEST_URI");
 	request->refused_status = refused_status(request);
 	if (request->refused_status == 411) {
-		/* A POST that announces no body, as `curl -X POST` sends: lighttpd wants a length,
-		 * we do not. */
+		/*
+		 * A POST that announces no body, as `curl -X POST` sends: lighttpd wants a length,
+		 * we do not.
+		 */
 		request->refused_status = 0;
 		request->method = "POST";
 		path_info = NULL;
@@ -108,8 +110,10 @@ request_init(struct request *request, struct exchange *exchange)
 	    (uri && strlen(uri) > REQUEST_PATH_MAX))
 		return REQUEST_PATH_TOO_LONG;
 	if (uri) {
-		/* Also where PATH_INFO counts: what the server decoded to a NUL was cut short
-		 * there. */
+		/*
+		 * Also where PATH_INFO counts: what the server decoded to a NUL was cut short
+		 * there.
+		 */
 		encoded = uri_path(uri);
 		decoded = encoded ? percent_decode(encoded, strlen(encoded)) : NULL;
 		if (!decoded)

@@ -39,8 +39,10 @@ struct server_options {
  */
 int server_run_fastcgi(int fd, const char *address, const struct server_options *options);
 
-/* Blocks the signals that server_run_fastcgi() waits for; threads started afterwards leave them to
- * it. */
+/*
+ * Blocks the signals that server_run_fastcgi() waits for; threads started afterwards leave them to
+ * it.
+ */
 void server_block_signals(void);
 
 /* Answers the one request of a CGI program. */

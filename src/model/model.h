@@ -17,8 +17,10 @@ struct model_server {
 	const char *api_key;  /* NULL: none is sent */
 };
 
-/* A server that speaks the Responses API. Everything is borrowed, and must live longer. NULL: no
- * memory. */
+/*
+ * A server that speaks the Responses API. Everything is borrowed, and must live longer. NULL: no
+ * memory.
+ */
 struct model *model_responses_new(struct http_client *client, const struct model_server *server);
 
 /* The built-in script. */
@@ -64,8 +66,10 @@ struct model_result {
 	enum model_incomplete incomplete;
 	long long prompt_tokens, completion_tokens; /* -1: the server did not say */
 	long retry_after_s;                         /* of MODEL_BUSY; -1: the server did not say */
-	/* What went wrong, with the server's own words, without secrets: for the log and
-	 * last_error. */
+	/*
+	 * What went wrong, with the server's own words, without secrets: for the log and
+	 * last_error.
+	 */
 	char error[512];
 };
 
@@ -73,8 +77,10 @@ struct model_result {
 void model_ask(
     struct model *model, const struct model_request *request, struct model_result *result);
 
-/* A content part, {type: text, text: {value, annotations: []}}, and a content of it; the caller's
- * to put. */
+/*
+ * A content part, {type: text, text: {value, annotations: []}}, and a content of it; the caller's
+ * to put.
+ */
 struct json_object *model_text_part(const char *words);
 struct json_object *model_text_content(const char *words);
 

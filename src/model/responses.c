@@ -91,8 +91,10 @@ input_items(struct json_object *messages)
 	for (size_t i = 0; i < json_len(messages); i++) {
 		struct json_object *item = input_item(json_at(messages, i));
 
-		/* A message that was broken off before its first word says nothing, and servers
-		 * refuse it. */
+		/*
+		 * A message that was broken off before its first word says nothing, and servers
+		 * refuse it.
+		 */
 		if (*json_get_string(item, "content"))
 			json_add(input, item);
 		else

@@ -348,8 +348,7 @@ follow(struct remote_run *run, enum http_outcome outcome, const struct http_answ
 		log_error("assistants API: the run's creation told no id");
 }
 
-/* A run whose id is not known yet cannot be cancelled: it is waited for, though nobody waits any
- * more. */
+/* A run whose id is not known yet cannot be cancelled: that is waited for, for a moment. */
 static bool
 creation_interrupted(void *arg)
 {

@@ -111,8 +111,10 @@ file_lock(const char *path, long long wait_ms, const struct interrupt *interrupt
 
 	if (fd < 0)
 		return -1;
-	/* flock() belongs to the open file, so threads that open it themselves exclude each other,
-	 * too. */
+	/*
+	 * flock() belongs to the open file, so threads that open it themselves exclude each other,
+	 * too.
+	 */
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		int error = errno;
 

@@ -44,9 +44,9 @@ struct transfer {
 	CURL *easy;
 	struct sse sse;
 	long long deadline_ms;
-	size_t sent;   /* of the body */
-	bool headed;   /* the answer's head came whole */
-	bool finished; /* the events are over; what still comes is of no interest */
+	size_t body_len, sent; /* of the request's */
+	bool headed;           /* the answer's head came whole */
+	bool finished;         /* the events are over; what still comes is of no interest */
 	enum http_outcome write_failure; /* why a callback ended the transfer */
 	char error[CURL_ERROR_SIZE];
 };
@@ -320,7 +320,7 @@ static size_t
 on_send(char *bytes, size_t size, size_t count, void *arg)
 {
 	struct transfer *transfer = arg;
-	size_t len = strlen(transfer->call->body + transfer->sent);
+	size_t len = transfer->body_len - transfer->sent;
 
 	if (len > size * count)
 		len = size * count;
@@ -359,7 +359,7 @@ configure(struct http_client *client, struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	for (const char *const *header = call->headers; header && *header; header++)
 		headers = curl_slist_append(headers, *header);
-	if (call->body && *call->body) {
+	if (transfer->body_len > 0) {
 		/*
 		 * By a function that cannot begin again: curl would repeat a request, unasked,
 		 * whose kept connection broke off before a byte came, and it may have taken effect.
@@ -367,13 +367,15 @@ configure(struct http_client *client, struct transfer *transfer)
 		curl_easy_setopt(easy, CURLOPT_POST, 1L);
 		curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send);
 		curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(call->body));
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->body_len);
 		headers = curl_slist_append(headers, "Content-Type: application/json");
 		/* No waiting for "100 Continue" before a large body. */
 		headers = curl_slist_append(headers, "Expect:");
 	} else if (strcmp(call->method, "POST") == 0) {
-		/* With a Content-Length, which some servers ask for; and for the same reason as
-		 * above. */
+		/*
+		 * With a Content-Length, which some servers ask for; and for the same reason as
+		 * above.
+		 */
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 		headers = curl_slist_append(headers, "Content-Type:");
@@ -460,6 +462,7 @@ perform_once(struct http_client *client, const struct http_call *call, long long
 	if (!handle)
 		return HTTP_UNREACHABLE;
 	transfer.easy = handle->easy;
+	transfer.body_len = call->body ? strlen(call->body) : 0;
 	transfer.deadline_ms = deadline_ms;
 	sse_init(&transfer.sse, call->answer_max);
 	headers = configure(client, &transfer);

@@ -28,8 +28,10 @@ struct http_client;
 struct http_client *http_client_new(const char *ca_file);
 void http_client_free(struct http_client *client);
 
-/* Whether `url` is one that can be called: http or https, a host, no user name (that would be
- * logged). */
+/*
+ * Whether `url` is one that can be called: http or https, a host, no user name (that would be
+ * logged).
+ */
 bool http_url_valid(const char *url);
 
 struct http_call {

@@ -61,8 +61,10 @@ utf8_chars(const char *text)
 	return chars;
 }
 
-/* Bytes of the white space that `at` begins with, 0 if none: ASCII's, and Unicode's White_Space
- * property. */
+/*
+ * Bytes of the white space that `at` begins with, 0 if none: ASCII's, and Unicode's White_Space
+ * property.
+ */
 static size_t
 blank_len(const char *at)
 {

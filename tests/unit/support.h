@@ -35,8 +35,10 @@ void folder_remove(char *folder);
 char *path_in(const char *folder, const char *name);
 void file_write(const char *path, const char *content);
 
-/* What is written to descriptor 2 from start to end; no check may fail between. The text is the
- * caller's to free. */
+/*
+ * What is written to descriptor 2 from start to end; no check may fail between. The text is the
+ * caller's to free.
+ */
 struct capture {
 	int saved, file;
 };

@@ -13,8 +13,10 @@
 #include "util/clock.h"
 #include "util/json.h"
 
-/* A step of the scripted model: M begins a message, D gives a delta, W the whole, X runs
- * `meanwhile`. */
+/*
+ * A step of the scripted model: M begins a message, D gives a delta, W the whole, X runs
+ * `meanwhile`.
+ */
 struct scripted {
 	struct model model;
 	const char *steps; /* "MDW" */

@@ -97,8 +97,10 @@ threads_now(struct db *db)
 	return count;
 }
 
-/* Reads how many there are, and adds the one that follows: a second one with that number would
- * conflict. */
+/*
+ * Reads how many there are, and adds the one that follows: a second one with that number would
+ * conflict.
+ */
 static int
 add_next(struct db *db)
 {
@@ -259,8 +261,10 @@ prepare_it(struct db_tx *tx)
 	return db_prepare(tx, "SELECT 1 WHERE ? IS NULL");
 }
 
-/* Prepared once a connection, however often it is used; and nothing of one use is left for the
- * next. */
+/*
+ * Prepared once a connection, however often it is used; and nothing of one use is left for the
+ * next.
+ */
 static void
 test_statements_are_kept(void **state)
 {

@@ -48,8 +48,10 @@ test_random(void **state)
 	qsort(ids, IDS, sizeof ids[0], compare);
 	for (size_t i = 1; i < IDS; i++)
 		assert_string_not_equal(ids[i - 1], ids[i]);
-	/* 3097 are expected, with a standard deviation of 55. Were bytes just taken modulo 62,
-	 * eight letters would come 3750 times. */
+	/*
+	 * 3097 are expected, with a standard deviation of 55. Were bytes just taken modulo 62,
+	 * eight letters would come 3750 times.
+	 */
 	for (const char *at = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"; *at;
 	     at++)
 		assert_in_range(counts[(unsigned char)*at], 3097 - 400, 3097 + 400);
