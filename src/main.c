@@ -102,7 +102,8 @@ open_openai(struct app *app, char *error)
 	snprintf(error, DB_ERROR_SIZE, "out of memory");
 	app->model = open_model(app);
 	if (app->model)
-		app->api = api_new(app->db, app->model, app->config.run_timeout_s);
+		app->api =
+		    api_new(app->db, app->model, app->config.state_dir, app->config.run_timeout_s);
 	if (app->api)
 		app->openai = openai_embedded_new(app->api, app->db);
 	return app->openai ? 0 : -1;

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 
+#include "assistants/leases.h"
 #include "assistants/room.h"
 #include "assistants/runner.h"
 #include "util/text.h"
@@ -34,7 +35,7 @@ struct span {
 };
 
 struct api *
-api_new(struct db *db, struct model *model, unsigned run_timeout_s)
+api_new(struct db *db, struct model *model, const char *state_dir, unsigned run_timeout_s)
 {
 	struct api *api = calloc(1, sizeof *api);
 
@@ -43,10 +44,11 @@ api_new(struct db *db, struct model *model, unsigned run_timeout_s)
 	api->db = db;
 	api->model = model;
 	api->run_timeout_s = run_timeout_s;
+	api->leases = leases_new(state_dir);
 	api->runner = runner_new(api);
-	if (api->runner)
+	if (api->leases && api->runner)
 		return api;
-	free(api);
+	api_free(api);
 	return NULL;
 }
 
@@ -56,6 +58,7 @@ api_free(struct api *api)
 	if (!api)
 		return;
 	runner_free(api->runner);
+	leases_free(api->leases);
 	free(api);
 }
 

@@ -14,8 +14,12 @@
 
 struct api;
 
-/* `db` and `model` are borrowed, and must live longer. NULL: out of memory. */
-struct api *api_new(struct db *db, struct model *model, unsigned run_timeout_s);
+/*
+ * `db` and `model` are borrowed, and must live longer. In the folder `state_dir` a process shows
+ * the others that it lives. NULL: out of memory.
+ */
+struct api *api_new(
+    struct db *db, struct model *model, const char *state_dir, unsigned run_timeout_s);
 
 /*
  * Ends the runs that no client waits for (their model requests are interrupted), waits for their

@@ -261,7 +261,7 @@ messages_create(struct call *call)
 	tx = db_begin(call->api->db, DB_WRITE);
 	if (!find_thread(call, tx, &thread))
 		goto out;
-	active = run_active(tx, thread, run_id);
+	active = run_active(call->api, tx, thread, run_id);
 	if (active == 1) {
 		refuse(call, NULL, "Can't add messages to %s while a run %s is active.",
 		    call->params[0], run_id);

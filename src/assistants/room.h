@@ -13,12 +13,14 @@
 
 enum { PATH_PARAMS_MAX = 3 };
 
+struct leases;
 struct runner;
 
 struct api {
 	struct db *db;
 	struct model *model;
 	unsigned run_timeout_s;
+	struct leases *leases;
 	struct runner *runner;
 };
 
@@ -165,10 +167,10 @@ bool messages_check(struct call *call, struct json_object *messages, const char 
 enum db_result messages_insert(struct db_tx *tx, long long thread, struct json_object *messages);
 
 /*
- * The active run of a thread: 1 with its id, 0 none, -1 failed. Overdue ones are ended first, so
- * the transaction must be one that writes.
+ * The active run of a thread: 1 with its id, 0 none, -1 failed. One that is overdue, or whose
+ * process died, is ended first, so the transaction must be one that writes.
  */
-int run_active(struct db_tx *tx, long long thread, char id[ID_SIZE]);
+int run_active(struct api *api, struct db_tx *tx, long long thread, char id[ID_SIZE]);
 
 /* All messages of a thread, oldest first, as {role, content}; NULL when the database failed. */
 struct json_object *messages_context(struct db_tx *tx, long long thread);

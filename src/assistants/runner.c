@@ -403,6 +403,7 @@ is_interrupted(void *arg)
 	if (now - execution->checked_ms < WANTED_CHECK_MS)
 		return false;
 	execution->checked_ms = now;
+	runs_renew(execution->api);
 	return !run_wanted(execution->api->db, execution->run->seq);
 }
 
@@ -480,10 +481,11 @@ runner_stream(struct api *api, struct run *run, const struct api_request *reques
 static struct run *
 claim(struct api *api)
 {
-	struct db_tx *tx = db_begin(api->db, DB_WRITE);
+	const char *holder = run_holder(api);
+	struct db_tx *tx = holder ? db_begin(api->db, DB_WRITE) : NULL;
 	struct run *run = NULL;
 
-	if (tx && run_claim(tx, &run) == 1) {
+	if (tx && run_claim(tx, holder, &run) == 1) {
 		if (db_commit(tx) == 0)
 			return run;
 		run_free(run);
@@ -566,6 +568,8 @@ runner_new(struct api *api)
 void
 runner_free(struct runner *runner)
 {
+	if (!runner)
+		return;
 	atomic_store(&runner->stopping, true);
 	pthread_mutex_lock(&runner->lock);
 	while (runner->running > 0)

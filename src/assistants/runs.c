@@ -4,14 +4,18 @@
  */
 #include "assistants/runs.h"
 
+#include "assistants/leases.h"
 #include "assistants/runner.h"
 #include "util/clock.h"
+#include "util/log.h"
 
 #define COLUMNS                                                                                    \
 	"r.seq, r.thread, r.id, t.id, r.assistant_id, r.status, r.created_at, r.expires_at, "      \
-	"r.started_at, r.ended_at, r.last_error, r.incomplete_reason, r.usage, r.body"
+	"r.started_at, r.ended_at, r.last_error, r.incomplete_reason, r.usage, r.body, "           \
+	"r.lease_holder, r.lease_until"
 #define SELECT_RUN "SELECT " COLUMNS " FROM runs r JOIN threads t ON t.seq = r.thread WHERE "
 #define ACTIVE "status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
+#define CARRIED_OUT "status IN ('in_progress', 'cancelling')"
 #define LEN(array) (sizeof(array) / sizeof *(array))
 
 /* Of the API's options, those that are applied. */
@@ -59,6 +63,12 @@ is_active(const struct run *run)
 	return literal(statuses, 4, run->status) != NULL;
 }
 
+static bool
+is_carried_out(const struct run *run)
+{
+	return strcmp(run->status, "in_progress") == 0 || strcmp(run->status, "cancelling") == 0;
+}
+
 void
 run_free(struct run *run)
 {
@@ -70,6 +80,7 @@ run_free(struct run *run)
 	json_object_put(run->last_error);
 	json_object_put(run->usage);
 	json_object_put(run->body);
+	free(run->lease_holder);
 	free(run);
 }
 
@@ -103,6 +114,8 @@ run_of_row(struct db_stmt *row)
 	run->incomplete_reason = literal(reasons, LEN(reasons), db_text(row, 11));
 	run->usage = json_column(row, 12);
 	run->body = json_column(row, 13);
+	run->lease_holder = db_is_null(row, 14) ? NULL : copy_text(row, 14);
+	run->lease_until = db_int(row, 15);
 	if (run->id && run->thread_id && run->assistant_id && run->status)
 		return run;
 	run_free(run);
@@ -211,7 +224,7 @@ run_load(struct db_tx *tx, long long seq)
 	return run;
 }
 
-/* Ends what should have ended: whoever carried it out is gone, or will find that it is too late. */
+/* Ends what should have ended: whoever carried it out will find that it is too late. */
 static enum db_result
 end_overdue(struct db_tx *tx, long long thread)
 {
@@ -227,24 +240,112 @@ end_overdue(struct db_tx *tx, long long thread)
 	return db_finish(stmt, db_step(stmt));
 }
 
-int
-run_active(struct db_tx *tx, long long thread, char id[ID_SIZE])
+/* Ends all the runs of a process that died. */
+static enum db_result
+end_abandoned(struct db_tx *tx, const char *holder)
 {
-	struct db_stmt *stmt;
+	struct db_stmt *stmt = db_prepare(tx,
+	    "UPDATE runs SET status = CASE WHEN status = 'cancelling' THEN 'cancelled' "
+	    "WHEN expires_at < ? THEN 'expired' ELSE 'failed' END, ended_at = ?, "
+	    "last_error = CASE WHEN status = 'in_progress' AND expires_at >= ? THEN ? END "
+	    "WHERE lease_holder = ? AND " CARRIED_OUT);
+	long long now = clock_unix();
 	enum db_result result;
 
-	if (end_overdue(tx, thread) != DB_DONE)
-		return -1;
-	stmt = db_prepare(tx, "SELECT id FROM runs WHERE thread = ? AND " ACTIVE);
+	db_bind_int(stmt, 1, now);
+	db_bind_int(stmt, 2, now);
+	db_bind_int(stmt, 3, now);
+	db_bind_text(stmt, 4,
+	    "{\"code\": \"server_error\", \"message\": \"The server stopped while it carried "
+	    "this run out.\"}");
+	db_bind_text(stmt, 5, holder);
+	result = db_finish(stmt, db_step(stmt));
+	if (result == DB_DONE && db_changes(tx) > 0)
+		log_info(
+		    "a program died: %lld runs that it carried out were ended", db_changes(tx));
+	return result;
+}
+
+static int
+on_dead(void *arg, const char *holder)
+{
+	struct api *api = arg;
+	struct db_tx *tx = db_begin(api->db, DB_WRITE);
+
+	if (tx && end_abandoned(tx, holder) == DB_DONE)
+		return db_commit(tx);
+	db_rollback(tx);
+	return -1;
+}
+
+const char *
+run_holder(struct api *api)
+{
+	return leases_holder(api->leases, on_dead, api);
+}
+
+void
+runs_renew(struct api *api)
+{
+	struct db_tx *tx = leases_renewal_due(api->leases) ? db_begin(api->db, DB_WRITE) : NULL;
+	struct db_stmt *stmt;
+
+	if (!tx)
+		return;
+	stmt = db_prepare(
+	    tx, "UPDATE runs SET lease_until = ? WHERE lease_holder = ? AND " CARRIED_OUT);
+	db_bind_int(stmt, 1, clock_unix() + LEASE_S);
+	db_bind_text(stmt, 2, run_holder(api));
+	if (db_finish(stmt, db_step(stmt)) == DB_DONE)
+		db_commit(tx);
+	else
+		db_rollback(tx);
+}
+
+static bool
+is_abandoned(struct api *api, const struct run *run)
+{
+	return run->lease_holder && is_carried_out(run) &&
+	    leases_are_over(api->leases, run->lease_holder, run->lease_until);
+}
+
+/* The thread's active run; NULL with *failed when the database did. */
+static struct run *
+load_active(struct db_tx *tx, long long thread, bool *failed)
+{
+	struct db_stmt *stmt = db_prepare(tx, SELECT_RUN "r.thread = ? AND r." ACTIVE);
+	enum db_result result;
+	struct run *run = NULL;
+
 	db_bind_int(stmt, 1, thread);
 	result = db_step(stmt);
 	if (result == DB_ROW)
-		snprintf(id, ID_SIZE, "%s", db_text(stmt, 0));
-	return db_finish(stmt, result);
+		run = run_of_row(stmt);
+	*failed = result != DB_DONE && !run;
+	db_finish(stmt, result);
+	return run;
 }
 
 int
-run_claim(struct db_tx *tx, struct run **run)
+run_active(struct api *api, struct db_tx *tx, long long thread, char id[ID_SIZE])
+{
+	struct run *run = NULL;
+	bool failed = end_overdue(tx, thread) != DB_DONE;
+	int result;
+
+	if (!failed)
+		run = load_active(tx, thread, &failed);
+	result = failed ? -1 : run != NULL;
+	if (run && is_abandoned(api, run))
+		result = end_abandoned(tx, run->lease_holder) == DB_DONE ? 0 : -1;
+	else if (run)
+		snprintf(id, ID_SIZE, "%s", run->id);
+	run_free(run);
+	return result;
+}
+
+int
+run_claim(struct db_tx *tx, const char *holder, struct run **run)
 {
 	struct db_stmt *stmt =
 	    db_prepare(tx, SELECT_RUN "r.status = 'queued' ORDER BY r.seq LIMIT 1");
@@ -258,10 +359,13 @@ run_claim(struct db_tx *tx, struct run **run)
 		return -1;
 	(*run)->status = "in_progress";
 	(*run)->started_at = clock_unix();
-	stmt =
-	    db_prepare(tx, "UPDATE runs SET status = 'in_progress', started_at = ? WHERE seq = ?");
+	stmt = db_prepare(tx,
+	    "UPDATE runs SET status = 'in_progress', started_at = ?, lease_holder = ?, "
+	    "lease_until = ? WHERE seq = ?");
 	db_bind_int(stmt, 1, (*run)->started_at);
-	db_bind_int(stmt, 2, (*run)->seq);
+	db_bind_text(stmt, 2, holder);
+	db_bind_int(stmt, 3, (*run)->started_at + LEASE_S);
+	db_bind_int(stmt, 4, (*run)->seq);
 	if (db_finish(stmt, db_step(stmt)) == DB_DONE)
 		return 1;
 	run_free(*run);
@@ -275,7 +379,7 @@ run_end(struct db_tx *tx, const struct run *run)
 	struct db_stmt *stmt = db_prepare(tx,
 	    "UPDATE runs SET status = ?, ended_at = ?, last_error = ?, "
 	    "incomplete_reason = ?, usage = ? "
-	    "WHERE seq = ? AND status IN ('in_progress', 'cancelling')");
+	    "WHERE seq = ? AND " CARRIED_OUT);
 
 	db_bind_text(stmt, 1, run->status);
 	db_bind_int(stmt, 2, run->ended_at);
@@ -323,8 +427,8 @@ insert(struct db_tx *tx, struct run *run)
 {
 	struct db_stmt *stmt = db_prepare(tx,
 	    "INSERT INTO runs (id, thread, assistant_id, "
-	    "created_at, expires_at, started_at, status, body) "
-	    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+	    "created_at, expires_at, started_at, status, body, lease_holder, lease_until) "
+	    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	enum db_result result;
 
 	db_bind_text(stmt, 1, run->id);
@@ -335,15 +439,20 @@ insert(struct db_tx *tx, struct run *run)
 	db_bind_time(stmt, 6, run->started_at);
 	db_bind_text(stmt, 7, run->status);
 	db_bind_text(stmt, 8, json_text(run->body));
+	db_bind_text(stmt, 9, run->lease_holder);
+	db_bind_time(stmt, 10, run->lease_until);
 	result = db_finish(stmt, db_step(stmt));
 	run->seq = db_insert_seq(tx);
 	return result;
 }
 
-/* The new run, not yet stored. One that streams is carried out by who creates it, at once. */
+/*
+ * The new run, not yet stored. With a holder it is in_progress at once, carried out by who creates
+ * it.
+ */
 static struct run *
 run_new(struct call *call, long long thread, struct json_object *body,
-    struct json_object *assistant, bool streams)
+    struct json_object *assistant, const char *holder)
 {
 	struct run *run = calloc(1, sizeof *run);
 	char id[ID_SIZE];
@@ -357,10 +466,12 @@ run_new(struct call *call, long long thread, struct json_object *body,
 	run->assistant_id = strdup(json_get_string(body, "assistant_id"));
 	run->created_at = clock_unix();
 	run->expires_at = run->created_at + call->api->run_timeout_s;
-	run->started_at = streams ? run->created_at : 0;
-	run->status = streams ? "in_progress" : "queued";
+	run->started_at = holder ? run->created_at : 0;
+	run->status = holder ? "in_progress" : "queued";
 	run->body = options_of(body, assistant);
-	if (run->id && run->thread_id && run->assistant_id)
+	run->lease_holder = holder ? strdup(holder) : NULL;
+	run->lease_until = holder ? run->created_at + LEASE_S : 0;
+	if (run->id && run->thread_id && run->assistant_id && (run->lease_holder || !holder))
 		return run;
 	run_free(run);
 	return NULL;
@@ -390,7 +501,8 @@ find_owners(struct call *call, struct db_tx *tx, const char *assistant_id, long 
 static struct run *
 store_run(struct call *call, struct json_object *body, bool streams)
 {
-	struct db_tx *tx = db_begin(call->api->db, DB_WRITE);
+	const char *holder = streams ? run_holder(call->api) : NULL;
+	struct db_tx *tx = streams && !holder ? NULL : db_begin(call->api->db, DB_WRITE);
 	struct json_object *assistant = NULL;
 	struct run *run = NULL;
 	char active_id[ID_SIZE];
@@ -403,13 +515,13 @@ store_run(struct call *call, struct json_object *body, bool streams)
 	}
 	if (!find_owners(call, tx, json_get_string(body, "assistant_id"), &thread, &assistant))
 		goto out;
-	active = run_active(tx, thread, active_id);
+	active = run_active(call->api, tx, thread, active_id);
 	if (active == 1) {
 		refuse(call, NULL, "Thread %s already has an active run %s.", call->params[0],
 		    active_id);
 		goto out;
 	}
-	run = run_new(call, thread, body, assistant, streams);
+	run = run_new(call, thread, body, assistant, holder);
 	if (active == 0 && run &&
 	    messages_insert(tx, thread, json_get(body, "additional_messages")) == DB_DONE &&
 	    insert(tx, run) == DB_DONE) {
@@ -481,17 +593,21 @@ find_run(struct call *call, struct db_tx *tx)
 	return run;
 }
 
-/* Ends the run if it is overdue: polling must not go on for ever. What it is then; NULL failed. */
+/*
+ * Ends the run if it should have ended: polling must not go on for ever. What it is then; NULL
+ * failed.
+ */
 static struct run *
-settle(struct db *db, struct run *run)
+settle(struct api *api, struct run *run)
 {
 	struct run *settled = NULL;
+	char active_id[ID_SIZE];
 	struct db_tx *tx;
 
-	if (!is_active(run) || run->expires_at >= clock_unix())
+	if (!is_active(run) || (run->expires_at >= clock_unix() && !is_abandoned(api, run)))
 		return run;
-	tx = db_begin(db, DB_WRITE);
-	if (tx && end_overdue(tx, run->thread) == DB_DONE)
+	tx = db_begin(api->db, DB_WRITE);
+	if (tx && run_active(api, tx, run->thread, active_id) >= 0)
 		settled = run_load(tx, run->seq);
 	if (settled && db_commit(tx) < 0) {
 		run_free(settled);
@@ -517,7 +633,7 @@ runs_retrieve(struct call *call)
 	db_rollback(tx);
 	if (!run)
 		return;
-	run = settle(call->api->db, run);
+	run = settle(call->api, run);
 	if (run)
 		answer(call, 200, run_compose(run));
 	else
@@ -527,12 +643,11 @@ runs_retrieve(struct call *call)
 
 /* A run that is carried out notices within a second; others are ended right here. */
 static enum db_result
-update_cancelled(struct db_tx *tx, struct run *run)
+update_cancelled(struct api *api, struct db_tx *tx, struct run *run)
 {
 	struct db_stmt *stmt =
 	    db_prepare(tx, "UPDATE runs SET status = ?, ended_at = ? WHERE seq = ?");
-	bool carried_out =
-	    strcmp(run->status, "in_progress") == 0 || strcmp(run->status, "cancelling") == 0;
+	bool carried_out = is_carried_out(run) && !is_abandoned(api, run);
 
 	run->status = carried_out ? "cancelling" : "cancelled";
 	run->ended_at = carried_out ? 0 : clock_unix();
@@ -558,7 +673,7 @@ runs_cancel(struct call *call)
 	} else if (run) {
 		int result = -1;
 
-		if (update_cancelled(tx, run) == DB_DONE) {
+		if (update_cancelled(call->api, tx, run) == DB_DONE) {
 			result = db_commit(tx);
 			tx = NULL;
 		}

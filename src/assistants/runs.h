@@ -17,6 +17,8 @@ struct run {
 	const char *incomplete_reason;  /* a literal; NULL: none */
 	struct json_object *usage;      /* NULL until it is known */
 	struct json_object *body;       /* model, instructions, tools, … as they were asked */
+	char *lease_holder;             /* who carries it out; NULL: nobody */
+	long long lease_until;
 };
 
 void run_free(struct run *run);
@@ -31,10 +33,19 @@ int run_find(struct db_tx *tx, long long thread, const char *id, long long *seq)
 struct run *run_load(struct db_tx *tx, long long seq);
 
 /*
+ * This process as one that carries runs out; those of processes that died are ended the first time.
+ * NULL: failed, logged. No transaction may be open.
+ */
+const char *run_holder(struct api *api);
+
+/*
  * Takes the oldest queued run: it is in_progress from now on, and the caller's to carry out. 1 with
  * *run, 0 when none is queued, -1 failed.
  */
-int run_claim(struct db_tx *tx, struct run **run);
+int run_claim(struct db_tx *tx, const char *holder, struct run **run);
+
+/* To be called about once a second while a run is carried out: renews the process's leases. */
+void runs_renew(struct api *api);
 
 /*
  * Writes status, times, error and usage of a run that was being carried out. 1 done; 0 when it no

@@ -73,3 +73,10 @@ CREATE TABLE run_steps (
 	details TEXT NOT NULL          -- JSON, the API's step_details
 );
 CREATE INDEX run_steps_of_run ON run_steps (run, seq);
+
+-- version 2
+
+-- Who carries the run out (see assistants/leases.h), and until when that counts on other machines.
+ALTER TABLE runs ADD COLUMN lease_holder TEXT;
+ALTER TABLE runs ADD COLUMN lease_until BIGINT;
+CREATE INDEX runs_of_holder ON runs (lease_holder) WHERE status IN ('in_progress', 'cancelling');

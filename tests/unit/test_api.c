@@ -159,7 +159,7 @@ open_database(void)
 	snprintf(path, sizeof path, "%s/test.db", folder);
 	db = db_open(path, false, error);
 	assert_non_null(db);
-	api = api_new(db, &scripted.model, 600);
+	api = api_new(db, &scripted.model, folder, 600);
 	assert_non_null(api);
 }
 

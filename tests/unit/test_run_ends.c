@@ -123,7 +123,7 @@ set_up(unsigned run_timeout_s)
 	free(path);
 	assert_non_null(db);
 	assert_non_null(other);
-	api = api_new(db, &model, run_timeout_s);
+	api = api_new(db, &model, folder, run_timeout_s);
 	json_set_string(body, "model", "m");
 	call("/assistants", body, assistant);
 	call("/threads", json_object_new_object(), thread);

@@ -1,0 +1,197 @@
+#include "assistants/leases.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "util/clock.h"
+#include "util/file.h"
+#include "util/id.h"
+#include "util/log.h"
+
+enum { MACHINE_SIZE = 66, LOCK_WAIT_MS = 5000 };
+
+struct leases {
+	char *folder;
+	char holder[MACHINE_SIZE + ID_SIZE]; /* the machine, a '.', an id */
+	/* Threads that begin their runs at once race for who makes the file. */
+	pthread_mutex_t lock;
+	int fd;                  /* the locked file; -1: not needed yet */
+	atomic_llong renewal_ms; /* when the next one is due */
+};
+
+/* The machine is a kernel's life: containers share it, and see each other's locks. */
+static void
+name_holder(char *holder, size_t size)
+{
+	char *boot_id = file_read("/proc/sys/kernel/random/boot_id", MACHINE_SIZE, NULL);
+	struct utsname names = {0};
+	char id[ID_SIZE];
+
+	uname(&names);
+	id_new(id, "");
+	snprintf(holder, size, "%.*s", MACHINE_SIZE - 2, boot_id ? boot_id : names.nodename);
+	free(boot_id);
+	/* It becomes a file's name, and its only dot is ours. */
+	holder[strcspn(holder, "\n")] = '\0';
+	for (char *at = holder; (at = strpbrk(at, "/."));)
+		*at = '_';
+	snprintf(holder + strlen(holder), size - strlen(holder), ".%s", id);
+}
+
+struct leases *
+leases_new(const char *state_dir)
+{
+	struct leases *leases = calloc(1, sizeof *leases);
+
+	if (!leases)
+		return NULL;
+	if (asprintf(&leases->folder, "%s/leases", state_dir) < 0) {
+		free(leases);
+		return NULL;
+	}
+	name_holder(leases->holder, sizeof leases->holder);
+	pthread_mutex_init(&leases->lock, NULL);
+	leases->fd = -1;
+	return leases;
+}
+
+static char *
+path_of(const struct leases *leases, const char *holder)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", leases->folder, holder) < 0 ? NULL : path;
+}
+
+void
+leases_free(struct leases *leases)
+{
+	char *path;
+
+	if (!leases)
+		return;
+	path = leases->fd >= 0 ? path_of(leases, leases->holder) : NULL;
+	if (path)
+		unlink(path);
+	free(path);
+	if (leases->fd >= 0)
+		close(leases->fd);
+	pthread_mutex_destroy(&leases->lock);
+	free(leases->folder);
+	free(leases);
+}
+
+enum holder_state { HOLDER_ALIVE, HOLDER_DEAD, HOLDER_UNKNOWN };
+
+/* What the holder's file tells. With a shared lock, so that those who ask do not meet each other.
+ */
+static enum holder_state
+look_at(const struct leases *leases, const char *holder)
+{
+	char *path = path_of(leases, holder);
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	enum holder_state state = HOLDER_UNKNOWN;
+
+	free(path);
+	if (fd < 0)
+		return state;
+	if (flock(fd, LOCK_SH | LOCK_NB) == 0)
+		state = HOLDER_DEAD;
+	else if (errno == EWOULDBLOCK)
+		state = HOLDER_ALIVE;
+	close(fd);
+	return state;
+}
+
+static bool
+is_of_this_machine(const struct leases *leases, const char *holder)
+{
+	size_t len = strcspn(leases->holder, ".") + 1;
+
+	return strncmp(holder, leases->holder, len) == 0;
+}
+
+/* Files that processes of this machine left behind. */
+static void
+bury_the_dead(const struct leases *leases, leases_dead_fn *on_dead, void *arg)
+{
+	DIR *folder = opendir(leases->folder);
+	struct dirent *entry;
+
+	while (folder && (entry = readdir(folder)))
+		if (is_of_this_machine(leases, entry->d_name) &&
+		    look_at(leases, entry->d_name) == HOLDER_DEAD &&
+		    on_dead(arg, entry->d_name) == 0)
+			unlinkat(dirfd(folder), entry->d_name, 0);
+	if (folder)
+		closedir(folder);
+}
+
+/* Makes and locks the file. Until the lock is had, somebody may bury it. */
+static int
+make_file(const struct leases *leases)
+{
+	char *path = path_of(leases, leases->holder);
+	struct stat status;
+	int fd = -1;
+
+	while (path && (fd = file_lock(path, LOCK_WAIT_MS, NULL)) >= 0 && fstat(fd, &status) == 0 &&
+	    status.st_nlink == 0)
+		close(fd);
+	free(path);
+	return fd;
+}
+
+static int
+begin(struct leases *leases, leases_dead_fn *on_dead, void *arg)
+{
+	if (mkdir(leases->folder, 0700) == 0 || errno == EEXIST) {
+		bury_the_dead(leases, on_dead, arg);
+		leases->fd = make_file(leases);
+	}
+	if (leases->fd >= 0) {
+		atomic_store(&leases->renewal_ms, clock_ms() + LEASE_RENEWAL_S * 1000);
+		return 0;
+	}
+	log_error("no locked file can be kept in %s: %s", leases->folder, strerror(errno));
+	return -1;
+}
+
+const char *
+leases_holder(struct leases *leases, leases_dead_fn *on_dead, void *arg)
+{
+	int result;
+
+	pthread_mutex_lock(&leases->lock);
+	result = leases->fd >= 0 ? 0 : begin(leases, on_dead, arg);
+	pthread_mutex_unlock(&leases->lock);
+	return result == 0 ? leases->holder : NULL;
+}
+
+bool
+leases_are_over(const struct leases *leases, const char *holder, long long until)
+{
+	enum holder_state state = HOLDER_UNKNOWN;
+
+	if (strcmp(holder, leases->holder) == 0)
+		return false;
+	if (is_of_this_machine(leases, holder))
+		state = look_at(leases, holder);
+	return state == HOLDER_UNKNOWN ? until < clock_unix() : state == HOLDER_DEAD;
+}
+
+bool
+leases_renewal_due(struct leases *leases)
+{
+	long long due = atomic_load(&leases->renewal_ms), now = clock_ms();
+
+	return now >= due &&
+	    atomic_compare_exchange_strong(&leases->renewal_ms, &due, now + LEASE_RENEWAL_S * 1000);
+}

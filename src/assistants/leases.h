@@ -1,0 +1,36 @@
+/*
+ * Who carries runs out, so that a run does not outlive the process that does. A process is a
+ * holder: a name that stands in its runs, and a file of that name in the state folder's `leases`,
+ * locked as long as the process lives, however it ends. So a dead holder on the same machine is
+ * seen at once. Another machine's lock may not be seen here: its runs are its own until their
+ * lease, which it renews, is over. Only for src/assistants/.
+ */
+#ifndef ASSISTANTS_LEASES_H
+#define ASSISTANTS_LEASES_H
+
+#include <stdbool.h>
+
+enum { LEASE_S = 30, LEASE_RENEWAL_S = 10 };
+
+struct leases;
+
+/* Touches no file. NULL: out of memory. */
+struct leases *leases_new(const char *state_dir);
+
+/* Removes this process's file. */
+void leases_free(struct leases *leases);
+
+/*
+ * This process's name. The first call makes and locks its file, and calls `on_dead` (0: done) for
+ * each holder that died, whose file is removed then. NULL: failed, logged.
+ */
+typedef int leases_dead_fn(void *arg, const char *holder);
+const char *leases_holder(struct leases *leases, leases_dead_fn *on_dead, void *arg);
+
+/* Whether `holder`, whose lease ends at `until` (Unix seconds), carries nothing out any more. */
+bool leases_are_over(const struct leases *leases, const char *holder, long long until);
+
+/* Whether this process's leases must be renewed now: true for one caller each LEASE_RENEWAL_S. */
+bool leases_renewal_due(struct leases *leases);
+
+#endif

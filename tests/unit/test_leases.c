@@ -1,0 +1,411 @@
+/*
+ * Runs whose process died: seen at once on this machine, by the lease from another one; those of
+ * the living are left alone.
+ */
+#include "support.h"
+
+#include <glob.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "assistants/api.h"
+#include "assistants/leases.h"
+#include "model/backend.h"
+#include "util/clock.h"
+#include "util/json.h"
+
+static char *folder;
+static struct db *db;
+static struct api *api;
+static char assistant[64], thread[64];
+static int told[2]; /* the child's word that its run is under way */
+static long long later_s;
+
+/* Instead of the program's own: tests cannot wait for a lease to end. */
+long long
+clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec + later_s) * 1000LL + now.tv_nsec / 1000000;
+}
+
+long long
+clock_unix(void)
+{
+	return time(NULL) + later_s;
+}
+
+/* In the child it waits for its end; in the parent it answers. */
+static pid_t parent;
+
+static void
+ask(struct model *model, const struct model_request *request, struct model_result *result)
+{
+	struct json_object *content = model_text_content("words");
+
+	(void)model;
+	if (getpid() != parent) {
+		assert_int_equal(write(told[1], "", 1), 1);
+		/* As every model does while it waits; the lease is renewed by it. */
+		for (;;)
+			interrupt_sleep(request->interrupt, 60000);
+	}
+	request->on_message(request->arg);
+	request->on_written(request->arg, content);
+	json_object_put(content);
+	result->outcome = MODEL_COMPLETED;
+}
+
+static struct model model = {.ask = ask};
+
+static void
+on_event(void *arg, const char *event, struct json_object *data)
+{
+	(void)arg;
+	(void)event;
+	(void)data;
+}
+
+static struct json_object *
+call(const char *method, const char *path, struct json_object *body, int *status)
+{
+	struct api_request request = {.tenant = "gateway",
+	    .method = method,
+	    .path = path,
+	    .body = body,
+	    .on_event = on_event};
+	struct api_response response;
+
+	api_handle(api, &request, &response);
+	*status = response.status;
+	json_object_put(body);
+	return response.body;
+}
+
+/* The status of a POST of a run that streams. */
+static int
+run(void)
+{
+	struct json_object *body = json_object_new_object();
+	char path[128];
+	int status;
+
+	json_set_string(body, "assistant_id", assistant);
+	json_set(body, "stream", json_object_new_boolean(1));
+	snprintf(path, sizeof path, "/threads/%s/runs", thread);
+	json_object_put(call("POST", path, body, &status));
+	return status;
+}
+
+static void
+create(const char *path, struct json_object *body, char id[64])
+{
+	int status;
+	struct json_object *object = call("POST", path, body, &status);
+
+	assert_int_equal(status, 200);
+	snprintf(id, 64, "%s", json_get_string(object, "id"));
+	json_object_put(object);
+}
+
+static void
+open_api(void)
+{
+	char error[DB_ERROR_SIZE], *path = path_in(folder, "test.db");
+
+	db = db_open(path, false, error);
+	free(path);
+	assert_non_null(db);
+	api = api_new(db, &model, folder, 600);
+	assert_non_null(api);
+}
+
+static int
+set_up(void **state)
+{
+	struct json_object *body = json_object_new_object();
+
+	(void)state;
+	later_s = 0;
+	parent = getpid();
+	folder = folder_new();
+	open_api();
+	json_set_string(body, "model", "m");
+	create("/assistants", body, assistant);
+	create("/threads", json_object_new_object(), thread);
+	api_free(api);
+	db_close(db);
+	return pipe(told);
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	api_free(api);
+	db_close(db);
+	close(told[0]);
+	close(told[1]);
+	folder_remove(folder);
+	return 0;
+}
+
+/* Another process, whose run on the thread is under way. It knows no end but a signal. */
+static pid_t
+start_runner(void)
+{
+	pid_t child = fork();
+	char byte;
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		/* When a check fails, too. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		open_api();
+		run();
+		_exit(1);
+	}
+	assert_int_equal(read(told[0], &byte, 1), 1);
+	open_api();
+	return child;
+}
+
+static void
+kill_runner(pid_t child)
+{
+	int status;
+
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+}
+
+/* What one column of the oldest run is; the caller's to free. `sql` changes something before. */
+static char *
+query(const char *sql, const char *column)
+{
+	char *path = path_in(folder, "test.db"), select[128], *text;
+	sqlite3_stmt *stmt;
+	sqlite3 *handle;
+
+	assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+	free(path);
+	assert_int_equal(sqlite3_exec(handle, sql, NULL, NULL, NULL), SQLITE_OK);
+	snprintf(select, sizeof select, "SELECT %s FROM runs ORDER BY seq LIMIT 1", column);
+	assert_int_equal(sqlite3_prepare_v2(handle, select, -1, &stmt, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	text = strdup((const char *)sqlite3_column_text(stmt, 0));
+	sqlite3_finalize(stmt);
+	sqlite3_close(handle);
+	return text;
+}
+
+static void
+check_run(const char *sql, const char *column, const char *expected)
+{
+	char *text = query(sql, column);
+
+	check_text(column, text, expected);
+	free(text);
+}
+
+static size_t
+files(void)
+{
+	char *pattern = path_in(folder, "leases/*");
+	glob_t found;
+	size_t len;
+
+	glob(pattern, 0, NULL, &found);
+	len = found.gl_pathc;
+	globfree(&found);
+	free(pattern);
+	return len;
+}
+
+static void
+the_run_of_a_killed_process_ends_at_once(void **state)
+{
+	pid_t child = start_runner();
+
+	(void)state;
+	assert_int_equal(files(), 1);
+	kill_runner(child);
+	assert_int_equal(run(), 200);
+	check_run("", "status", "failed");
+	check_run("", "json_extract(last_error, '$.code')", "server_error");
+	check_run("", "ended_at > 0", "1");
+	/* The dead one's file is gone, this process has its own. */
+	assert_int_equal(files(), 1);
+}
+
+static void
+it_ends_too_when_this_process_has_its_file_already(void **state)
+{
+	pid_t child = start_runner();
+
+	(void)state;
+	assert_int_equal(run(), 400);
+	kill_runner(child);
+	assert_int_equal(run(), 200);
+	check_run("", "status", "failed");
+}
+
+static void
+a_cancelled_run_of_a_killed_process_is_cancelled(void **state)
+{
+	pid_t child = start_runner();
+	char *id = query("", "id"), path[192];
+	int status;
+
+	(void)state;
+	kill_runner(child);
+	snprintf(path, sizeof path, "/threads/%s/runs/%s/cancel", thread, id);
+	json_object_put(call("POST", path, NULL, &status));
+	free(id);
+	assert_int_equal(status, 200);
+	check_run("", "status", "cancelled");
+}
+
+static void
+one_that_was_being_cancelled_is_cancelled(void **state)
+{
+	pid_t child = start_runner();
+
+	(void)state;
+	kill_runner(child);
+	free(query("UPDATE runs SET status = 'cancelling'", "id"));
+	assert_int_equal(run(), 200);
+	check_run("", "status", "cancelled");
+	check_run("", "last_error IS NULL", "1");
+}
+
+static void
+one_that_is_overdue_is_expired(void **state)
+{
+	pid_t child = start_runner();
+
+	(void)state;
+	kill_runner(child);
+	free(query("UPDATE runs SET expires_at = 1", "id"));
+	assert_int_equal(run(), 200);
+	check_run("", "status", "expired");
+	check_run("", "last_error IS NULL", "1");
+}
+
+static void
+retrieving_a_run_ends_it(void **state)
+{
+	pid_t child = start_runner();
+	char *id = query("", "id"), path[192];
+	struct json_object *object;
+	int status;
+
+	(void)state;
+	snprintf(path, sizeof path, "/threads/%s/runs/%s", thread, id);
+	free(id);
+	object = call("GET", path, NULL, &status);
+	check_text("alive", json_get_string(object, "status"), "in_progress");
+	json_object_put(object);
+	kill_runner(child);
+	object = call("GET", path, NULL, &status);
+	check_text("dead", json_get_string(object, "status"), "failed");
+	json_object_put(object);
+}
+
+static void
+the_living_keep_their_runs_whatever_the_lease(void **state)
+{
+	pid_t child = start_runner();
+
+	(void)state;
+	later_s = 300;
+	assert_int_equal(run(), 400);
+	kill_runner(child);
+}
+
+static void
+another_machine_has_until_its_lease_ends(void **state)
+{
+	pid_t child = start_runner();
+
+	(void)state;
+	kill_runner(child);
+	free(query("UPDATE runs SET lease_holder = 'elsewhere.' || lease_holder", "id"));
+	later_s = LEASE_S - 5;
+	assert_int_equal(run(), 400);
+	later_s = LEASE_S + 5;
+	assert_int_equal(run(), 200);
+	check_run("", "status", "failed");
+}
+
+/* A lease is renewed while its run waits: the wait's questions do it. */
+static void
+ask_and_renew(struct model *self, const struct model_request *request, struct model_result *result)
+{
+	char *before = query("", "lease_until"), *after;
+
+	(void)self;
+	later_s += LEASE_RENEWAL_S - 2;
+	assert_false(interrupt_raised(request->interrupt));
+	check_run("", "lease_until", before);
+	later_s += 3;
+	assert_false(interrupt_raised(request->interrupt));
+	after = query("", "lease_until");
+	assert_true(atoll(after) > atoll(before));
+	free(before);
+	free(after);
+	result->outcome = MODEL_INTERRUPTED;
+}
+
+static void
+a_lease_is_renewed(void **state)
+{
+	static struct model renewing = {.ask = ask_and_renew};
+	char error[DB_ERROR_SIZE], *path = path_in(folder, "test.db");
+
+	(void)state;
+	db = db_open(path, false, error);
+	free(path);
+	api = api_new(db, &renewing, folder, 600);
+	assert_int_equal(run(), 200);
+	check_run("", "status", "cancelled");
+}
+
+static void
+the_file_goes_with_the_process(void **state)
+{
+	(void)state;
+	open_api();
+	assert_int_equal(run(), 200);
+	assert_int_equal(files(), 1);
+	api_free(api);
+	assert_int_equal(files(), 0);
+	api = api_new(db, &model, folder, 600);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(the_run_of_a_killed_process_ends_at_once),
+	    TEST(it_ends_too_when_this_process_has_its_file_already),
+	    TEST(a_cancelled_run_of_a_killed_process_is_cancelled),
+	    TEST(one_that_was_being_cancelled_is_cancelled),
+	    TEST(one_that_is_overdue_is_expired),
+	    TEST(retrieving_a_run_ends_it),
+	    TEST(the_living_keep_their_runs_whatever_the_lease),
+	    TEST(another_machine_has_until_its_lease_ends),
+	    TEST(a_lease_is_renewed),
+	    TEST(the_file_goes_with_the_process),
+	};
+
+	return cmocka_run_group_tests_name("leases", tests, NULL, NULL);
+}
