@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,9 @@
 
 enum {
 	WORKERS_FREE = 2, /* never wait on a model */
+	/* A waiting worker's: its client's, curl's own two, the model server's. */
+	DESCRIPTORS_EACH = 4,
+	DESCRIPTORS_MORE = 128, /* the database's, the pools' */
 	SHUTDOWN_GRACE_S = 30,
 	EXIT_USAGE = 2
 };
@@ -145,6 +149,22 @@ app_open(struct app *app, char error[CONFIG_ERROR_SIZE])
 	return app->gateway ? 0 : -1;
 }
 
+/* Many systems allow 1024 descriptors unless a program asks for more. */
+static void
+allow_descriptors(unsigned workers)
+{
+	rlim_t wanted = (rlim_t)workers * DESCRIPTORS_EACH + DESCRIPTORS_MORE;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < wanted)
+		log_warn("%u workers may need %llu file descriptors, and %llu are allowed: raise "
+			 "the limit (ulimit -Hn), or lower ASSISTANTS_WORKERS",
+		    workers, (unsigned long long)wanted, (unsigned long long)limit.rlim_cur);
+}
+
 static int
 serve_fastcgi(struct app *app, struct router *router, const struct options *options)
 {
@@ -164,6 +184,7 @@ serve_fastcgi(struct app *app, struct router *router, const struct options *opti
 			return EXIT_FAILURE;
 		}
 	}
+	allow_descriptors(app->config.workers);
 	log_info("assistants-fcgi " VERSION " answers, state in %s", app->config.state_dir);
 	if (!app->config.upstream_url && app->config.model_api == MODEL_API_OFFLINE)
 		log_info("no model server is set: a small built-in script plays the assistant");

@@ -1,7 +1,7 @@
 /*
  * FastCGI by libfcgi's fcgiapp. Each worker thread accepts, answers and finishes; one starts the
  * next when the last idle one takes a connection, so that there is always one in accept(), up to
- * the maximum.
+ * the maximum. Those that a peak leaves idle end again.
  *
  * The accept() is our own: libfcgi's goes on to read the request, and a connection that says
  * nothing would count as an idle worker. libfcgi gets each connection as one that was kept open.
@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fcgiapp.h>
+#include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -24,6 +26,8 @@
 
 enum {
 	ACCEPT_PAUSE_MS = 100,
+	IDLE_S = 30,   /* after which a worker ends, */
+	IDLE_KEPT = 8, /* unless it is one of these */
 	KICK_STEP_MS = 20,
 	/*
 	 * A web server that says nothing for so long in the middle of a request has forgotten it.
@@ -39,8 +43,11 @@ enum {
 #endif
 };
 
+enum worker_state { WORKER_NONE, WORKER_RUNS, WORKER_ENDED /* to be joined */ };
+
 struct worker {
 	struct server *server;
+	enum worker_state state;
 	pthread_t thread;
 	bool accepting; /* in accept(), and may be kicked out of it */
 	int reading;    /* the connection whose request is being read; -1 */
@@ -58,7 +65,7 @@ struct server {
 	 */
 	pthread_mutex_t lock;
 	struct worker *workers;
-	unsigned workers_len; /* started */
+	unsigned workers_len; /* the most that there were */
 	unsigned idle;
 	unsigned alive;
 	atomic_bool stopping; /* nothing is accepted any more */
@@ -152,35 +159,50 @@ answer(struct server *server, FCGX_Request *request)
 
 	self.exchange.client.arg = &self;
 	server->handler(server->arg, &self.exchange);
-	/* A connection that the web server keeps open and idle would keep this worker. */
-	request->keepConnection = 0;
 	FCGX_Finish_r(request);
+	/*
+	 * A connection that the web server keeps open and idle would keep this worker. By libfcgi's
+	 * own close it would wait for the web server's up to two seconds; nothing is left to read.
+	 */
+	if (request->ipcFd >= 0)
+		close(request->ipcFd);
+	request->ipcFd = -1;
 }
 
-/* The next connection, -1 when the program ends. */
+/* -1 when none came for IDLE_S, or when the program ends. */
 static int
-accept_connection(struct worker *worker)
+wait_for_connection(struct server *server)
 {
-	struct server *server = worker->server;
-	const struct timeval timeout = {.tv_sec = READ_TIMEOUT_S};
-	int fd = -1;
+	while (!atomic_load(&server->stopping)) {
+		int fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC);
 
-	pthread_mutex_lock(&server->lock);
-	server->idle++;
-	worker->accepting = true;
-	pthread_mutex_unlock(&server->lock);
-
-	while (fd < 0 && !atomic_load(&server->stopping)) {
-		fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0 || errno == EINTR || errno == ECONNABORTED ||
-		    atomic_load(&server->stopping))
+		if (fd >= 0 || errno == EAGAIN)
+			return fd;
+		if (errno == EINTR || errno == ECONNABORTED || atomic_load(&server->stopping))
 			continue;
 		/* Too many open files, say: that passes. */
 		log_error("no connection could be accepted: %s", strerror(errno));
 		interrupt_sleep(NULL, ACCEPT_PAUSE_MS);
 	}
+	return -1;
+}
+
+/* The next connection; -1 when the program ends, or needs this worker no more. */
+static int
+accept_connection(struct worker *worker)
+{
+	struct server *server = worker->server;
+	const struct timeval timeout = {.tv_sec = READ_TIMEOUT_S};
+	int fd;
 
 	pthread_mutex_lock(&server->lock);
+	server->idle++;
+	worker->accepting = true;
+	do {
+		pthread_mutex_unlock(&server->lock);
+		fd = wait_for_connection(server);
+		pthread_mutex_lock(&server->lock);
+	} while (fd < 0 && server->idle <= IDLE_KEPT && !atomic_load(&server->stopping));
 	worker->accepting = false;
 	worker->reading = fd;
 	server->idle--;
@@ -198,6 +220,7 @@ work(void *arg)
 	struct worker *worker = arg;
 	struct server *server = worker->server;
 	FCGX_Request request;
+	bool last_spare;
 	int fd;
 
 	/*
@@ -218,19 +241,43 @@ work(void *arg)
 	}
 	pthread_mutex_lock(&server->lock);
 	server->alive--;
+	worker->state = WORKER_ENDED;
+	last_spare = server->idle == IDLE_KEPT && !atomic_load(&server->stopping);
 	pthread_mutex_unlock(&server->lock);
+	/* The peak is over: what it took goes back to the system. */
+	if (last_spare)
+		malloc_trim(0);
 	return NULL;
+}
+
+/* With the lock held: a place for one more worker; NULL when all are taken. */
+static struct worker *
+free_place(struct server *server)
+{
+	struct worker *worker = server->workers, *end = worker + server->workers_len;
+
+	while (worker < end && worker->state == WORKER_RUNS)
+		worker++;
+	if (worker == end) {
+		if (server->workers_len == server->workers_max)
+			return NULL;
+		server->workers_len++;
+	}
+	if (worker->state == WORKER_ENDED)
+		pthread_join(worker->thread, NULL);
+	worker->state = WORKER_NONE;
+	return worker;
 }
 
 /* With the lock held. Failing is no harm while another worker lives. */
 static void
 start_worker(struct server *server)
 {
-	struct worker *worker = &server->workers[server->workers_len];
+	struct worker *worker = free_place(server);
 	pthread_attr_t attr;
 	int error;
 
-	if (server->workers_len == server->workers_max)
+	if (!worker)
 		return;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
@@ -239,11 +286,11 @@ start_worker(struct server *server)
 	error = pthread_create(&worker->thread, &attr, work, worker);
 	pthread_attr_destroy(&attr);
 	if (error != 0) {
-		log_warn("a worker thread could not be started, %u are there: %s",
-		    server->workers_len, strerror(error));
+		log_warn("a worker thread could not be started, %u are there: %s", server->alive,
+		    strerror(error));
 		return;
 	}
-	server->workers_len++;
+	worker->state = WORKER_RUNS;
 	server->alive++;
 }
 
@@ -379,6 +426,7 @@ stop_accepting(struct server *server, const char *address)
 int
 server_run_fastcgi(int fd, const char *address, const struct server_options *options)
 {
+	const struct timeval idle = {.tv_sec = IDLE_S};
 	struct sigaction kick = {.sa_handler = kicked};
 	struct server *server = server_new(fd, options);
 	bool started;
@@ -389,9 +437,12 @@ server_run_fastcgi(int fd, const char *address, const struct server_options *opt
 		return -1;
 	}
 	sigaction(SIGUSR2, &kick, NULL);
+	/* accept() keeps to it, unless whoever opened the socket made it one that never waits. */
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof idle);
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 	pthread_mutex_lock(&server->lock);
 	start_worker(server);
-	started = server->workers_len > 0;
+	started = server->alive > 0;
 	pthread_mutex_unlock(&server->lock);
 	if (!started) {
 		server_free(server);
@@ -405,7 +456,8 @@ server_run_fastcgi(int fd, const char *address, const struct server_options *opt
 			return 1;
 	}
 	for (unsigned i = 0; i < server->workers_len; i++)
-		pthread_join(server->workers[i].thread, NULL);
+		if (server->workers[i].state != WORKER_NONE)
+			pthread_join(server->workers[i].thread, NULL);
 	server_free(server);
 	return 0;
 }

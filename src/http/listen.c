@@ -13,7 +13,8 @@
 
 #include "util/text.h"
 
-enum { LISTEN_BACKLOG = 1024 };
+/* The kernel makes it less (net.core.somaxconn, 4096 since Linux 5.4). */
+enum { LISTEN_BACKLOG = 4096 };
 
 static int
 listen_unix(const char *path, mode_t mode, char *error, size_t error_size)
