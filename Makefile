@@ -5,11 +5,12 @@ CFLAGS ?= -O2 -g
 LDFLAGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
+FUZZ_SECONDS ?= 60
 PORT ?= 8080
 
 VERSION := 0.1.0
 
-# release, or asan: the same program with AddressSanitizer and UndefinedBehaviorSanitizer.
+# release; asan: the same program with AddressSanitizer and UndefinedBehaviorSanitizer; fuzz: for make fuzz.
 VARIANT ?= release
 BUILD := build/$(VARIANT)
 
@@ -23,6 +24,10 @@ LIBS = $(shell pkg-config --libs $(PACKAGES))
 ifeq ($(VARIANT),asan)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 PROGRAM := $(BUILD)/assistants.fcgi
+else ifeq ($(VARIANT),fuzz)
+override CC := clang
+SANITIZE := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+PROGRAM := $(BUILD)/assistants.fcgi
 else
 SANITIZE := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 PROGRAM := cgi-bin/assistants.fcgi
@@ -33,6 +38,9 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%)
 UNIT_HELPERS := $(BUILD)/tests/unit/support.o
+FUZZ_HELPERS := $(BUILD)/tests/fuzz/support.o
+FUZZ_SOURCES := $(sort $(filter-out tests/fuzz/support.c,$(wildcard tests/fuzz/*.c)))
+FUZZ_PROGRAMS := $(FUZZ_SOURCES:tests/fuzz/%.c=$(BUILD)/%)
 
 .PHONY: all
 all: $(PROGRAM)
@@ -88,6 +96,19 @@ check:
 unit: $(UNIT_PROGRAMS)
 	@for test in $(UNIT_PROGRAMS); do $$test || exit 1; done
 
+## make fuzz       invented input for all that reads outside bytes (FUZZ_SECONDS=60 for each program)
+.PHONY: fuzz
+fuzz:
+	tools/deps.sh build fuzz
+	$(MAKE) VARIANT=fuzz fuzz-programs
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tools/fuzz.sh
+
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZ_PROGRAMS)
+
+$(FUZZ_PROGRAMS): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_HELPERS) $(BUILD)/libassistants.a
+	$(CC) -fsanitize=fuzzer $(SANITIZE) -pthread $(LDFLAGS) -o $@ $^ $(LIBS)
+
 ## make lint       formatting, clang-tidy, the man page, the house's rules; silent when all is well
 .PHONY: lint
 lint:
@@ -115,3 +136,4 @@ clean:
 	rm -rf build cgi-bin/assistants.fcgi
 
 -include $(OBJECTS:.o=.d) $(BUILD)/src/main.d $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/tests/unit/%.d) $(UNIT_HELPERS:.o=.d)
+-include $(FUZZ_SOURCES:%.c=$(BUILD)/%.d) $(FUZZ_HELPERS:.o=.d)

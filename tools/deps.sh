@@ -1,14 +1,14 @@
 #!/bin/sh
 # Install the Debian packages that are missing: tools/deps.sh [--quiet] SET…
 #
-# The sets are build, demo, check and lint. Where nothing is missing it says nothing and changes
+# The sets are build, demo, check, lint and fuzz. Where nothing is missing it says nothing and changes
 # nothing. --quiet hides what apt-get says, unless it fails.
 set -eu
 
 # What is needed, and the package that brings it. A need is asked for as what it is, not as a package,
 # so that one built by hand, or one of another name, counts: a program; a library, as pkg-config knows
-# it; a file. gcc without its recommended libc6-dev compiles nothing, and curl without its recommended
-# ca-certificates trusts nobody.
+# it; a file; a part of clang's runtime, in the folder that clang tells. gcc without its recommended
+# libc6-dev compiles nothing, and curl without its recommended ca-certificates trusts nobody.
 needs() {
 	case $1 in
 	build) cat <<-'END' ;;
@@ -42,8 +42,12 @@ needs() {
 		program clang-tidy clang-tidy
 		program mandoc mandoc
 	END
+	fuzz) cat <<-'END' ;;
+		program clang clang
+		clang-runtime fuzzer libclang-rt-14-dev
+	END
 	*)
-		echo "usage: tools/deps.sh [--quiet] build|demo|check|lint…" >&2
+		echo "usage: tools/deps.sh [--quiet] build|demo|check|lint|fuzz…" >&2
 		return 2
 		;;
 	esac
@@ -54,6 +58,7 @@ have() {
 	program) command -v "$2" ;;
 	library) pkg-config --exists "$2" ;;
 	file) [ -e "$2" ] ;;
+	clang-runtime) ls "$(clang --print-runtime-dir)"/libclang_rt."$2"*.a ;;
 	esac >/dev/null 2>&1
 }
 

@@ -1,0 +1,108 @@
+/*
+ * The file that keeps the gateway's assistant. Only one that says to the letter what it should is
+ * believed; after any other the assistant is found anew, and kept so that it is believed.
+ *
+ * Input: the file.
+ */
+#include "support.h"
+
+#include "gateway/assistant.h"
+#include "openai/transport.h"
+#include "util/file.h"
+#include "util/hash.h"
+#include "util/id.h"
+#include "util/json.h"
+
+static char *path, *head;
+static struct assistant *assistant;
+static unsigned calls;
+
+/* An Assistants API that has no assistants but the one that is asked for. */
+static void
+stub_call(struct openai *openai, const char *method, const char *called, struct json_object *body,
+    const struct interrupt *interrupt, struct openai_answer *answer)
+{
+	(void)openai;
+	(void)body;
+	(void)interrupt;
+	calls++;
+	answer->status = 200;
+	answer->body = json_object_new_object();
+	if (strcmp(method, "GET") == 0) {
+		json_set(answer->body, "data", json_object_new_array());
+	} else if (strcmp(called, "/assistants") == 0) {
+		json_set_string(answer->body, "id", "asst_new");
+	} else {
+		CHECK(strncmp(called, "/assistants/", 12) == 0);
+		CHECK(id_has_form(called + 12, ""));
+		/* Those that begin so are unknown. */
+		if (strncmp(called + 12, "gone", 4) == 0)
+			answer->status = 404;
+		else
+			json_set_string(answer->body, "id", called + 12);
+	}
+}
+
+static struct openai stub = {.place = "stub", .call = stub_call};
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	struct json_object *definition = json_object_new_object();
+	const char *folder = folder_new();
+	char hash[SHA256_HEX_SIZE];
+
+	(void)argc;
+	(void)argv;
+	json_set_string(definition, "name", "a");
+	json_set_string(definition, "model", "m");
+	sha256_hex(json_text(definition), strlen(json_text(definition)), hash);
+	CHECK(asprintf(&head, "assistants-fcgi assistant 1\nplace stub\ndefinition sha256:%s\nid ",
+		  hash) > 0);
+	path = path_in(folder, "assistant");
+	assistant = assistant_new(&stub, folder, definition);
+	CHECK(assistant);
+	return 0;
+}
+
+/* Whether the file's bytes are what is written for the id. */
+static bool
+says(const char *bytes, size_t size, const char *id)
+{
+	size_t head_len = strlen(head), id_len = strlen(id);
+
+	return size == head_len + id_len + 1 && memcmp(bytes, head, head_len) == 0 &&
+	    memcmp(bytes + head_len, id, id_len) == 0 && bytes[size - 1] == '\n';
+}
+
+static void
+find(char id[ASSISTANT_ID_SIZE])
+{
+	struct openai_answer answer;
+
+	calls = 0;
+	CHECK(assistant_id(assistant, NULL, id, &answer) == 0);
+	CHECK(id_has_form(id, ""));
+	openai_answer_free(&answer);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char id[ASSISTANT_ID_SIZE], again[ASSISTANT_ID_SIZE];
+	char *kept;
+	size_t len;
+
+	file_write(path, data, size);
+	find(id);
+	CHECK((calls == 0) == says((const char *)data, size, id));
+	kept = file_read(path, 8192, &len);
+	CHECK(kept && says(kept, len, id));
+	free(kept);
+	find(again);
+	CHECK(calls == 0 && strcmp(id, again) == 0);
+	assistant_forget(assistant, NULL, id);
+	find(again);
+	CHECK(calls > 0 && strcmp(again, "asst_new") == 0);
+	return 0;
+}
