@@ -29,7 +29,8 @@ fuzz_one() {
 	fi
 	{
 		echo "fuzz: $name: a finding; the end of $log:"
-		tail -n 40 "$log"
+		# Without the input in numbers, and as it is not made for terminals.
+		tail -n 40 "$log" | grep -av -e '^0x' -e '^Base64' | cut -c -200 | cat -v
 		input=$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)
 		echo "fuzz: $name: to repeat: $dir/$name ${input:-(no input was written)}"
 	} >&2

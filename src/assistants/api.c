@@ -70,15 +70,27 @@ answer(struct call *call, int status, struct json_object *body)
 	call->response->body = body;
 }
 
+/* What comes from outside may be no UTF-8, or have been cut in the middle of a character. */
+static void
+set_mended(struct json_object *object, const char *name, const char *words)
+{
+	char *copy = words ? strdup(words) : NULL;
+
+	if (copy)
+		utf8_mend(copy);
+	json_set_string(object, name, copy);
+	free(copy);
+}
+
 static void
 answer_error(
     struct call *call, int status, const char *type, const char *param, const char *message)
 {
 	struct json_object *error = json_object_new_object(), *body = json_object_new_object();
 
-	json_set_string(error, "message", message);
+	set_mended(error, "message", message);
 	json_set_string(error, "type", type);
-	json_set_string(error, "param", param);
+	set_mended(error, "param", param);
 	json_set_string(error, "code", NULL);
 	json_set(body, "error", error);
 	answer(call, status, body);

@@ -83,10 +83,10 @@ static enum cache_state
 read_cache(const struct assistant *assistant, char id[ASSISTANT_ID_SIZE])
 {
 	struct buf head = BUF_INIT(CACHE_MAX), definition = BUF_INIT(CACHE_MAX);
-	char *text = file_read(assistant->cache_path, CACHE_MAX, NULL);
+	size_t text_len, len;
+	char *text = file_read(assistant->cache_path, CACHE_MAX, &text_len);
 	enum cache_state state = CACHE_NONE;
 	const char *at = text;
-	size_t len;
 
 	if (!text && errno != ENOENT)
 		log_warn("the cached assistant %s cannot be read: %s", assistant->cache_path,
@@ -102,8 +102,8 @@ read_cache(const struct assistant *assistant, char id[ASSISTANT_ID_SIZE])
 		at += *at == '\n';
 	}
 	len = strcspn(at, "\n");
-	/* The whole file is read: an id that was cut short has no line's end. */
-	if (strncmp(at, "id ", 3) != 0 || at[len] != '\n' || at[len + 1] ||
+	/* The whole file is read: an id that was cut short has no line's end, and is the last. */
+	if (strncmp(at, "id ", 3) != 0 || at[len] != '\n' || at + len + 1 != text + text_len ||
 	    len - 3 >= ASSISTANT_ID_SIZE) {
 		state = CACHE_NONE;
 		goto out;

@@ -70,22 +70,6 @@ words_of_request(const struct request *request, const char **problem, int *statu
 	return copy;
 }
 
-/* `text` with each `marker` replaced. */
-static char *
-replaced(const char *text, const char *marker, const char *by)
-{
-	struct buf out = BUF_INIT((size_t)-1 / 2);
-	const char *found;
-
-	while (*marker && (found = strstr(text, marker))) {
-		buf_append(&out, text, (size_t)(found - text));
-		buf_puts(&out, by);
-		text = found + strlen(marker);
-	}
-	buf_puts(&out, text);
-	return buf_take(&out);
-}
-
 static void
 add_citation(struct json_object *citations, struct json_object *annotation, size_t index)
 {
@@ -100,25 +84,60 @@ add_citation(struct json_object *citations, struct json_object *annotation, size
 	json_add(citations, citation);
 }
 
+/* The first of the markers that `at` begins with; `markers_len` when there is none. */
+static size_t
+find_marker(const char *const *markers, size_t markers_len, const char *at)
+{
+	size_t i = 0;
+
+	while (
+	    i < markers_len && (!*markers[i] || strncmp(at, markers[i], strlen(markers[i])) != 0))
+		i++;
+	return i;
+}
+
+/*
+ * `text` with each marker replaced by its number, counted on from `first`. In one pass: a number
+ * that was put in is no marker, or a few annotations could make the text grow without end.
+ */
+static char *
+numbered(const char *text, const char *const *markers, size_t markers_len, size_t first)
+{
+	struct buf out = BUF_INIT((size_t)-1 / 2);
+
+	while (*text) {
+		size_t i = find_marker(markers, markers_len, text);
+
+		if (i < markers_len) {
+			buf_printf(&out, "[%zu]", first + i);
+			text += strlen(markers[i]);
+		} else {
+			buf_append(&out, text++, 1);
+		}
+	}
+	return buf_take(&out);
+}
+
 /* A text part's words with their markers replaced; NULL: no memory. */
 static char *
 words_of_text(struct json_object *text, struct json_object *citations)
 {
 	struct json_object *annotations = json_get_array(text, "annotations");
+	size_t len = json_len(annotations), first = json_len(citations) + 1;
 	const char *value = json_get_string(text, "value");
-	char *words = strdup(value ? value : "");
+	const char **markers = calloc(len + 1, sizeof *markers);
+	char *words = NULL;
 
-	for (size_t i = 0; words && i < json_len(annotations); i++) {
+	if (!markers)
+		return NULL;
+	for (size_t i = 0; i < len; i++) {
 		const char *marker = json_get_string(json_at(annotations, i), "text");
-		size_t index = json_len(citations) + 1;
-		char number[32], *numbered;
 
-		snprintf(number, sizeof number, "[%zu]", index);
-		add_citation(citations, json_at(annotations, i), index);
-		numbered = replaced(words, marker ? marker : "", number);
-		free(words);
-		words = numbered;
+		markers[i] = marker ? marker : "";
+		add_citation(citations, json_at(annotations, i), first + i);
 	}
+	words = numbered(value ? value : "", markers, len, first);
+	free(markers);
 	return words;
 }
 

@@ -48,21 +48,23 @@ without_prefix(const char *path, const char *prefix)
 static char *
 base_of(const char *encoded, const char *path, const char *script_name)
 {
-	size_t encoded_len = strlen(encoded), len = strlen(path);
+	size_t encoded_len = strlen(encoded), path_len = strlen(path);
+	const char *base = script_name ? script_name : "";
+	size_t len = strlen(base);
 
-	if (encoded_len >= len && strcmp(encoded + encoded_len - len, path) == 0) {
-		encoded_len -= len;
-		/* "//threads" has no base, and "//" would begin another host's URL. */
-		while (encoded_len > 0 && encoded[encoded_len - 1] == '/')
-			encoded_len--;
-		/* Nor may one begin like that. */
-		while (encoded_len > 1 && strncmp(encoded, "//", 2) == 0) {
-			encoded++;
-			encoded_len--;
-		}
-		return strndup(encoded, encoded_len);
+	if (encoded_len >= path_len && strcmp(encoded + encoded_len - path_len, path) == 0) {
+		base = encoded;
+		len = encoded_len - path_len;
 	}
-	return strdup(script_name ? script_name : "");
+	/* "//threads" has no base, and "//" would begin another host's URL. */
+	while (len > 0 && base[len - 1] == '/')
+		len--;
+	/* Nor may one begin like that. */
+	while (len > 1 && strncmp(base, "//", 2) == 0) {
+		base++;
+		len--;
+	}
+	return strndup(base, *base == '/' ? len : 0);
 }
 
 /*

@@ -67,7 +67,7 @@ struct model_result {
 	long long prompt_tokens, completion_tokens; /* -1: the server did not say */
 	long retry_after_s;                         /* of MODEL_BUSY; -1: the server did not say */
 	/*
-	 * What went wrong, with the server's own words, without secrets: for the log and
+	 * What went wrong, with the server's own words, without secrets, in UTF-8: for the log and
 	 * last_error.
 	 */
 	char error[512];

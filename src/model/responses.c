@@ -11,9 +11,13 @@
 #include "model/backend.h"
 #include "util/json.h"
 #include "util/log.h"
+#include "util/text.h"
 
 /* A model's answer, or one event of it. */
 enum { ANSWER_MAX = 16 << 20 };
+
+/* More than any model reads or writes; two of them can be added up. */
+static const long long tokens_max = 1LL << 40;
 
 struct responses {
 	struct model model;
@@ -51,6 +55,7 @@ set_error(struct question *question, const char *format, ...)
 		shown = log_redact(error);
 	snprintf(question->result->error, sizeof question->result->error, "%s",
 	    shown ? shown : "out of memory");
+	utf8_mend(question->result->error);
 	free(error);
 	free(shown);
 }
@@ -316,7 +321,8 @@ read_usage(struct model_result *result, struct json_object *response)
 
 	result->prompt_tokens = json_get_int(usage, "input_tokens", -1);
 	result->completion_tokens = json_get_int(usage, "output_tokens", -1);
-	if (result->prompt_tokens < 0 || result->completion_tokens < 0)
+	if (result->prompt_tokens < 0 || result->prompt_tokens > tokens_max ||
+	    result->completion_tokens < 0 || result->completion_tokens > tokens_max)
 		result->prompt_tokens = result->completion_tokens = -1;
 }
 
@@ -368,6 +374,9 @@ end_response(struct question *question, struct json_object *response)
 	for (size_t i = 0; !question->any && i < json_len(output); i++)
 		if (whole_item(question, json_at(output, i)) < 0)
 			return -1;
+	/* One that was announced, and never got a word. */
+	if (question->open && end_message(question, json_object_new_array()) < 0)
+		return -1;
 	question->ended = true;
 	read_usage(question->result, response);
 	if (status && strcmp(status, "incomplete") == 0) {

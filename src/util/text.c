@@ -50,6 +50,18 @@ utf8_valid(const char *text, size_t len)
 	return true;
 }
 
+void
+utf8_mend(char *text)
+{
+	for (size_t left = strlen(text), len; left > 0; text += len, left -= len) {
+		len = utf8_sequence_len((const unsigned char *)text, left);
+		if (len == 0) {
+			*text = '?';
+			len = 1;
+		}
+	}
+}
+
 size_t
 utf8_chars(const char *text)
 {

@@ -11,6 +11,9 @@
 size_t utf8_sequence_len(const unsigned char *at, size_t left);
 bool utf8_valid(const char *text, size_t len);
 
+/* Puts '?' for each byte that is part of no well-formed sequence, one that was cut short, say. */
+void utf8_mend(char *text);
+
 /* Characters (code points) of valid UTF-8. */
 size_t utf8_chars(const char *text);
 

@@ -32,6 +32,8 @@ static const struct row {
 };
 
 static struct state state;
+/* The input itself has the words that only the other tenant's objects have. */
+static bool input_has_them;
 
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -57,7 +59,7 @@ check_json(struct json_object *object)
 	if (json_parse(text, strlen(text), &again) < 0)
 		finding("no JSON: %s", text);
 	CHECK(json_object_equal(object, again));
-	if (strstr(text, gateways_own))
+	if (!input_has_them && strstr(text, gateways_own))
 		finding("another tenant's: %s", text);
 	json_object_put(again);
 }
@@ -170,6 +172,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!row)
 		return 0;
 	text = rest = text_of(data + 1, size - 1);
+	input_has_them = memmem(data, size, gateways_own, strlen(gateways_own));
 	request.method = row->method;
 	request.path = row->path;
 	if (!row->path) {
