@@ -12,6 +12,11 @@
 #include "model/backend.h"
 #include "util/clock.h"
 #include "util/json.h"
+#include "util/text.h"
+
+/* 141 bytes; cut after an even number of them it ends in half a character. */
+#define TEN_E "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
+#define MANY_E "a" TEN_E TEN_E TEN_E TEN_E TEN_E TEN_E TEN_E
 
 /*
  * A step of the scripted model: M begins a message, D gives a delta, W the whole, X runs
@@ -310,6 +315,34 @@ another_tenant_sees_nothing(void **state)
 }
 
 /* --- bad input --- */
+
+/* What is cut, or no UTF-8 at all, is said again in words that are JSON. */
+static void
+errors_are_utf8(void **state)
+{
+	static const struct {
+		const char *method, *path, *body;
+	} calls[] = {
+	    {"GET", "/assistants?%ff=1", NULL},
+	    {"GET", "/threads/%c3", NULL},
+	    /* 128 bytes of a name are shown, and 64 of a word. */
+	    {"POST", "/threads", "{'" MANY_E "': 1}"},
+	    {"POST", "/assistants", "{'model': 'm', 'reasoning_effort': '" MANY_E "'}"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+		int status;
+		struct json_object *object =
+		    ask(calls[i].method, calls[i].path, calls[i].body, &status);
+		const char *text = json_text(object);
+
+		assert_int_equal(status, 400);
+		if (!utf8_valid(text, strlen(text)))
+			fail_msg("%s: %s", calls[i].path, text);
+		json_object_put(object);
+	}
+}
 
 static void
 bad_bodies_are_refused_by_name(void **state)
@@ -636,6 +669,7 @@ main(void)
 	    TEST(assistants_live),
 	    TEST(assistants_are_listed_in_pages),
 	    TEST(another_tenant_sees_nothing),
+	    TEST(errors_are_utf8),
 	    TEST(bad_bodies_are_refused_by_name),
 	    TEST(messages_are_kept_in_order),
 	    TEST(a_run_streams_in_the_apis_order),

@@ -190,12 +190,36 @@ test_number(void **state)
 	}
 }
 
+static void
+test_mend(void **state)
+{
+	static const struct {
+		const char *text, *mended;
+	} rows[] = {
+	    {"", ""},
+	    {"caf\xc3\xa9 \xf0\x9f\x98\x80", "caf\xc3\xa9 \xf0\x9f\x98\x80"},
+	    {"caf\xc3", "caf?"},
+	    {"\xf0\x9f\x98", "???"},
+	    {"\xff\xc3\xa9\x80z", "?\xc3\xa9?z"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char text[32];
+
+		snprintf(text, sizeof text, "%s", rows[i].text);
+		utf8_mend(text);
+		check_text(rows[i].mended, text, rows[i].mended);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_utf8),
 	    cmocka_unit_test(test_utf8_all),
+	    cmocka_unit_test(test_mend),
 	    cmocka_unit_test(test_chars),
 	    cmocka_unit_test(test_blank),
 	    cmocka_unit_test(test_percent_decode),
