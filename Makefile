@@ -88,6 +88,7 @@ check:
 	tools/deps.sh build check
 	$(MAKE) WERROR=-Werror all unit
 	$(MAKE) WERROR=-Werror VARIANT=asan all unit
+	$(MAKE) FUZZ_SECONDS=6 fuzz
 	tools/e2e.sh cgi-bin/assistants.fcgi
 	tools/e2e.sh build/asan/assistants.fcgi
 

@@ -28,9 +28,11 @@ fuzz_one() {
 		return
 	fi
 	{
-		echo "fuzz: $name: a finding; the end of $log:"
-		# Without the input in numbers, and as it is not made for terminals.
-		tail -n 40 "$log" | grep -av -e '^0x' -e '^Base64' | cut -c -200 | cat -v
+		echo "fuzz: $name: a finding; from $log:"
+		# Without the input, which is not made for terminals.
+		sed -n '/FINDING: \|ERROR: \|runtime error: /,/^SUMMARY: /p' "$log" | cut -c -200 |
+			head -n 40 | cat -v
+		grep -aq 'FINDING: \|ERROR: \|runtime error: ' "$log" || tail -n 5 "$log"
 		input=$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)
 		echo "fuzz: $name: to repeat: $dir/$name ${input:-(no input was written)}"
 	} >&2
