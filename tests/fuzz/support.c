@@ -117,7 +117,13 @@ static const char *const contents[] = {
 	"the gateway''s own") ", '{}'), "
 			      "(2, 'msg_a', 2, 2, 'user', " CONTENT(
 				  "Hello") ", '{}'), "
-					   "(3, 'msg_b', 3, 3, 'user', " CONTENT("Hello") ", '{}')",
+					   "(3, 'msg_b', 3, 3, 'user', " CONTENT(
+					       "Hello") ", '{}'), "
+							"(4, 'msg_c', 2, 4, 'user', " CONTENT(
+							    "Hello?") ", '{}'), "
+								      "(5, 'msg_d', 2, 5, "
+								      "'user', " CONTENT(
+									  "Hello!") ", '{}')",
 };
 
 void

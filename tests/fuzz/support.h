@@ -44,8 +44,8 @@ void file_write(const char *path, const void *bytes, size_t len);
 /*
  * The Assistants API with the built-in script, on a database of two tenants:
  * "gateway" has asst_g (named as the built-in assistant) and thread_g with one message;
- * "api" has asst_a, thread_a with the message msg_a, and thread_b with the run run_b, which waits
- * for a tool.
+ * "api" has asst_a, thread_a with the messages msg_a, msg_c and msg_d, and thread_b with the run
+ * run_b, which waits for a tool.
  */
 struct state {
 	const char *folder;
