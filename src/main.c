@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
+#include <malloc.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,6 +28,8 @@ enum {
 	DESCRIPTORS_EACH = 4,
 	DESCRIPTORS_MORE = 128, /* the database's, the pools' */
 	SHUTDOWN_GRACE_S = 30,
+	ARENAS_MAX = 4,
+	STACK_SIZE = 512 << 10,
 	EXIT_USAGE = 2
 };
 
@@ -256,6 +260,24 @@ fill_standard_descriptors(void)
 		close(fd);
 }
 
+/*
+ * Shared hosts limit a process's address space. Of malloc's arenas, each of which reserves 64 MiB,
+ * there may be eight for each core by default; and a thread's stack is as large as `ulimit -s`
+ * says, 8 MiB as a rule, where its starter doesn't care: libcurl starts one for each name to
+ * resolve.
+ */
+static void
+spare_address_space(void)
+{
+	pthread_attr_t attr;
+
+	mallopt(M_ARENA_MAX, ARENAS_MAX);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	pthread_setattr_default_np(&attr);
+	pthread_attr_destroy(&attr);
+}
+
 static int
 check_config(void)
 {
@@ -341,6 +363,7 @@ main(int argc, char **argv)
 	int status;
 
 	fill_standard_descriptors();
+	spare_address_space();
 	/* Database, cache and lock hold what users said: nobody else may read them. */
 	umask(0077);
 	/*

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <strings.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "util/clock.h"
 #include "util/log.h"
@@ -87,6 +88,30 @@ unlock_share(CURL *easy, curl_lock_data data, void *arg)
 	pthread_mutex_unlock(&client->share_locks[data]);
 }
 
+/*
+ * The file of certificates that the system trusts, NULL when curl's own default does. curl knows
+ * the place on the system that it was built for, and a program that brings its libraries along may
+ * run on another.
+ */
+static const char *
+system_ca_file(void)
+{
+	static const char *const places[] = {
+	    "/etc/ssl/certs/ca-certificates.crt", /* Debian, Ubuntu, Arch */
+	    "/etc/pki/tls/certs/ca-bundle.crt",   /* Red Hat and its kin */
+	    "/etc/ssl/ca-bundle.pem",             /* SUSE */
+	    "/etc/ssl/cert.pem",                  /* Alpine, BSD */
+	};
+	const char *built_in = curl_version_info(CURLVERSION_NOW)->cainfo;
+
+	if (!built_in || access(built_in, R_OK) == 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+		if (access(places[i], R_OK) == 0)
+			return places[i];
+	return NULL;
+}
+
 struct http_client *
 http_client_new(const char *ca_file)
 {
@@ -97,6 +122,8 @@ http_client_new(const char *ca_file)
 	for (int i = 0; i < CURL_LOCK_DATA_LAST; i++)
 		pthread_mutex_init(&client->share_locks[i], NULL);
 	pthread_mutex_init(&client->pool_lock, NULL);
+	if (!ca_file)
+		ca_file = system_ca_file();
 	if (ca_file && !(client->ca_file = strdup(ca_file)))
 		goto fail;
 	client->share = curl_share_init();

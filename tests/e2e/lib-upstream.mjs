@@ -1,7 +1,10 @@
 // A model server that does as the test says: what aimock, which behaves, can't do.
 
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import path from 'node:path';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KEY } from './lib.mjs';
@@ -194,3 +197,13 @@ export const usage = {
 	input_tokens: 11, input_tokens_details: { cached_tokens: 0 },
 	output_tokens: 7, output_tokens_details: { reasoning_tokens: 0 }, total_tokens: 18,
 };
+
+/** A key and a certificate for 127.0.0.1 that signs itself, for modelServer's `tls`. */
+export function certificate(bench) {
+	const [key, cert] = ['key.pem', 'cert.pem'].map((name) => path.join(bench.dir, name));
+	execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt',
+		'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=127.0.0.1',
+		'-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert],
+	{ stdio: 'ignore' });
+	return { key: fs.readFileSync(key), cert: fs.readFileSync(cert), file: cert };
+}

@@ -233,9 +233,9 @@ class Bench {
 	}
 
 	/** Start it as plain CGI on one request; `.output` is kept with what it has written. */
-	startCgi({ env = {}, body = '', ...request }) {
+	startCgi({ env = {}, body = '', command = [PROGRAM], ...request }) {
 		const log = fs.openSync(this.logFile, 'a');
-		const child = start(PROGRAM, [], {
+		const child = start(command[0], command.slice(1), {
 			env: { ...this.env, ...env, ...cgiVariables({ body, ...request }) },
 			stdio: ['pipe', 'pipe', log],
 		});
@@ -256,11 +256,11 @@ class Bench {
 	}
 
 	/** The program as a FastCGI server, on a socket in the bench's folder or on a port. */
-	async listen({ env = {}, args = [], port } = {}) {
+	async listen({ env = {}, args = [], port, program = PROGRAM } = {}) {
 		const log = fs.openSync(this.logFile, 'a');
 		const address = port ? `127.0.0.1:${port}` : `unix:${this.dir}/socket`;
 		const socket = port ? { host: '127.0.0.1', port } : path.join(this.dir, 'socket');
-		const child = start(PROGRAM, ['--listen', address, ...args], {
+		const child = start(program, ['--listen', address, ...args], {
 			env: { ...this.env, ...env }, stdio: ['ignore', 'ignore', log],
 		});
 		fs.closeSync(log);

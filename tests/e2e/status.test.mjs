@@ -2,16 +2,13 @@
 // what it is never told, and that the thread lives on.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import fs from 'node:fs';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
 	KEY, assertSentence, e2e, eventually, freePort, newThread, say, transcript, within,
 } from './lib.mjs';
 import {
-	MARKER, cutAfter, errorEvent, failed, functionCall, gate, incomplete, messageEvents,
-	modelServer, refusal, silence, status, unended, words,
+	MARKER, certificate, cutAfter, errorEvent, failed, functionCall, gate, incomplete,
+	messageEvents, modelServer, refusal, silence, status, unended, words,
 } from './lib-upstream.mjs';
 
 const HTML = '<!doctype html><title>Sign in</title><p>words of the model server';
@@ -97,15 +94,6 @@ e2e('nobody listens where the model server should be: 502', async (bench) => {
 	await modelServer(bench, { port });
 	await assertThreadLives(server, thread);
 });
-
-function certificate(bench) {
-	const [key, cert] = ['key.pem', 'cert.pem'].map((name) => path.join(bench.dir, name));
-	execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt',
-		'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=127.0.0.1',
-		'-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert],
-	{ stdio: 'ignore' });
-	return { key: fs.readFileSync(key), cert: fs.readFileSync(cert), file: cert };
-}
 
 e2e('the model server\'s certificate is nobody\'s: 502, unless it is trusted', async (bench) => {
 	bench.expectLog(/TLS could not be verified/);
