@@ -82,6 +82,21 @@ demo:
 	$(MAKE) all
 	PORT=$(PORT) tools/demo.sh
 
+# The same objects, for a host that has none of the libraries. DT_RPATH, since DT_RUNPATH would not
+# count for what the libraries themselves need.
+BUNDLED := $(BUILD)/bundle/assistants.fcgi
+$(BUNDLED): LDFLAGS += -Wl,--disable-new-dtags -Wl,-rpath,'$$ORIGIN/lib'
+$(BUNDLED): $(BUILD)/src/main.o $(BUILD)/libassistants.a
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -pthread $(LDFLAGS) -o $@ $^ $(LIBS)
+
+## make bundle     an archive for shared hosts, in build/
+.PHONY: bundle
+bundle:
+	tools/deps.sh build
+	$(MAKE) $(BUNDLED)
+	tools/bundle.sh $(BUNDLED) build
+
 ## make check      run all the tests, the second time under AddressSanitizer and UBSan
 .PHONY: check
 check:
