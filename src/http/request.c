@@ -136,6 +136,16 @@ out:
 	return result;
 }
 
+const char *
+request_authorization(struct request *request)
+{
+	const char *value = variable(request, "HTTP_AUTHORIZATION");
+
+	if (!value || !*value)
+		value = variable(request, "REDIRECT_HTTP_AUTHORIZATION");
+	return value && *value ? value : NULL;
+}
+
 enum request_body_result
 request_read_body(struct request *request, size_t max)
 {

@@ -37,6 +37,12 @@ enum request_path_result {
  */
 enum request_path_result request_init(struct request *request, struct exchange *exchange);
 
+/*
+ * The header Authorization as the client sent it, NULL without one; the exchange's. Apache's
+ * rewriting, as a .htaccess asks for it, may leave it under a name of its own.
+ */
+const char *request_authorization(struct request *request);
+
 enum request_body_result {
 	REQUEST_BODY_OK,
 	REQUEST_BODY_BAD_LENGTH, /* Content-Length is no number */

@@ -201,6 +201,37 @@ test_method(void **state)
 	request_free(&request);
 }
 
+static void
+test_authorization(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *variables[3];
+		const char *expected;
+	} rows[] = {
+	    {"none", {NULL}, NULL},
+	    {"as it should be", {"HTTP_AUTHORIZATION=Bearer a"}, "Bearer a"},
+	    {"rewritten", {"REDIRECT_HTTP_AUTHORIZATION=Bearer b"}, "Bearer b"},
+	    {"both", {"REDIRECT_HTTP_AUTHORIZATION=Bearer b", "HTTP_AUTHORIZATION=Bearer a"},
+		"Bearer a"},
+	    {"one is empty", {"HTTP_AUTHORIZATION=", "REDIRECT_HTTP_AUTHORIZATION=Bearer b"},
+		"Bearer b"},
+	    {"both are empty", {"HTTP_AUTHORIZATION=", "REDIRECT_HTTP_AUTHORIZATION="}, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct request request;
+		struct fake fake;
+
+		fake_init(&fake, rows[i].variables, NULL);
+		request_init(&request, &fake.exchange);
+		check_text(rows[i].name, request_authorization(&request), rows[i].expected);
+		request_free(&request);
+		fake_free(&fake);
+	}
+}
+
 struct body_row {
 	const char *name;
 	const char *length; /* CONTENT_LENGTH; NULL: none */
@@ -319,6 +350,7 @@ main(void)
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_long_paths),
 	    cmocka_unit_test(test_method),
+	    cmocka_unit_test(test_authorization),
 	    cmocka_unit_test(test_bodies),
 	    cmocka_unit_test(test_long_body),
 	};
