@@ -43,7 +43,7 @@ forbid_starting() {
 
 # Print the services that installing the packages brings, in one line.
 new_services() {
-	for service in lighttpd nginx; do
+	for service in lighttpd nginx fcgiwrap; do
 		case " $*" in *" $service"*) ;; *) continue ;; esac
 		[ -e "/lib/systemd/system/$service.service" ] || printf '%s ' "$service"
 	done

@@ -30,6 +30,9 @@ needs() {
 	check) cat <<-'END' ;;
 		program lighttpd lighttpd
 		program nginx nginx-light
+		program apache2 apache2-bin
+		file /usr/lib/apache2/modules/mod_fcgid.so libapache2-mod-fcgid
+		program fcgiwrap fcgiwrap
 		program curl curl
 		program openssl openssl
 		program sqlite3 sqlite3

@@ -1,28 +1,81 @@
-// A client that leaves nginx ends what it asked for: tokens cost money. Other servers do not
-// tell a program that is silent, see the manual.
+// A client that leaves ends what it asked for, where the program is told of it: tokens cost money.
+// Where it is not, see the README, the answer is written to its end, and the thread is free then.
 
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { e2e, eventually, newThread, say, within } from './lib.mjs';
-import { behindNginx } from './lib-servers.mjs';
+import { e2e, eventually, newThread, say, transcript, within } from './lib.mjs';
+import { behindCgi, behindCgid, behindFcgid, behindProxyFcgi } from './lib-apache.mjs';
+import { behindFcgiwrap, behindLighttpd, behindNginx, fromShell } from './lib-servers.mjs';
 import { gate, modelServer, silence, words } from './lib-upstream.mjs';
 
-for (const [when, answer] of [
-	['before the model says a word', silence()],
-	['in the middle of the model\'s words', words('hello', gate().opened)],
-]) {
-	e2e(`a client that leaves ${when} ends the request to it`, async (bench) => {
+const AT_ONCE = [['CGI', fromShell], ['nginx', behindNginx]];
+const NOT_TOLD = [
+	['lighttpd', behindLighttpd], ['mod_proxy_fcgi', behindProxyFcgi], ['mod_fcgid', behindFcgid],
+	['mod_cgid', behindCgid], ['mod_cgi', behindCgi], ['fcgiwrap', behindFcgiwrap],
+];
+// Whoever is told at once is told within this.
+const TOLD_BY_NOW_MS = 500;
+
+// Say something, and leave when the model has been asked.
+async function leave(model, site, thread, leaving = (client) => client.destroy()) {
+	const client = site.open('POST', `/threads/${thread}/messages`, 'first words');
+	await eventually('the model is asked', () => model.requests.length === 1);
+	leaving(client);
+}
+
+async function threadIsFree(model, site, thread) {
+	assert.equal((await say(site, thread, 'second words')).text.trimEnd(), 'hello');
+	const asked = model.requests[1].json.input.filter(({ role }) => role === 'user');
+	assert.equal(asked.length, 2, 'the words stay in the thread');
+}
+
+for (const [way, open] of AT_ONCE) {
+	for (const [when, answer] of [
+		['before the model says a word', silence],
+		['in the middle of the model\'s words', () => words('hello', gate().opened)],
+	]) {
+		e2e(`${way}: a client that leaves ${when} ends the request to it`, async (bench) => {
+			const model = await modelServer(bench);
+			model.queue.push(answer());
+			const site = await open(bench, model.env);
+			const thread = await newThread(site);
+			await leave(model, site, thread);
+			await within(model.requests[0].left, 'the request to the model ends', 10_000);
+			await threadIsFree(model, site, thread);
+		});
+	}
+}
+
+e2e('CGI: SIGTERM ends the request to the model, and the process', async (bench) => {
+	const model = await modelServer(bench);
+	model.queue.push(silence());
+	const site = await fromShell(bench, model.env);
+	const thread = await newThread(site);
+	let child;
+	await leave(model, site, thread, (client) => {
+		({ child } = client);
+		child.kill('SIGTERM');
+	});
+	await within(model.requests[0].left, 'the request to the model ends', 10_000);
+	assert.deepEqual(await child.ended, { code: 0, signal: null });
+	await threadIsFree(model, site, thread);
+});
+
+for (const [way, open] of NOT_TOLD) {
+	e2e(`${way}: the answer to a client that left is written to its end`, async (bench) => {
 		const model = await modelServer(bench);
-		model.queue.push(answer);
-		const site = await behindNginx(bench, model.env);
+		const held = gate();
+		model.queue.push(words('nobody waits for this', held.opened));
+		const site = await open(bench, model.env);
 		const thread = await newThread(site);
-		const client = site.open('POST', `/threads/${thread}/messages`, 'first words');
-		await eventually('the model is asked', () => model.requests.length === 1);
-		client.destroy();
-		await within(model.requests[0].left, 'the request to the model ends', 10_000);
-		assert.equal((await say(site, thread, 'second words')).text.trimEnd(), 'hello');
-		const asked = model.requests[1].json.input.filter(({ role }) => role === 'user');
-		assert.equal(asked.length, 2, 'the words stay in the thread');
+		await leave(model, site, thread);
+		await sleep(TOLD_BY_NOW_MS);
+		held.open();
+		const both = [['user', 'first words'], ['assistant', 'nobody waits for this']];
+		await eventually('the answer is there', async () =>
+			(await transcript(site, thread)).length === both.length);
+		assert.deepEqual(await transcript(site, thread), both);
+		await threadIsFree(model, site, thread);
 	});
 }
 

@@ -1,5 +1,10 @@
-// The ways to the program that users take: a shell, lighttpd and nginx; the servers from the
-// shipped examples, in which only paths and ports are replaced.
+// The ways to the program that users take: a shell, lighttpd and nginx here, Apache in
+// lib-apache.mjs; the servers from the shipped examples, in which only paths and ports are replaced.
+//
+// Each way is a function of the bench, the program's environment, and options: `program`, what is
+// served instead of the program itself, and `prefix`, which takes the form of the example that is
+// below /assistant. It resolves to a site, whose requests' paths are the program's; `base` is what
+// stands before them.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -7,14 +12,22 @@ import path from 'node:path';
 import { PROGRAM, eventually, freePort, httpRequest, openRequest, start } from './lib.mjs';
 
 const TOP = path.resolve(import.meta.dirname, '../..');
+export const PREFIX = '/assistant';
 
 /** As plain CGI: a process a request. */
 export async function fromShell(bench, env) {
-	return { request: (method, uri, more) => bench.cgi({ env, method, path: uri, ...more }) };
+	const request = (method, uri, more) => bench.cgi({ env, method, path: uri, ...more });
+	const open = (method, uri, body) => {
+		const child = bench.startCgi({ env, method, path: uri, body });
+		// Who leaves closes the pipe.
+		child.output.catch(() => {});
+		return { child, destroy: () => child.stdout.destroy() };
+	};
+	return { request, open, base: '' };
 }
 
-// Replace in a shipped file; a pattern that is not there means that the file has moved on.
-function adapt(file, replacements) {
+/** Read a shipped file and replace in it; a pattern that is not there means that it has moved on. */
+export function adapt(file, replacements) {
 	let text = fs.readFileSync(path.join(TOP, file), 'utf8');
 	for (const [pattern, value] of replacements) {
 		assert.match(text, pattern, `${file} has no ${pattern}`);
@@ -23,19 +36,25 @@ function adapt(file, replacements) {
 	return text;
 }
 
-// Start a web server that stays in the foreground, and wait until it listens.
-async function serve(bench, command, args, { port, env }) {
+/** For adapt(): take `other`, which is commented out, instead of `first`. */
+export function instead(first, other) {
+	return [[first, ''], [other, (block) => block.replace(/^(\t*)#/gm, '$1')]];
+}
+
+/** Start a web server that stays in the foreground, and wait until it listens. */
+export async function serve(bench, command, args, { port, env, base = '', detached }) {
 	const log = path.join(bench.dir, 'server.log');
 	const out = fs.openSync(log, 'a');
-	const child = start(command, args, { env, stdio: ['ignore', out, out] });
+	const child = start(sbin(command), args, { env, detached, stdio: ['ignore', out, out] });
 	fs.closeSync(out);
 	bench.onClose(() => stop(child));
 	const ended = child.ended.then(() => assert.fail(fs.readFileSync(log, 'utf8')));
 	await Promise.race([eventually(`${command} listens`, () => listens(port)), ended]);
 	return {
 		port,
-		request: (...args) => httpRequest(port, ...args),
-		open: (...args) => openRequest(port, ...args),
+		base,
+		request: (method, uri, more) => httpRequest(port, method, base + uri, more),
+		open: (method, uri, body) => openRequest(port, method, base + uri, body),
 	};
 }
 
@@ -44,10 +63,38 @@ function listens(port) {
 }
 
 // What a web server makes of its end is its own affair: lighttpd's exit code is 1 at times.
-async function stop(child) {
+export async function stop(child) {
 	assert.equal(child.exitCode ?? child.signalCode, null, 'the web server died');
-	child.kill('SIGTERM');
+	child.end('SIGTERM');
 	await child.ended;
+}
+
+// Debian keeps servers where an ordinary user's PATH does not look.
+function sbin(name) {
+	const found = [...process.env.PATH.split(':'), '/usr/sbin', '/usr/local/sbin']
+		.map((folder) => path.join(folder, name)).find((file) => fs.existsSync(file));
+	assert.ok(found, `${name} is not installed`);
+	return found;
+}
+
+/**
+ * Write a script that is the program to a server that starts it, with `env` and a log of the
+ * bench's. Returns `script` and `started()`, the ids of the processes that it became, which must be
+ * gone when the test is over.
+ */
+export function startedByServer(bench, where, env, program = PROGRAM) {
+	const pids = bench.file('pids', '', 0o666);
+	fs.chmodSync(pids, 0o666);
+	const exports = Object.entries(env)
+		.map(([name, value]) => `export ${name}='${value}'\n`);
+	const script = bench.file(where, `#!/bin/sh
+${exports.join('')}echo $$ >>${pids}
+exec ${program} 2>>${bench.logFile}
+`, 0o755);
+	const started = () => fs.readFileSync(pids, 'utf8').split('\n').filter(Boolean);
+	bench.onClose(() => eventually('the program stops with the server',
+		() => !started().some(alive)));
+	return { script, started };
 }
 
 // A process that is not our child; a zombie counts as gone.
@@ -60,55 +107,69 @@ function alive(pid) {
 }
 
 /** Behind lighttpd, which starts the program. */
-export async function behindLighttpd(bench, env = {}) {
+export async function behindLighttpd(bench, env = {}, { program, prefix } = {}) {
 	const port = await freePort();
-	const pids = path.join(bench.dir, 'pids');
-	// lighttpd starts a dead program again; the pids tell that it was only started once.
-	const wrapper = bench.file('program', `#!/bin/sh
-echo $$ >>${pids}
-exec ${PROGRAM} 2>>${bench.logFile}
-`, 0o700);
+	const { script, started } = startedByServer(bench, 'program', {}, program);
 	const config = adapt('lighttpd.conf.example', [
+		...(prefix ? [
+			...instead(/^fastcgi\.server = [^]*?^\)\)\)$/m, /^#\$HTTP\["url"\][^]*?^#\}$/m),
+			[/^server\.error-handler = .*$/m, ''],
+		] : []),
 		[/(?<=^server\.port = )\d+$/m, port],
 		[/(?<=^server\.document-root = )".*"$/m, `"${bench.dir}"`],
-		[/(?<=^\t"socket" => )".*"/m, `"${path.join(bench.dir, 'lighttpd-socket')}"`],
-		[/(?<=^\t"bin-path" => )".*"/m, `"${wrapper}"`],
+		[/(?<=^\t+"socket" => )".*"/m, `"${path.join(bench.dir, 'lighttpd-socket')}"`],
+		[/(?<=^\t+"bin-path" => )".*"/m, `"${script}"`],
 	]);
-	bench.onClose(async () => {
-		const started = fs.readFileSync(pids, 'utf8').trim().split('\n');
-		assert.equal(started.length, 1, 'the program was started again');
-		await eventually('the program stops with lighttpd', () => !alive(started[0]));
-	});
+	// lighttpd starts a dead program again.
+	bench.onClose(() => assert.equal(started().length, 1, 'the program was started again'));
 	const args = ['-D', '-f', bench.file('lighttpd.conf', config)];
-	return serve(bench, sbin('lighttpd'), args, { port, env: { ...bench.env, ...env } });
+	const base = prefix ? PREFIX : '';
+	return serve(bench, 'lighttpd', args, { port, env: { ...bench.env, ...env }, base });
 }
 
 /** Behind nginx, to which the program listens on a socket. */
-export async function behindNginx(bench, env = {}) {
-	const port = await freePort();
-	const { socket } = await bench.listen({ env });
+export async function behindNginx(bench, env = {}, { program, prefix } = {}) {
+	const { socket } = await bench.listen({ env, program });
 	// When root runs the tests, nginx's workers are somebody else, in nobody's group here.
 	fs.chmodSync(socket, 0o666);
+	return nginx(bench, prefix ? PREFIX : '', [
+		...(prefix ? instead(/^\t\tlocation \/ \{[^]*?^\t\t\}$/m,
+			/^\t\t#location ~ [^]*?^\t\t#\}$/m) : []),
+		[/(?<=^\t\t\tfastcgi_pass unix:).*(?=;)/m, socket],
+	]);
+}
+
+/** Behind nginx, for which fcgiwrap runs the program as CGI. */
+export async function behindFcgiwrap(bench, env = {}, { program } = {}) {
+	const { script } = startedByServer(bench, 'program', { ...bench.env, ...env }, program);
+	const socket = path.join(bench.dir, 'fcgiwrap-socket');
+	const child = start(sbin('fcgiwrap'), ['-c', '8', '-s', `unix:${socket}`], {
+		env: bench.env, stdio: 'ignore', detached: true,
+	});
+	bench.onClose(() => stop(child));
+	await eventually('fcgiwrap listens', () => fs.existsSync(socket));
+	fs.chmodSync(socket, 0o666);
+	return nginx(bench, '', [
+		...instead(/^\t\tlocation \/ \{[^]*?^\t\t\}$/m, /^\t\t#location \/ \{[^]*?^\t\t#\}$/m),
+		[/(?<=^\t\t\tfastcgi_pass unix:).*(?=;)/m, socket],
+		[/(?<=^\t\t\tfastcgi_param SCRIPT_FILENAME ).*(?=;)/m, script],
+	]);
+}
+
+async function nginx(bench, base, replacements) {
+	const port = await freePort();
 	const [at, temp] = [(name) => path.join(bench.dir, name), path.join(bench.dir, 'nginx')];
 	fs.mkdirSync(temp, { mode: 0o711 });
 	const config = adapt('examples/nginx.conf.example', [
+		...replacements,
 		[/(?<=^\t\tlisten 127\.0\.0\.1:)8080(?=;)/m, port],
 		[/(?<=^pid ).*(?=;)/m, at('nginx.pid')],
 		[/(?<=^error_log ).*(?=;)/m, at('error.log')],
 		[/(?<=^\taccess_log ).*(?=;)/m, at('access.log')],
 		[/(?<=_temp_path )\/var\/lib\/nginx(?=\/)/g, temp],
-		[/(?<=^\t\t\tfastcgi_pass unix:).*(?=;)/m, socket],
 	]);
 	// -e: Debian's nginx opens its default log before it reads a configuration.
 	const args = ['-p', bench.dir, '-c', bench.file('nginx.conf', config),
 		'-e', at('error.log'), '-g', 'daemon off;'];
-	return serve(bench, sbin('nginx'), args, { port, env: { PATH: bench.env.PATH } });
-}
-
-// Debian keeps servers where an ordinary user's PATH does not look.
-function sbin(name) {
-	const found = [...process.env.PATH.split(':'), '/usr/sbin', '/usr/local/sbin']
-		.map((folder) => path.join(folder, name)).find((file) => fs.existsSync(file));
-	assert.ok(found, `${name} is not installed`);
-	return found;
+	return serve(bench, 'nginx', args, { port, env: { PATH: bench.env.PATH }, base });
 }

@@ -25,7 +25,7 @@ export const PATIENCE_MS = 60_000;
 
 const children = new Set();
 // A test run that is cut short leaves nothing running.
-process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
+process.on('exit', () => children.forEach((child) => child.end('SIGKILL')));
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
 /** A test with a bench; whatever the program wrote that the test did not expect fails it. */
@@ -71,10 +71,17 @@ export async function freePort() {
 	return free ? port : freePort();
 }
 
-/** A child process; `.ended` resolves to {code, signal}. */
+/**
+ * A child process; `.ended` resolves to {code, signal}. `.end(signal)` sends a signal, to a detached
+ * one and all its children.
+ */
 export function start(command, args, options) {
 	const child = spawn(command, args, options);
 	children.add(child);
+	child.end = (signal) => {
+		if (options.detached) process.kill(-child.pid, signal);
+		else child.kill(signal);
+	};
 	child.ended = new Promise((resolve, reject) => {
 		child.once('error', reject);
 		child.once('close', (code, signal) => {

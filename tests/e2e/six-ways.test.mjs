@@ -1,9 +1,12 @@
 // What the program answers, one body of tests for each way to reach it: as CGI from a shell, behind
-// lighttpd and behind nginx. The offline model speaks for the assistant.
+// lighttpd, behind nginx, and behind Apache by three of its modules; and the claims that a web server
+// can most easily break for Apache's fourth module and for fcgiwrap. The offline model speaks for
+// the assistant.
 
 import assert from 'node:assert/strict';
 import { assertSentence, e2e, newThread, say, transcript } from './lib.mjs';
-import { behindLighttpd, behindNginx, fromShell } from './lib-servers.mjs';
+import { behindCgi, behindCgid, behindFcgid, behindProxyFcgi } from './lib-apache.mjs';
+import { behindFcgiwrap, behindLighttpd, behindNginx, fromShell } from './lib-servers.mjs';
 
 const WORDS = 'I need to solve 3x + 11 = 14';
 // The Assistants API's bound, in characters.
@@ -17,7 +20,7 @@ async function conversation(site) {
 	assert.equal(created.status, 201);
 	assert.match(created.headers['content-type'], /^text\/plain/);
 	assert.match(created.text, /^thread_[A-Za-z0-9]{24}$/);
-	assert.equal(created.headers.location, `/threads/${created.text}`);
+	assert.equal(created.headers.location, `${site.base}/threads/${created.text}`);
 
 	const messages = `/threads/${created.text}/messages`;
 	const headers = { 'content-type': FORM };
@@ -154,7 +157,9 @@ async function refusals(site) {
 	for (const path of ['/', '/thread', '/threads/', `${messages}/`, '/health/x', '/Health']) {
 		assertSentence(await site.request('GET', path), 404);
 	}
-	assert.equal((await post('a'.repeat(2 << 20))).status, 413);
+	const tooLarge = await post('a'.repeat(2 << 20));
+	assertSentence(tooLarge, 413);
+	assert.match(tooLarge.text, /ASSISTANTS_MAX_BODY/, 'the program\'s own words');
 	assertSentence(await post('a'.repeat(TEXT_MAX + 1)), 413);
 	assert.deepEqual(await transcript(site, thread), [], 'nothing of it was stored');
 }
@@ -189,7 +194,11 @@ async function requestIds(site) {
 	assert.equal(new Set(ids).size, ids.length, 'each request has an id of its own');
 }
 
-const WAYS = [['CGI', fromShell], ['lighttpd', behindLighttpd], ['nginx', behindNginx]];
+const WAYS = [
+	['CGI', fromShell], ['lighttpd', behindLighttpd], ['nginx', behindNginx],
+	['mod_proxy_fcgi', behindProxyFcgi], ['mod_fcgid', behindFcgid], ['mod_cgid', behindCgid],
+];
+const MORE_WAYS = [['mod_cgi', behindCgi], ['fcgiwrap', behindFcgiwrap]];
 const CLAIMS = [
 	['a conversation in plain text', conversation],
 	['answers in JSON', jsonShapes],
@@ -201,9 +210,14 @@ const CLAIMS = [
 	['a request id on every answer', requestIds],
 ];
 
-for (const [way, open] of WAYS) {
-	for (const [claim, body] of CLAIMS) {
-		e2e(`${way}: ${claim}`, async (bench) => body(await open(bench)));
+const MORE_CLAIMS = CLAIMS.filter(([, body]) =>
+	[conversation, methods, refusals, problems].includes(body));
+
+for (const [ways, claims] of [[WAYS, CLAIMS], [MORE_WAYS, MORE_CLAIMS]]) {
+	for (const [way, open] of ways) {
+		for (const [claim, body] of claims) {
+			e2e(`${way}: ${claim}`, async (bench) => body(await open(bench)));
+		}
 	}
 }
 

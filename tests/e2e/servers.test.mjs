@@ -1,0 +1,143 @@
+// What each web server, set up as the shipped files say, hands to the program and back: paths,
+// headers, bodies, errors.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { assertSentence, e2e, eventually, httpRequest, newThread, say } from './lib.mjs';
+import { behindCgi, behindCgid, behindFcgid, behindProxyFcgi } from './lib-apache.mjs';
+import { behindFcgiwrap, behindLighttpd, behindNginx } from './lib-servers.mjs';
+import { gate, modelServer, status, words } from './lib-upstream.mjs';
+
+const FORMS = [['at the root', {}], ['below a prefix', { prefix: true }]];
+const SERVERS = [
+	{ name: 'lighttpd', open: behindLighttpd, forms: FORMS },
+	{ name: 'nginx', open: behindNginx, forms: FORMS },
+	{ name: 'mod_proxy_fcgi', open: behindProxyFcgi, forms: FORMS },
+	{ name: 'mod_fcgid', open: behindFcgid, forms: FORMS },
+	// A .htaccess can't allow encoded slashes, and Apache's default is not to.
+	{ name: 'mod_cgid', open: behindCgid, forms: FORMS, refusesSlashes: true },
+	{ name: 'mod_cgi', open: behindCgi, forms: [['in a folder of scripts', {}]] },
+	{ name: 'fcgiwrap', open: behindFcgiwrap, forms: FORMS.slice(0, 1) },
+];
+
+// As they go out, and as the program must see them.
+const ODD_PATHS = [
+	['/a%3Fb', '/a?b'], ['/a%25b', '/a%b'], ['/a%2541', '/a%41'], ['/a%20b', '/a b'],
+	['/a%23b', '/a#b'], ['/%C3%A9', '/é'], ['/a;b+c', '/a;b+c'], ['/a%22%5C', '/a"\\'],
+	['/a//b', '/a/b'], ['/a/../b', '/b'], ['/a?b=%2F%3F', '/a'], ['/', '/'],
+];
+const ENCODED_SLASH = ['/a%2Fb', '/a/b'];
+
+function pathSeen(bench, answer) {
+	const id = answer.headers['x-request-id'];
+	assert.ok(id, `not the program's answer: ${answer.text}`);
+	const line = bench.logEntries().find(({ request_id, message }) =>
+		request_id === id && message.startsWith('path '));
+	return line.message.slice('path '.length);
+}
+
+async function pathsArrive(bench, site, refusesSlashes) {
+	for (const [sent, seen] of refusesSlashes ? ODD_PATHS : [...ODD_PATHS, ENCODED_SLASH]) {
+		const answer = await site.request('GET', sent);
+		assertSentence(answer, 404);
+		assert.equal(pathSeen(bench, answer), seen, sent);
+	}
+	if (refusesSlashes) {
+		const { status, headers } = await site.request('GET', ENCODED_SLASH[0]);
+		assert.deepEqual([status, headers['x-request-id']], [404, undefined]);
+	}
+	const created = await site.request('POST', '/threads');
+	assert.equal(created.status, 201, created.text);
+	assert.equal(created.headers.location, `${site.base}/threads/${created.text}`);
+	// Written like this, the URI does not tell the base; what the server says does.
+	const odd = await site.request('POST', '/%74hreads');
+	for (const { headers } of [created, odd]) {
+		assert.equal((await httpRequest(site.port, 'DELETE', headers.location)).status, 204);
+	}
+}
+
+for (const { name, open, forms, refusesSlashes } of SERVERS) {
+	for (const [where, form] of forms) {
+		e2e(`${name}, ${where}: paths and Location`, async (bench) => {
+			const site = await open(bench, { ASSISTANTS_LOG: 'debug' }, form);
+			await pathsArrive(bench, site, refusesSlashes);
+			if (!form.prefix) return;
+			const { headers } = await httpRequest(site.port, 'GET', '/assistantx/health');
+			assert.equal(headers['x-request-id'], undefined, '/assistantx is not ours');
+		});
+	}
+
+	e2e(`${name}: a POST without a length, as curl -X POST sends it`, async (bench) => {
+		const { port, base } = await open(bench);
+		const url = `http://127.0.0.1:${port}${base}/threads`;
+		const answer = await bench.shell(`curl -s -w ' %{http_code}' -X POST ${url}`);
+		assert.match(answer, /^thread_[A-Za-z0-9]{24} 201$/);
+	});
+
+	e2e(`${name}: a body in chunks, of unannounced length`, async (bench) => {
+		const site = await open(bench);
+		const thread = await newThread(site);
+		const url = `http://127.0.0.1:${site.port}${site.base}/threads/${thread}/messages`;
+		const answer = await bench.shell(`printf 'some words' |
+			curl -s -w ' %{http_code}' -H 'Transfer-Encoding: chunked' --data-binary @- ${url}`);
+		assert.match(answer, / 200$/);
+		const read = await site.request('GET', `/threads/${thread}/messages`);
+		assert.match(read.text, /^user: some words\n\nassistant: /);
+	});
+
+	e2e(`${name}: an error comes as the program says it, with Retry-After`, async (bench) => {
+		const model = await modelServer(bench);
+		model.otherwise = status(429, { 'retry-after': '30' });
+		bench.expectLog(/429/);
+		const site = await open(bench, model.env);
+		const headers = { accept: 'application/json' };
+		const answer = await say(site, await newThread(site), 'words', headers);
+		assert.equal(answer.status, 503);
+		assert.equal(answer.headers['retry-after'], '30');
+		assert.match(answer.headers['x-request-id'], /^req_/);
+		assert.match(answer.headers['content-type'], /^application\/problem\+json/);
+		assert.equal(answer.json.status, 503);
+	});
+
+	e2e(`${name}: Authorization reaches the program`, async (bench) => {
+		const program = path.join(bench.dir, 'stand-in');
+		const source = path.join(import.meta.dirname, 'stand-in.c');
+		execFileSync('cc', ['-o', program, source, '-lfcgi']);
+		const site = await open(bench, {}, { program });
+		const headers = { authorization: 'Bearer a-token' };
+		const answer = await site.request('GET', '/health', { headers });
+		assert.match(answer.text, /^(REDIRECT_)?HTTP_AUTHORIZATION=Bearer a-token$/m);
+	});
+}
+
+for (const [name, open] of [['mod_cgid', behindCgid], ['mod_cgi', behindCgi]]) {
+	e2e(`${name}: nothing beside the program is shown or run`, async (bench) => {
+		const site = await open(bench, {}, { prefix: true });
+		const files = ['/INSTALL', '/INSTALL/', '/other.fcgi', '/lib/', '/lib/libfirst.so',
+			'/lib/run.cgi', '/lib/run.cgi/a', '/lib/run.cgi/%0A', '/assistants'];
+		for (const file of files) {
+			const answer = await site.request('GET', file);
+			assertSentence(answer, 404);
+			assert.ok(answer.headers['x-request-id'], `${file} is not the program's`);
+		}
+		assert.equal((await site.request('GET', '/.htaccess')).status, 403);
+		// Apache's own; it shows that there is a folder, and no more.
+		assert.equal((await site.request('GET', '/lib')).status, 301);
+		assert.equal((await site.request('GET', '/assistants.fcgi/health')).text, 'ok');
+	});
+}
+
+e2e('mod_fcgid: conversations wait beside each other, a process each', async (bench) => {
+	const model = await modelServer(bench);
+	const held = gate();
+	model.otherwise = words('at last', held.opened);
+	const site = await behindFcgid(bench, model.env);
+	const threads = [await newThread(site), await newThread(site), await newThread(site)];
+	const said = threads.map((thread) => say(site, thread, 'words'));
+	await eventually('the model is asked', () => model.requests.length === threads.length);
+	assert.equal((await site.request('GET', '/health')).status, 200);
+	held.open();
+	for (const answer of await Promise.all(said)) assert.equal(answer.text, 'at last');
+	assert.ok(site.started().length > threads.length);
+});
