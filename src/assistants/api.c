@@ -74,12 +74,10 @@ answer(struct call *call, int status, struct json_object *body)
 static void
 set_mended(struct json_object *object, const char *name, const char *words)
 {
-	char *copy = words ? strdup(words) : NULL;
+	char mended[2048];
 
-	if (copy)
-		utf8_mend(copy);
-	json_set_string(object, name, copy);
-	free(copy);
+	utf8_copy(mended, sizeof mended, words ? words : "");
+	json_set_string(object, name, words ? mended : NULL);
 }
 
 static void

@@ -144,9 +144,13 @@ answer_failure(struct response *response, const struct openai_answer *answer)
 void
 answer_unavailable(struct response *response, struct openai_answer *answer)
 {
-	if (answer->failure == OPENAI_ANSWERED && answer->status != 429 && answer->status != 503) {
-		log_error("the Assistants API does not do its part: %d: %s", answer->status,
-		    openai_answer_error(answer));
+	int status = answer->status;
+
+	if (answer->failure == OPENAI_ANSWERED && status != 429 && status != 503) {
+		/* Here nobody else has logged these: see openai_call(). */
+		if (status == 400 || status == 404 || status / 100 == 2)
+			log_error("the Assistants API does not do its part: %d: %s", status,
+			    openai_answer_error(answer));
 		answer->failure = OPENAI_UNREACHABLE;
 	}
 	answer_failure(response, answer);

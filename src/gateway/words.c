@@ -11,7 +11,8 @@ static const char no_words[] =
     "The message is empty: send the words for the assistant as the body.";
 static const char not_utf8[] = "The message is not UTF-8.";
 static const char has_nul[] = "The message has a NUL character in it, which no text has.";
-static const char no_json[] = "The body is not JSON, or nested too deeply.";
+static const char no_json[] =
+    "The body is not JSON, or is nested too deeply, or has too many values.";
 static const char no_text[] =
     "The JSON must be {\"text\": \"…\"} or {\"messages\": [{\"role\": \"user\", "
     "\"text\": \"…\"}]}, with a text of the user.";

@@ -13,11 +13,8 @@
 #include "util/log.h"
 #include "util/text.h"
 
-/* A model's answer, or one event of it. */
-enum { ANSWER_MAX = 16 << 20 };
-
-/* More than any model reads or writes; two of them can be added up. */
-static const long long tokens_max = 1LL << 40;
+/* A model's answer with all its messages, or one event of it; and tokens that anybody counts. */
+enum { ANSWER_MAX = 16 << 20, PARTS_MAX = 256, TOKENS_MAX = INT32_MAX };
 
 struct responses {
 	struct model model;
@@ -36,6 +33,8 @@ struct question {
 	bool broken;      /* it called a function, or the answer could not be kept */
 	struct buf words; /* the open message's deltas, for servers that never send the whole */
 	enum model_part kind;
+	size_t parts,
+	    written; /* of all messages: how many, and the bytes of those that are whole */
 };
 
 static const char not_kept[] = "The answer could not be kept.";
@@ -53,9 +52,8 @@ set_error(struct question *question, const char *format, ...)
 	/* Redacted before it is cut: half a key would not be known for one. */
 	if (error)
 		shown = log_redact(error);
-	snprintf(question->result->error, sizeof question->result->error, "%s",
+	utf8_copy(question->result->error, sizeof question->result->error,
 	    shown ? shown : "out of memory");
-	utf8_mend(question->result->error);
 	free(error);
 	free(shown);
 }
@@ -228,11 +226,26 @@ keep(struct question *question, int result)
 	return -1;
 }
 
+/* Whether so much more may be said in the open message; if not, the answer breaks off here. */
+static bool
+has_room(struct question *question, size_t more)
+{
+	if (question->parts <= PARTS_MAX && question->written + more <= ANSWER_MAX)
+		return true;
+	question->broken = true;
+	set_error(question, "The model's answer is longer than %d MiB, or has more than %d parts.",
+	    ANSWER_MAX >> 20, PARTS_MAX);
+	return false;
+}
+
 static int
 begin_message(struct question *question)
 {
 	if (question->open)
 		return 0;
+	question->parts++;
+	if (!has_room(question, 0))
+		return -1;
 	question->open = true;
 	buf_drop(&question->words, question->words.len);
 	return keep(question, question->request->on_message(question->request->arg));
@@ -246,13 +259,29 @@ on_delta(struct question *question, struct json_object *event, enum model_part k
 
 	if (!delta || !*delta)
 		return 0;
-	if (begin_message(question) < 0)
+	if (begin_message(question) < 0 ||
+	    !has_room(question, question->words.len + strlen(delta)) ||
+	    keep(question, buf_puts(&question->words, delta)) < 0)
 		return -1;
 	question->kind = kind;
-	buf_puts(&question->words, delta);
 	return keep(question,
 	    question->request->on_delta(
 		question->request->arg, kind, index < 0 ? 0 : index, delta));
+}
+
+static int
+add_part(
+    struct question *question, struct json_object *content, enum model_part kind, const char *words)
+{
+	size_t len = strlen(words);
+
+	/* A message's first part is the message. */
+	question->parts += json_len(content) > 0;
+	if (!has_room(question, len))
+		return -1;
+	question->written += len;
+	model_add_part(content, kind, words);
+	return 0;
 }
 
 /* Takes `content` over. */
@@ -285,16 +314,22 @@ whole_message(struct question *question, struct json_object *item)
 
 		if (!words)
 			continue;
+		if (add_part(question, content, kind, words) < 0)
+			goto fail;
 		if (!shown && *words &&
 		    keep(question,
 			question->request->on_delta(
-			    question->request->arg, kind, (int)json_len(content), words)) < 0) {
-			json_object_put(content);
-			return -1;
-		}
-		model_add_part(content, kind, words);
+			    question->request->arg, kind, (int)json_len(content) - 1, words)) < 0)
+			goto fail;
 	}
+	/* The item may lack what its deltas said. */
+	if (shown && json_len(content) == 0 &&
+	    add_part(question, content, question->kind, question->words.data) < 0)
+		goto fail;
 	return end_message(question, content);
+fail:
+	json_object_put(content);
+	return -1;
 }
 
 static int
@@ -314,16 +349,18 @@ whole_item(struct question *question, struct json_object *item)
 	return -1;
 }
 
+/* A count that is none is as good as not told. */
 static void
 read_usage(struct model_result *result, struct json_object *response)
 {
 	struct json_object *usage = json_get_object(response, "usage");
+	long long prompt = json_get_int(usage, "input_tokens", -1);
+	long long completion = json_get_int(usage, "output_tokens", -1);
 
-	result->prompt_tokens = json_get_int(usage, "input_tokens", -1);
-	result->completion_tokens = json_get_int(usage, "output_tokens", -1);
-	if (result->prompt_tokens < 0 || result->prompt_tokens > tokens_max ||
-	    result->completion_tokens < 0 || result->completion_tokens > tokens_max)
-		result->prompt_tokens = result->completion_tokens = -1;
+	if (prompt < 0 || prompt > TOKENS_MAX || completion < 0 || completion > TOKENS_MAX)
+		return;
+	result->prompt_tokens = prompt;
+	result->completion_tokens = completion;
 }
 
 /* The words of an error in any of the forms that servers use. */
@@ -367,6 +404,7 @@ end_response(struct question *question, struct json_object *response)
 	if (question->open && question->words.len) {
 		struct json_object *content = json_object_new_array();
 
+		/* There is room for it: on_delta() saw to that. */
 		model_add_part(content, question->kind, question->words.data);
 		if (end_message(question, content) < 0)
 			return -1;
@@ -421,7 +459,7 @@ on_event(void *arg, const char *name, const char *data, size_t len)
 	const char *type;
 	int result = 0;
 
-	if (json_parse(data, len, &event) < 0) {
+	if (json_parse_foreign(data, len, &event) < 0) {
 		question->broken = true;
 		set_error(question, "The model server sent an event that is not JSON: %s", data);
 		return -1;
@@ -438,7 +476,7 @@ read_body(struct question *question, const struct http_answer *answer)
 {
 	const char *text = answer->body.data ? answer->body.data : "";
 	struct json_object *body = NULL;
-	bool is_json = json_parse(text, answer->body.len, &body) == 0;
+	bool is_json = json_parse_foreign(text, answer->body.len, &body) == 0;
 
 	if (answer->status / 100 != 2) {
 		bool busy = answer->status == 429 || answer->status == 503;
@@ -449,6 +487,8 @@ read_body(struct question *question, const struct http_answer *answer)
 		    is_json ? error_words(body) : "not in JSON");
 	} else if (is_json && json_get_array(body, "output")) {
 		end_response(question, body);
+	} else if (json_get(body, "error")) {
+		fail(question, body);
 	} else {
 		set_error(question,
 		    "The model server answered %.64s, which is no response of a model.",
@@ -478,8 +518,12 @@ read_outcome(struct question *question, enum http_outcome outcome, const struct 
 		set_error(question, "The model server did not answer in time.");
 		return;
 	default:
-		set_error(question, "The model server could not be asked: %s: %s",
-		    http_outcome_strerror(outcome), answer->detail);
+		if (answer->status)
+			set_error(question, "The model server answered %ld, and then: %s",
+			    answer->status, answer->detail);
+		else
+			set_error(
+			    question, "The model server could not be asked: %s", answer->detail);
 	}
 }
 

@@ -57,7 +57,8 @@ const char *openai_answer_error(const struct openai_answer *answer);
 
 /*
  * One call; path as after /v1, with its query if it has one. A call to a model server's side may
- * take a while: `interrupt` ends it. What failed has been logged.
+ * take a while: `interrupt` ends it. What failed has been logged as an error, but for the answers
+ * 400 and 404, which are mostly the client's affair.
  */
 void openai_call(struct openai *openai, const char *method, const char *path,
     struct json_object *body, const struct interrupt *interrupt, struct openai_answer *answer);

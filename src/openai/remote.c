@@ -16,7 +16,8 @@ enum {
 	CANCEL_TIMEOUT_MS = 5000,
 	ID_WAIT_MS = 5000,
 	CALL_TIMEOUT_MS = 30000, /* of a call that waits for no run */
-	PATH_SIZE = 512
+	PATH_SIZE = 512,
+	CAUSE_SIZE = 512
 };
 
 struct remote {
@@ -31,9 +32,11 @@ struct remote {
 struct remote_run {
 	struct remote *remote;
 	const struct openai_stream_call *call;
-	char path[PATH_SIZE]; /* "/threads/{id}/runs/{id}"; "" until the id is known */
-	bool over;            /* an event, or a poll, told so */
-	long poll_after_ms;   /* what the server wished, -1: nothing */
+	char path[PATH_SIZE];    /* "/threads/{id}/runs/{id}"; "" until the id is known */
+	size_t told;             /* bytes of the messages in its stream */
+	char broken[CAUSE_SIZE]; /* why the stream is not read on; "": it is */
+	bool over;               /* an event, or a poll, told so */
+	long poll_after_ms;      /* what the server wished, -1: nothing */
 	long long deadline_ms;
 	long long left_ms; /* when the client was first found gone, 0: it was not */
 };
@@ -57,9 +60,6 @@ call_server(struct remote *self, struct http_call *call, const char *path, struc
 	call->body = body ? json_text(body) : NULL;
 	call->answer_max = ANSWER_MAX;
 	outcome = http_client_call(self->client, call, answer);
-	if (outcome != HTTP_ANSWERED && outcome != HTTP_STOPPED && outcome != HTTP_INTERRUPTED &&
-	    !answer->streamed)
-		log_error("assistants API: %s: %s", http_outcome_strerror(outcome), answer->detail);
 	free(url);
 	return outcome;
 }
@@ -72,27 +72,34 @@ read_failure(enum http_outcome outcome, struct openai_answer *answer)
 						 : OPENAI_UNREACHABLE;
 }
 
-/* The answer's status and JSON. What is no JSON object is an answer that nobody understands. */
-static void
-read_answer(enum http_outcome outcome, const struct http_answer *http, struct openai_answer *answer)
+/*
+ * The answer's status and JSON. What is no JSON object is an error by its status alone, but not
+ * with one that means something only by the API's words. True when there is an answer, or nobody
+ * waits for one; false with what the log should say in `cause`.
+ */
+static bool
+read_answer(enum http_outcome outcome, const struct http_answer *http, struct openai_answer *answer,
+    char cause[CAUSE_SIZE])
 {
 	const char *text = http->body.data ? http->body.data : "";
 
+	snprintf(cause, CAUSE_SIZE, "%s", http->detail);
 	if (outcome != HTTP_ANSWERED) {
 		read_failure(outcome, answer);
-		return;
+		return outcome == HTTP_INTERRUPTED;
 	}
 	answer->status = (int)http->status;
 	answer->retry_after_s = http->retry_after_s;
 	answer->failure = OPENAI_ANSWERED;
-	if (json_parse(text, http->body.len, &answer->body) == 0 &&
+	if (json_parse_foreign(text, http->body.len, &answer->body) == 0 &&
 	    json_object_is_type(answer->body, json_type_object))
-		return;
-	log_error("assistants API: answered %ld with %s, not with a JSON object", http->status,
+		return true;
+	if (http->status / 100 != 2 && http->status != 400 && http->status != 404)
+		return true;
+	answer->failure = OPENAI_UNREACHABLE;
+	snprintf(cause, CAUSE_SIZE, "answered %ld with %s, not with a JSON object", http->status,
 	    *http->content_type ? http->content_type : "no type");
-	/* An error that is no JSON is still an error of its status. */
-	if (http->status / 100 == 2)
-		answer->failure = OPENAI_UNREACHABLE;
+	return false;
 }
 
 static void
@@ -108,8 +115,10 @@ remote_call(struct openai *openai, const char *method, const char *path, struct 
 	};
 	struct http_answer http;
 	enum http_outcome outcome = call_server(self, &call, path, body, &http);
+	char cause[CAUSE_SIZE];
 
-	read_answer(outcome, &http, answer);
+	if (!read_answer(outcome, &http, answer, cause))
+		log_error("assistants API: %s", cause);
 	http_answer_free(&http);
 }
 
@@ -154,36 +163,50 @@ meet_run(struct remote_run *run, struct json_object *object)
 }
 
 static int
+break_off(struct remote_run *run, const char *cause)
+{
+	snprintf(run->broken, sizeof run->broken, "%s", cause);
+	return -1;
+}
+
+static int
+read_event(struct remote_run *run, const char *event, struct json_object *object)
+{
+	if (strcmp(event, "error") == 0) {
+		const char *message = json_get_string(json_get_object(object, "error"), "message");
+
+		return break_off(run, message ? message : "an error without words");
+	}
+	if (strncmp(event, "thread.run.", 11) == 0 && strncmp(event, "thread.run.step", 15) != 0) {
+		meet_run(run, object);
+		run->over = is_over(event + 11);
+		if (run->over)
+			log_end(event + 11, object);
+	}
+	run->call->on_event(run->call->event_arg, event, object);
+	/* The end of the run is the end of the answer, whether or not the connection ends. */
+	return run->over;
+}
+
+static int
 on_event(void *arg, const char *event, const char *data, size_t len)
 {
 	struct remote_run *run = arg;
 	struct json_object *object;
-	const char *status;
+	int result;
 
 	if (strcmp(event, "done") == 0)
 		return 1;
-	if (json_parse(data, len, &object) < 0) {
-		log_error("assistants API: an event is not JSON");
-		return -1;
-	}
-	if (strcmp(event, "error") == 0) {
-		const char *message = json_get_string(json_get_object(object, "error"), "message");
-
-		log_error("assistants API: the stream says: %s", message ? message : "error");
-		json_object_put(object);
-		return -1;
-	}
-	if (strncmp(event, "thread.run.", 11) == 0 && strncmp(event, "thread.run.step", 15) != 0) {
-		status = json_get_string(object, "status");
-		meet_run(run, object);
-		run->over = is_over(status ? status : event + 11);
-		if (run->over)
-			log_end(status ? status : event + 11, object);
-	}
-	run->call->on_event(run->call->event_arg, event, object);
+	/* Whole messages are kept until the run is over. */
+	if (strncmp(event, "thread.message.", 15) == 0 && strcmp(event + 15, "delta") != 0)
+		run->told += len;
+	if (run->told > ANSWER_MAX)
+		return break_off(run, "its messages are too large");
+	if (json_parse_foreign(data, len, &object) < 0)
+		return break_off(run, "an event is not JSON");
+	result = read_event(run, event, object);
 	json_object_put(object);
-	/* The end of the run is the end of the answer, whether or not the connection ends. */
-	return run->over;
+	return result;
 }
 
 /* Tells a message of the run as an event. */
@@ -251,7 +274,8 @@ poll_once(struct remote_run *run, struct openai_answer *answer)
 
 	openai_answer_free(answer);
 	outcome = call_server(run->remote, &call, run->path, NULL, &http);
-	read_answer(outcome, &http, answer);
+	if (!read_answer(outcome, &http, answer, run->broken))
+		log_warn("assistants API: a poll failed: %s", run->broken);
 	run->poll_after_ms = http.poll_after_ms;
 	http_answer_free(&http);
 	if (answer->failure == OPENAI_ANSWERED && answer->status != 200)
@@ -271,6 +295,13 @@ poll_pause(const struct remote_run *run, long long step_ms)
 	return pause < left ? pause : left;
 }
 
+static void
+give_up(struct openai_answer *answer)
+{
+	log_error("assistants API: the run is not over in time");
+	answer->failure = OPENAI_SILENT;
+}
+
 /* Polls until the run is over. `answer` may already hold the run. */
 static void
 poll_run(struct remote_run *run, struct openai_answer *answer)
@@ -286,12 +317,17 @@ poll_run(struct remote_run *run, struct openai_answer *answer)
 			tell_end(run, status, answer);
 			return;
 		}
-		failed = good ? 0 : failed + 1;
-		if (!good && (!may_pass(answer) || failed == POLLS_FAILED_MAX))
+		if (answer->failure == OPENAI_INTERRUPTED)
 			return;
-		if (clock_ms() >= run->deadline_ms) {
-			log_error("assistants API: the run is not over in time");
-			answer->failure = OPENAI_SILENT;
+		if (answer->failure == OPENAI_SILENT || clock_ms() >= run->deadline_ms) {
+			give_up(answer);
+			return;
+		}
+		failed = good ? 0 : failed + 1;
+		if (!good && (!may_pass(answer) || failed == POLLS_FAILED_MAX)) {
+			if (answer->failure == OPENAI_UNREACHABLE)
+				log_error(
+				    "assistants API: the run cannot be polled: %s", run->broken);
 			return;
 		}
 		if (interrupt_sleep(run->call->interrupt, poll_pause(run, step_ms))) {
@@ -318,6 +354,30 @@ cancel_run(struct remote_run *run)
 	http_answer_free(&http);
 }
 
+/* A stream that broke off: the run itself may go on. */
+static void
+follow_stream(struct remote_run *run, enum http_outcome outcome, const struct http_answer *http,
+    struct openai_answer *answer)
+{
+	const char *cause = *run->broken ? run->broken
+	    : outcome == HTTP_ANSWERED   ? "it ended before the run did"
+					 : http->detail;
+
+	if (outcome == HTTP_INTERRUPTED) {
+		answer->failure = OPENAI_INTERRUPTED;
+	} else if (outcome == HTTP_SILENT) {
+		give_up(answer);
+	} else if (!*run->path || run->told > ANSWER_MAX) {
+		log_error("assistants API: the stream broke off: %s", cause);
+		answer->failure = OPENAI_UNREACHABLE;
+	} else {
+		log_warn("assistants API: the stream broke off, the run is polled: %s", cause);
+		answer->failure = OPENAI_ANSWERED;
+		answer->status = 200;
+		poll_run(run, answer);
+	}
+}
+
 /* What the creation brought: a stream that told it all, one that broke off, or the run as JSON. */
 static void
 follow(struct remote_run *run, enum http_outcome outcome, const struct http_answer *http,
@@ -328,24 +388,22 @@ follow(struct remote_run *run, enum http_outcome outcome, const struct http_answ
 		answer->status = 200;
 		return;
 	}
-	if (!http->streamed) {
-		read_answer(outcome, http, answer);
-		if (answer->failure != OPENAI_ANSWERED || answer->status / 100 != 2)
-			return;
-		meet_run(run, answer->body);
-	} else if (outcome == HTTP_INTERRUPTED || outcome == HTTP_SILENT) {
-		read_failure(outcome, answer);
+	if (http->streamed) {
+		follow_stream(run, outcome, http, answer);
 		return;
-	} else if (*run->path) {
-		log_warn(
-		    "assistants API: the stream broke off, the run is polled: %s", http->detail);
 	}
-	answer->status = 200;
-	answer->failure = *run->path ? OPENAI_ANSWERED : OPENAI_UNREACHABLE;
-	if (*run->path)
+	if (!read_answer(outcome, http, answer, run->broken))
+		log_error("assistants API: %s", run->broken);
+	if (answer->failure != OPENAI_ANSWERED || answer->status / 100 != 2)
+		return;
+	meet_run(run, answer->body);
+	if (*run->path) {
+		answer->status = 200;
 		poll_run(run, answer);
-	else
-		log_error("assistants API: the run's creation told no id");
+		return;
+	}
+	answer->failure = OPENAI_UNREACHABLE;
+	log_error("assistants API: the run's creation told no id");
 }
 
 /* A run whose id is not known yet cannot be cancelled: that is waited for, for a moment. */

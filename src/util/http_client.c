@@ -1,6 +1,7 @@
 #include "util/http_client.h"
 
 #include <curl/curl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <strings.h>
 #include <sys/random.h>
@@ -16,15 +17,17 @@ enum {
 	RETRY_AFTER_MAX_S = 20,
 	RETRY_AFTER_SHOWN_MAX_S = 86400,
 	RETRY_STEP_MS = 250,
-	LINGER_MS = 200, /* for a stream's end after its last event */
-	MAXAGE_S = 55,   /* idle connections older than this are not used again */
-	POOL_MAX = 64,   /* idle handles that are kept */
-	ASK_MS = 1000    /* see struct interrupt */
+	HEAD_MAX = 256 << 10, /* of an answer; curl itself bounds a line of it, at 100 KB */
+	LINGER_MS = 200,      /* for a stream's end after its last event */
+	MAXAGE_S = 55,        /* idle connections older than this are not used again */
+	POOL_MAX = 64,        /* idle handles that are kept */
+	ASK_MS = 1000         /* see struct interrupt */
 };
 
 struct handle {
 	CURLM *multi;
 	CURL *easy;
+	curl_socket_t idle; /* the connection that its last call left open; or CURL_SOCKET_BAD */
 	struct handle *next;
 };
 
@@ -46,6 +49,7 @@ struct transfer {
 	struct sse sse;
 	long long deadline_ms;
 	size_t body_len, sent; /* of the request's */
+	size_t head_len;       /* of the answer's, interim ones included */
 	bool headed;           /* the answer's head came whole */
 	bool finished;         /* the events are over; what still comes is of no interest */
 	enum http_outcome write_failure; /* why a callback ended the transfer */
@@ -189,6 +193,18 @@ http_url_valid(const char *url)
 	return valid;
 }
 
+/*
+ * Whether something came on its connection since its last call: the connection's end, or bytes that
+ * nobody asked for, which curl would take for the next answer.
+ */
+static bool
+is_spoilt(const struct handle *handle)
+{
+	struct pollfd idle = {.fd = handle->idle, .events = POLLIN};
+
+	return handle->idle != CURL_SOCKET_BAD && poll(&idle, 1, 0) != 0;
+}
+
 static struct handle *
 pool_take(struct http_client *client)
 {
@@ -201,11 +217,13 @@ pool_take(struct http_client *client)
 		client->pool_len--;
 	}
 	pthread_mutex_unlock(&client->pool_lock);
-	if (handle)
+	if (handle && !is_spoilt(handle))
 		return handle;
+	handle_free(handle);
 	handle = calloc(1, sizeof *handle);
 	if (!handle)
 		return NULL;
+	handle->idle = CURL_SOCKET_BAD;
 	handle->multi = curl_multi_init();
 	handle->easy = curl_easy_init();
 	if (!handle->multi || !handle->easy) {
@@ -284,6 +302,11 @@ on_header(char *bytes, size_t size, size_t count, void *arg)
 	char line[512];
 	char *value;
 
+	transfer->head_len += len;
+	if (transfer->head_len > HEAD_MAX) {
+		transfer->write_failure = HTTP_TOO_LARGE;
+		return CURL_WRITEFUNC_ERROR;
+	}
 	/* Those of interest are short; longer ones are cut. */
 	snprintf(
 	    line, sizeof line, "%.*s", (int)(len < sizeof line ? len : sizeof line - 1), bytes);
@@ -379,6 +402,8 @@ configure(struct http_client *client, struct transfer *transfer)
 		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	}
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "assistants-fcgi/" VERSION);
+	/* A stream must not wait for a compressor; what comes compressed all the same is read. */
+	curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "identity");
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
@@ -423,6 +448,9 @@ outcome_of(CURLcode code, const struct transfer *transfer)
 		return transfer->headed ? HTTP_ANSWERED : HTTP_CUT;
 	case CURLE_WRITE_ERROR:
 		return transfer->write_failure;
+	/* What curl makes of a line of the head that is too long for it. */
+	case CURLE_OUT_OF_MEMORY:
+		return HTTP_TOO_LARGE;
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
 	case CURLE_COULDNT_CONNECT:
@@ -459,10 +487,13 @@ drive(struct handle *handle, struct transfer *transfer)
 		if (curl_multi_perform(handle->multi, &running) != CURLM_OK)
 			return HTTP_CUT;
 		message = curl_multi_info_read(handle->multi, &messages);
-		/* How a stream ends after its last event does not matter. */
-		if (message)
+		if (message) {
+			/* Bad where curl has closed it. */
+			curl_easy_getinfo(handle->easy, CURLINFO_ACTIVESOCKET, &handle->idle);
+			/* How a stream ends after its last event does not matter. */
 			return transfer->finished ? HTTP_ANSWERED
 						  : outcome_of(message->data.result, transfer);
+		}
 		if (interrupt_raised(interrupt))
 			return transfer->finished ? HTTP_ANSWERED : HTTP_INTERRUPTED;
 		/* Readable and yet not raised: that descriptor would wake us for ever. */
@@ -477,6 +508,17 @@ drive(struct handle *handle, struct transfer *transfer)
 	}
 }
 
+/* What came of it. Where we ended it, curl's own words would only say so. */
+static void
+write_detail(enum http_outcome outcome, const char *curls, struct http_answer *answer)
+{
+	bool shown = *curls &&
+	    (outcome == HTTP_UNREACHABLE || outcome == HTTP_BAD_TLS || outcome == HTTP_CUT);
+
+	snprintf(answer->detail, sizeof answer->detail, "%s%s%s", http_outcome_strerror(outcome),
+	    shown ? ": " : "", shown ? curls : "");
+}
+
 static enum http_outcome
 perform_once(struct http_client *client, const struct http_call *call, long long deadline_ms,
     struct http_answer *answer)
@@ -489,6 +531,7 @@ perform_once(struct http_client *client, const struct http_call *call, long long
 	if (!handle)
 		return HTTP_UNREACHABLE;
 	transfer.easy = handle->easy;
+	handle->idle = CURL_SOCKET_BAD;
 	transfer.body_len = call->body ? strlen(call->body) : 0;
 	transfer.deadline_ms = deadline_ms;
 	sse_init(&transfer.sse, call->answer_max);
@@ -496,8 +539,7 @@ perform_once(struct http_client *client, const struct http_call *call, long long
 	curl_multi_add_handle(handle->multi, handle->easy);
 	outcome = drive(handle, &transfer);
 	curl_easy_getinfo(handle->easy, CURLINFO_RESPONSE_CODE, &answer->status);
-	snprintf(answer->detail, sizeof answer->detail, "%s",
-	    *transfer.error ? transfer.error : http_outcome_strerror(outcome));
+	write_detail(outcome, transfer.error, answer);
 	curl_multi_remove_handle(handle->multi, handle->easy);
 	curl_slist_free_all(headers);
 	sse_free(&transfer.sse);

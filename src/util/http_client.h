@@ -39,7 +39,7 @@ struct http_call {
 	const char *url;
 	const char *const *headers; /* "Name: value", NULL-terminated */
 	const char *body;           /* JSON, NUL-terminated; NULL for none */
-	size_t answer_max;          /* bytes of a body, or of one event of a stream */
+	size_t answer_max;          /* bytes of a body, or of one event of a stream, decompressed */
 	long long timeout_ms;       /* for the whole, repeats included */
 	bool repeatable;            /* it may take effect twice: GET, DELETE */
 	/*
@@ -57,7 +57,7 @@ enum http_outcome {
 	HTTP_BAD_TLS,     /* the server could not prove who it is; the request had no effect */
 	HTTP_CUT,         /* the connection ended in the middle, or what came was not HTTP */
 	HTTP_SILENT,      /* the time was over */
-	HTTP_TOO_LARGE,   /* more than answer_max */
+	HTTP_TOO_LARGE,   /* more than answer_max, or a head of more than 256 KiB */
 	HTTP_STOPPED,     /* on_event said so */
 	HTTP_INTERRUPTED,
 	HTTP__MAX
@@ -70,7 +70,7 @@ struct http_answer {
 	char content_type[64]; /* lower case, without parameters; "" if none */
 	long retry_after_s;    /* -1 if none, or not understood; at most a day */
 	long poll_after_ms;    /* openai-poll-after-ms; -1 if none */
-	char detail[256];      /* what went wrong, for the log: outside words */
+	char detail[320];      /* what came of it, for the log: the outcome and outside words */
 };
 
 /* Fills `answer`, which http_answer_free() releases whatever the outcome. */

@@ -3,9 +3,14 @@
 #include <json_visit.h>
 #include <math.h>
 
+#include "util/buf.h"
 #include "util/text.h"
 
-enum { JSON_DEPTH_MAX = 64 };
+/*
+ * What json-c makes of a text is far larger: some 70 bytes of a number of one digit, 800 of {}. So
+ * values are counted, an object or array as 16 of them, and bounded.
+ */
+enum { JSON_DEPTH_MAX = 64, JSON_VALUES_MAX = 1 << 20, JSON_CONTAINER_VALUES = 16 };
 
 /* json-c takes 1e999 for infinity, which could not be written again. */
 static int
@@ -79,12 +84,15 @@ string_len(const char *at, const char *end)
 	return 0;
 }
 
-/* json-c also takes 1. and -01, 'single quotes' and raw line breaks: what is not JSON by its words.
+/*
+ * json-c also takes 1. and -01, 'single quotes' and raw line breaks: what is not JSON by its words.
+ * What has too many of them is refused as well.
  */
 static bool
 has_json_words(const char *at, size_t len)
 {
 	const char *end = at + len;
+	size_t values = 0;
 
 	while (at < end) {
 		size_t word = 1;
@@ -95,7 +103,8 @@ has_json_words(const char *at, size_t len)
 			word = number_len(at, end);
 		else if (!*at || !strchr(" \t\r\n{}[],:truefalsn", *at))
 			word = 0;
-		if (word == 0)
+		values += *at == '{' || *at == '[' ? JSON_CONTAINER_VALUES : *at == ',';
+		if (word == 0 || values > JSON_VALUES_MAX)
 			return false;
 		at += word;
 	}
@@ -140,6 +149,46 @@ json_parse(const char *text, size_t len, struct json_object **out)
 	}
 	*out = value;
 	return 0;
+}
+
+static int
+replace_nuls(struct json_object *value, int flags, struct json_object *parent, const char *key,
+    size_t *index, /* NOLINT(readability-non-const-parameter): json-c's type */
+    void *arg)
+{
+	struct buf text = BUF_INIT(INT32_MAX);
+	const char *at, *end;
+
+	(void)flags;
+	(void)parent;
+	(void)key;
+	(void)index;
+	(void)arg;
+	if (!json_object_is_type(value, json_type_string))
+		return JSON_C_VISIT_RETURN_CONTINUE;
+	at = json_object_get_string(value);
+	end = at + json_object_get_string_len(value);
+	if (at + strlen(at) == end)
+		return JSON_C_VISIT_RETURN_CONTINUE;
+	for (; at < end; at += strlen(at) + 1) {
+		buf_puts(&text, at);
+		if (at + strlen(at) < end)
+			buf_puts(&text, "\xef\xbf\xbd");
+	}
+	if (text.failed || !json_object_set_string_len(value, text.data, (int)text.len))
+		abort(); /* as json-c does */
+	buf_free(&text);
+	return JSON_C_VISIT_RETURN_CONTINUE;
+}
+
+int
+json_parse_foreign(const char *text, size_t len, struct json_object **out)
+{
+	int result = json_parse(text, len, out);
+
+	if (result == 0)
+		json_c_visit(*out, 0, replace_nuls, NULL);
+	return result;
 }
 
 struct json_object *

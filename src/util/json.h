@@ -11,10 +11,16 @@
 
 /*
  * Parses one JSON text that fills `len` bytes (RFC 8259; nothing after it, at most 64 levels deep,
- * valid UTF-8). The object is the caller's, put with json_object_put(). -1 when it is not JSON.
- * `null` is 0 with *out NULL.
+ * valid UTF-8, at most 65,536 objects and arrays or a million other values). The object is the
+ * caller's, put with json_object_put(). -1 when it is not JSON. `null` is 0 with *out NULL.
  */
 int json_parse(const char *text, size_t len, struct json_object **out);
+
+/*
+ * The same for what another server says: in its strings U+0000, at which C's would end, becomes
+ * U+FFFD.
+ */
+int json_parse_foreign(const char *text, size_t len, struct json_object **out);
 
 /* The member, NULL when missing, null, or `object` is no object. */
 struct json_object *json_get(struct json_object *object, const char *key);

@@ -51,15 +51,23 @@ utf8_valid(const char *text, size_t len)
 }
 
 void
-utf8_mend(char *text)
+utf8_copy(char *out, size_t size, const char *text)
 {
-	for (size_t left = strlen(text), len; left > 0; text += len, left -= len) {
-		len = utf8_sequence_len((const unsigned char *)text, left);
-		if (len == 0) {
-			*text = '?';
-			len = 1;
-		}
+	size_t used = 0, left = strlen(text);
+
+	while (left > 0) {
+		size_t len = utf8_sequence_len((const unsigned char *)text, left);
+		const char *from = len > 0 ? text : "\xef\xbf\xbd";
+		size_t from_len = len > 0 ? len : 3;
+
+		if (used + from_len >= size)
+			break;
+		memcpy(out + used, from, from_len);
+		used += from_len;
+		text += len > 0 ? len : 1;
+		left -= len > 0 ? len : 1;
 	}
+	out[used] = '\0';
 }
 
 size_t

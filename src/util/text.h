@@ -11,8 +11,8 @@
 size_t utf8_sequence_len(const unsigned char *at, size_t left);
 bool utf8_valid(const char *text, size_t len);
 
-/* Puts '?' for each byte that is part of no well-formed sequence, one that was cut short, say. */
-void utf8_mend(char *text);
+/* Copies what fits into `size` bytes with its NUL; what is no UTF-8 becomes U+FFFD. */
+void utf8_copy(char *out, size_t size, const char *text);
 
 /* Characters (code points) of valid UTF-8. */
 size_t utf8_chars(const char *text);

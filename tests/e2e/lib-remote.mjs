@@ -61,7 +61,7 @@ class Remote {
 		// What a new run's id waits for, and what follows it in a stream.
 		this.beforeCreated = Promise.resolve();
 		this.afterCreated = Promise.resolve();
-		// Given a path, what to answer instead, or undefined.
+		// Given a path, what to answer instead, a function of the response too, or undefined.
 		this.refuse = () => undefined;
 	}
 
@@ -103,6 +103,10 @@ class Remote {
 		const call = { method, parts, query: searchParams, body, response };
 		const answer = this.refuse(pathname) ?? await this.dispatch(call);
 		if (answer === undefined) return;
+		if (typeof answer === 'function') {
+			await answer(response);
+			return;
+		}
 		const { code = 200, headers: more = {}, json = answer } = answer;
 		response.writeHead(code, { 'content-type': 'application/json', ...more });
 		response.end(JSON.stringify(json));

@@ -92,11 +92,13 @@ function sendEvents(response, events) {
 	if (!response.headersSent) {
 		response.writeHead(200, { 'content-type': 'text/event-stream' });
 	}
-	response.write(events.map(serverSentEvent).join(''));
+	response.write(sse(events));
 }
 
-function serverSentEvent(event) {
-	return `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+/** Events as they go over the wire. */
+export function sse(events) {
+	return events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)
+		.join('');
 }
 
 /** A gate: `.opened` is kept once `.open()` was called. */

@@ -6,29 +6,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
 	KEY, assertSentence, e2e, eventually, freePort, newThread, say, transcript, within,
 } from './lib.mjs';
+import { assertCauseOnce, assertSecretsKept, assertThreadLives } from './lib-faults.mjs';
 import {
-	MARKER, certificate, cutAfter, errorEvent, failed, functionCall, gate, incomplete,
-	messageEvents, modelServer, refusal, silence, status, unended, words,
+	certificate, cutAfter, errorEvent, failed, functionCall, gate, incomplete, messageEvents,
+	modelServer, refusal, silence, status, unended, words,
 } from './lib-upstream.mjs';
 
 const HTML = '<!doctype html><title>Sign in</title><p>words of the model server';
 const PART = { type: 'output_text', text: 'a beginning that is cut', annotations: [] };
-
-function assertSecretsKept({ headers, text }) {
-	const shown = JSON.stringify(headers) + text;
-	assert.ok(!shown.includes(KEY), 'the key is shown');
-	assert.ok(!shown.includes(MARKER), 'the model server\'s words are shown');
-}
-
-// The user's words are kept, what the model had said may be, and the thread answers again.
-async function assertThreadLives(server, thread) {
-	const [first] = await transcript(server, thread);
-	assert.deepEqual(first, ['user', 'first words']);
-	const next = await say(server, thread, 'second words');
-	assert.deepEqual([next.status, next.text.trimEnd()], [200, 'hello']);
-	assert.deepEqual((await transcript(server, thread)).slice(-2),
-		[['user', 'second words'], ['assistant', 'hello']]);
-}
 
 const type = (value) => ({ 'content-type': value });
 
@@ -66,6 +51,7 @@ for (const [name, [answer, code, logged]] of Object.entries(FAILURES)) {
 		const told = await say(server, thread, 'first words');
 		assertSentence(told, code);
 		assertSecretsKept(told);
+		assertCauseOnce(bench, logged);
 		if (code === 503) assert.match(told.headers['retry-after'], /^\d+$/);
 		model.otherwise = words('hello');
 		await assertThreadLives(server, thread);

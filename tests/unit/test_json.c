@@ -119,6 +119,76 @@ test_parse_len(void **state)
 	}
 }
 
+/* A few bytes of text must not become gigabytes. */
+static void
+test_parse_size(void **state)
+{
+	static const struct {
+		const char *value;
+		size_t count;
+		int result;
+	} rows[] = {
+	    {"{}", 60000, 0},
+	    {"{}", 70000, -1},
+	    {"[]", 60000, 0},
+	    {"[]", 70000, -1},
+	    {"1", 1000000, 0},
+	    {"1", 1100000, -1},
+	    {"\"\"", 1000000, 0},
+	    {"\"\"", 1100000, -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct buf text = BUF_INIT(8 << 20);
+		struct json_object *value;
+
+		buf_puts(&text, "[");
+		for (size_t n = 0; n < rows[i].count; n++) {
+			buf_puts(&text, n ? "," : "");
+			buf_puts(&text, rows[i].value);
+		}
+		buf_puts(&text, "]");
+		check_int(rows[i].value, json_parse(text.data, text.len, &value), rows[i].result);
+		json_object_put(value);
+		buf_free(&text);
+	}
+}
+
+static void
+test_parse_foreign(void **state)
+{
+	static const struct {
+		const char *text, *again; /* NULL: it is refused */
+	} rows[] = {
+	    {"\"a\"", "\"a\""},
+	    {"\"\"", "\"\""},
+	    {"\"\\u0000\"", "\"\xef\xbf\xbd\""},
+	    {"\"a\\u0000\\u0000b\"",
+		"\"a\xef\xbf\xbd\xef\xbf\xbd"
+		"b\""},
+	    {"\"\\u0000a\"",
+		"\"\xef\xbf\xbd"
+		"a\""},
+	    {"\"\\\\u0000\"", "\"\\\\u0000\""},
+	    {"{\"a\":[{\"b\":\"\\u0000\"},7,null]}", "{\"a\":[{\"b\":\"\xef\xbf\xbd\"},7,null]}"},
+	    {"null", "null"},
+	    {"{", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct json_object *value;
+
+		check_int(rows[i].text,
+		    json_parse_foreign(rows[i].text, strlen(rows[i].text), &value),
+		    rows[i].again ? 0 : -1);
+		if (rows[i].again)
+			check_text(rows[i].text, json_text(value), rows[i].again);
+		json_object_put(value);
+	}
+}
+
 static void
 test_parse_depth(void **state)
 {
@@ -211,6 +281,8 @@ main(void)
 	    cmocka_unit_test(test_parse),
 	    cmocka_unit_test(test_parse_len),
 	    cmocka_unit_test(test_parse_depth),
+	    cmocka_unit_test(test_parse_size),
+	    cmocka_unit_test(test_parse_foreign),
 	    cmocka_unit_test(test_get),
 	    cmocka_unit_test(test_set),
 	};

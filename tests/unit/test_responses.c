@@ -79,7 +79,7 @@ static const struct row {
     {STREAM END(USAGE("1", "-1")), "", MODEL_COMPLETED, -1, ""},
     /* The error is stored as JSON: it must be UTF-8, where it is cut, too. */
     {STREAM "data: \xff\n\n", "", MODEL_FAILED, -1,
-	"The model server sent an event that is not JSON: ?"},
+	"The model server sent an event that is not JSON: \xef\xbf\xbd"},
     {STREAM "data: {\"type\":\"error\",\"message\":\"" HUNDRED_A HUNDRED_A HUNDRED_A HUNDRED_A TEN_A
 	    TEN_A TEN_A TEN_A TEN_A TEN_A TEN_A "aaaaaaaaa"
 	    "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\"}\n\n",

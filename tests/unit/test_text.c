@@ -6,6 +6,39 @@
 #include "util/text.h"
 
 static void
+test_utf8_copy(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t size;
+		const char *copy;
+	} rows[] = {
+	    {"", 1, ""},
+	    {"", 9, ""},
+	    {"ab", 9, "ab"},
+	    {"ab", 3, "ab"},
+	    {"ab", 2, "a"},
+	    {"ab", 1, ""},
+	    {"a\xe2\x82\xac", 5, "a\xe2\x82\xac"},
+	    {"a\xe2\x82\xac", 4, "a"},
+	    {"\xff", 4, "\xef\xbf\xbd"},
+	    {"\xff", 3, ""},
+	    {"a\xe2\x82", 9, "a\xef\xbf\xbd\xef\xbf\xbd"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char *copy = malloc(rows[i].size), row[32];
+
+		assert_non_null(copy);
+		snprintf(row, sizeof row, "copy row %zu", i);
+		utf8_copy(copy, rows[i].size, rows[i].text);
+		check_text(row, copy, rows[i].copy);
+		free(copy);
+	}
+}
+
+static void
 test_utf8(void **state)
 {
 	static const struct {
@@ -190,36 +223,13 @@ test_number(void **state)
 	}
 }
 
-static void
-test_mend(void **state)
-{
-	static const struct {
-		const char *text, *mended;
-	} rows[] = {
-	    {"", ""},
-	    {"caf\xc3\xa9 \xf0\x9f\x98\x80", "caf\xc3\xa9 \xf0\x9f\x98\x80"},
-	    {"caf\xc3", "caf?"},
-	    {"\xf0\x9f\x98", "???"},
-	    {"\xff\xc3\xa9\x80z", "?\xc3\xa9?z"},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		char text[32];
-
-		snprintf(text, sizeof text, "%s", rows[i].text);
-		utf8_mend(text);
-		check_text(rows[i].mended, text, rows[i].mended);
-	}
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_utf8),
+	    cmocka_unit_test(test_utf8_copy),
 	    cmocka_unit_test(test_utf8_all),
-	    cmocka_unit_test(test_mend),
 	    cmocka_unit_test(test_chars),
 	    cmocka_unit_test(test_blank),
 	    cmocka_unit_test(test_percent_decode),
