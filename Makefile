@@ -10,7 +10,8 @@ PORT ?= 8080
 
 VERSION := 0.1.0
 
-# release; asan: the same program with AddressSanitizer and UndefinedBehaviorSanitizer; fuzz: for make fuzz.
+# release; asan: the same program with AddressSanitizer and UndefinedBehaviorSanitizer; tsan: with
+# ThreadSanitizer; fuzz: for make fuzz.
 VARIANT ?= release
 BUILD := build/$(VARIANT)
 
@@ -27,6 +28,9 @@ PROGRAM := $(BUILD)/assistants.fcgi
 else ifeq ($(VARIANT),fuzz)
 override CC := clang
 SANITIZE := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+PROGRAM := $(BUILD)/assistants.fcgi
+else ifeq ($(VARIANT),tsan)
+SANITIZE := -fsanitize=thread -fno-omit-frame-pointer
 PROGRAM := $(BUILD)/assistants.fcgi
 else
 SANITIZE := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
@@ -97,15 +101,30 @@ bundle:
 	$(MAKE) $(BUNDLED)
 	tools/bundle.sh $(BUNDLED) build
 
-## make check      run all the tests, the second time under AddressSanitizer and UBSan
+# The tests in which much happens at once, for ThreadSanitizer and valgrind.
+CONCURRENT_TESTS := tests/soak/crowd.test.mjs tests/e2e/leaves.test.mjs tests/e2e/model.test.mjs \
+	tests/e2e/deleted.test.mjs
+
+## make check      run all the tests, the second time under AddressSanitizer and UBSan, and soak a little
 .PHONY: check
 check:
 	tools/deps.sh build check
-	$(MAKE) WERROR=-Werror all unit
+	$(MAKE) WERROR=-Werror all unit build/powercut.so
 	$(MAKE) WERROR=-Werror VARIANT=asan all unit
+	$(MAKE) WERROR=-Werror VARIANT=tsan all
 	$(MAKE) FUZZ_SECONDS=6 fuzz
 	tools/e2e.sh cgi-bin/assistants.fcgi
 	tools/e2e.sh build/asan/assistants.fcgi
+	tools/e2e.sh cgi-bin/assistants.fcgi tests/soak/*.test.mjs
+	tools/e2e.sh build/tsan/assistants.fcgi $(CONCURRENT_TESTS)
+
+## make soak       the same with the soak tests' full counts; under valgrind, too; then make fuzz
+.PHONY: soak
+soak: export SOAK := full
+soak: check
+	tools/deps.sh soak
+	tools/e2e.sh tests/soak/valgrind $(CONCURRENT_TESTS)
+	$(MAKE) fuzz
 
 ## make unit       the unit tests alone
 .PHONY: unit
@@ -130,6 +149,11 @@ $(FUZZ_PROGRAMS): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_HELPERS) $(BUILD)/l
 lint:
 	@tools/deps.sh --quiet build check lint
 	@tools/lint.sh
+
+# A disk that forgets what was not synced, for LD_PRELOAD.
+build/powercut.so: tests/soak/powercut.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
 
 # For tools/lint.sh: what the compiler is told, one a line, with the header that it would miss.
 .PHONY: compiler-flags

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Install the Debian packages that are missing: tools/deps.sh [--quiet] SET…
 #
-# The sets are build, demo, check, lint and fuzz. Where nothing is missing it says nothing and changes
-# nothing. --quiet hides what apt-get says, unless it fails.
+# The sets are build, demo, check, soak, lint and fuzz. Where nothing is missing it says nothing and
+# changes nothing. --quiet hides what apt-get says, unless it fails.
 set -eu
 
 # What is needed, and the package that brings it. A need is asked for as what it is, not as a package,
@@ -40,6 +40,9 @@ needs() {
 		program npm npm
 		library cmocka libcmocka-dev
 	END
+	soak) cat <<-'END' ;;
+		program valgrind valgrind
+	END
 	lint) cat <<-'END' ;;
 		program clang-format clang-format
 		program clang-tidy clang-tidy
@@ -50,7 +53,7 @@ needs() {
 		clang-runtime fuzzer libclang-rt-14-dev
 	END
 	*)
-		echo "usage: tools/deps.sh [--quiet] build|demo|check|lint|fuzz…" >&2
+		echo "usage: tools/deps.sh [--quiet] build|demo|check|soak|lint|fuzz…" >&2
 		return 2
 		;;
 	esac

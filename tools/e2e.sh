@@ -1,15 +1,19 @@
 #!/bin/sh
-# Run the end-to-end tests on PROGRAM: tools/e2e.sh cgi-bin/assistants.fcgi
+# Run the end-to-end tests on PROGRAM, or the named ones: tools/e2e.sh cgi-bin/assistants.fcgi [TEST…]
+#
+# With SOAK=full a soak test goes all its way, and has the machine for itself; else it goes a tenth.
 #
 # They need Node 20.15 or newer, and Debian 12 has 18. So where `node` is too old, Node 22 is taken
 # from npm's packages that hold its binary, into build/node.
 set -eu
 
-[ $# -eq 1 ] || { echo "usage: tools/e2e.sh PROGRAM" >&2; exit 2; }
+[ $# -ge 1 ] || { echo "usage: tools/e2e.sh PROGRAM [TEST…]" >&2; exit 2; }
 [ -x "$1" ] || { echo "e2e: $1 is not there; run make first" >&2; exit 1; }
 ASSISTANTS_FCGI=$(realpath "$1")
 export ASSISTANTS_FCGI
 cd "$(dirname "$0")/.."
+shift
+[ $# -gt 0 ] || set -- tests/e2e/*.test.mjs
 
 fetched_version=22.23.3
 
@@ -54,5 +58,8 @@ install_packages() {
 node=$(find_node)
 install_packages
 # Most of a test is waiting, so more files run at once than there are cores.
-exec "$node" --test --test-reporter=spec --test-concurrency=4 --test-timeout=240000 \
-	tests/e2e/*.test.mjs
+concurrency=4 timeout_ms=240000
+if [ "${SOAK-}" = full ]; then
+	concurrency=1 timeout_ms=3600000
+fi
+exec "$node" --test --test-reporter=spec --test-concurrency=$concurrency --test-timeout=$timeout_ms "$@"

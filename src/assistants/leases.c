@@ -90,24 +90,22 @@ leases_free(struct leases *leases)
 
 enum holder_state { HOLDER_ALIVE, HOLDER_DEAD, HOLDER_UNKNOWN };
 
-/* What the holder's file tells. With a shared lock, so that those who ask do not meet each other.
+/*
+ * What the holder's file tells, which stays open in *fd if there is one. With a shared lock, so
+ * that those who ask do not meet each other.
  */
 static enum holder_state
-look_at(const struct leases *leases, const char *holder)
+look_at(const struct leases *leases, const char *holder, int *fd)
 {
 	char *path = path_of(leases, holder);
-	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	enum holder_state state = HOLDER_UNKNOWN;
 
+	*fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	free(path);
-	if (fd < 0)
-		return state;
-	if (flock(fd, LOCK_SH | LOCK_NB) == 0)
-		state = HOLDER_DEAD;
-	else if (errno == EWOULDBLOCK)
-		state = HOLDER_ALIVE;
-	close(fd);
-	return state;
+	if (*fd < 0)
+		return HOLDER_UNKNOWN;
+	if (flock(*fd, LOCK_SH | LOCK_NB) == 0)
+		return HOLDER_DEAD;
+	return errno == EWOULDBLOCK ? HOLDER_ALIVE : HOLDER_UNKNOWN;
 }
 
 static bool
@@ -118,18 +116,27 @@ is_of_this_machine(const struct leases *leases, const char *holder)
 	return strncmp(holder, leases->holder, len) == 0;
 }
 
-/* Files that processes of this machine left behind. */
+/*
+ * Files that processes of this machine left behind. Each stays locked until it is removed: a
+ * process that has just made its file, and not locked it yet, must not lock what has no name any
+ * more.
+ */
 static void
 bury_the_dead(const struct leases *leases, leases_dead_fn *on_dead, void *arg)
 {
 	DIR *folder = opendir(leases->folder);
 	struct dirent *entry;
+	int fd;
 
-	while (folder && (entry = readdir(folder)))
-		if (is_of_this_machine(leases, entry->d_name) &&
-		    look_at(leases, entry->d_name) == HOLDER_DEAD &&
+	while (folder && (entry = readdir(folder))) {
+		if (!is_of_this_machine(leases, entry->d_name))
+			continue;
+		if (look_at(leases, entry->d_name, &fd) == HOLDER_DEAD &&
 		    on_dead(arg, entry->d_name) == 0)
 			unlinkat(dirfd(folder), entry->d_name, 0);
+		if (fd >= 0)
+			close(fd);
+	}
 	if (folder)
 		closedir(folder);
 }
@@ -179,11 +186,14 @@ bool
 leases_are_over(const struct leases *leases, const char *holder, long long until)
 {
 	enum holder_state state = HOLDER_UNKNOWN;
+	int fd = -1;
 
 	if (strcmp(holder, leases->holder) == 0)
 		return false;
 	if (is_of_this_machine(leases, holder))
-		state = look_at(leases, holder);
+		state = look_at(leases, holder, &fd);
+	if (fd >= 0)
+		close(fd);
 	return state == HOLDER_UNKNOWN ? until < clock_unix() : state == HOLDER_DEAD;
 }
 

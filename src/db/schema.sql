@@ -3,12 +3,13 @@
 --
 -- What never changes after creation is stored as the JSON that the API shows (body, content); what changes,
 -- and what queries need, is a column. Times are Unix seconds. `seq` is the order of creation: many objects
--- share a second.
+-- share a second. No `seq` is ever used again: who carries out a run whose thread is deleted knows both by
+-- theirs, and would write into somebody else's.
 
 -- version 1
 
 CREATE TABLE assistants (
-	seq INTEGER PRIMARY KEY,
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
 	id TEXT NOT NULL UNIQUE,       -- asst_…, as the API shows it
 	tenant TEXT NOT NULL,          -- the owner: "gateway", or a key's name
 	created_at BIGINT NOT NULL,
@@ -17,7 +18,7 @@ CREATE TABLE assistants (
 CREATE INDEX assistants_of_tenant ON assistants (tenant, seq);
 
 CREATE TABLE threads (
-	seq INTEGER PRIMARY KEY,
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
 	id TEXT NOT NULL UNIQUE,       -- thread_…
 	tenant TEXT NOT NULL,
 	created_at BIGINT NOT NULL,
@@ -25,7 +26,7 @@ CREATE TABLE threads (
 );
 
 CREATE TABLE runs (
-	seq INTEGER PRIMARY KEY,
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
 	id TEXT NOT NULL UNIQUE,       -- run_…
 	thread INTEGER NOT NULL REFERENCES threads (seq) ON DELETE CASCADE,
 	assistant_id TEXT NOT NULL,    -- not a reference: a run outlives its assistant
@@ -46,7 +47,7 @@ CREATE INDEX runs_of_thread ON runs (thread, seq);
 CREATE INDEX runs_queued ON runs (seq) WHERE status = 'queued';
 
 CREATE TABLE messages (
-	seq INTEGER PRIMARY KEY,
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
 	id TEXT NOT NULL UNIQUE,       -- msg_…
 	thread INTEGER NOT NULL REFERENCES threads (seq) ON DELETE CASCADE,
 	run INTEGER REFERENCES runs (seq) ON DELETE CASCADE, -- the run that wrote it; NULL for a client's
@@ -62,7 +63,7 @@ CREATE INDEX messages_of_thread ON messages (thread, seq);
 CREATE INDEX messages_of_run ON messages (run, seq) WHERE run IS NOT NULL;
 
 CREATE TABLE run_steps (
-	seq INTEGER PRIMARY KEY,
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
 	id TEXT NOT NULL UNIQUE,       -- step_…
 	run INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
 	created_at BIGINT NOT NULL,

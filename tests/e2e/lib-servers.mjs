@@ -129,14 +129,15 @@ export async function behindLighttpd(bench, env = {}, { program, prefix } = {}) 
 
 /** Behind nginx, to which the program listens on a socket. */
 export async function behindNginx(bench, env = {}, { program, prefix } = {}) {
-	const { socket } = await bench.listen({ env, program });
+	const { socket, child } = await bench.listen({ env, program });
 	// When root runs the tests, nginx's workers are somebody else, in nobody's group here.
 	fs.chmodSync(socket, 0o666);
-	return nginx(bench, prefix ? PREFIX : '', [
+	const site = await nginx(bench, prefix ? PREFIX : '', [
 		...(prefix ? instead(/^\t\tlocation \/ \{[^]*?^\t\t\}$/m,
 			/^\t\t#location ~ [^]*?^\t\t#\}$/m) : []),
 		[/(?<=^\t\t\tfastcgi_pass unix:).*(?=;)/m, socket],
 	]);
+	return { ...site, child };
 }
 
 /** Behind nginx, for which fcgiwrap runs the program as CGI. */

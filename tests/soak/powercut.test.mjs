@@ -1,0 +1,81 @@
+// The power goes while the program works. What was not synced is lost: all of it or, since disks
+// write in an order of their own, some of it. Nothing that was acknowledged may be missing.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { e2e } from '../e2e/lib.mjs';
+import { Crowd, checkDatabase, crash, repeatingModel, share } from './lib-crashes.mjs';
+import { cutPower, readJournal, replay } from './powercut.mjs';
+
+const ROUNDS = share(1000);
+const SHIM = path.resolve(import.meta.dirname, '../../build/powercut.so');
+
+// Which of the writes that were not synced reach the disk nevertheless.
+const none = () => false;
+const some = (share) => () => Math.random() < share;
+
+// What the program is started with so that its disk forgets.
+async function forgetful(bench) {
+	const model = await repeatingModel(bench);
+	const journal = path.join(bench.dir, 'journal');
+	const env = {
+		...model.env, ASSISTANTS_LOG: 'warn',
+		LD_PRELOAD: SHIM, POWERCUT_FOLDER: bench.state, POWERCUT_JOURNAL: journal,
+	};
+	return { journal, env };
+}
+
+// What the disk knows of the folder: not the shared memory, not the leases.
+function contents(folder) {
+	const names = fs.readdirSync(folder).filter((name) => !/-shm$|^leases$/.test(name));
+	return Object.fromEntries(names.sort().map((name) => {
+		return [name, fs.readFileSync(path.join(folder, name), 'latin1')];
+	}));
+}
+
+e2e('the imitated disk knows everything that is written', async (bench) => {
+	const { journal, env } = await forgetful(bench);
+	const crowd = new Crowd();
+	const first = await bench.listen({ env });
+	await crowd.goOn(first);
+	await first.stop();
+	const second = await bench.listen({ env });
+	await crowd.goOn(second);
+	await second.kill();
+	const before = contents(bench.state);
+	const records = readJournal(journal);
+	replay(bench.state, records, none);
+	assert.deepEqual(contents(bench.state), {});
+	replay(bench.state, records, () => true);
+	assert.deepEqual(contents(bench.state), before);
+});
+
+e2e('the imitated disk forgets: with ASSISTANTS_SYNC=normal messages are lost', async (bench) => {
+	const { journal, env } = await forgetful(bench);
+	const crowd = new Crowd();
+	const first = await bench.listen({ env: { ...env, ASSISTANTS_SYNC: 'normal' } });
+	await crowd.goOn(first);
+	assert.equal(await crowd.missing(first), 0);
+	await first.kill();
+	cutPower(journal, bench.state, none);
+	const second = await bench.listen({ env });
+	assert.ok(await crowd.missing(second) > 0);
+	await checkDatabase(bench);
+});
+
+e2e(`the power goes with twenty messages under way, ${ROUNDS} times`, async (bench, t) => {
+	const { journal, env } = await forgetful(bench);
+	let [cuts, writes] = [0, 0];
+	const crowd = await crash(bench, {
+		rounds: ROUNDS,
+		// The default is `full`, too.
+		env: () => (cuts % 4 < 2 ? env : { ...env, ASSISTANTS_SYNC: 'full' }),
+		afterEnd: () => {
+			cuts += 1;
+			const kept = cuts % 2 === 0 ? none : some(Math.random());
+			writes += cutPower(journal, bench.state, kept);
+		},
+	});
+	t.diagnostic(`${crowd.summary}; ${writes} writes that were not synced`);
+});
