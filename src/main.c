@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -366,6 +367,9 @@ main(int argc, char **argv)
 	spare_address_space();
 	/* Database, cache and lock hold what users said: nobody else may read them. */
 	umask(0077);
+	/* A limit on a file's size, common on shared hosts, is an error like a full disk, no end.
+	 */
+	signal(SIGXFSZ, SIG_IGN);
 	/*
 	 * A CGI program's arguments come from the request (RFC 3875, 4.4): they are none of ours.
 	 */

@@ -1,24 +1,22 @@
 /*
- * db.h on SQLite. Write-ahead log, so that readers and the writer do not wait for each other; one
- * connection writes, in IMMEDIATE transactions, since one that begins by reading could find at its
- * first write that it may not (SQLITE_BUSY without a wait).
+ * db.h on SQLite. Write-ahead log where the file system bears it, so that readers and the writer do
+ * not wait for each other; one connection writes, in IMMEDIATE transactions, since one that begins
+ * by reading could find at its first write that it may not (SQLITE_BUSY without a wait).
  */
 #include "db/db.h"
 
+#include <errno.h>
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 
+#include "db/connect.h"
 #include "schema.inc.h"
-#include "util/clock.h"
-#include "util/interrupt.h"
 #include "util/log.h"
 
 enum {
-	BUSY_TIMEOUT_MS = 10000,
 	STMTS_MAX = 64, /* prepared statements a connection keeps; the program has fewer */
-	READERS_KEPT = 16,
-	OPEN_STEP_MS = 10
+	READERS_KEPT = 16
 };
 
 struct db_stmt {
@@ -43,7 +41,8 @@ struct db_tx {
 
 struct db {
 	char *path;
-	bool durable;
+	struct place place;
+	struct stat file; /* as it was opened */
 	/* Threads that write take turns here: SQLite's own wait is a poll with sleeps. */
 	pthread_mutex_t write_lock;
 	struct conn *writer;
@@ -56,7 +55,11 @@ struct db {
 static void
 log_failure(struct conn *conn, const char *what)
 {
-	log_error("database: %s: %s", what, sqlite3_errmsg(conn->handle));
+	char reason[REASON_SIZE];
+
+	connect_reason(conn->handle, reason);
+	log_error(
+	    "the database %s: %s: %s", sqlite3_db_filename(conn->handle, "main"), what, reason);
 }
 
 static void
@@ -76,80 +79,31 @@ conn_exec(struct conn *conn, const char *sql)
 	return sqlite3_exec(conn->handle, sql, NULL, NULL, NULL);
 }
 
-/*
- * SQLite answers "busy" at once where waiting could deadlock, as when another process switches to
- * WAL.
- */
-static int
-exec_patiently(struct conn *conn, const char *sql)
-{
-	long long end = clock_ms() + BUSY_TIMEOUT_MS;
-	int code;
-
-	while ((code = conn_exec(conn, sql)) == SQLITE_BUSY && clock_ms() < end)
-		interrupt_sleep(NULL, OPEN_STEP_MS);
-	return code;
-}
-
 static struct conn *
-conn_open(const struct db *db, char *error)
+conn_new(sqlite3 *handle)
 {
-	struct conn *conn = calloc(1, sizeof *conn);
-	int code;
+	struct conn *conn = handle ? calloc(1, sizeof *conn) : NULL;
 
-	if (!conn)
-		return NULL;
-	/* A connection is never in two threads' hands at once: SQLite need not lock it. */
-	code = sqlite3_open_v2(db->path, &conn->handle,
-	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (code == SQLITE_OK) {
-		sqlite3_extended_result_codes(conn->handle, 1);
-		sqlite3_busy_timeout(conn->handle, BUSY_TIMEOUT_MS);
-		code = exec_patiently(conn, "PRAGMA journal_mode = WAL");
-	}
-	if (code == SQLITE_OK)
-		code = exec_patiently(conn, "PRAGMA foreign_keys = ON");
-	if (code == SQLITE_OK)
-		code = exec_patiently(conn,
-		    db->durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
-	if (code == SQLITE_OK)
-		return conn;
-	snprintf(error, DB_ERROR_SIZE, "the database %s cannot be opened: %s", db->path,
-	    conn->handle ? sqlite3_errmsg(conn->handle) : sqlite3_errstr(code));
-	conn_close(conn);
-	return NULL;
+	if (conn)
+		conn->handle = handle;
+	else
+		sqlite3_close(handle);
+	return conn;
 }
 
-/*
- * Some file systems have no shared memory: SQLite stays with its rollback journal there, and is
- * slower.
- */
-static void
-warn_without_wal(const struct db *db)
+/* The number that a query answers. An SQLite code. */
+static int
+query_number(struct conn *conn, const char *sql, long long *number)
 {
 	sqlite3_stmt *stmt;
+	int code = sqlite3_prepare_v2(conn->handle, sql, -1, &stmt, NULL);
 
-	if (sqlite3_prepare_v2(db->writer->handle, "PRAGMA journal_mode", -1, &stmt, NULL) ==
-		SQLITE_OK &&
-	    sqlite3_step(stmt) == SQLITE_ROW &&
-	    strcmp((const char *)sqlite3_column_text(stmt, 0), "wal") != 0)
-		log_warn("the database %s cannot use a write-ahead log on this file system: "
-			 "journal mode %s",
-		    db->path, (const char *)sqlite3_column_text(stmt, 0));
+	if (code == SQLITE_OK)
+		code = sqlite3_step(stmt);
+	if (code == SQLITE_ROW)
+		*number = sqlite3_column_int64(stmt, 0);
 	sqlite3_finalize(stmt);
-}
-
-static long long
-schema_version(struct conn *conn)
-{
-	sqlite3_stmt *stmt;
-	long long version = -1;
-
-	if (sqlite3_prepare_v2(conn->handle, "PRAGMA user_version", -1, &stmt, NULL) == SQLITE_OK &&
-	    sqlite3_step(stmt) == SQLITE_ROW)
-		version = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	return version;
+	return code == SQLITE_ROW ? SQLITE_OK : code;
 }
 
 /* The part of the schema after the line "-- version N"; NULL when there is no such version. */
@@ -183,27 +137,52 @@ run_part(struct conn *conn, long long version)
 	return conn_exec(conn, pragma);
 }
 
+/* A version alone proves nothing: other programs count theirs, too. */
+static int
+check_tables(const struct db *db, char *error)
+{
+	char reason[REASON_SIZE];
+	sqlite3_stmt *stmt;
+	int code = sqlite3_prepare_v2(db->writer->handle,
+	    "SELECT 1 FROM assistants, threads, runs, messages, run_steps", -1, &stmt, NULL);
+
+	if (code != SQLITE_OK) {
+		connect_reason(db->writer->handle, reason);
+		snprintf(
+		    error, DB_ERROR_SIZE, "the database %s cannot be used: %s", db->path, reason);
+	}
+	sqlite3_finalize(stmt);
+	return code == SQLITE_OK ? 0 : -1;
+}
+
 /* Another process may be migrating, too: what version it is counts only inside the transaction. */
 static int
 migrate(struct db *db, char *error)
 {
 	struct conn *conn = db->writer;
-	long long newest = 0, version = schema_version(conn);
+	long long newest = 0, version = 0, tables = 0;
+	char reason[REASON_SIZE];
 
 	while (schema_part(newest + 1))
 		newest++;
-	if (version == newest)
-		return 0;
-	if (exec_patiently(conn, "BEGIN IMMEDIATE") != SQLITE_OK)
+	if (query_number(conn, "PRAGMA user_version", &version) == SQLITE_OK && version == newest)
+		return check_tables(db, error);
+	if (connect_exec(conn->handle, "BEGIN IMMEDIATE") != SQLITE_OK ||
+	    query_number(conn, "PRAGMA user_version", &version) != SQLITE_OK ||
+	    query_number(conn, "SELECT count(*) FROM sqlite_master", &tables) != SQLITE_OK)
 		goto fail;
-	version = schema_version(conn);
 	if (version < 0 || version > newest) {
 		snprintf(error, DB_ERROR_SIZE,
 		    "the database %s has schema version %lld, made by a newer program; this "
 		    "one, " VERSION ", knows versions up to %lld",
 		    db->path, version, newest);
-		conn_exec(conn, "ROLLBACK");
-		return -1;
+		goto undo;
+	}
+	if (version == 0 && tables > 0) {
+		snprintf(error, DB_ERROR_SIZE,
+		    "the database %s is another program's: it has tables that are not known here",
+		    db->path);
+		goto undo;
 	}
 	while (version < newest)
 		if (run_part(conn, ++version) != SQLITE_OK)
@@ -211,11 +190,40 @@ migrate(struct db *db, char *error)
 	if (conn_exec(conn, "COMMIT") == SQLITE_OK)
 		return 0;
 fail:
+	connect_reason(conn->handle, reason);
 	snprintf(error, DB_ERROR_SIZE,
 	    "the database %s cannot be brought to schema version %lld: %s", db->path, newest,
-	    sqlite3_errmsg(conn->handle));
+	    reason);
+undo:
 	conn_exec(conn, "ROLLBACK");
 	return -1;
+}
+
+static int
+find_file(struct db *db, char *error)
+{
+	if (stat(db->path, &db->file) == 0)
+		return 0;
+	snprintf(error, DB_ERROR_SIZE, "the database %s is gone: %s", db->path, strerror(errno));
+	return -1;
+}
+
+/*
+ * SQLite goes on with a file that was deleted or replaced, and what it stores then ends with the
+ * program; and with one that was emptied, as far as it has the pages in memory.
+ */
+static bool
+is_in_place(const struct db *db)
+{
+	struct stat now;
+
+	if (stat(db->path, &now) == 0 && now.st_ino == db->file.st_ino &&
+	    now.st_dev == db->file.st_dev && now.st_size > 0)
+		return true;
+	log_error("the database %s was moved, deleted or emptied while it is in use: put it back, "
+		  "or restart the program",
+	    db->path);
+	return false;
 }
 
 struct db *
@@ -228,14 +236,12 @@ db_open(const char *path, bool durable, char error[DB_ERROR_SIZE])
 		free(db);
 		return NULL;
 	}
-	db->durable = durable;
+	db->place = (struct place){.path = db->path, .durable = durable};
 	pthread_mutex_init(&db->write_lock, NULL);
 	pthread_mutex_init(&db->readers_lock, NULL);
-	db->writer = conn_open(db, error);
-	if (db->writer && migrate(db, error) == 0) {
-		warn_without_wal(db);
+	db->writer = conn_new(connect_first(&db->place, error, DB_ERROR_SIZE));
+	if (db->writer && migrate(db, error) == 0 && find_file(db, error) == 0)
 		return db;
-	}
 	db_close(db);
 	return NULL;
 }
@@ -259,11 +265,26 @@ db_close(struct db *db)
 }
 
 static struct conn *
-reader_take(struct db *db)
+reader_open(const struct db *db)
 {
 	char error[DB_ERROR_SIZE] = "out of memory";
+	struct conn *conn = conn_new(connect_again(&db->place, error, sizeof error));
+
+	if (!conn)
+		log_error("%s", error);
+	if (conn && is_in_place(db))
+		return conn;
+	conn_close(conn);
+	return NULL;
+}
+
+static struct conn *
+reader_take(struct db *db)
+{
 	struct conn *conn;
 
+	if (!is_in_place(db))
+		return NULL;
 	pthread_mutex_lock(&db->readers_lock);
 	conn = db->readers;
 	if (conn) {
@@ -271,9 +292,7 @@ reader_take(struct db *db)
 		db->readers_len--;
 	}
 	pthread_mutex_unlock(&db->readers_lock);
-	if (!conn && !(conn = conn_open(db, error)))
-		log_error("%s", error);
-	return conn;
+	return conn ? conn : reader_open(db);
 }
 
 static void
@@ -304,17 +323,21 @@ tx_end(struct db_tx *tx)
  * The writers' queue is bounded in time: who comes too late is told so, and does not come later
  * still.
  */
-static bool
-take_turn(struct db *db)
+static struct conn *
+writer_take(struct db *db)
 {
 	struct timespec end;
 
 	clock_gettime(CLOCK_REALTIME, &end);
 	end.tv_sec += BUSY_TIMEOUT_MS / 1000;
-	if (pthread_mutex_timedlock(&db->write_lock, &end) == 0)
-		return true;
-	log_error("database: begin: others write for too long");
-	return false;
+	if (pthread_mutex_timedlock(&db->write_lock, &end) != 0) {
+		log_error("the database %s: begin: others write for too long", db->path);
+		return NULL;
+	}
+	if (is_in_place(db))
+		return db->writer;
+	pthread_mutex_unlock(&db->write_lock);
+	return NULL;
 }
 
 struct db_tx *
@@ -326,13 +349,8 @@ db_begin(struct db *db, enum db_mode mode)
 		return NULL;
 	tx->db = db;
 	tx->mode = mode;
-	if (mode == DB_WRITE) {
-		if (!take_turn(db)) {
-			free(tx);
-			return NULL;
-		}
-		tx->conn = db->writer;
-	} else if (!(tx->conn = reader_take(db))) {
+	tx->conn = mode == DB_WRITE ? writer_take(db) : reader_take(db);
+	if (!tx->conn) {
 		free(tx);
 		return NULL;
 	}
@@ -431,7 +449,7 @@ db_step(struct db_stmt *stmt)
 		return DB_DONE;
 	if (code == SQLITE_CONSTRAINT_UNIQUE)
 		return DB_CONFLICT;
-	log_error("database: %s: %s", stmt->sql, sqlite3_errmsg(stmt->conn->handle));
+	log_failure(stmt->conn, stmt->sql);
 	return DB_ERROR;
 }
 

@@ -21,8 +21,9 @@ struct assistant {
 
 /* What the cache file says. */
 enum cache_state {
-	CACHE_NONE, /* missing, damaged, or made for another place */
-	CACHE_OLD,  /* made for this place from another definition */
+	CACHE_NONE,    /* missing, or made for another place */
+	CACHE_DAMAGED, /* not to be read, or not to be understood */
+	CACHE_OLD,     /* made for this place from another definition */
 	CACHE_VALID,
 };
 
@@ -60,76 +61,68 @@ assistant_free(struct assistant *assistant)
 	free(assistant);
 }
 
-/* Takes `line` off the front of *text if it is there, to the letter. */
-static bool
-take_line(const char **text, const char *line)
+/* Takes a line that begins with `name` off *text, and gives what follows; NULL if it is another. */
+static const char *
+take_line(char **text, const char *name)
 {
-	size_t len = strlen(line);
+	char *line = *text, *end = strchr(line, '\n');
 
-	if (strncmp(*text, line, len) != 0 || (*text)[len] != '\n')
-		return false;
-	*text += len + 1;
-	return true;
+	if (!end || strncmp(line, name, strlen(name)) != 0)
+		return NULL;
+	*end = '\0';
+	*text = end + 1;
+	return line + strlen(name);
 }
 
-static void
-file_head(const struct assistant *assistant, struct buf *head, struct buf *definition)
+/* The whole file is read: an id that was cut short has no line's end. */
+static enum cache_state
+parse_cache(const struct assistant *assistant, char *text, size_t len, char id[ASSISTANT_ID_SIZE])
 {
-	buf_printf(head, "assistants-fcgi assistant 1\nplace %s", openai_place(assistant->openai));
-	buf_printf(definition, "definition sha256:%s", assistant->hash);
+	char *at = text;
+	const char *format = take_line(&at, "assistants-fcgi assistant 1");
+	const char *place = take_line(&at, "place ");
+	const char *hash = take_line(&at, "definition sha256:");
+	const char *found = take_line(&at, "id ");
+
+	if (!format || *format || !place || !hash || !found || at != text + len ||
+	    !id_has_form(found, "") || strlen(found) >= ASSISTANT_ID_SIZE)
+		return CACHE_DAMAGED;
+	if (strcmp(place, openai_place(assistant->openai)) != 0)
+		return CACHE_NONE;
+	snprintf(id, ASSISTANT_ID_SIZE, "%s", found);
+	return strcmp(hash, assistant->hash) == 0 ? CACHE_VALID : CACHE_OLD;
 }
 
 static enum cache_state
 read_cache(const struct assistant *assistant, char id[ASSISTANT_ID_SIZE])
 {
-	struct buf head = BUF_INIT(CACHE_MAX), definition = BUF_INIT(CACHE_MAX);
-	size_t text_len, len;
-	char *text = file_read(assistant->cache_path, CACHE_MAX, &text_len);
-	enum cache_state state = CACHE_NONE;
-	const char *at = text;
+	size_t len;
+	char *text = file_read(assistant->cache_path, CACHE_MAX, &len);
+	enum cache_state state;
 
-	if (!text && errno != ENOENT)
-		log_warn("the cached assistant %s cannot be read: %s", assistant->cache_path,
-		    strerror(errno));
-	file_head(assistant, &head, &definition);
-	if (!text || head.failed || definition.failed || !take_line(&at, head.data))
-		goto out;
-	if (take_line(&at, definition.data)) {
-		state = CACHE_VALID;
-	} else {
-		state = CACHE_OLD;
-		at += strcspn(at, "\n");
-		at += *at == '\n';
-	}
-	len = strcspn(at, "\n");
-	/* The whole file is read: an id that was cut short has no line's end, and is the last. */
-	if (strncmp(at, "id ", 3) != 0 || at[len] != '\n' || at + len + 1 != text + text_len ||
-	    len - 3 >= ASSISTANT_ID_SIZE) {
-		state = CACHE_NONE;
-		goto out;
-	}
-	snprintf(id, ASSISTANT_ID_SIZE, "%.*s", (int)(len - 3), at + 3);
-	if (!id_has_form(id, ""))
-		state = CACHE_NONE;
-out:
-	buf_free(&head);
-	buf_free(&definition);
+	if (!text)
+		return errno == ENOENT ? CACHE_NONE : CACHE_DAMAGED;
+	state = parse_cache(assistant, text, len, id);
 	free(text);
 	return state;
 }
 
-static void
+/* 0, or -1 with errno. */
+static int
 write_cache(const struct assistant *assistant, const char *id)
 {
-	struct buf text = BUF_INIT(CACHE_MAX), definition = BUF_INIT(CACHE_MAX);
+	struct buf text = BUF_INIT(CACHE_MAX);
+	int result, error;
 
-	file_head(assistant, &text, &definition);
-	buf_printf(&text, "\n%s\nid %s\n", definition.data ? definition.data : "", id);
-	if (text.failed || definition.failed || file_replace(assistant->cache_path, text.data) < 0)
-		log_warn("the assistant's id cannot be kept in %s: %s", assistant->cache_path,
-		    strerror(errno));
+	errno = ENOMEM;
+	buf_printf(
+	    &text, "assistants-fcgi assistant 1\nplace %s\n", openai_place(assistant->openai));
+	buf_printf(&text, "definition sha256:%s\nid %s\n", assistant->hash, id);
+	result = text.failed ? -1 : file_replace(assistant->cache_path, text.data);
+	error = errno;
 	buf_free(&text);
-	buf_free(&definition);
+	errno = error;
+	return result;
 }
 
 /* Whether an answer is good; an id that the rest of the program cannot use is not. */
@@ -224,7 +217,12 @@ find_or_create(struct assistant *assistant, const struct interrupt *interrupt,
 		found = post_definition(assistant, interrupt, false, id, answer);
 	if (found < 0)
 		return -1;
-	write_cache(assistant, id);
+	if (write_cache(assistant, id) < 0)
+		log_warn("the assistant's id cannot be kept in %s: %s", assistant->cache_path,
+		    strerror(errno));
+	else if (state == CACHE_DAMAGED)
+		log_warn("the file %s could not be read or understood, and has been made anew",
+		    assistant->cache_path);
 	return 0;
 }
 

@@ -127,9 +127,12 @@ answer_failure(struct response *response, const struct openai_answer *answer)
 		answer_interrupted(response);
 	} else if (answer->failure != OPENAI_ANSWERED) {
 		response_problem(response, 502, "The assistant cannot be reached.");
-	} else if (answer->status == 429 || answer->status == 503) {
+	} else if (answer->status == 429) {
 		answer_busy(
 		    response, answer->retry_after_s, "The assistant is busy; try again later.");
+	} else if (answer->status == 503) {
+		answer_busy(response, answer->retry_after_s,
+		    "The assistant is not available now; try again later.");
 	} else if (answer->status == 404) {
 		response_problem(response, 404, "There is no thread with this id.");
 	} else if (answer->status == 400 &&

@@ -88,6 +88,7 @@ openai_embedded_new(struct api *api, struct db *db)
 		return NULL;
 	self->openai = (struct openai){
 	    .place = "embedded",
+	    .logged_status = 503,
 	    .ready = embedded_ready,
 	    .call = embedded_call,
 	    .stream = embedded_stream,

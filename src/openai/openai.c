@@ -43,12 +43,14 @@ openai_answer_error(const struct openai_answer *answer)
 
 /* 400 and 404 are mostly the client's affair: a busy thread, an unknown one. */
 static void
-log_refusal(const struct openai_answer *answer)
+log_refusal(const struct openai *openai, const struct openai_answer *answer)
 {
-	if (answer->failure == OPENAI_ANSWERED && answer->status / 100 != 2)
-		log_write(answer->status == 400 || answer->status == 404 ? LOG_LEVEL_DEBUG
-									 : LOG_LEVEL_ERROR,
-		    "assistants API: answered %d: %s", answer->status, openai_answer_error(answer));
+	int status = answer->status;
+	bool quiet = status == 400 || status == 404 || status == openai->logged_status;
+
+	if (answer->failure == OPENAI_ANSWERED && status / 100 != 2)
+		log_write(quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
+		    "assistants API: answered %d: %s", status, openai_answer_error(answer));
 }
 
 void
@@ -57,7 +59,7 @@ openai_call(struct openai *openai, const char *method, const char *path, struct 
 {
 	*answer = (struct openai_answer){.retry_after_s = -1};
 	openai->call(openai, method, path, body, interrupt, answer);
-	log_refusal(answer);
+	log_refusal(openai, answer);
 }
 
 int
@@ -112,5 +114,5 @@ openai_stream(struct openai *openai, const char *path, struct json_object *body,
 	*answer = (struct openai_answer){.retry_after_s = -1};
 	json_set(body, "stream", json_object_new_boolean(1));
 	openai->stream(openai, &call, answer);
-	log_refusal(answer);
+	log_refusal(openai, answer);
 }

@@ -17,6 +17,7 @@ struct openai_stream_call {
 /* The first member of each transport's own struct. */
 struct openai {
 	const char *place;
+	int logged_status; /* an answer's status whose cause has been logged; 0: none */
 	bool (*ready)(struct openai *openai);
 	void (*call)(struct openai *openai, const char *method, const char *path,
 	    struct json_object *body, const struct interrupt *interrupt,

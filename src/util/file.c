@@ -109,6 +109,10 @@ file_lock(const char *path, long long wait_ms, const struct interrupt *interrupt
 	long long end = clock_ms() + wait_ms;
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
+	/* What may not be written, and a folder that is in its place, can be locked all the same.
+	 */
+	if (fd < 0)
+		fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
 	/*

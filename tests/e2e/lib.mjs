@@ -144,6 +144,8 @@ class Bench {
 			PATH: process.env.PATH, HOME: this.dir,
 			ASSISTANTS_CONFIG: this.config, ASSISTANTS_STATE_DIR: this.state,
 		};
+		// The command that starts the program, whose words come behind: a shell, setpriv.
+		this.via = [];
 		this.expected = [];
 		this.closers = [];
 	}
@@ -239,10 +241,15 @@ class Bench {
 		return String(await output);
 	}
 
+	startProgram(words, options) {
+		const [command, ...rest] = [...this.via, ...words];
+		return start(command, rest, options);
+	}
+
 	/** Start it as plain CGI on one request; `.output` is kept with what it has written. */
 	startCgi({ env = {}, body = '', command = [PROGRAM], ...request }) {
 		const log = fs.openSync(this.logFile, 'a');
-		const child = start(command[0], command.slice(1), {
+		const child = this.startProgram(command, {
 			env: { ...this.env, ...env, ...cgiVariables({ body, ...request }) },
 			stdio: ['pipe', 'pipe', log],
 		});
@@ -267,7 +274,7 @@ class Bench {
 		const log = fs.openSync(this.logFile, 'a');
 		const address = port ? `127.0.0.1:${port}` : `unix:${this.dir}/socket`;
 		const socket = port ? { host: '127.0.0.1', port } : path.join(this.dir, 'socket');
-		const child = start(program, ['--listen', address, ...args], {
+		const child = this.startProgram([program, '--listen', address, ...args], {
 			env: { ...this.env, ...env }, stdio: ['ignore', 'ignore', log],
 		});
 		fs.closeSync(log);

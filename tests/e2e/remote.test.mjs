@@ -158,6 +158,7 @@ for (const [how, damage] of [
 	['garbage', () => 'asst_?'], ['empty', () => ''], ['cut', (text) => text.slice(0, -9)],
 ]) {
 	e2e(`a cache file that is damaged (${how}) is made anew`, async (bench) => {
+		bench.expectLog(/could not be read or understood/);
 		const { remote, site, thread } = await scene(bench);
 		await assertAnswered(site, thread);
 		const [cache] = cacheFiles(bench);

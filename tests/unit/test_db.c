@@ -1,7 +1,9 @@
 /* The database: its schema, what a transaction sees and leaves, and several at once. */
 #include "support.h"
 
+#include <signal.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 
 #include "db/db.h"
 
@@ -108,8 +110,8 @@ test_new(void **state)
 {
 	static const struct {
 		bool durable;
-		int synchronous; /* SQLite's FULL and NORMAL */
-	} rows[] = {{true, 2}, {false, 1}};
+		int synchronous; /* SQLite's EXTRA and NORMAL */
+	} rows[] = {{true, 3}, {false, 1}};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -126,6 +128,7 @@ test_new(void **state)
 				"'assistants', 'threads', 'runs', 'messages', 'run_steps')"),
 			    5);
 			assert_int_equal(number(tx, "PRAGMA foreign_keys"), 1);
+			assert_int_equal(number(tx, "PRAGMA cell_size_check"), 1);
 			assert_int_equal(number(tx, "PRAGMA synchronous"), rows[i].synchronous);
 			assert_int_equal(threads_in(tx), 0);
 			assert_int_equal(db_commit(tx), 0);
@@ -230,17 +233,72 @@ test_other_version(void **state)
 	db_close(db);
 }
 
-/* A migration that fails half-way leaves nothing of itself. */
+/* Another program's database is refused, whatever version it says, and gets no tables of ours. */
+static void
+test_other_program(void **state)
+{
+	static const struct {
+		int version;
+		const char *said;
+	} rows[] = {{0, "is another program's"}, {1, "no such table"}};
+
+	(void)state;
+	make_by_hand("CREATE TABLE messages (mine TEXT); INSERT INTO messages VALUES ('x')");
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char pragma[64];
+
+		snprintf(pragma, sizeof pragma, "PRAGMA user_version = %d", rows[i].version);
+		make_by_hand(pragma);
+		assert_null(db_open(here.path, true, here.error));
+		check_has("other", here.error, rows[i].said);
+		/* Fails where there is another number of them now. */
+		make_by_hand("CREATE TEMP TABLE t (v CHECK (v = 1)); INSERT INTO t SELECT count(*) "
+			     "FROM sqlite_master; INSERT INTO t SELECT count(*) FROM messages");
+	}
+}
+
+/* A database of the first version gets what came since, and keeps what it has. */
+static void
+test_older_version(void **state)
+{
+	struct db *db = db_open(here.path, true, here.error);
+
+	(void)state;
+	assert_non_null(db);
+	db_close(db);
+	make_by_hand(
+	    "DROP INDEX runs_of_holder; ALTER TABLE runs DROP COLUMN lease_holder; "
+	    "ALTER TABLE runs DROP COLUMN lease_until; PRAGMA user_version = 1; "
+	    "INSERT INTO threads (id, tenant, created_at, body) VALUES ('t', 'a', 1, '{}'); "
+	    "INSERT INTO runs (id, thread, assistant_id, created_at, expires_at, status, "
+	    "body) VALUES ('r', 1, 'a', 1, 2, 'completed', '{}')");
+	db = db_open(here.path, true, here.error);
+	assert_non_null(db);
+	db_close(db);
+	make_by_hand("CREATE TEMP TABLE t (v CHECK (v = 1)); "
+		     "INSERT INTO t SELECT count(*) FROM runs WHERE lease_holder IS NULL");
+}
+
+/* A migration that fails half-way, here since a file may not grow, leaves nothing of itself. */
 static void
 test_migration_fails(void **state)
 {
+	void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+	struct rlimit before, small;
+	struct db *db;
+
 	(void)state;
-	make_by_hand("CREATE TABLE messages (mine TEXT); INSERT INTO messages VALUES ('x')");
-	assert_null(db_open(here.path, true, here.error));
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = (struct rlimit){.rlim_cur = 40000, .rlim_max = before.rlim_max};
+	setrlimit(RLIMIT_FSIZE, &small);
+	db = db_open(here.path, true, here.error);
+	setrlimit(RLIMIT_FSIZE, &before);
+	signal(SIGXFSZ, handler);
+	assert_null(db);
 	check_has("half-way", here.error, "cannot be brought to schema version");
-	make_by_hand("DROP TABLE messages; CREATE TABLE t (v CHECK (v = 0)); INSERT INTO t SELECT "
-		     "user_version FROM pragma_user_version; INSERT INTO t SELECT count(*) FROM "
-		     "sqlite_master WHERE name IN ('assistants', 'threads', 'runs')");
+	check_has("half-way", here.error, "(File too large)");
+	make_by_hand("CREATE TEMP TABLE t (v CHECK (v = 0)); INSERT INTO t SELECT user_version "
+		     "FROM pragma_user_version; INSERT INTO t SELECT count(*) FROM sqlite_master");
 	db_close(open_db());
 }
 
@@ -386,6 +444,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_reopen, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_open_fails, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_other_version, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_other_program, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_older_version, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_migration_fails, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_isolation, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_rollback, set_up, tear_down),

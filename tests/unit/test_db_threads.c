@@ -222,7 +222,7 @@ test_busy(void **state)
 	said = capture_end(&capture);
 	patience_ms = 60000;
 	assert_null(tx);
-	check_has("logged", said, "database: begin: database is locked");
+	check_has("logged", said, "test.db: begin: database is locked");
 	free(said);
 	/* Readers do not wait for a writer. */
 	assert_int_equal(threads_now(db), 0);

@@ -324,6 +324,24 @@ test_lock_timeout(void **state)
 	folder_remove(folder);
 }
 
+/* A folder in the lock's place does as well. */
+static void
+test_lock_folder(void **state)
+{
+	char *folder = folder_new();
+	int fd = file_lock(folder, 0, NULL), again;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(file_lock(folder, 0, NULL), -1);
+	assert_int_equal(errno, ETIMEDOUT);
+	close(fd);
+	again = file_lock(folder, 0, NULL);
+	assert_true(again >= 0);
+	close(again);
+	folder_remove(folder);
+}
+
 /* Another process has it; when that dies, it is free, without anybody giving it back. */
 static void
 test_lock_processes(void **state)
@@ -373,6 +391,7 @@ main(void)
 	    cmocka_unit_test(test_replace_atomic),
 	    cmocka_unit_test(test_lock_threads),
 	    cmocka_unit_test(test_lock_timeout),
+	    cmocka_unit_test(test_lock_folder),
 	    cmocka_unit_test(test_lock_processes),
 	};
 
