@@ -25,9 +25,11 @@
 
 enum {
 	WORKERS_FREE = 2, /* never wait on a model */
-	/* A waiting worker's: its client's, curl's own two, the model server's. */
-	DESCRIPTORS_EACH = 4,
-	DESCRIPTORS_MORE = 128, /* the database's, the pools' */
+	WORKERS_MIN = 3,
+	/* A waiting worker's: its client's, the model server's, curl's own two, the database's. */
+	DESCRIPTORS_EACH = 7,
+	DESCRIPTORS_MORE = 128,
+	IDLE_S = 15,
 	SHUTDOWN_GRACE_S = 30,
 	ARENAS_MAX = 4,
 	STACK_SIZE = 512 << 10,
@@ -154,27 +156,36 @@ app_open(struct app *app, char error[CONFIG_ERROR_SIZE])
 	return app->gateway ? 0 : -1;
 }
 
-/* Many systems allow 1024 descriptors unless a program asks for more. */
-static void
-allow_descriptors(unsigned workers)
+/*
+ * Many systems allow 1024 descriptors unless a program asks for more. How many workers have enough:
+ * one that found none left could not ask the model, and could not even refuse.
+ */
+static unsigned
+afford_workers(unsigned workers)
 {
 	rlim_t wanted = (rlim_t)workers * DESCRIPTORS_EACH + DESCRIPTORS_MORE;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
-		return;
+		return workers;
 	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < wanted)
-		log_warn("%u workers may need %llu file descriptors, and %llu are allowed: raise "
-			 "the limit (ulimit -Hn), or lower ASSISTANTS_WORKERS",
-		    workers, (unsigned long long)wanted, (unsigned long long)limit.rlim_cur);
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == wanted)
+		return workers;
+	workers = WORKERS_MIN;
+	if (limit.rlim_cur > DESCRIPTORS_MORE + WORKERS_MIN * DESCRIPTORS_EACH)
+		workers = (unsigned)((limit.rlim_cur - DESCRIPTORS_MORE) / DESCRIPTORS_EACH);
+	log_warn("%llu file descriptors are allowed, enough for %u workers, %llu would be needed: "
+		 "raise the limit (ulimit -Hn), or lower ASSISTANTS_WORKERS",
+	    (unsigned long long)limit.rlim_cur, workers, (unsigned long long)wanted);
+	return workers;
 }
 
 static int
 serve_fastcgi(struct app *app, struct router *router, const struct options *options)
 {
 	const struct server_options server_options = {
-	    .workers = app->config.workers,
+	    .workers = afford_workers(app->config.workers),
+	    .idle_s = IDLE_S,
 	    .grace_s = SHUTDOWN_GRACE_S,
 	    .handler = router_answer,
 	    .arg = router,
@@ -189,7 +200,7 @@ serve_fastcgi(struct app *app, struct router *router, const struct options *opti
 			return EXIT_FAILURE;
 		}
 	}
-	allow_descriptors(app->config.workers);
+	router->waiting_max = server_options.workers - WORKERS_FREE;
 	log_info("assistants-fcgi " VERSION " answers, state in %s", app->config.state_dir);
 	if (!app->config.upstream_url && app->config.model_api == MODEL_API_OFFLINE)
 		log_info("no model server is set: a small built-in script plays the assistant");

@@ -27,6 +27,8 @@ struct exchange {
 	 * end.
 	 */
 	struct interrupt client;
+	/* How many fewer requests than was asked for can be answered at once: threads are short. */
+	unsigned workers_missing;
 };
 
 #endif

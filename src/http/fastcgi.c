@@ -1,7 +1,9 @@
 /*
  * FastCGI by libfcgi's fcgiapp. Each worker thread accepts, answers and finishes; one starts the
  * next when the last idle one takes a connection, so that there is always one in accept(), up to
- * the maximum. Those that a peak leaves idle end again.
+ * the maximum. Those that a peak leaves behind end again. Who waits in accept() gets his turn in
+ * order, so that each of many works now and then even if few are needed: what counts is how many
+ * were idle all the time.
  *
  * The accept() is our own: libfcgi's goes on to read the request, and a connection that says
  * nothing would count as an idle worker. libfcgi gets each connection as one that was kept open.
@@ -26,8 +28,8 @@
 
 enum {
 	ACCEPT_PAUSE_MS = 100,
-	IDLE_S = 30,   /* after which a worker ends, */
-	IDLE_KEPT = 8, /* unless it is one of these */
+	COMPLAINT_PAUSE_MS = 60000,
+	IDLE_KEPT = 8,
 	KICK_STEP_MS = 20,
 	/*
 	 * A web server that says nothing for so long in the middle of a request has forgotten it.
@@ -56,9 +58,8 @@ struct worker {
 struct server {
 	int fd;
 	bool owned; /* the socket is ours alone, and open */
-	unsigned workers_max;
-	server_handler_fn *handler;
-	void *arg;
+	const struct server_options *options;
+	atomic_llong complaint_ms; /* that accept() fails is not said again before */
 	/*
 	 * Workers that start, take a request or end, and the end of the program, race for what
 	 * follows, and for what a worker says of itself.
@@ -66,8 +67,12 @@ struct server {
 	pthread_mutex_t lock;
 	struct worker *workers;
 	unsigned workers_len; /* the most that there were */
-	unsigned idle;
 	unsigned alive;
+	unsigned idle;
+	unsigned idle_least; /* in the period that ends at period_ms */
+	unsigned surplus;    /* workers that were idle all the period before, and may end */
+	long long period_ms;
+	atomic_uint missing;  /* workers of the maximum that the system would not start */
 	atomic_bool stopping; /* nothing is accepted any more */
 	atomic_bool stop_now; /* requests in flight are interrupted */
 };
@@ -152,13 +157,14 @@ answer(struct server *server, FCGX_Request *request)
 		    .read = fastcgi_read,
 		    .write = fastcgi_write,
 		    .client = {.fd = request->ipcFd, .raised = fastcgi_client_gone},
+		    .workers_missing = atomic_load(&server->missing),
 		},
 	    .server = server,
 	    .request = request,
 	};
 
 	self.exchange.client.arg = &self;
-	server->handler(server->arg, &self.exchange);
+	server->options->handler(server->options->arg, &self.exchange);
 	FCGX_Finish_r(request);
 	/*
 	 * A connection that the web server keeps open and idle would keep this worker. By libfcgi's
@@ -169,7 +175,18 @@ answer(struct server *server, FCGX_Request *request)
 	request->ipcFd = -1;
 }
 
-/* -1 when none came for IDLE_S, or when the program ends. */
+/* Too many open files, say: that passes, and many workers meet it at once, again and again. */
+static void
+complain(struct server *server, int error)
+{
+	long long due = atomic_load(&server->complaint_ms), now = clock_ms();
+
+	if (now >= due &&
+	    atomic_compare_exchange_strong(&server->complaint_ms, &due, now + COMPLAINT_PAUSE_MS))
+		log_error("no connection could be accepted: %s", strerror(error));
+}
+
+/* -1 when none came for idle_s, or when the program ends. */
 static int
 wait_for_connection(struct server *server)
 {
@@ -180,11 +197,30 @@ wait_for_connection(struct server *server)
 			return fd;
 		if (errno == EINTR || errno == ECONNABORTED || atomic_load(&server->stopping))
 			continue;
-		/* Too many open files, say: that passes. */
-		log_error("no connection could be accepted: %s", strerror(errno));
+		complain(server, errno);
 		interrupt_sleep(NULL, ACCEPT_PAUSE_MS);
 	}
 	return -1;
+}
+
+/* Whether an idle worker may end. With the lock held. */
+static bool
+is_surplus(struct server *server)
+{
+	long long now = clock_ms();
+
+	if (now >= server->period_ms) {
+		server->surplus =
+		    server->idle_least > IDLE_KEPT ? server->idle_least - IDLE_KEPT : 0;
+		server->idle_least = server->idle;
+		server->period_ms = now + (long long)server->options->idle_s * 1000;
+		/* Perhaps the system has more threads by now. */
+		atomic_store(&server->missing, 0);
+	}
+	if (server->surplus == 0)
+		return false;
+	server->surplus--;
+	return true;
 }
 
 /* The next connection; -1 when the program ends, or needs this worker no more. */
@@ -193,19 +229,21 @@ accept_connection(struct worker *worker)
 {
 	struct server *server = worker->server;
 	const struct timeval timeout = {.tv_sec = READ_TIMEOUT_S};
-	int fd;
+	int fd = -1;
 
 	pthread_mutex_lock(&server->lock);
 	server->idle++;
 	worker->accepting = true;
-	do {
+	while (fd < 0 && !atomic_load(&server->stopping) && !is_surplus(server)) {
 		pthread_mutex_unlock(&server->lock);
 		fd = wait_for_connection(server);
 		pthread_mutex_lock(&server->lock);
-	} while (fd < 0 && server->idle <= IDLE_KEPT && !atomic_load(&server->stopping));
+	}
 	worker->accepting = false;
 	worker->reading = fd;
 	server->idle--;
+	if (server->idle < server->idle_least)
+		server->idle_least = server->idle;
 	if (server->idle == 0 && !atomic_load(&server->stopping))
 		start_worker(server);
 	pthread_mutex_unlock(&server->lock);
@@ -214,13 +252,30 @@ accept_connection(struct worker *worker)
 	return fd;
 }
 
+/* The last that a peak left behind gives back to the system what the peak took. */
+static void
+end_worker(struct worker *worker)
+{
+	struct server *server = worker->server;
+	bool last;
+
+	pthread_mutex_lock(&server->lock);
+	last = server->surplus == 0 && !atomic_load(&server->stopping);
+	pthread_mutex_unlock(&server->lock);
+	if (last)
+		malloc_trim(0);
+	pthread_mutex_lock(&server->lock);
+	server->alive--;
+	worker->state = WORKER_ENDED;
+	pthread_mutex_unlock(&server->lock);
+}
+
 static void *
 work(void *arg)
 {
 	struct worker *worker = arg;
 	struct server *server = worker->server;
 	FCGX_Request request;
-	bool last_spare;
 	int fd;
 
 	/*
@@ -239,14 +294,7 @@ work(void *arg)
 		if (whole)
 			answer(server, &request);
 	}
-	pthread_mutex_lock(&server->lock);
-	server->alive--;
-	worker->state = WORKER_ENDED;
-	last_spare = server->idle == IDLE_KEPT && !atomic_load(&server->stopping);
-	pthread_mutex_unlock(&server->lock);
-	/* The peak is over: what it took goes back to the system. */
-	if (last_spare)
-		malloc_trim(0);
+	end_worker(worker);
 	return NULL;
 }
 
@@ -259,7 +307,7 @@ free_place(struct server *server)
 	while (worker < end && worker->state == WORKER_RUNS)
 		worker++;
 	if (worker == end) {
-		if (server->workers_len == server->workers_max)
+		if (server->workers_len == server->options->workers)
 			return NULL;
 		server->workers_len++;
 	}
@@ -269,11 +317,14 @@ free_place(struct server *server)
 	return worker;
 }
 
-/* With the lock held. Failing is no harm while another worker lives. */
+/*
+ * With the lock held. Where the system refuses a thread, the workers that are there are all, for
+ * this period.
+ */
 static void
 start_worker(struct server *server)
 {
-	struct worker *worker = free_place(server);
+	struct worker *worker = atomic_load(&server->missing) == 0 ? free_place(server) : NULL;
 	pthread_attr_t attr;
 	int error;
 
@@ -286,6 +337,7 @@ start_worker(struct server *server)
 	error = pthread_create(&worker->thread, &attr, work, worker);
 	pthread_attr_destroy(&attr);
 	if (error != 0) {
+		atomic_store(&server->missing, server->options->workers - server->alive);
 		log_warn("a worker thread could not be started, %u are there: %s", server->alive,
 		    strerror(error));
 		return;
@@ -398,9 +450,7 @@ server_new(int fd, const struct server_options *options)
 	if (!server)
 		return NULL;
 	server->fd = fd;
-	server->workers_max = options->workers;
-	server->handler = options->handler;
-	server->arg = options->arg;
+	server->options = options;
 	pthread_mutex_init(&server->lock, NULL);
 	server->workers = calloc(options->workers, sizeof *server->workers);
 	if (server->workers)
@@ -426,7 +476,7 @@ stop_accepting(struct server *server, const char *address)
 int
 server_run_fastcgi(int fd, const char *address, const struct server_options *options)
 {
-	const struct timeval idle = {.tv_sec = IDLE_S};
+	const struct timeval idle = {.tv_sec = options->idle_s};
 	struct sigaction kick = {.sa_handler = kicked};
 	struct server *server = server_new(fd, options);
 	bool started;

@@ -143,7 +143,8 @@ handle(struct router *router, const struct route *route, struct request *request
 		return;
 	}
 	/* The rest of the workers is for requests that are answered at once. */
-	if (atomic_fetch_add(&router->waiting, 1) < router->waiting_max) {
+	if (atomic_fetch_add(&router->waiting, 1) + request->exchange->workers_missing <
+	    router->waiting_max) {
 		route->handler(router->room, request, response);
 	} else {
 		char seconds[16];
