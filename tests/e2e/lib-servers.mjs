@@ -127,8 +127,8 @@ export async function behindLighttpd(bench, env = {}, { program, prefix } = {}) 
 	return serve(bench, 'lighttpd', args, { port, env: { ...bench.env, ...env }, base });
 }
 
-/** Behind nginx, to which the program listens on a socket. */
-export async function behindNginx(bench, env = {}, { program, prefix } = {}) {
+/** Behind nginx, to which the program listens on a socket; `kept`: nginx keeps connections to it. */
+export async function behindNginx(bench, env = {}, { program, prefix, kept } = {}) {
 	const { socket, child } = await bench.listen({ env, program });
 	// When root runs the tests, nginx's workers are somebody else, in nobody's group here.
 	fs.chmodSync(socket, 0o666);
@@ -136,6 +136,10 @@ export async function behindNginx(bench, env = {}, { program, prefix } = {}) {
 		...(prefix ? instead(/^\t\tlocation \/ \{[^]*?^\t\t\}$/m,
 			/^\t\t#location ~ [^]*?^\t\t#\}$/m) : []),
 		[/(?<=^\t\t\tfastcgi_pass unix:).*(?=;)/m, socket],
+		...(kept ? [
+			[/fastcgi_pass unix:.*;/, 'fastcgi_pass kept; fastcgi_keep_conn on;'],
+			[/^\tserver \{/m, `upstream kept { server unix:${socket}; keepalive 64; }\n$&`],
+		] : []),
 	]);
 	return { ...site, child };
 }
