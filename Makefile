@@ -116,14 +116,14 @@ check:
 	tools/e2e.sh cgi-bin/assistants.fcgi
 	tools/e2e.sh build/asan/assistants.fcgi
 	tools/e2e.sh cgi-bin/assistants.fcgi tests/soak/*.test.mjs
-	tools/e2e.sh build/tsan/assistants.fcgi $(CONCURRENT_TESTS)
+	tools/e2e.sh build/tsan/assistants.fcgi $(CONCURRENT_TESTS) tests/e2e/process.test.mjs
 
-## make soak       the same with the soak tests' full counts; under valgrind, too; then make fuzz
+## make soak       the same with the full counts, then under valgrind (a tenth, for it is slow), and make fuzz
 .PHONY: soak
 soak: export SOAK := full
 soak: check
 	tools/deps.sh soak
-	tools/e2e.sh tests/soak/valgrind $(CONCURRENT_TESTS)
+	SOAK= tools/e2e.sh tests/soak/valgrind $(CONCURRENT_TESTS)
 	$(MAKE) fuzz
 
 ## make unit       the unit tests alone

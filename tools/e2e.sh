@@ -1,7 +1,7 @@
 #!/bin/sh
 # Run the end-to-end tests on PROGRAM, or the named ones: tools/e2e.sh cgi-bin/assistants.fcgi [TEST…]
 #
-# With SOAK=full a soak test goes all its way, and has the machine for itself; else it goes a tenth.
+# With SOAK=full the named ones, soak tests, go all their way, one after the other; else a tenth of it.
 #
 # They need Node 20.15 or newer, and Debian 12 has 18. So where `node` is too old, Node 22 is taken
 # from npm's packages that hold its binary, into build/node.
@@ -13,7 +13,13 @@ ASSISTANTS_FCGI=$(realpath "$1")
 export ASSISTANTS_FCGI
 cd "$(dirname "$0")/.."
 shift
-[ $# -gt 0 ] || set -- tests/e2e/*.test.mjs
+# Most of a test is waiting, so more files run at once than there are cores.
+concurrency=4 timeout_ms=240000
+if [ $# -eq 0 ]; then
+	set -- tests/e2e/*.test.mjs
+elif [ "${SOAK-}" = full ]; then
+	concurrency=1 timeout_ms=3600000
+fi
 
 fetched_version=22.23.3
 
@@ -57,9 +63,5 @@ install_packages() {
 
 node=$(find_node)
 install_packages
-# Most of a test is waiting, so more files run at once than there are cores.
-concurrency=4 timeout_ms=240000
-if [ "${SOAK-}" = full ]; then
-	concurrency=1 timeout_ms=3600000
-fi
-exec "$node" --test --test-reporter=spec --test-concurrency=$concurrency --test-timeout=$timeout_ms "$@"
+exec "$node" --test --test-reporter=spec --test-concurrency=$concurrency \
+	--test-timeout=$timeout_ms "$@"
