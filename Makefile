@@ -126,6 +126,13 @@ soak: check
 	SOAK= tools/e2e.sh tests/soak/valgrind $(CONCURRENT_TESTS)
 	$(MAKE) fuzz
 
+## make bench      time and memory under load, as tables (four minutes)
+.PHONY: bench
+bench:
+	tools/deps.sh build check
+	$(MAKE) all
+	tools/e2e.sh cgi-bin/assistants.fcgi tests/bench/bench.mjs
+
 ## make unit       the unit tests alone
 .PHONY: unit
 unit: $(UNIT_PROGRAMS)

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Run the end-to-end tests on PROGRAM, or the named ones: tools/e2e.sh cgi-bin/assistants.fcgi [TEST…]
+# What is named and is no test, make bench's script, is run as it is.
 #
 # With SOAK=full the named ones, soak tests, go all their way, one after the other; else a tenth of it.
 #
@@ -63,5 +64,9 @@ install_packages() {
 
 node=$(find_node)
 install_packages
+case $1 in
+*.test.mjs) ;;
+*) exec "$node" "$@" ;;
+esac
 exec "$node" --test --test-reporter=spec --test-concurrency=$concurrency \
 	--test-timeout=$timeout_ms "$@"

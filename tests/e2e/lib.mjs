@@ -132,7 +132,7 @@ export function openRequest(port, method, uri, body) {
 	return request;
 }
 
-class Bench {
+export class Bench {
 	constructor() {
 		this.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'assistants-e2e-'));
 		// A web server that drops root's rights must reach the socket in here.
