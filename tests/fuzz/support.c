@@ -11,12 +11,12 @@
 static int report_fd = STDERR_FILENO;
 static char *folder;
 
-/* tools/fuzz.sh has libFuzzer close standard error for the log's flood; findings are told. */
 __attribute__((constructor)) static void
-keep_standard_error(void)
+prepare(void)
 {
+	/* tools/fuzz.sh has libFuzzer close standard error, against the log's flood. */
 	report_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-	/* Outside bytes that are logged below debug, or at it, are all to be escaped. */
+	/* All that can be logged is, so that the log's own reading of it is tried, too. */
 	log_set_level(LOG_LEVEL_DEBUG);
 }
 
