@@ -44,6 +44,7 @@ if [ "${1-}" = --one ]; then
 	exit
 fi
 
+# shellcheck disable=SC2012,SC2046 # plain names, several words
 [ $# -gt 0 ] || set -- $(ls tests/fuzz/*.c | sed -n '/support\.c$/!s,.*/\(.*\)\.c$,\1,p')
 
 # The databases: in memory where that can be had, and gone afterwards.
