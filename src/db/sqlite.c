@@ -265,22 +265,9 @@ db_close(struct db *db)
 }
 
 static struct conn *
-reader_open(const struct db *db)
-{
-	char error[DB_ERROR_SIZE] = "out of memory";
-	struct conn *conn = conn_new(connect_again(&db->place, error, sizeof error));
-
-	if (!conn)
-		log_error("%s", error);
-	if (conn && is_in_place(db))
-		return conn;
-	conn_close(conn);
-	return NULL;
-}
-
-static struct conn *
 reader_take(struct db *db)
 {
+	char error[DB_ERROR_SIZE] = "out of memory";
 	struct conn *conn;
 
 	if (!is_in_place(db))
@@ -292,7 +279,9 @@ reader_take(struct db *db)
 		db->readers_len--;
 	}
 	pthread_mutex_unlock(&db->readers_lock);
-	return conn ? conn : reader_open(db);
+	if (!conn && !(conn = conn_new(connect_again(&db->place, error, sizeof error))))
+		log_error("%s", error);
+	return conn;
 }
 
 static void
