@@ -118,13 +118,14 @@ check:
 	tools/e2e.sh cgi-bin/assistants.fcgi tests/soak/*.test.mjs
 	tools/e2e.sh build/tsan/assistants.fcgi $(CONCURRENT_TESTS) tests/e2e/process.test.mjs
 
-## make soak       the same with the full counts, then under valgrind (a tenth, for it is slow), and make fuzz
+## make soak       the same with full counts; under valgrind; make fuzz; the bundle in a bare Debian
 .PHONY: soak
 soak: export SOAK := full
 soak: check
 	tools/deps.sh soak
 	SOAK= tools/e2e.sh tests/soak/valgrind $(CONCURRENT_TESTS)
 	$(MAKE) fuzz
+	tests/soak/bundle.sh
 
 ## make bench      time and memory under load, as tables (four minutes)
 .PHONY: bench

@@ -9,6 +9,6 @@ const ROUNDS = share(1000);
 e2e(`kill -9 with twenty messages under way, ${ROUNDS} times`, async (bench, t) => {
 	const model = await repeatingModel(bench);
 	const env = { ...model.env, ASSISTANTS_LOG: 'warn' };
-	const crowd = await crash(bench, { rounds: ROUNDS, env: () => env, cgi: true });
+	const crowd = await crash(bench, { rounds: ROUNDS, env: () => env });
 	t.diagnostic(crowd.summary);
 });

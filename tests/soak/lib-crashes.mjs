@@ -18,7 +18,7 @@ export const share = (count) => (FULL ? count : Math.ceil(count / 10));
 const THREADS = 20;
 // A new folder now and then: databases are cut off at their making, too, and stay small.
 const ROUNDS_A_FOLDER = 10;
-const CGI_ROUND = 5;
+const CGI_ROUND = 5; // of each folder
 const RENEWED = 1 / 8; // of the threads, each round
 const PIECE_MAX = 10; // events
 const PAUSE_MAX_MS = 10;
@@ -214,11 +214,11 @@ export async function checkDatabase(bench) {
 }
 
 /**
- * Kill the program and start it again, `rounds` times. `env` is what it is started with, as a
- * function of nothing; `afterEnd` is what befalls its folder each time that it has ended; with
- * `cgi` a share of the messages goes to CGI processes, which are killed beside it.
+ * Kill the program and start it again, `rounds` times; in some of them CGI processes, which die with
+ * it, are asked instead. `env()` is what it is started with; `afterEnd` is what befalls its folder
+ * each time that it has ended.
  */
-export async function crash(bench, { rounds, env, afterEnd = () => {}, cgi = false }) {
+export async function crash(bench, { rounds, env, afterEnd = () => {} }) {
 	const crowd = new Crowd();
 	for (let left = rounds; left > 0; left -= ROUNDS_A_FOLDER) {
 		crowd.begin();
@@ -226,7 +226,7 @@ export async function crash(bench, { rounds, env, afterEnd = () => {}, cgi = fal
 		for (let round = 0; round < Math.min(left, ROUNDS_A_FOLDER); round++) {
 			const server = await bench.listen({ env: env() });
 			await crowd.goOn(server);
-			const site = cgi && round === CGI_ROUND ? cgiProcesses(bench, env()) : server;
+			const site = round === CGI_ROUND ? cgiProcesses(bench, env()) : server;
 			await crowd.speakUntilKilled(site, () => Promise.all([server.kill(), site.kill()]));
 			afterEnd();
 		}
