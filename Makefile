@@ -102,8 +102,7 @@ bundle:
 	tools/bundle.sh $(BUNDLED) build
 
 # The tests in which much happens at once, for ThreadSanitizer and valgrind.
-CONCURRENT_TESTS := tests/soak/crowd.test.mjs tests/e2e/leaves.test.mjs tests/e2e/model.test.mjs \
-	tests/e2e/deleted.test.mjs
+CONCURRENT_TESTS := tests/soak/crowd.test.mjs tests/e2e/model.test.mjs tests/e2e/deleted.test.mjs
 
 ## make check      run all the tests, the second time under AddressSanitizer and UBSan, and soak a little
 .PHONY: check
@@ -116,7 +115,8 @@ check:
 	tools/e2e.sh cgi-bin/assistants.fcgi
 	tools/e2e.sh build/asan/assistants.fcgi
 	tools/e2e.sh cgi-bin/assistants.fcgi tests/soak/*.test.mjs
-	tools/e2e.sh build/tsan/assistants.fcgi $(CONCURRENT_TESTS) tests/e2e/process.test.mjs
+	tools/e2e.sh build/tsan/assistants.fcgi $(CONCURRENT_TESTS) tests/e2e/leaves.test.mjs \
+		tests/e2e/process.test.mjs
 
 ## make soak       the same with full counts; under valgrind; make fuzz; the bundle in a bare Debian
 .PHONY: soak
