@@ -3,10 +3,10 @@
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newThread, say, transcript, within } from '../e2e/lib.mjs';
 import { parseCgi } from '../e2e/lib-cgi.mjs';
+import { database, sql } from '../e2e/lib-state.mjs';
 import { messageEvents, modelServer, sse } from '../e2e/lib-upstream.mjs';
 
 /** Whether all that the soak tests promise is run, and nothing else beside it. */
@@ -207,10 +207,9 @@ function cgiProcesses(bench, env) {
 	};
 }
 
-export async function checkDatabase(bench) {
-	const file = path.join(bench.state, 'assistants.db');
-	const script = `sqlite3 '${file}' 'PRAGMA integrity_check; PRAGMA foreign_key_check'`;
-	assert.equal(await bench.shell(script), 'ok\n');
+export function checkDatabase(bench) {
+	const checks = 'PRAGMA integrity_check; PRAGMA foreign_key_check';
+	assert.equal(sql(database(bench), checks), 'ok');
 }
 
 /**
@@ -237,7 +236,7 @@ export async function crash(bench, { rounds, env, afterEnd = () => {} }) {
 		afterEnd();
 		const server = await bench.listen({ env: env() });
 		await crowd.checkAll(server);
-		await checkDatabase(bench);
+		checkDatabase(bench);
 		await server.stop();
 	}
 	return crowd;

@@ -5,10 +5,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { e2e } from '../e2e/lib.mjs';
+import { database, preload, sql } from '../e2e/lib-state.mjs';
 import { Crowd, checkDatabase, crash, repeatingModel, share } from './lib-crashes.mjs';
 import { cutPower, readJournal, replay } from './powercut.mjs';
 
-const ROUNDS = share(1000);
 const SHIM = path.resolve(import.meta.dirname, '../../build/powercut.so');
 
 // Which of the writes that were not synced reach the disk nevertheless.
@@ -21,7 +21,7 @@ async function forgetful(bench) {
 	const journal = path.join(bench.dir, 'journal');
 	const env = {
 		...model.env, ASSISTANTS_LOG: 'warn',
-		LD_PRELOAD: SHIM, POWERCUT_FOLDER: bench.state, POWERCUT_JOURNAL: journal,
+		LD_PRELOAD: [SHIM, bench.env.LD_PRELOAD].join(' '), POWERCUT_FOLDER: bench.state, POWERCUT_JOURNAL: journal,
 	};
 	return { journal, env };
 }
@@ -61,14 +61,14 @@ e2e('the imitated disk forgets: with ASSISTANTS_SYNC=normal messages are lost', 
 	cutPower(journal, bench.state, none);
 	const second = await bench.listen({ env });
 	assert.ok(await crowd.missing(second) > 0);
-	await checkDatabase(bench);
+	checkDatabase(bench);
 });
 
-e2e(`the power goes with twenty messages under way, ${ROUNDS} times`, async (bench, t) => {
+async function cutAndCutAgain(bench, t, rounds) {
 	const { journal, env } = await forgetful(bench);
 	let [cuts, writes] = [0, 0];
 	const crowd = await crash(bench, {
-		rounds: ROUNDS,
+		rounds,
 		// The default is `full`, too.
 		env: () => (cuts % 4 < 2 ? env : { ...env, ASSISTANTS_SYNC: 'full' }),
 		afterEnd: () => {
@@ -78,4 +78,15 @@ e2e(`the power goes with twenty messages under way, ${ROUNDS} times`, async (ben
 		},
 	});
 	t.diagnostic(`${crowd.summary}; ${writes} writes that were not synced`);
+}
+
+const ROUNDS = share(1000);
+e2e(`the power goes with twenty messages under way, ${ROUNDS} times`,
+	(bench, t) => cutAndCutAgain(bench, t, ROUNDS));
+
+const JOURNAL_ROUNDS = share(200);
+e2e(`the same with a rollback journal, ${JOURNAL_ROUNDS} times`, async (bench, t) => {
+	preload(bench, { FAULT_NO_SHM: '1' });
+	await cutAndCutAgain(bench, t, JOURNAL_ROUNDS);
+	assert.equal(sql(database(bench), 'PRAGMA journal_mode'), 'delete');
 });
