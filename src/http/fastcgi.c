@@ -252,6 +252,18 @@ accept_connection(struct worker *worker)
 	return fd;
 }
 
+/* With the lock held. What is left of a thread that ended is its stack. */
+static void
+join_ended(struct server *server)
+{
+	for (unsigned i = 0; i < server->workers_len; i++) {
+		if (server->workers[i].state != WORKER_ENDED)
+			continue;
+		pthread_join(server->workers[i].thread, NULL);
+		server->workers[i].state = WORKER_NONE;
+	}
+}
+
 /* The last that a peak left behind gives back to the system what the peak took. */
 static void
 end_worker(struct worker *worker)
@@ -265,6 +277,7 @@ end_worker(struct worker *worker)
 	if (last)
 		malloc_trim(0);
 	pthread_mutex_lock(&server->lock);
+	join_ended(server);
 	server->alive--;
 	worker->state = WORKER_ENDED;
 	pthread_mutex_unlock(&server->lock);
@@ -304,16 +317,14 @@ free_place(struct server *server)
 {
 	struct worker *worker = server->workers, *end = worker + server->workers_len;
 
+	join_ended(server);
 	while (worker < end && worker->state == WORKER_RUNS)
 		worker++;
-	if (worker == end) {
-		if (server->workers_len == server->options->workers)
-			return NULL;
-		server->workers_len++;
-	}
-	if (worker->state == WORKER_ENDED)
-		pthread_join(worker->thread, NULL);
-	worker->state = WORKER_NONE;
+	if (worker < end)
+		return worker;
+	if (server->workers_len == server->options->workers)
+		return NULL;
+	server->workers_len++;
 	return worker;
 }
 
@@ -505,9 +516,7 @@ server_run_fastcgi(int fd, const char *address, const struct server_options *opt
 		if (end_workers(server, FAREWELL_MS) > 0)
 			return 1;
 	}
-	for (unsigned i = 0; i < server->workers_len; i++)
-		if (server->workers[i].state != WORKER_NONE)
-			pthread_join(server->workers[i].thread, NULL);
+	join_ended(server);
 	server_free(server);
 	return 0;
 }
