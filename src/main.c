@@ -184,7 +184,7 @@ static int
 serve_fastcgi(struct app *app, struct router *router, const struct options *options)
 {
 	const struct server_options server_options = {
-	    .workers = afford_workers(app->config.workers),
+	    .workers = app->config.workers,
 	    .idle_s = IDLE_S,
 	    .grace_s = SHUTDOWN_GRACE_S,
 	    .handler = router_answer,
@@ -200,7 +200,6 @@ serve_fastcgi(struct app *app, struct router *router, const struct options *opti
 			return EXIT_FAILURE;
 		}
 	}
-	router->waiting_max = server_options.workers - WORKERS_FREE;
 	log_info("assistants-fcgi " VERSION " answers, state in %s", app->config.state_dir);
 	if (!app->config.upstream_url && app->config.model_api == MODEL_API_OFFLINE)
 		log_info("no model server is set: a small built-in script plays the assistant");
@@ -218,11 +217,14 @@ serve(struct app *app, const struct options *options)
 	    .routes = routes,
 	    .routes_len = routes_len,
 	    .body_max = app->config.max_body,
-	    .waiting_max = app->config.workers - WORKERS_FREE,
 	    .room = app->gateway,
 	};
+	bool fastcgi = options->listen || server_inherits_socket();
 
-	if (options->listen || server_inherits_socket())
+	if (fastcgi)
+		app->config.workers = afford_workers(app->config.workers);
+	router.waiting_max = app->config.workers - WORKERS_FREE;
+	if (fastcgi)
 		return serve_fastcgi(app, &router, options);
 	server_run_cgi(router_answer, &router);
 	return EXIT_SUCCESS;

@@ -30,7 +30,7 @@ struct router {
 	const struct route *routes;
 	size_t routes_len;
 	size_t body_max;      /* bytes; ASSISTANTS_MAX_BODY */
-	unsigned waiting_max; /* requests at once on routes that wait */
+	unsigned waiting_max; /* requests at once on routes that wait, if no worker is missing */
 	atomic_uint waiting;  /* and how many there are now: all workers count here */
 	void *room;           /* handed to the handlers */
 	/* Set where the program cannot work: every request is answered 500 with this sentence. */

@@ -24,7 +24,8 @@ int server_listen(const char *address, mode_t mode, char *error, size_t error_si
 
 struct server_options {
 	unsigned workers; /* threads at most */
-	unsigned idle_s;  /* so many seconds, or twice, after a peak its idle threads end */
+	unsigned
+	    idle_s; /* threads that were idle for so long end: a peak's within twice the time */
 	unsigned grace_s; /* seconds that requests in flight have when the program must end */
 	server_handler_fn *handler;
 	void *arg;

@@ -15,7 +15,7 @@ const MODEL_MS = 2000;
 const QUIET_MS = 35_000;
 const SAMPLE_MS = 20;
 
-/** A model server that answers each request after two seconds. */
+/** A model server that answers each request after a while. */
 async function slowModel(bench) {
 	const model = await modelServer(bench);
 	model.otherwise = async (response) => {
@@ -127,7 +127,7 @@ export async function load() {
 	const mib = (name) => each('conversations', (round) => round[name] / 1024, 1);
 	const waiting = [
 		[`${CLIENTS} conversations at once, 600 workers`, `median of ${ROUNDS} rounds (all)`],
-		['until all are answered, ms; the model takes 2000',
+		[`until all are answered, ms; the model takes ${MODEL_MS}`,
 			each('conversations', ({ ms }) => ms)],
 		['the same without nginx and the program, ms', each('harness', ({ ms }) => ms)],
 		['processor time of the program, s', each('conversations', ({ cpu_s }) => cpu_s, 2)],
@@ -142,7 +142,7 @@ export async function load() {
 		[`${CLIENTS} clients at once, 100 workers: 98 wait, ${CLIENTS - 98} get 503`,
 			'p50', 'p99', 'max'],
 		...[['until the 503, ms', 'refused_ms'], ['/health meanwhile, ms', 'health_ms'],
-			['until the answer, ms; the model takes 2000', 'answered_ms']]
+			[`until the answer, ms; the model takes ${MODEL_MS}`, 'answered_ms']]
 			.map(([title, name]) => [title, at(name, 0.5), at(name, 0.99), at(name, 1)]),
 		['processor time of the program, s', each('refusals', ({ cpu_s }) => cpu_s, 2), '', ''],
 	];

@@ -330,6 +330,7 @@ test_deaf(void **state)
 
 /* Of the one that came while another waited. */
 static char met[2000];
+static unsigned workers_missing;
 
 static void
 meet_another(void *room, struct request *request, struct response *response)
@@ -342,6 +343,7 @@ meet_another(void *room, struct request *request, struct response *response)
 	(void)request;
 	if (!*met) {
 		fake_init(&fake, variables, NULL);
+		fake.exchange.workers_missing = workers_missing;
 		router_answer(&router, &fake.exchange);
 		snprintf(met, sizeof met, "%s", fake.answer.data);
 		fake_free(&fake);
@@ -353,14 +355,16 @@ static void
 test_too_many_wait(void **state)
 {
 	static const struct {
-		unsigned waiting_max;
+		unsigned waiting_max, missing;
 		const char *outer, *inner; /* inner NULL: there was none */
 	} turns[] = {
-	    {1, "Status: 200 OK\r\n", "Status: 503 Service Unavailable\r\n"},
-	    {2, "Status: 200 OK\r\n", "Status: 200 OK\r\n"},
-	    {0, "Status: 503 Service Unavailable\r\n", NULL},
+	    {1, 0, "Status: 200 OK\r\n", "Status: 503 Service Unavailable\r\n"},
+	    {2, 0, "Status: 200 OK\r\n", "Status: 200 OK\r\n"},
+	    {3, 1, "Status: 200 OK\r\n", "Status: 200 OK\r\n"},
+	    {3, 2, "Status: 200 OK\r\n", "Status: 503 Service Unavailable\r\n"},
+	    {0, 0, "Status: 503 Service Unavailable\r\n", NULL},
 	    /* Nothing of the turns before is counted any more. */
-	    {1, "Status: 200 OK\r\n", "Status: 503 Service Unavailable\r\n"},
+	    {1, 0, "Status: 200 OK\r\n", "Status: 503 Service Unavailable\r\n"},
 	};
 	const struct row row = {{"GET", "/wait"}, NULL, 200, NULL, NULL};
 
@@ -369,6 +373,7 @@ test_too_many_wait(void **state)
 		struct fake fake;
 
 		router.waiting_max = turns[i].waiting_max;
+		workers_missing = turns[i].missing;
 		met[0] = '\0';
 		json_object_put(answer(&fake, &row));
 		check_has("outer", fake.answer.data, turns[i].outer);
