@@ -26,29 +26,35 @@ struct leases {
 	atomic_llong renewal_ms; /* when the next one is due */
 };
 
-/* The machine is a kernel's life: containers share it, and see each other's locks. */
+/*
+ * The machine, so that it is still the same when it starts anew; where it has no name of its own,
+ * in a container, the kernel's life: containers share it, and see each other's locks.
+ */
 static void
-name_holder(char *holder, size_t size)
+name_machine(char machine[MACHINE_SIZE])
 {
-	char *boot_id = file_read("/proc/sys/kernel/random/boot_id", MACHINE_SIZE, NULL);
+	static const char *const paths[] = {"/etc/machine-id", "/proc/sys/kernel/random/boot_id"};
 	struct utsname names = {0};
-	char id[ID_SIZE];
+	char *id = NULL;
 
+	for (size_t i = 0; i < sizeof paths / sizeof *paths && (!id || *id == '\n' || !*id); i++) {
+		free(id);
+		id = file_read(paths[i], MACHINE_SIZE, NULL);
+	}
 	uname(&names);
-	id_new(id, "");
-	snprintf(holder, size, "%.*s", MACHINE_SIZE - 2, boot_id ? boot_id : names.nodename);
-	free(boot_id);
-	/* It becomes a file's name, and its only dot is ours. */
-	holder[strcspn(holder, "\n")] = '\0';
-	for (char *at = holder; (at = strpbrk(at, "/."));)
+	snprintf(machine, MACHINE_SIZE, "%s", id ? id : names.nodename);
+	free(id);
+	/* It becomes a file's name, and is to have no dot. */
+	machine[strcspn(machine, "\n")] = '\0';
+	for (char *at = machine; (at = strpbrk(at, "/."));)
 		*at = '_';
-	snprintf(holder + strlen(holder), size - strlen(holder), ".%s", id);
 }
 
 struct leases *
 leases_new(const char *state_dir)
 {
 	struct leases *leases = calloc(1, sizeof *leases);
+	char machine[MACHINE_SIZE], id[ID_SIZE];
 
 	if (!leases)
 		return NULL;
@@ -56,7 +62,9 @@ leases_new(const char *state_dir)
 		free(leases);
 		return NULL;
 	}
-	name_holder(leases->holder, sizeof leases->holder);
+	name_machine(machine);
+	id_new(id, "");
+	snprintf(leases->holder, sizeof leases->holder, "%s.%s", machine, id);
 	pthread_mutex_init(&leases->lock, NULL);
 	leases->fd = -1;
 	return leases;
