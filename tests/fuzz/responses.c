@@ -50,7 +50,7 @@ pass_event(void *arg, const char *event, const char *data, size_t len)
 	struct json_object *object;
 	const char *type, *delta;
 
-	if (json_parse(data, len, &object) == 0) {
+	if (json_parse_foreign(data, len, &object) == 0) {
 		type = json_get_string(object, "type");
 		type = type ? type : event;
 		delta = json_get_string(object, "delta");
