@@ -283,9 +283,12 @@ fill_standard_descriptors(void)
 static void
 spare_address_space(void)
 {
+	struct rlimit space;
+	bool limited = getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY;
 	pthread_attr_t attr;
 
-	mallopt(M_ARENA_MAX, ARENAS_MAX);
+	/* One is slower by a third, and takes 64 MiB less for each that it leaves out. */
+	mallopt(M_ARENA_MAX, limited ? 1 : ARENAS_MAX);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
 	pthread_setattr_default_np(&attr);

@@ -15,7 +15,10 @@
 #include "util/id.h"
 #include "util/log.h"
 
-enum { MACHINE_SIZE = 66, LOCK_WAIT_MS = 5000 };
+enum {
+	MACHINE_SIZE = 66,
+	LOCK_WAIT_MS = 30000 /* longer than whoever buries the dead waits for the database */
+};
 
 struct leases {
 	char *folder;
@@ -133,14 +136,17 @@ static void
 bury_the_dead(const struct leases *leases, leases_dead_fn *on_dead, void *arg)
 {
 	DIR *folder = opendir(leases->folder);
+	bool dead, done = true;
 	struct dirent *entry;
 	int fd;
 
-	while (folder && (entry = readdir(folder))) {
+	/* A database that fails for one fails for all: they are for the next process. */
+	while (done && folder && (entry = readdir(folder))) {
 		if (!is_of_this_machine(leases, entry->d_name))
 			continue;
-		if (look_at(leases, entry->d_name, &fd) == HOLDER_DEAD &&
-		    on_dead(arg, entry->d_name) == 0)
+		dead = look_at(leases, entry->d_name, &fd) == HOLDER_DEAD;
+		done = !dead || on_dead(arg, entry->d_name) == 0;
+		if (dead && done)
 			unlinkat(dirfd(folder), entry->d_name, 0);
 		if (fd >= 0)
 			close(fd);

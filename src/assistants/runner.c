@@ -175,8 +175,7 @@ finish_message(struct execution *execution)
 	execution->step.status = "completed";
 	if (!tx)
 		return -1;
-	/* Its thread may be gone: the foreign key says so. */
-	if (store_message(execution, tx) != DB_DONE) {
+	if (run_renew(tx, execution->run) != 1 || store_message(execution, tx) != DB_DONE) {
 		db_rollback(tx);
 		return -1;
 	}

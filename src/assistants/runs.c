@@ -392,6 +392,19 @@ run_end(struct db_tx *tx, const struct run *run)
 	return db_changes(tx) > 0;
 }
 
+int
+run_renew(struct db_tx *tx, const struct run *run)
+{
+	struct db_stmt *stmt =
+	    db_prepare(tx, "UPDATE runs SET lease_until = ? WHERE seq = ? AND " CARRIED_OUT);
+
+	db_bind_int(stmt, 1, clock_unix() + LEASE_S);
+	db_bind_int(stmt, 2, run->seq);
+	if (db_finish(stmt, db_step(stmt)) != DB_DONE)
+		return -1;
+	return db_changes(tx) > 0;
+}
+
 bool
 run_wanted(struct db *db, long long seq)
 {

@@ -53,6 +53,12 @@ void runs_renew(struct api *api);
  */
 int run_end(struct db_tx *tx, const struct run *run);
 
+/*
+ * Whether a run that is being carried out still is, as the transaction sees it: 1, which renews its
+ * lease; 0 when it was deleted or ended; -1 failed.
+ */
+int run_renew(struct db_tx *tx, const struct run *run);
+
 /* Whether the run is still to be carried out: nobody cancelled, deleted or ended it. */
 bool run_wanted(struct db *db, long long seq);
 

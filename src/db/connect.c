@@ -54,7 +54,8 @@ network_type(const char *path)
 	const char *slash = strrchr(path, '/');
 	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
 	struct statfs status;
-	bool known = folder && statfs(folder, &status) == 0;
+	/* The file itself may be a link to elsewhere. */
+	bool known = statfs(path, &status) == 0 || (folder && statfs(folder, &status) == 0);
 
 	free(folder);
 	for (size_t i = 0; known && i < sizeof network_types / sizeof *network_types; i++)

@@ -111,8 +111,12 @@ file_lock(const char *path, long long wait_ms, const struct interrupt *interrupt
 
 	/* What may not be written, and a folder that is in its place, can be locked all the same.
 	 */
-	if (fd < 0)
+	if (fd < 0) {
+		int error = errno;
+
 		fd = open(path, O_RDONLY | O_CLOEXEC);
+		errno = error;
+	}
 	if (fd < 0)
 		return -1;
 	/*

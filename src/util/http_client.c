@@ -451,9 +451,9 @@ outcome_of(CURLcode code, const struct transfer *transfer)
 		return transfer->headed ? HTTP_ANSWERED : HTTP_CUT;
 	case CURLE_WRITE_ERROR:
 		return transfer->write_failure;
-	/* What curl makes of a line of the head that is too long for it. */
+	/* What curl makes of a line of the head that is too long for it, too. */
 	case CURLE_OUT_OF_MEMORY:
-		return HTTP_TOO_LARGE;
+		return transfer->headed ? HTTP_CUT : HTTP_TOO_LARGE;
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
 	case CURLE_COULDNT_CONNECT:

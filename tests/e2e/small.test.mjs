@@ -17,8 +17,8 @@ function limited(name, limits, body) {
 	});
 }
 
-limited('in a gigabyte of address space all workers start, and 126 conversations wait at once',
-	['-v 1000000'], async (bench, program) => {
+limited('in 150 MB of address space all workers start, and 126 conversations wait at once',
+	['-v 150000'], async (bench, program) => {
 		const model = await modelServer(bench);
 		const held = gate();
 		model.otherwise = words('at last', held.opened);

@@ -598,6 +598,28 @@ a_run_whose_thread_is_deleted_ends(void **state)
 }
 
 static void
+expire_it(void)
+{
+	struct db_tx *tx = db_begin(db, DB_WRITE);
+	struct db_stmt *stmt = db_prepare(tx, "UPDATE runs SET status = 'expired'");
+
+	assert_int_equal(db_finish(stmt, db_step(stmt)), DB_DONE);
+	assert_int_equal(db_commit(tx), 0);
+}
+
+/* A process that was stopped for a while does not write into what came after its run. */
+static void
+a_run_that_others_ended_writes_nothing_more(void **state)
+{
+	(void)state;
+	scripted.meanwhile = expire_it;
+	scripted.steps = "MDWXMDW";
+	assert_status("POST", thread_at("/runs"), run_body(STREAM), 200);
+	assert_non_null(strstr(events, "run.step.expired run.expired"));
+	assert_words("order=asc", "u:hi:co");
+}
+
+static void
 a_cancelled_run_ends(void **state)
 {
 	char path[128];
@@ -677,6 +699,7 @@ main(void)
 	    TEST(every_end_frees_the_thread),
 	    TEST(others_may_touch_the_thread_meanwhile),
 	    TEST(a_run_whose_thread_is_deleted_ends),
+	    TEST(a_run_that_others_ended_writes_nothing_more),
 	    TEST(a_cancelled_run_ends),
 	    TEST(a_run_without_a_stream_is_carried_out_too),
 	    TEST(an_overdue_run_is_ended_by_whoever_meets_it),
