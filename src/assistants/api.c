@@ -7,26 +7,41 @@
 #include "assistants/runner.h"
 #include "util/text.h"
 
-static const struct {
-	const char *method;
-	const char *pattern; /* {names} are kept, in order */
-	handler_fn *handler;
-} rows[] = {
+const struct api_row api_rows[] = {
     {"POST", "/assistants", assistants_create},
     {"GET", "/assistants", assistants_list},
     {"GET", "/assistants/{}", assistants_retrieve},
     {"POST", "/assistants/{}", assistants_modify},
     {"DELETE", "/assistants/{}", assistants_delete},
     {"POST", "/threads", threads_create},
+    {"POST", "/threads/runs", runs_create_with_thread}, /* before the threads' own paths */
+    {"GET", "/threads", threads_list},
     {"GET", "/threads/{}", threads_retrieve},
+    {"POST", "/threads/{}", threads_modify},
     {"DELETE", "/threads/{}", threads_delete},
     {"POST", "/threads/{}/messages", messages_create},
     {"GET", "/threads/{}/messages", messages_list},
     {"GET", "/threads/{}/messages/{}", messages_retrieve},
+    {"POST", "/threads/{}/messages/{}", messages_modify},
+    {"DELETE", "/threads/{}/messages/{}", messages_delete},
     {"POST", "/threads/{}/runs", runs_create},
+    {"GET", "/threads/{}/runs", runs_list},
     {"GET", "/threads/{}/runs/{}", runs_retrieve},
+    {"POST", "/threads/{}/runs/{}", runs_modify},
     {"POST", "/threads/{}/runs/{}/cancel", runs_cancel},
+    {"POST", "/threads/{}/runs/{}/submit_tool_outputs", runs_submit_tool_outputs},
+    {"GET", "/threads/{}/runs/{}/steps", run_steps_list},
+    {"GET", "/threads/{}/runs/{}/steps/{}", run_steps_retrieve},
+    /* The first version's. */
+    {"POST", "/assistants/{}/files", assistant_files_create},
+    {"GET", "/assistants/{}/files", assistant_files_list},
+    {"GET", "/assistants/{}/files/{}", assistant_files_retrieve},
+    {"DELETE", "/assistants/{}/files/{}", assistant_files_delete},
+    {"GET", "/threads/{}/messages/{}/files", message_files_list},
+    {"GET", "/threads/{}/messages/{}/files/{}", message_files_retrieve},
 };
+
+const size_t api_rows_len = sizeof api_rows / sizeof *api_rows;
 
 /* A piece of the path. */
 struct span {
@@ -35,7 +50,8 @@ struct span {
 };
 
 struct api *
-api_new(struct db *db, struct model *model, const char *state_dir, unsigned run_timeout_s)
+api_new(struct db *db, struct model *model, const char *state_dir, unsigned run_timeout_s,
+    unsigned context_tokens)
 {
 	struct api *api = calloc(1, sizeof *api);
 
@@ -44,12 +60,25 @@ api_new(struct db *db, struct model *model, const char *state_dir, unsigned run_
 	api->db = db;
 	api->model = model;
 	api->run_timeout_s = run_timeout_s;
+	api->context_tokens = context_tokens;
 	api->leases = leases_new(state_dir);
 	api->runner = runner_new(api);
 	if (api->leases && api->runner)
 		return api;
 	api_free(api);
 	return NULL;
+}
+
+void
+api_resume(struct api *api)
+{
+	runner_wake(api->runner);
+}
+
+void
+api_await(struct api *api)
+{
+	runner_await(api->runner);
 }
 
 void
@@ -107,19 +136,30 @@ refuse(struct call *call, const char *param, const char *format, ...)
 }
 
 void
-refuse_unknown(struct call *call, const char *kind, const char *prefix, const char *id)
+refuse_unknown_at(
+    struct call *call, const char *param, const char *kind, const char *prefix, const char *id)
 {
-	char message[512], form[64];
+	size_t len = strlen(prefix);
+	char message[512];
 
-	snprintf(form, sizeof form, "%s_", prefix);
-	if (id_has_form(id, form)) {
+	/* "file-…" is OpenAI's form, too. */
+	if (strncmp(id, prefix, len) == 0 && (id[len] == '_' || id[len] == '-') &&
+	    id_has_form(id + len + 1, "")) {
 		snprintf(message, sizeof message, "No %s found with id '%.128s'.", kind, id);
 		answer_error(call, 404, "invalid_request_error", NULL, message);
 		return;
 	}
-	snprintf(form, sizeof form, "%s_id", kind);
-	refuse(call, form, "Invalid '%s': '%.128s'. Expected an ID that begins with '%s'.", form,
+	refuse(call, param, "Invalid '%s': '%.128s'. Expected an ID that begins with '%s'.", param,
 	    id, prefix);
+}
+
+void
+refuse_unknown(struct call *call, const char *kind, const char *prefix, const char *id)
+{
+	char param[64];
+
+	snprintf(param, sizeof param, "%s_id", kind);
+	refuse_unknown_at(call, param, kind, prefix, id);
 }
 
 void
@@ -129,8 +169,25 @@ fail(struct call *call)
 	    "The server had an error while processing your request.");
 }
 
-static void
-answer_deleted(struct call *call, const char *id, const char *kind)
+void
+answer_found(struct call *call, struct db_tx *tx, int found, struct json_object *object,
+    const char *kind, const char *prefix, const char *id)
+{
+	if (found == 1 && db_commit(tx) == 0) {
+		answer(call, 200, object);
+		return;
+	}
+	json_object_put(object);
+	if (found != 1)
+		db_rollback(tx);
+	if (found == 0)
+		refuse_unknown(call, kind, prefix, id);
+	else
+		fail(call);
+}
+
+struct json_object *
+deleted_object(const char *id, const char *kind)
 {
 	struct json_object *body = json_object_new_object();
 	char object[32];
@@ -139,36 +196,27 @@ answer_deleted(struct call *call, const char *id, const char *kind)
 	json_set_string(body, "id", id);
 	json_set_string(body, "object", object);
 	json_set(body, "deleted", json_object_new_boolean(1));
-	answer(call, 200, body);
+	return body;
 }
 
 void
 delete_object(struct call *call, const char *sql, const char *kind, const char *prefix)
 {
 	struct db_tx *tx = db_begin(call->api->db, DB_WRITE);
-	enum db_result result;
+	const char *id = call->params[0];
 	struct db_stmt *stmt;
-	long long changes;
+	int found = -1;
 
 	if (!tx) {
 		fail(call);
 		return;
 	}
 	stmt = db_prepare(tx, sql);
-	db_bind_text(stmt, 1, call->params[0]);
+	db_bind_text(stmt, 1, id);
 	db_bind_text(stmt, 2, call->request->tenant);
-	result = db_finish(stmt, db_step(stmt));
-	changes = db_changes(tx);
-	if (result != DB_DONE) {
-		db_rollback(tx);
-		fail(call);
-	} else if (db_commit(tx) < 0) {
-		fail(call);
-	} else if (changes == 0) {
-		refuse_unknown(call, kind, prefix, call->params[0]);
-	} else {
-		answer_deleted(call, call->params[0], kind);
-	}
+	if (db_finish(stmt, db_step(stmt)) == DB_DONE)
+		found = db_changes(tx) > 0;
+	answer_found(call, tx, found, deleted_object(id, kind), kind, prefix, id);
 }
 
 /* Whether path and pattern agree; `spans` are what stood for the names. */
@@ -194,13 +242,13 @@ dispatch(struct call *call)
 {
 	bool known = false;
 
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+	for (size_t i = 0; i < api_rows_len; i++) {
 		struct span spans[PATH_PARAMS_MAX] = {{NULL, 0}};
 
-		if (!matches(rows[i].pattern, call->request->path, spans))
+		if (!matches(api_rows[i].pattern, call->request->path, spans))
 			continue;
 		known = true;
-		if (strcmp(rows[i].method, call->request->method) != 0)
+		if (strcmp(api_rows[i].method, call->request->method) != 0)
 			continue;
 		for (int p = 0; p < PATH_PARAMS_MAX && spans[p].at; p++) {
 			call->params[p] = percent_decode(spans[p].at, spans[p].len);
@@ -210,7 +258,7 @@ dispatch(struct call *call)
 				return;
 			}
 		}
-		rows[i].handler(call);
+		api_rows[i].handler(call);
 		return;
 	}
 	answer_error(call, known ? 405 : 404, "invalid_request_error", NULL,

@@ -16,10 +16,17 @@ struct api;
 
 /*
  * `db` and `model` are borrowed, and must live longer. In the folder `state_dir` a process shows
- * the others that it lives. NULL: out of memory.
+ * the others that it lives. Of a thread a model is sent `context_tokens` at most, 4 bytes being
+ * one. NULL: out of memory.
  */
-struct api *api_new(
-    struct db *db, struct model *model, const char *state_dir, unsigned run_timeout_s);
+struct api *api_new(struct db *db, struct model *model, const char *state_dir,
+    unsigned run_timeout_s, unsigned context_tokens);
+
+/* Takes up the runs that are queued, in threads of its own: those that a killed process left. */
+void api_resume(struct api *api);
+
+/* Waits until the runs that no client waits for are done. */
+void api_await(struct api *api);
 
 /*
  * Ends the runs that no client waits for (their model requests are interrupted), waits for their

@@ -6,28 +6,34 @@
 
 #define COLUMNS "id, created_at, body"
 
+/* What a new assistant and a changed one have alike, a row a line. */
+/* clang-format off */
+#define SAME_FIELDS \
+	{"name", FIELD_STRING, false, 0, 256}, \
+	{"description", FIELD_STRING, false, 0, 512}, \
+	{"instructions", FIELD_STRING, false, 0, 256000}, \
+	{"tools", FIELD_ARRAY, false, 0, 128, .element = &tool_element}, \
+	{"metadata", FIELD_METADATA}, \
+	{"temperature", FIELD_NUMBER, false, 0, 2}, \
+	{"top_p", FIELD_NUMBER, false, 0, 1}, \
+	{"reasoning_effort", FIELD_STRING, .words = reasoning_efforts}, \
+	{"response_format", FIELD_STRING | FIELD_OBJECT, .words = response_format_words, \
+	    .shapes = response_formats}
+/* clang-format on */
+
+static const struct field new_fields[] = {
+    {"model", FIELD_STRING, true, 1, 256},
+    {"tool_resources", FIELD_OBJECT, .shapes = &new_tool_resources},
+    SAME_FIELDS,
+};
+
 static const struct field fields[] = {
-    {"model", FIELD_STRING, false, 1, 256, NULL},
-    {"name", FIELD_STRING, false, 0, 256, NULL},
-    {"description", FIELD_STRING, false, 0, 512, NULL},
-    {"instructions", FIELD_STRING, false, 0, 256000, NULL},
-    {"tools", FIELD_ARRAY, false, 0, 128, NULL},
-    {"tool_resources", FIELD_OBJECT, false, 0, 0, NULL},
-    {"metadata", FIELD_METADATA, false, 0, 0, NULL},
-    {"temperature", FIELD_NUMBER, false, 0, 2, NULL},
-    {"top_p", FIELD_NUMBER, false, 0, 1, NULL},
-    {"reasoning_effort", FIELD_STRING, false, 0, 0, reasoning_efforts},
-    {"response_format", FIELD_STRING | FIELD_OBJECT, false, 0, 0, NULL},
+    {"model", FIELD_STRING, false, 1, 256},
+    {"tool_resources", FIELD_OBJECT, .shapes = &tool_resources},
+    SAME_FIELDS,
 };
 
 enum { FIELDS_LEN = sizeof fields / sizeof *fields };
-
-static bool
-check_body(struct call *call, struct json_object *body)
-{
-	return check_fields(call, body, fields, FIELDS_LEN, "") &&
-	    check_tools(call, json_get(body, "tools"));
-}
 
 /* What the API shows for what was never set. */
 static void
@@ -50,6 +56,7 @@ compose(struct db_stmt *row, void *arg)
 	json_set_int(assistant, "created_at", db_int(row, 1));
 	for (int i = 0; i < FIELDS_LEN; i++)
 		copy_member(assistant, body, fields[i].name);
+	json_set(assistant, "tool_resources", tool_resources_shown(body));
 	if (!json_get(assistant, "temperature"))
 		json_set(assistant, "temperature", json_object_new_double(1.0));
 	if (!json_get(assistant, "top_p"))
@@ -60,31 +67,42 @@ compose(struct db_stmt *row, void *arg)
 	return assistant;
 }
 
-/* Answers the assistant as it is in the transaction, which it ends. */
-static void
-answer_assistant(struct call *call, struct db_tx *tx, const char *id)
+int
+assistant_show(struct call *call, struct db_tx *tx, const char *id, struct json_object **assistant)
 {
 	struct db_stmt *stmt =
 	    db_prepare(tx, "SELECT " COLUMNS " FROM assistants WHERE id = ? AND tenant = ?");
-	struct json_object *assistant = NULL;
 	enum db_result result;
 
 	db_bind_text(stmt, 1, id);
 	db_bind_text(stmt, 2, call->request->tenant);
 	result = db_step(stmt);
-	if (result == DB_ROW)
-		assistant = compose(stmt, NULL);
-	db_finish(stmt, result);
-	if (result < 0 || (result == DB_ROW && db_commit(tx) < 0)) {
-		json_object_put(assistant);
-		fail(call);
-	} else if (result == DB_ROW) {
-		answer(call, 200, assistant);
-	} else {
-		refuse_unknown(call, "assistant", "asst", id);
-	}
-	if (result != DB_ROW)
-		db_rollback(tx);
+	*assistant = result == DB_ROW ? compose(stmt, NULL) : NULL;
+	return db_finish(stmt, result);
+}
+
+/* Answers the assistant as it is in the transaction, which it ends. */
+static void
+answer_assistant(struct call *call, struct db_tx *tx, const char *id)
+{
+	struct json_object *assistant;
+	int found = assistant_show(call, tx, id, &assistant);
+
+	answer_found(call, tx, found, assistant, "assistant", "asst", id);
+}
+
+static enum db_result
+insert(struct db_tx *tx, const char *id, const char *tenant, long long created_at,
+    struct json_object *body)
+{
+	struct db_stmt *stmt = db_prepare(
+	    tx, "INSERT INTO assistants (id, tenant, created_at, body) VALUES (?, ?, ?, ?)");
+
+	db_bind_text(stmt, 1, id);
+	db_bind_text(stmt, 2, tenant);
+	db_bind_int(stmt, 3, created_at);
+	db_bind_text(stmt, 4, json_text(body));
+	return db_finish(stmt, db_step(stmt));
 }
 
 void
@@ -93,15 +111,10 @@ assistants_create(struct call *call)
 	struct json_object *body = body_object(call), *stored;
 	enum db_result result = DB_ERROR;
 	char id[ID_SIZE];
-	struct db_stmt *stmt;
 	struct db_tx *tx;
 
-	if (!body || !check_body(call, body))
+	if (!body || !check_fields(call, body, new_fields, FIELDS_LEN, ""))
 		goto out;
-	if (!json_get(body, "model")) {
-		refuse(call, "model", "Missing required parameter: 'model'.");
-		goto out;
-	}
 	tx = db_begin(call->api->db, DB_WRITE);
 	if (!tx) {
 		fail(call);
@@ -112,13 +125,7 @@ assistants_create(struct call *call)
 	for (int i = 0; i < FIELDS_LEN; i++)
 		copy_member(stored, body, fields[i].name);
 	set_defaults(stored);
-	stmt = db_prepare(
-	    tx, "INSERT INTO assistants (id, tenant, created_at, body) VALUES (?, ?, ?, ?)");
-	db_bind_text(stmt, 1, id);
-	db_bind_text(stmt, 2, call->request->tenant);
-	db_bind_int(stmt, 3, clock_unix());
-	db_bind_text(stmt, 4, json_text(stored));
-	result = db_finish(stmt, db_step(stmt));
+	result = insert(tx, id, call->request->tenant, clock_unix(), stored);
 	json_object_put(stored);
 	if (result == DB_DONE) {
 		answer_assistant(call, tx, id);
@@ -174,23 +181,18 @@ assistant_load(struct db_tx *tx, const char *tenant, const char *id, struct json
 {
 	struct db_stmt *stmt =
 	    db_prepare(tx, "SELECT body FROM assistants WHERE id = ? AND tenant = ?");
-	enum db_result result;
 
-	*body = NULL;
 	db_bind_text(stmt, 1, id);
 	db_bind_text(stmt, 2, tenant);
-	result = db_step(stmt);
-	if (result == DB_ROW)
-		*body = json_column(stmt, 0);
-	return db_finish(stmt, result);
+	return body_load(stmt, body);
 }
 
-static int
-update_body(struct db_tx *tx, const char *id, struct json_object *stored)
+enum db_result
+assistant_store(struct db_tx *tx, const char *id, struct json_object *body)
 {
 	struct db_stmt *stmt = db_prepare(tx, "UPDATE assistants SET body = ? WHERE id = ?");
 
-	db_bind_text(stmt, 1, json_text(stored));
+	db_bind_text(stmt, 1, json_text(body));
 	db_bind_text(stmt, 2, id);
 	return db_finish(stmt, db_step(stmt));
 }
@@ -199,34 +201,30 @@ void
 assistants_modify(struct call *call)
 {
 	struct json_object *body = body_object(call), *stored = NULL;
-	struct db_tx *tx = NULL;
+	const char *id = call->params[0];
+	struct db_tx *tx;
 	int found;
 
-	if (!body || !check_body(call, body))
+	if (!body || !check_fields(call, body, fields, FIELDS_LEN, ""))
 		goto out;
 	tx = db_begin(call->api->db, DB_WRITE);
-	found = tx ? assistant_load(tx, call->request->tenant, call->params[0], &stored) : -1;
-	if (found == 0)
-		refuse_unknown(call, "assistant", "asst", call->params[0]);
-	if (found < 0)
-		fail(call);
-	if (found != 1)
-		goto out;
-	/* Only what the body names changes; null takes a value away, but a model must be. */
-	json_object_object_foreach(body, name, value)
-	{
-		if (value || strcmp(name, "model") != 0)
-			json_set(stored, name, json_object_get(value));
+	found = tx ? assistant_load(tx, call->request->tenant, id, &stored) : -1;
+	if (found == 1) {
+		/* Only what is named changes; null takes away what an assistant can be without. */
+		json_object_object_foreach(body, name, value)
+		{
+			if (value || (strcmp(name, "model") != 0 && strcmp(name, "tools") != 0))
+				json_set(stored, name, json_object_get(value));
+		}
+		set_defaults(stored);
+		if (assistant_store(tx, id, stored) != DB_DONE)
+			found = -1;
 	}
-	set_defaults(stored);
-	if (update_body(tx, call->params[0], stored) == DB_DONE) {
-		answer_assistant(call, tx, call->params[0]);
-		tx = NULL;
-	} else {
-		fail(call);
-	}
+	if (found == 1)
+		answer_assistant(call, tx, id);
+	else
+		answer_found(call, tx, found, NULL, "assistant", "asst", id);
 out:
-	db_rollback(tx);
 	json_object_put(stored);
 	json_object_put(body);
 }
@@ -236,4 +234,58 @@ assistants_delete(struct call *call)
 {
 	delete_object(
 	    call, "DELETE FROM assistants WHERE id = ? AND tenant = ?", "assistant", "asst");
+}
+
+/* --- moving in and out --- */
+
+const char assistants_export_sql[] = "SELECT " COLUMNS ", tenant FROM assistants ORDER BY seq";
+
+struct json_object *
+assistant_export(struct db_stmt *row)
+{
+	struct json_object *assistant = compose(row, NULL), *stored = json_object_new_object();
+
+	json_set(stored, "body", json_column(row, 2));
+	json_set_string(assistant, "tenant", db_text(row, 3));
+	json_set(assistant, "stored", stored);
+	return assistant;
+}
+
+/*
+ * The API shows defaults where nothing was set. They are no wishes: some models refuse to be told
+ * their temperature.
+ */
+static struct json_object *
+body_of_shown(struct json_object *shown)
+{
+	struct json_object *body = json_object_new_object();
+	const char *format = json_get_string(shown, "response_format");
+
+	for (int i = 0; i < FIELDS_LEN; i++)
+		copy_member(body, shown, fields[i].name);
+	if (json_object_get_double(json_get(shown, "temperature")) == 1)
+		json_set(body, "temperature", NULL);
+	if (json_object_get_double(json_get(shown, "top_p")) == 1)
+		json_set(body, "top_p", NULL);
+	if (format && strcmp(format, "auto") == 0)
+		json_set(body, "response_format", NULL);
+	set_defaults(body);
+	return body;
+}
+
+int
+assistant_import(struct import *import)
+{
+	struct json_object *object = import->object, *body;
+	int result = -1;
+
+	body = json_object_get(json_get_object(import->stored, "body"));
+	if (!body)
+		body = body_of_shown(object);
+	if (check_fields(import->call, body, new_fields, FIELDS_LEN, ""))
+		result = import_result(import,
+		    insert(import->tx, json_get_string(object, "id"), import->call->request->tenant,
+			json_get_int(object, "created_at", 0), body));
+	json_object_put(body);
+	return result;
 }

@@ -5,10 +5,14 @@
 
 #include "util/text.h"
 
-enum { METADATA_PAIRS_MAX = 16, METADATA_KEY_MAX = 64, METADATA_VALUE_MAX = 512 };
-
-const char *const reasoning_efforts[] = {
-    "none", "minimal", "low", "medium", "high", "xhigh", "max", NULL};
+enum {
+	METADATA_PAIRS_MAX = 16,
+	METADATA_KEY_MAX = 64,
+	METADATA_VALUE_MAX = 512,
+	NAME_MAX_LEN = 64,
+	SHAPES_MAX = 7,
+	PARAM_SIZE = 256
+};
 
 static const struct {
 	enum field_type type;
@@ -21,6 +25,8 @@ static const struct {
     {FIELD_OBJECT, "an object"},
     {FIELD_ARRAY, "an array"},
     {FIELD_METADATA, "an object"},
+    {FIELD_NAME, "a string"},
+    {FIELD_URL, "a string"},
 };
 
 static unsigned
@@ -28,7 +34,7 @@ types_of(struct json_object *value)
 {
 	switch (json_object_get_type(value)) {
 	case json_type_string:
-		return FIELD_STRING;
+		return FIELD_STRING | FIELD_NAME | FIELD_URL;
 	case json_type_int:
 		return FIELD_INTEGER | FIELD_NUMBER;
 	case json_type_double:
@@ -44,8 +50,24 @@ types_of(struct json_object *value)
 	}
 }
 
+static const char *
+name_of_type(struct json_object *value)
+{
+	static const char *const names[] = {
+	    [json_type_null] = "null",
+	    [json_type_boolean] = "a boolean",
+	    [json_type_double] = "a decimal number",
+	    [json_type_int] = "an integer",
+	    [json_type_object] = "an object",
+	    [json_type_array] = "an array",
+	    [json_type_string] = "a string",
+	};
+
+	return names[json_object_get_type(value)];
+}
+
 static bool
-refuse_type(struct call *call, const char *param, unsigned types)
+refuse_type(struct call *call, const char *param, unsigned types, struct json_object *value)
 {
 	char expected[128] = "";
 	size_t used = 0;
@@ -54,7 +76,8 @@ refuse_type(struct call *call, const char *param, unsigned types)
 		if (types & type_names[i].type)
 			used += (size_t)snprintf(expected + used, sizeof expected - used, "%s%s",
 			    used ? " or " : "", type_names[i].name);
-	refuse(call, param, "Invalid type for '%s': expected %s.", param, expected);
+	refuse(call, param, "Invalid type for '%s': expected %s, but got %s instead.", param,
+	    expected, name_of_type(value));
 	return false;
 }
 
@@ -85,6 +108,13 @@ check_words(struct call *call, const char *param, const char *const *words, cons
 	return false;
 }
 
+/* Nothing further in can store it, and it would end the text there. */
+static bool
+has_nul(struct json_object *string)
+{
+	return strlen(json_object_get_string(string)) != (size_t)json_object_get_string_len(string);
+}
+
 static bool
 check_metadata(struct call *call, const char *param, struct json_object *metadata)
 {
@@ -95,12 +125,11 @@ check_metadata(struct call *call, const char *param, struct json_object *metadat
 	}
 	json_object_object_foreach(metadata, key, value)
 	{
-		if (!json_object_is_type(value, json_type_string) ||
+		if (!json_object_is_type(value, json_type_string) || has_nul(value) ||
 		    utf8_chars(key) > METADATA_KEY_MAX || measure(value) > METADATA_VALUE_MAX) {
 			refuse(call, param,
 			    "Invalid '%s': accepted are names of at most %d characters with "
-			    "strings of at "
-			    "most %d.",
+			    "strings of at most %d.",
 			    param, METADATA_KEY_MAX, METADATA_VALUE_MAX);
 			return false;
 		}
@@ -109,36 +138,142 @@ check_metadata(struct call *call, const char *param, struct json_object *metadat
 }
 
 static bool
+is_name(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > 0 && len <= NAME_MAX_LEN &&
+	    strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == len;
+}
+
+/* Those that a model server may follow: a local one must not be made to read its own files. */
+static bool
+is_url(const char *text)
+{
+	static const char *const beginnings[] = {"https://", "http://", "data:image/"};
+
+	for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+		if (strncasecmp(text, beginnings[i], strlen(beginnings[i])) == 0)
+			return text[strlen(beginnings[i])] != '\0';
+	return false;
+}
+
+static bool
+check_string(
+    struct call *call, const struct field *field, const char *param, struct json_object *value)
+{
+	const char *text = json_object_get_string(value);
+
+	if (has_nul(value)) {
+		refuse(call, param, "Invalid '%s': it has a NUL character in it.", param);
+		return false;
+	}
+	if (field->types & FIELD_NAME && !is_name(text)) {
+		refuse(call, param,
+		    "Invalid '%s': accepted are 1 to %d letters (a-z, A-Z), digits, '_' and '-'.",
+		    param, NAME_MAX_LEN);
+		return false;
+	}
+	if (field->types & FIELD_URL && !is_url(text)) {
+		refuse(call, param,
+		    "Invalid '%s'. Expected a valid URL: https:, http: or data:image/…", param);
+		return false;
+	}
+	return !field->words || check_words(call, param, field->words, text);
+}
+
+static bool
+check_size(
+    struct call *call, const struct field *field, const char *param, struct json_object *value)
+{
+	double size = field->max > 0 ? measure(value) : 0;
+
+	if (field->max <= 0 || (size >= field->min && size <= field->max))
+		return true;
+	refuse(call, param, "Invalid '%s': accepted is %s from %g to %g.", param,
+	    json_object_is_type(value, json_type_string)      ? "a length"
+		: json_object_is_type(value, json_type_array) ? "a number of elements"
+							      : "a number",
+	    field->min, field->max);
+	return false;
+}
+
+/* The one of several that `type` says; NULL when it was refused. */
+static const struct shape *
+choose_shape(
+    struct call *call, const struct shape *shapes, const char *param, struct json_object *type)
+{
+	const char *words[SHAPES_MAX + 1] = {NULL};
+
+	if (!type) {
+		refuse(call, param, "Missing required parameter: '%s'.", param);
+		return NULL;
+	}
+	if (!json_object_is_type(type, json_type_string)) {
+		refuse_type(call, param, FIELD_STRING, type);
+		return NULL;
+	}
+	for (size_t i = 0; i < SHAPES_MAX && shapes[i].type; i++) {
+		words[i] = shapes[i].type;
+		if (strcmp(words[i], json_object_get_string(type)) == 0)
+			return &shapes[i];
+	}
+	check_words(call, param, words, json_object_get_string(type));
+	return NULL;
+}
+
+static bool
+check_object(
+    struct call *call, const struct shape *shape, const char *param, struct json_object *object)
+{
+	char prefix[PARAM_SIZE], type[PARAM_SIZE];
+
+	snprintf(prefix, sizeof prefix, "%s.", param);
+	if (shape->type) {
+		snprintf(type, sizeof type, "%s.type", param);
+		shape = choose_shape(call, shape, type, json_get(object, "type"));
+	}
+	return shape && check_fields(call, object, shape->fields, shape->fields_len, prefix) &&
+	    (!shape->check || shape->check(call, object, prefix));
+}
+
+static bool
+check_elements(
+    struct call *call, const struct field *element, const char *param, struct json_object *array)
+{
+	char name[PARAM_SIZE];
+
+	for (size_t i = 0; i < json_len(array); i++) {
+		struct json_object *value = json_at(array, i);
+
+		snprintf(name, sizeof name, "%s[%zu]", param, i);
+		if (!value)
+			return refuse_type(call, name, element->types, value);
+		if (!check_value(call, element, name, value))
+			return false;
+	}
+	return true;
+}
+
+bool
 check_value(
     struct call *call, const struct field *field, const char *param, struct json_object *value)
 {
-	double size;
-
+	if (!value)
+		return true;
 	if (!(types_of(value) & field->types))
-		return refuse_type(call, param, field->types);
+		return refuse_type(call, param, field->types, value);
 	if (field->types & FIELD_METADATA)
 		return check_metadata(call, param, value);
-	if (json_object_is_type(value, json_type_string)) {
-		/* Nothing further in can store it, and it would end the text there. */
-		if (strlen(json_object_get_string(value)) !=
-		    (size_t)json_object_get_string_len(value)) {
-			refuse(call, param, "Invalid '%s': it has a NUL character in it.", param);
-			return false;
-		}
-		if (field->words &&
-		    !check_words(call, param, field->words, json_object_get_string(value)))
-			return false;
-	}
-	size = measure(value);
-	if (field->max > 0 && (size < field->min || size > field->max)) {
-		refuse(call, param, "Invalid '%s': accepted is %s from %g to %g.", param,
-		    json_object_is_type(value, json_type_string)      ? "a length"
-			: json_object_is_type(value, json_type_array) ? "a number of elements"
-								      : "a number",
-		    field->min, field->max);
+	if (json_object_is_type(value, json_type_string) &&
+	    !check_string(call, field, param, value))
 		return false;
-	}
-	return true;
+	if (!check_size(call, field, param, value))
+		return false;
+	if (field->shapes && json_object_is_type(value, json_type_object))
+		return check_object(call, field->shapes, param, value);
+	return !field->element || !json_object_is_type(value, json_type_array) ||
+	    check_elements(call, field->element, param, value);
 }
 
 static const struct field *
@@ -154,7 +289,7 @@ bool
 check_fields(struct call *call, struct json_object *object, const struct field *fields,
     size_t fields_len, const char *prefix)
 {
-	char param[256];
+	char param[PARAM_SIZE];
 
 	json_object_object_foreach(object, name, value)
 	{
@@ -165,35 +300,13 @@ check_fields(struct call *call, struct json_object *object, const struct field *
 			refuse(call, param, "Unknown parameter: '%s'.", param);
 			return false;
 		}
-		if (value && !check_value(call, field, param, value))
+		if (!check_value(call, field, param, value))
 			return false;
 	}
 	for (size_t i = 0; i < fields_len; i++) {
 		if (!fields[i].required || json_get(object, fields[i].name))
 			continue;
 		snprintf(param, sizeof param, "%s%s", prefix, fields[i].name);
-		refuse(call, param, "Missing required parameter: '%s'.", param);
-		return false;
-	}
-	return true;
-}
-
-bool
-check_tools(struct call *call, struct json_object *tools)
-{
-	static const char *const types[] = {"function", "code_interpreter", "file_search", NULL};
-	char param[64];
-
-	for (size_t i = 0; i < json_len(tools); i++) {
-		const char *type = json_get_string(json_at(tools, i), "type");
-		struct json_object *function = json_get_object(json_at(tools, i), "function");
-
-		snprintf(param, sizeof param, "tools[%zu].type", i);
-		if (!check_words(call, param, types, type ? type : ""))
-			return false;
-		if (strcmp(type, "function") != 0 || json_get_string(function, "name"))
-			continue;
-		snprintf(param, sizeof param, "tools[%zu].function.name", i);
 		refuse(call, param, "Missing required parameter: '%s'.", param);
 		return false;
 	}

@@ -9,7 +9,10 @@
 
 enum { LIMIT_DEFAULT = 20, LIMIT_MAX = 100 };
 
-/* Reads one `name=value`; false when it was refused. */
+/*
+ * Reads one `name=value`; false when it was refused. What the API does not know is ignored, and so
+ * is a name without a value, as programs send them for what is not set.
+ */
 static bool
 read_parameter(
     struct call *call, struct page *page, const char *name, char *value, bool with_run_id)
@@ -19,6 +22,8 @@ read_parameter(
 	    : with_run_id && strcmp(name, "run_id") == 0 ? &page->run_id
 							 : NULL;
 
+	if (!*value)
+		return true;
 	if (id) {
 		free(*id);
 		*id = strdup(value);
@@ -38,8 +43,7 @@ read_parameter(
 		refuse(call, name, "Invalid 'order': accepted are 'asc' and 'desc'.");
 		return false;
 	}
-	refuse(call, name, "Unknown parameter: '%.64s'.", name);
-	return false;
+	return true;
 }
 
 bool
@@ -56,7 +60,7 @@ page_read(struct call *call, struct page *page, bool with_run_id)
 					     : strdup("");
 
 		if (name && value) {
-			good = !*name || read_parameter(call, page, name, value, with_run_id);
+			good = read_parameter(call, page, name, value, with_run_id);
 		} else {
 			refuse(call, NULL,
 			    "The query is broken: its percent-encoding, or a NUL in it.");
@@ -110,7 +114,7 @@ static bool
 find_bounds(struct call *call, const struct page *page, const struct list *list, long long *low,
     long long *high)
 {
-	const char *ids[] = {page->after, page->before};
+	const char *names[] = {"after", "before"}, *ids[] = {page->after, page->before};
 	/* In a descending list what comes after is older. */
 	long long *bounds[] = {page->ascending ? low : high, page->ascending ? high : low};
 
@@ -118,7 +122,7 @@ find_bounds(struct call *call, const struct page *page, const struct list *list,
 		int found = ids[i] ? find_cursor(list, ids[i], bounds[i]) : 1;
 
 		if (found == 0)
-			refuse_unknown(call, list->kind, list->prefix, ids[i]);
+			refuse_unknown_at(call, names[i], list->kind, list->prefix, ids[i]);
 		else if (found < 0)
 			fail(call);
 		if (found != 1)
@@ -139,7 +143,7 @@ reverse(struct json_object *array)
 	}
 }
 
-static struct json_object *
+struct json_object *
 list_object(struct json_object *data, bool has_more)
 {
 	struct json_object *body = json_object_new_object();
@@ -209,4 +213,15 @@ json_column(struct db_stmt *row, int column)
 	if (text && json_parse(text, strlen(text), &value) < 0)
 		log_error("database: a column that should hold JSON does not");
 	return value;
+}
+
+int
+body_load(struct db_stmt *stmt, struct json_object **body)
+{
+	enum db_result result = db_step(stmt);
+
+	*body = result == DB_ROW ? json_column(stmt, 0) : NULL;
+	if (result == DB_ROW && !*body)
+		result = DB_ERROR;
+	return db_finish(stmt, result);
 }

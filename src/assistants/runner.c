@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "assistants/context.h"
 #include "assistants/runs.h"
 #include "util/buf.h"
 #include "util/clock.h"
@@ -29,7 +30,7 @@ struct runner {
 	atomic_bool stopping;
 };
 
-/* A run on its way. At most one message, and the step that writes it, are open. */
+/* A run on its way. At most one step is open: one that writes a message, or one of calls. */
 struct execution {
 	struct api *api;
 	struct run *run;
@@ -38,12 +39,13 @@ struct execution {
 	struct interrupt interrupt; /* what the model is asked with */
 	const struct interrupt *client;
 	long long checked_ms; /* when the database was last asked whether the run is still wanted */
-	bool open;
-	bool written; /* the open message is whole, and waits to be stored */
+	bool open;            /* a message is */
+	bool written;         /* the open message is whole, and waits to be stored */
 	bool first_delta;
 	struct run_message message;
-	struct run_step step;
 	struct buf partial; /* what came so far of the open message, if it stays unfinished */
+	struct json_object *calls; /* the API's tool_calls, when they are the open step */
+	struct run_step step;      /* the open one */
 };
 
 /* --- events --- */
@@ -115,7 +117,40 @@ emit_delta(struct execution *execution, enum model_part kind, int index, const c
 	execution->first_delta = false;
 }
 
-/* --- the open message --- */
+/* --- the open step --- */
+
+/* `details` are taken over. */
+static void
+open_step(struct execution *execution, long long now, struct json_object *details)
+{
+	execution->step =
+	    (struct run_step){.created_at = now, .status = "in_progress", .details = details};
+	id_new(execution->step.id, "step_");
+	emit_step(execution, "thread.run.step.created");
+	emit_step(execution, "thread.run.step.in_progress");
+}
+
+static void
+close_step(struct execution *execution)
+{
+	char event[48];
+
+	snprintf(event, sizeof event, "thread.run.step.%s", execution->step.status);
+	emit_step(execution, event);
+	run_step_free(&execution->step);
+}
+
+static struct json_object *
+message_details(const char *message_id)
+{
+	struct json_object *details = json_object_new_object(),
+			   *creation = json_object_new_object();
+
+	json_set_string(creation, "message_id", message_id);
+	json_set_string(details, "type", "message_creation");
+	json_set(details, "message_creation", creation);
+	return details;
+}
 
 static void
 open_message(struct execution *execution)
@@ -127,11 +162,7 @@ open_message(struct execution *execution)
 	execution->first_delta = true;
 	execution->message = (struct run_message){.created_at = now};
 	id_new(execution->message.id, "msg_");
-	execution->step = (struct run_step){
-	    .created_at = now, .status = "in_progress", .message_id = execution->message.id};
-	id_new(execution->step.id, "step_");
-	emit_step(execution, "thread.run.step.created");
-	emit_step(execution, "thread.run.step.in_progress");
+	open_step(execution, now, message_details(execution->message.id));
 	emit_message(execution, "thread.message.created");
 	emit_message(execution, "thread.message.in_progress");
 }
@@ -147,24 +178,22 @@ store_message(struct execution *execution, struct db_tx *tx)
 static void
 close_message(struct execution *execution)
 {
-	char event[48];
-
 	if (!execution->open)
 		return;
 	emit_message(execution,
 	    execution->message.completed_at ? "thread.message.completed"
 					    : "thread.message.incomplete");
-	snprintf(event, sizeof event, "thread.run.step.%s", execution->step.status);
-	emit_step(execution, event);
+	close_step(execution);
 	json_object_put(execution->message.content);
+	json_object_put(execution->message.items);
 	buf_free(&execution->partial);
-	execution->message.content = NULL;
+	execution->message = (struct run_message){0};
 	execution->open = false;
 }
 
 /*
- * Another message begins while the model goes on: the one before is stored now, since an event that
- * says "completed" promises that it can be retrieved. -1: the run cannot go on.
+ * Something else begins while the model goes on: the message before is stored now, since an event
+ * that says "completed" promises that it can be retrieved. -1: the run cannot go on.
  */
 static int
 finish_message(struct execution *execution)
@@ -210,13 +239,97 @@ on_delta(void *arg, enum model_part kind, int index, const char *words)
 }
 
 static int
-on_written(void *arg, struct json_object *content)
+on_written(void *arg, struct json_object *content, struct json_object *items)
 {
 	struct execution *execution = arg;
 
 	json_object_put(execution->message.content);
+	json_object_put(execution->message.items);
 	execution->message.content = json_object_get(content);
+	execution->message.items = json_object_get(items);
 	execution->written = true;
+	return 0;
+}
+
+/* A piece of a step of calls: SDKs add pieces up by their index. Takes `function` over. */
+static void
+emit_call_delta(
+    struct execution *execution, int index, const char *id, struct json_object *function)
+{
+	struct json_object *data = json_object_new_object(), *delta = json_object_new_object();
+	struct json_object *details = json_object_new_object(), *calls = json_object_new_array();
+	struct json_object *tool_call = json_object_new_object();
+
+	json_set_int(tool_call, "index", index);
+	if (id)
+		json_set_string(tool_call, "id", id);
+	json_set_string(tool_call, "type", "function");
+	json_set(tool_call, "function", function);
+	json_add(calls, tool_call);
+	json_set_string(details, "type", "tool_calls");
+	json_set(details, "tool_calls", calls);
+	json_set(delta, "step_details", details);
+	json_set_string(data, "id", execution->step.id);
+	json_set_string(data, "object", "thread.run.step.delta");
+	json_set(data, "delta", delta);
+	if (execution->on_event)
+		emit(execution, "thread.run.step.delta", data);
+	else
+		json_object_put(data);
+}
+
+static struct json_object *
+call_function(const char *name)
+{
+	struct json_object *function = json_object_new_object();
+
+	json_set_string(function, "name", name);
+	json_set_string(function, "arguments", "");
+	json_set(function, "output", NULL);
+	return function;
+}
+
+static int
+on_call(void *arg, int index, const char *id, const char *name)
+{
+	struct execution *execution = arg;
+	struct json_object *tool_call, *details;
+
+	if (execution->open && finish_message(execution) < 0)
+		return -1;
+	if (!execution->calls) {
+		details = json_object_new_object();
+		json_set_string(details, "type", "tool_calls");
+		execution->calls = json_object_new_array();
+		json_set(details, "tool_calls", json_object_get(execution->calls));
+		open_step(execution, clock_unix(), details);
+	}
+	tool_call = json_object_new_object();
+	json_set_string(tool_call, "id", id);
+	json_set_string(tool_call, "type", "function");
+	json_set(tool_call, "function", call_function(name));
+	json_add(execution->calls, tool_call);
+	emit_call_delta(execution, index, id, call_function(name));
+	return 0;
+}
+
+static int
+on_arguments(void *arg, int index, const char *fragment)
+{
+	struct json_object *function = json_object_new_object();
+
+	json_set_string(function, "arguments", fragment);
+	emit_call_delta(arg, index, NULL, function);
+	return 0;
+}
+
+static int
+on_called(void *arg, int index, const char *arguments)
+{
+	struct execution *execution = arg;
+	struct json_object *tool_call = json_at(execution->calls, (size_t)index);
+
+	json_set_string(json_get(tool_call, "function"), "arguments", arguments);
 	return 0;
 }
 
@@ -254,7 +367,6 @@ end_message(struct execution *execution, const struct model_result *result)
 	execution->step.ended_at = now;
 	execution->step.status = whole || strcmp(status, "incomplete") == 0 ? "completed" : status;
 	execution->step.last_error = execution->run->last_error;
-	execution->step.usage = execution->run->usage;
 }
 
 static struct json_object *
@@ -281,12 +393,66 @@ usage_object(const struct model_result *result)
 	return usage;
 }
 
+/* What a run used, in all its rounds. Takes `usage` over. */
+static void
+add_usage(struct run *run, struct json_object *usage)
+{
+	static const char *const names[] = {"prompt_tokens", "completion_tokens", "total_tokens"};
+
+	if (!usage)
+		return;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		json_set_int(usage, names[i],
+		    json_get_int(usage, names[i], 0) + json_get_int(run->usage, names[i], 0));
+	json_object_put(run->usage);
+	run->usage = usage;
+}
+
+/* The run waits for what its calls' functions answer. */
+static void
+require_action(struct execution *execution)
+{
+	struct json_object *action = json_object_new_object(), *submit = json_object_new_object();
+	struct json_object *calls = json_object_new_array();
+
+	for (size_t i = 0; i < json_len(execution->calls); i++) {
+		struct json_object *tool_call = json_object_new_object(),
+				   *function = json_object_new_object();
+		struct json_object *from = json_at(execution->calls, i);
+
+		copy_member(tool_call, from, "id");
+		copy_member(tool_call, from, "type");
+		copy_member(function, json_get(from, "function"), "name");
+		copy_member(function, json_get(from, "function"), "arguments");
+		json_set(tool_call, "function", function);
+		json_add(calls, tool_call);
+	}
+	json_set(submit, "tool_calls", calls);
+	json_set_string(action, "type", "submit_tool_outputs");
+	json_set(action, "submit_tool_outputs", submit);
+	execution->run->status = "requires_action";
+	execution->run->required_action = action;
+	execution->run->ended_at = 0;
+}
+
+/* Calls that will not be answered: the run is over. */
+static void
+end_calls(struct execution *execution)
+{
+	execution->step.status = execution->run->status;
+	if (strcmp(execution->step.status, "incomplete") == 0)
+		execution->step.status = "failed";
+	execution->step.ended_at = execution->run->ended_at;
+	execution->step.last_error = execution->run->last_error;
+}
+
 static void
 set_end(struct run *run, const struct model_result *result)
 {
 	static const char *const ends[MODEL__MAX] = {
 	    [MODEL_COMPLETED] = "completed",
 	    [MODEL_INCOMPLETE] = "incomplete",
+	    [MODEL_TOO_LONG] = "failed",
 	    [MODEL_BUSY] = "failed",
 	    [MODEL_FAILED] = "failed",
 	    [MODEL_SILENT] = "expired",
@@ -295,13 +461,15 @@ set_end(struct run *run, const struct model_result *result)
 
 	run->status = ends[result->outcome];
 	run->ended_at = clock_unix();
-	run->usage = usage_object(result);
 	if (result->outcome == MODEL_BUSY)
 		run->last_error = error_object("rate_limit_exceeded", result->error);
-	else if (result->outcome == MODEL_FAILED)
+	else if (result->outcome == MODEL_FAILED || result->outcome == MODEL_TOO_LONG)
 		run->last_error = error_object("server_error", result->error);
-	if (result->outcome == MODEL_INCOMPLETE && result->incomplete == MODEL_MAX_TOKENS)
-		run->incomplete_reason = "max_completion_tokens";
+	/* The API has no reason for a content filter: the message tells. */
+	if (result->outcome == MODEL_INCOMPLETE && result->incomplete != MODEL_CONTENT_FILTER)
+		run->incomplete_reason = result->incomplete == MODEL_MAX_PROMPT
+		    ? "max_prompt_tokens"
+		    : "max_completion_tokens";
 }
 
 /*
@@ -317,6 +485,9 @@ store_end_once(struct execution *execution)
 		return -1;
 	result = run_end(tx, execution->run);
 	if (result == 1 && execution->open && store_message(execution, tx) != DB_DONE)
+		result = -1;
+	if (result == 1 && execution->calls &&
+	    run_step_insert(tx, execution->run, &execution->step) != DB_DONE)
 		result = -1;
 	if (result != 1) {
 		db_rollback(tx);
@@ -357,23 +528,16 @@ end_by_others(struct execution *execution)
 	return status;
 }
 
+/* Nothing of the answer was kept: what was open did not complete. */
 static void
-end_run(struct execution *execution, const struct model_result *result)
+end_unkept(struct execution *execution, const struct model_result *result, int stored)
 {
 	struct run *run = execution->run;
-	int stored;
 
-	set_end(run, result);
-	if (execution->open)
-		end_message(execution, result);
-	stored = store_end(execution);
-	if (stored == 1) {
-		close_message(execution);
-		emit_run(execution, run->status);
-		return;
-	}
-	/* Nothing of the answer was kept: what was open did not complete. */
 	run->status = stored == 0 ? end_by_others(execution) : "failed";
+	json_object_put(run->required_action);
+	run->required_action = NULL;
+	run->ended_at = clock_unix();
 	if (stored < 0) {
 		json_object_put(run->last_error);
 		run->last_error = error_object("server_error", "The answer could not be stored.");
@@ -382,10 +546,51 @@ end_run(struct execution *execution, const struct model_result *result)
 		execution->message.completed_at = 0;
 		execution->message.incomplete_at = run->ended_at;
 		execution->message.incomplete_reason = message_reason(execution, result);
-		execution->step.status = run->status;
-		execution->step.last_error = run->last_error;
 	}
+	if (execution->open || execution->calls)
+		end_calls(execution);
+}
+
+/* The open step of calls stays open in what the world sees, until their outputs come. */
+static void
+close_calls(struct execution *execution)
+{
+	if (!execution->calls)
+		return;
+	json_object_put(execution->calls);
+	execution->calls = NULL;
+	if (execution->run->required_action)
+		run_step_free(&execution->step);
+	else
+		close_step(execution);
+}
+
+static void
+end_round(struct execution *execution, struct model_result *result)
+{
+	struct json_object *usage = usage_object(result);
+	struct run *run = execution->run;
+	int stored;
+
+	set_end(run, result);
+	if (execution->open || execution->calls)
+		execution->step.usage = json_object_get(usage);
+	add_usage(run, usage);
+	if (execution->calls) {
+		execution->step.items = result->items;
+		result->items = NULL;
+		if (result->outcome == MODEL_COMPLETED)
+			require_action(execution);
+		else
+			end_calls(execution);
+	} else if (execution->open) {
+		end_message(execution, result);
+	}
+	stored = store_end(execution);
+	if (stored != 1)
+		end_unkept(execution, result, stored);
 	close_message(execution);
+	close_calls(execution);
 	emit_run(execution, run->status);
 }
 
@@ -406,24 +611,50 @@ is_interrupted(void *arg)
 	return !run_wanted(execution->api->db, execution->run->seq);
 }
 
-static void
-ask_model(struct execution *execution, struct model_result *result)
+/* What is left of a limit of tokens for the whole run; `otherwise` where there is none. */
+static long long
+tokens_left(const struct run *run, const char *limit, const char *used, long long otherwise)
+{
+	long long max = json_get_int(run->body, limit, 0);
+
+	return max ? max - json_get_int(run->usage, used, 0) : otherwise;
+}
+
+static struct json_object *
+load_context(struct execution *execution, long long tokens_max)
 {
 	struct run *run = execution->run;
+	struct json_object *strategy = json_get(run->body, "truncation_strategy");
 	struct db_tx *tx = db_begin(execution->api->db, DB_READ);
-	struct json_object *context = tx ? messages_context(tx, run->thread) : NULL;
+	struct json_object *context = NULL;
+
+	if (tx)
+		context = context_load(
+		    tx, run->thread, tokens_max, json_get_int(strategy, "last_messages", 0));
+	db_rollback(tx);
+	return context;
+}
+
+static void
+ask_model(struct execution *execution, long long tokens_max, struct model_result *result)
+{
+	struct run *run = execution->run;
+	struct json_object *context = load_context(execution, tokens_max);
 	struct model_request request = {
 	    .options = run->body,
-	    .messages = context,
+	    .context = context,
+	    .max_output_tokens = tokens_left(run, "max_completion_tokens", "completion_tokens", 0),
 	    .timeout_ms = (run->expires_at - clock_unix()) * 1000,
 	    .interrupt = &execution->interrupt,
 	    .on_message = on_message,
 	    .on_delta = on_delta,
 	    .on_written = on_written,
+	    .on_call = on_call,
+	    .on_arguments = on_arguments,
+	    .on_called = on_called,
 	    .arg = execution,
 	};
 
-	db_rollback(tx);
 	*result = (struct model_result){
 	    .outcome = MODEL_FAILED, .retry_after_s = -1, .prompt_tokens = -1};
 	if (context)
@@ -431,6 +662,31 @@ ask_model(struct execution *execution, struct model_result *result)
 	else
 		snprintf(result->error, sizeof result->error, "The thread could not be read.");
 	json_object_put(context);
+}
+
+/* Asks, with half of the thread when the whole is too long; unless the run's limits are reached. */
+static void
+ask_within_limits(struct execution *execution, struct model_result *result)
+{
+	struct run *run = execution->run;
+	long long prompt =
+	    tokens_left(run, "max_prompt_tokens", "prompt_tokens", execution->api->context_tokens);
+	long long completion = tokens_left(run, "max_completion_tokens", "completion_tokens", 1);
+
+	if (prompt <= 0 || completion <= 0) {
+		*result = (struct model_result){.outcome = MODEL_INCOMPLETE,
+		    .incomplete = prompt <= 0 ? MODEL_MAX_PROMPT : MODEL_MAX_TOKENS,
+		    .prompt_tokens = -1,
+		    .retry_after_s = -1};
+		return;
+	}
+	if (prompt > execution->api->context_tokens)
+		prompt = execution->api->context_tokens;
+	ask_model(execution, prompt, result);
+	if (result->outcome == MODEL_TOO_LONG) {
+		log_info("the model takes less than the thread: half of it is sent");
+		ask_model(execution, prompt / 2, result);
+	}
 }
 
 static long
@@ -446,12 +702,13 @@ carry_out(struct execution *execution)
 		.arg = execution};
 	emit_run(execution, "queued");
 	emit_run(execution, "in_progress");
-	ask_model(execution, &result);
+	ask_within_limits(execution, &result);
 	/* Once, where it happened; below debug nobody's words but the server's. */
 	if (result.outcome == MODEL_FAILED || result.outcome == MODEL_BUSY ||
-	    result.outcome == MODEL_SILENT)
+	    result.outcome == MODEL_TOO_LONG || result.outcome == MODEL_SILENT)
 		log_error("run: %s", result.error);
-	end_run(execution, &result);
+	end_round(execution, &result);
+	json_object_put(result.items);
 	buf_free(&execution->partial);
 	return result.retry_after_s;
 }
@@ -474,6 +731,22 @@ runner_stream(struct api *api, struct run *run, const struct api_request *reques
 	created = run_compose(run);
 	emit(&execution, "thread.run.created", created);
 	run->started_at = run->created_at;
+	return carry_out(&execution);
+}
+
+long
+runner_resume(struct api *api, struct run *run, const struct run_step *answered,
+    const struct api_request *request)
+{
+	struct execution execution = {
+	    .api = api,
+	    .run = run,
+	    .on_event = request->on_event,
+	    .event_arg = request->event_arg,
+	    .client = request->client,
+	};
+
+	emit(&execution, "thread.run.step.completed", run_step_compose(run, answered));
 	return carry_out(&execution);
 }
 
@@ -565,15 +838,21 @@ runner_new(struct api *api)
 }
 
 void
+runner_await(struct runner *runner)
+{
+	pthread_mutex_lock(&runner->lock);
+	while (runner->running > 0)
+		pthread_cond_wait(&runner->ended, &runner->lock);
+	pthread_mutex_unlock(&runner->lock);
+}
+
+void
 runner_free(struct runner *runner)
 {
 	if (!runner)
 		return;
 	atomic_store(&runner->stopping, true);
-	pthread_mutex_lock(&runner->lock);
-	while (runner->running > 0)
-		pthread_cond_wait(&runner->ended, &runner->lock);
-	pthread_mutex_unlock(&runner->lock);
+	runner_await(runner);
 	pthread_cond_destroy(&runner->ended);
 	pthread_mutex_destroy(&runner->lock);
 	free(runner);

@@ -8,6 +8,7 @@
 #include "assistants/api.h"
 
 struct run;
+struct run_step;
 struct runner;
 
 /*
@@ -15,6 +16,9 @@ struct runner;
  * memory.
  */
 struct runner *runner_new(struct api *api);
+
+/* Waits until they have nothing more to do. */
+void runner_await(struct runner *runner);
 
 /* Interrupts and awaits them; runs that are still queued stay so. */
 void runner_free(struct runner *runner);
@@ -28,5 +32,9 @@ void runner_wake(struct runner *runner);
  * server wants to be asked again, -1 if it did not say.
  */
 long runner_stream(struct api *api, struct run *run, const struct api_request *request);
+
+/* The same for a run that goes on, now that its calls are answered: `answered` is their step. */
+long runner_resume(struct api *api, struct run *run, const struct run_step *answered,
+    const struct api_request *request);
 
 #endif

@@ -1,425 +1,122 @@
 /*
- * Runs: an assistant at work on a thread. Created, retrieved and cancelled here; carried out in
- * runner.c.
+ * Runs: an assistant at work on a thread. Here the API's calls are answered; run_store.c keeps
+ * runs, runner.c carries them out.
  */
 #include "assistants/runs.h"
 
 #include "assistants/leases.h"
 #include "assistants/runner.h"
+#include "util/buf.h"
 #include "util/clock.h"
 #include "util/log.h"
 
-#define COLUMNS                                                                                    \
-	"r.seq, r.thread, r.id, t.id, r.assistant_id, r.status, r.created_at, r.expires_at, "      \
-	"r.started_at, r.ended_at, r.last_error, r.incomplete_reason, r.usage, r.body, "           \
-	"r.lease_holder, r.lease_until"
-#define SELECT_RUN "SELECT " COLUMNS " FROM runs r JOIN threads t ON t.seq = r.thread WHERE "
-#define ACTIVE "status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
-#define CARRIED_OUT "status IN ('in_progress', 'cancelling')"
+#define RANGE "r.thread = ? AND r.seq > ? AND r.seq < ? ORDER BY r.seq"
 #define LEN(array) (sizeof(array) / sizeof *(array))
 
-/* Of the API's options, those that are applied. */
-static const struct field fields[] = {
-    {"assistant_id", FIELD_STRING, true, 0, 0, NULL},
-    {"additional_messages", FIELD_ARRAY, false, 0, 0, NULL},
-    {"stream", FIELD_BOOLEAN, false, 0, 0, NULL},
-    {"model", FIELD_STRING, false, 1, 256, NULL},
-    {"instructions", FIELD_STRING, false, 0, 256000, NULL},
-    {"tools", FIELD_ARRAY, false, 0, 20, NULL},
-    {"metadata", FIELD_METADATA, false, 0, 0, NULL},
-    {"temperature", FIELD_NUMBER, false, 0, 2, NULL},
-    {"top_p", FIELD_NUMBER, false, 0, 1, NULL},
-    {"max_completion_tokens", FIELD_INTEGER, false, 256, 1e9, NULL},
-    {"tool_choice", FIELD_STRING | FIELD_OBJECT, false, 0, 0, NULL},
-    {"parallel_tool_calls", FIELD_BOOLEAN, false, 0, 0, NULL},
-    {"response_format", FIELD_STRING | FIELD_OBJECT, false, 0, 0, NULL},
-    {"reasoning_effort", FIELD_STRING, false, 0, 0, reasoning_efforts},
+enum { OUTPUT_MAX = 512 << 10 };
+
+static const char *const truncation_types[] = {"auto", "last_messages", NULL};
+static const struct field truncation_fields[] = {
+    {"type", FIELD_STRING, true, .words = truncation_types},
+    {"last_messages", FIELD_INTEGER, false, 1, 1e9},
 };
 
-/*
- * Statuses come from the database as text, and live on as literals. The first four are active ones.
- */
-static const char *const statuses[] = {"queued", "in_progress", "requires_action", "cancelling",
-    "cancelled", "failed", "completed", "incomplete", "expired"};
+static bool
+check_truncation(struct call *call, struct json_object *strategy, const char *prefix)
+{
+	const char *type = json_get_string(strategy, "type");
+
+	if (!type || strcmp(type, "last_messages") != 0 || json_get(strategy, "last_messages"))
+		return true;
+	refuse(call, "truncation_strategy.last_messages",
+	    "Missing required parameter: '%slast_messages'.", prefix);
+	return false;
+}
+
+static const struct shape truncation = {
+    NULL, truncation_fields, LEN(truncation_fields), check_truncation};
+
+static const char *const tool_choices[] = {"none", "auto", "required", NULL};
+static const struct field choice_fields[] = {{"type", FIELD_STRING, true}};
+static const struct field function_name[] = {{"name", FIELD_STRING, true, 1, 64}};
+static const struct shape function = {NULL, function_name, LEN(function_name)};
+static const struct field function_choice_fields[] = {
+    {"type", FIELD_STRING, true},
+    {"function", FIELD_OBJECT, true, .shapes = &function},
+};
+static const struct shape chosen_tools[] = {
+    {"function", function_choice_fields, LEN(function_choice_fields)},
+    {"code_interpreter", choice_fields, LEN(choice_fields)},
+    {"file_search", choice_fields, LEN(choice_fields)},
+    {NULL},
+};
+
+/* What all new runs' bodies have alike, a row a line. */
+/* clang-format off */
+#define OPTIONS \
+	{"assistant_id", FIELD_STRING, true}, \
+	{"stream", FIELD_BOOLEAN}, \
+	{"model", FIELD_STRING, false, 1, 256}, \
+	{"instructions", FIELD_STRING, false, 0, 256000}, \
+	{"tools", FIELD_ARRAY, false, 0, 20, .element = &tool_element}, \
+	{"metadata", FIELD_METADATA}, \
+	{"temperature", FIELD_NUMBER, false, 0, 2}, \
+	{"top_p", FIELD_NUMBER, false, 0, 1}, \
+	{"max_prompt_tokens", FIELD_INTEGER, false, 256, 1e9}, \
+	{"max_completion_tokens", FIELD_INTEGER, false, 256, 1e9}, \
+	{"truncation_strategy", FIELD_OBJECT, .shapes = &truncation}, \
+	{"tool_choice", FIELD_STRING | FIELD_OBJECT, .words = tool_choices, \
+	    .shapes = chosen_tools}, \
+	{"parallel_tool_calls", FIELD_BOOLEAN}, \
+	{"response_format", FIELD_STRING | FIELD_OBJECT, .words = response_format_words, \
+	    .shapes = response_formats}, \
+	{"reasoning_effort", FIELD_STRING, .words = reasoning_efforts}
+/* clang-format on */
+
+static const struct field run_fields[] = {
+    OPTIONS,
+    {"additional_instructions", FIELD_STRING, false, 0, 256000},
+    {"additional_messages", FIELD_ARRAY},
+};
+
+static const struct field thread_and_run_fields[] = {
+    OPTIONS,
+    {"thread", FIELD_OBJECT},
+    {"tool_resources", FIELD_OBJECT, .shapes = &tool_resources},
+};
+
+static const struct field modify_fields[] = {{"metadata", FIELD_METADATA}};
+
+static const struct field output_fields[] = {
+    {"tool_call_id", FIELD_STRING, true},
+    {"output", FIELD_STRING, false, 0, OUTPUT_MAX},
+};
+
+static const struct shape output_shape = {NULL, output_fields, LEN(output_fields)};
+static const struct field output_element = {.types = FIELD_OBJECT, .shapes = &output_shape};
+static const struct field submit_fields[] = {
+    {"tool_outputs", FIELD_ARRAY, true, .element = &output_element},
+    {"stream", FIELD_BOOLEAN},
+};
 
 /* What a run takes from its assistant unless it says otherwise, and what it has of its own. */
 static const char *const inherited[] = {"model", "instructions", "tools", "temperature", "top_p",
     "response_format", "reasoning_effort"};
-static const char *const own[] = {
-    "metadata", "max_completion_tokens", "tool_choice", "parallel_tool_calls"};
+static const char *const own[] = {"metadata", "max_prompt_tokens", "max_completion_tokens",
+    "truncation_strategy", "tool_choice", "parallel_tool_calls"};
 
-static const char *
-literal(const char *const *literals, size_t len, const char *text)
-{
-	for (size_t i = 0; text && i < len; i++)
-		if (strcmp(literals[i], text) == 0)
-			return literals[i];
-	return NULL;
-}
+/* --- a new run --- */
 
+/* A body that may ask for a stream. */
 static bool
-is_active(const struct run *run)
+check_body(struct call *call, struct json_object *body, const struct field *fields, size_t len)
 {
-	return literal(statuses, 4, run->status) != NULL;
-}
-
-static bool
-is_carried_out(const struct run *run)
-{
-	return strcmp(run->status, "in_progress") == 0 || strcmp(run->status, "cancelling") == 0;
-}
-
-void
-run_free(struct run *run)
-{
-	if (!run)
-		return;
-	free(run->id);
-	free(run->thread_id);
-	free(run->assistant_id);
-	json_object_put(run->last_error);
-	json_object_put(run->usage);
-	json_object_put(run->body);
-	free(run->lease_holder);
-	free(run);
-}
-
-static char *
-copy_text(struct db_stmt *row, int column)
-{
-	const char *text = db_text(row, column);
-
-	return strdup(text ? text : "");
-}
-
-static struct run *
-run_of_row(struct db_stmt *row)
-{
-	static const char *const reasons[] = {"max_completion_tokens", "max_prompt_tokens"};
-	struct run *run = calloc(1, sizeof *run);
-
-	if (!run)
-		return NULL;
-	run->seq = db_int(row, 0);
-	run->thread = db_int(row, 1);
-	run->id = copy_text(row, 2);
-	run->thread_id = copy_text(row, 3);
-	run->assistant_id = copy_text(row, 4);
-	run->status = literal(statuses, LEN(statuses), db_text(row, 5));
-	run->created_at = db_int(row, 6);
-	run->expires_at = db_int(row, 7);
-	run->started_at = db_int(row, 8);
-	run->ended_at = db_int(row, 9);
-	run->last_error = json_column(row, 10);
-	run->incomplete_reason = literal(reasons, LEN(reasons), db_text(row, 11));
-	run->usage = json_column(row, 12);
-	run->body = json_column(row, 13);
-	run->lease_holder = db_is_null(row, 14) ? NULL : copy_text(row, 14);
-	run->lease_until = db_int(row, 15);
-	if (run->id && run->thread_id && run->assistant_id && run->status)
-		return run;
-	run_free(run);
-	return NULL;
-}
-
-/* Sets a member that the API shows with a value where nothing was asked; takes `value` over. */
-static void
-set_default(struct json_object *object, const char *name, struct json_object *value)
-{
-	if (json_get(object, name))
-		json_object_put(value);
-	else
-		json_set(object, name, value);
-}
-
-static void
-compose_options(struct json_object *object, const struct run *run)
-{
-	struct json_object *truncation = json_object_new_object();
-
-	for (size_t i = 0; i < LEN(inherited); i++)
-		copy_member(object, run->body, inherited[i]);
-	for (size_t i = 0; i < LEN(own); i++)
-		copy_member(object, run->body, own[i]);
-	set_default(object, "instructions", json_object_new_string(""));
-	set_default(object, "tools", json_object_new_array());
-	set_default(object, "metadata", json_object_new_object());
-	set_default(object, "temperature", json_object_new_double(1.0));
-	set_default(object, "top_p", json_object_new_double(1.0));
-	set_default(object, "tool_choice", json_object_new_string("auto"));
-	set_default(object, "response_format", json_object_new_string("auto"));
-	set_default(object, "parallel_tool_calls", json_object_new_boolean(1));
-	json_set(object, "max_prompt_tokens", NULL);
-	json_set_string(truncation, "type", "auto");
-	json_set(truncation, "last_messages", NULL);
-	json_set(object, "truncation_strategy", truncation);
-}
-
-static struct json_object *
-time_if(bool shown, long long at)
-{
-	return shown && at ? json_object_new_int64(at) : NULL;
-}
-
-struct json_object *
-run_compose(const struct run *run)
-{
-	struct json_object *object = json_object_new_object(), *details = NULL;
-	bool incomplete = strcmp(run->status, "incomplete") == 0;
-	bool completed = incomplete || strcmp(run->status, "completed") == 0;
-
-	if (incomplete) {
-		details = json_object_new_object();
-		/* The API has no word for a content filter here: the message tells. */
-		if (run->incomplete_reason)
-			json_set_string(details, "reason", run->incomplete_reason);
-	}
-	json_set_string(object, "id", run->id);
-	json_set_string(object, "object", "thread.run");
-	json_set_int(object, "created_at", run->created_at);
-	json_set_string(object, "assistant_id", run->assistant_id);
-	json_set_string(object, "thread_id", run->thread_id);
-	json_set_string(object, "status", run->status);
-	json_set(object, "started_at", time_if(true, run->started_at));
-	json_set(object, "expires_at",
-	    time_if(is_active(run) || strcmp(run->status, "expired") == 0, run->expires_at));
-	json_set(
-	    object, "cancelled_at", time_if(strcmp(run->status, "cancelled") == 0, run->ended_at));
-	json_set(object, "failed_at", time_if(strcmp(run->status, "failed") == 0, run->ended_at));
-	json_set(object, "completed_at", time_if(completed, run->ended_at));
-	json_set(object, "required_action", NULL);
-	json_set(object, "last_error", json_object_get(run->last_error));
-	json_set(object, "incomplete_details", details);
-	json_set(object, "usage", json_object_get(run->usage));
-	compose_options(object, run);
-	return object;
-}
-
-int
-run_find(struct db_tx *tx, long long thread, const char *id, long long *seq)
-{
-	struct db_stmt *stmt = db_prepare(tx, "SELECT seq FROM runs WHERE id = ? AND thread = ?");
-	enum db_result result;
-
-	db_bind_text(stmt, 1, id);
-	db_bind_int(stmt, 2, thread);
-	result = db_step(stmt);
-	if (result == DB_ROW)
-		*seq = db_int(stmt, 0);
-	return db_finish(stmt, result);
-}
-
-struct run *
-run_load(struct db_tx *tx, long long seq)
-{
-	struct db_stmt *stmt = db_prepare(tx, SELECT_RUN "r.seq = ?");
-	enum db_result result;
-	struct run *run = NULL;
-
-	db_bind_int(stmt, 1, seq);
-	result = db_step(stmt);
-	if (result == DB_ROW)
-		run = run_of_row(stmt);
-	db_finish(stmt, result);
-	return run;
-}
-
-/* Ends what should have ended: whoever carried it out will find that it is too late. */
-static enum db_result
-end_overdue(struct db_tx *tx, long long thread)
-{
-	struct db_stmt *stmt = db_prepare(tx,
-	    "UPDATE runs SET status = CASE status WHEN 'cancelling' THEN "
-	    "'cancelled' ELSE 'expired' END, "
-	    "ended_at = ? WHERE thread = ? AND " ACTIVE " AND expires_at < ?");
-	long long now = clock_unix();
-
-	db_bind_int(stmt, 1, now);
-	db_bind_int(stmt, 2, thread);
-	db_bind_int(stmt, 3, now);
-	return db_finish(stmt, db_step(stmt));
-}
-
-/* Ends all the runs of a process that died. */
-static enum db_result
-end_abandoned(struct db_tx *tx, const char *holder)
-{
-	struct db_stmt *stmt = db_prepare(tx,
-	    "UPDATE runs SET status = CASE WHEN status = 'cancelling' THEN 'cancelled' "
-	    "WHEN expires_at < ? THEN 'expired' ELSE 'failed' END, ended_at = ?, "
-	    "last_error = CASE WHEN status = 'in_progress' AND expires_at >= ? THEN ? END "
-	    "WHERE lease_holder = ? AND " CARRIED_OUT);
-	long long now = clock_unix();
-	enum db_result result;
-
-	db_bind_int(stmt, 1, now);
-	db_bind_int(stmt, 2, now);
-	db_bind_int(stmt, 3, now);
-	db_bind_text(stmt, 4,
-	    "{\"code\": \"server_error\", \"message\": \"The server stopped while it carried "
-	    "this run out.\"}");
-	db_bind_text(stmt, 5, holder);
-	result = db_finish(stmt, db_step(stmt));
-	if (result == DB_DONE && db_changes(tx) > 0)
-		log_info(
-		    "a program died: %lld runs that it carried out were ended", db_changes(tx));
-	return result;
-}
-
-static int
-on_dead(void *arg, const char *holder)
-{
-	struct api *api = arg;
-	struct db_tx *tx = db_begin(api->db, DB_WRITE);
-
-	if (tx && end_abandoned(tx, holder) == DB_DONE)
-		return db_commit(tx);
-	db_rollback(tx);
-	return -1;
-}
-
-const char *
-run_holder(struct api *api)
-{
-	return leases_holder(api->leases, on_dead, api);
-}
-
-void
-runs_renew(struct api *api)
-{
-	struct db_tx *tx = leases_renewal_due(api->leases) ? db_begin(api->db, DB_WRITE) : NULL;
-	struct db_stmt *stmt;
-
-	if (!tx)
-		return;
-	stmt = db_prepare(
-	    tx, "UPDATE runs SET lease_until = ? WHERE lease_holder = ? AND " CARRIED_OUT);
-	db_bind_int(stmt, 1, clock_unix() + LEASE_S);
-	db_bind_text(stmt, 2, run_holder(api));
-	if (db_finish(stmt, db_step(stmt)) == DB_DONE)
-		db_commit(tx);
-	else
-		db_rollback(tx);
-}
-
-static bool
-is_abandoned(struct api *api, const struct run *run)
-{
-	return run->lease_holder && is_carried_out(run) &&
-	    leases_are_over(api->leases, run->lease_holder, run->lease_until);
-}
-
-/* The thread's active run; NULL with *failed when the database did. */
-static struct run *
-load_active(struct db_tx *tx, long long thread, bool *failed)
-{
-	struct db_stmt *stmt = db_prepare(tx, SELECT_RUN "r.thread = ? AND r." ACTIVE);
-	enum db_result result;
-	struct run *run = NULL;
-
-	db_bind_int(stmt, 1, thread);
-	result = db_step(stmt);
-	if (result == DB_ROW)
-		run = run_of_row(stmt);
-	*failed = result != DB_DONE && !run;
-	db_finish(stmt, result);
-	return run;
-}
-
-int
-run_active(struct api *api, struct db_tx *tx, long long thread, char id[ID_SIZE])
-{
-	struct run *run = NULL;
-	bool failed = end_overdue(tx, thread) != DB_DONE;
-	int result;
-
-	if (!failed)
-		run = load_active(tx, thread, &failed);
-	result = failed ? -1 : run != NULL;
-	if (run && is_abandoned(api, run))
-		result = end_abandoned(tx, run->lease_holder) == DB_DONE ? 0 : -1;
-	else if (run)
-		snprintf(id, ID_SIZE, "%s", run->id);
-	run_free(run);
-	return result;
-}
-
-int
-run_claim(struct db_tx *tx, const char *holder, struct run **run)
-{
-	struct db_stmt *stmt =
-	    db_prepare(tx, SELECT_RUN "r.status = 'queued' ORDER BY r.seq LIMIT 1");
-	enum db_result result = db_step(stmt);
-
-	*run = result == DB_ROW ? run_of_row(stmt) : NULL;
-	db_finish(stmt, result);
-	if (result != DB_ROW)
-		return result;
-	if (!*run)
-		return -1;
-	(*run)->status = "in_progress";
-	(*run)->started_at = clock_unix();
-	stmt = db_prepare(tx,
-	    "UPDATE runs SET status = 'in_progress', started_at = ?, lease_holder = ?, "
-	    "lease_until = ? WHERE seq = ?");
-	db_bind_int(stmt, 1, (*run)->started_at);
-	db_bind_text(stmt, 2, holder);
-	db_bind_int(stmt, 3, (*run)->started_at + LEASE_S);
-	db_bind_int(stmt, 4, (*run)->seq);
-	if (db_finish(stmt, db_step(stmt)) == DB_DONE)
-		return 1;
-	run_free(*run);
-	*run = NULL;
-	return -1;
-}
-
-int
-run_end(struct db_tx *tx, const struct run *run)
-{
-	struct db_stmt *stmt = db_prepare(tx,
-	    "UPDATE runs SET status = ?, ended_at = ?, last_error = ?, "
-	    "incomplete_reason = ?, usage = ? "
-	    "WHERE seq = ? AND " CARRIED_OUT);
-
-	db_bind_text(stmt, 1, run->status);
-	db_bind_int(stmt, 2, run->ended_at);
-	db_bind_text(stmt, 3, run->last_error ? json_text(run->last_error) : NULL);
-	db_bind_text(stmt, 4, run->incomplete_reason);
-	db_bind_text(stmt, 5, run->usage ? json_text(run->usage) : NULL);
-	db_bind_int(stmt, 6, run->seq);
-	if (db_finish(stmt, db_step(stmt)) != DB_DONE)
-		return -1;
-	return db_changes(tx) > 0;
-}
-
-int
-run_renew(struct db_tx *tx, const struct run *run)
-{
-	struct db_stmt *stmt =
-	    db_prepare(tx, "UPDATE runs SET lease_until = ? WHERE seq = ? AND " CARRIED_OUT);
-
-	db_bind_int(stmt, 1, clock_unix() + LEASE_S);
-	db_bind_int(stmt, 2, run->seq);
-	if (db_finish(stmt, db_step(stmt)) != DB_DONE)
-		return -1;
-	return db_changes(tx) > 0;
-}
-
-bool
-run_wanted(struct db *db, long long seq)
-{
-	struct db_tx *tx = db_begin(db, DB_READ);
-	enum db_result result;
-	struct db_stmt *stmt;
-
-	/* A database that fails for a moment is no reason to throw an answer away. */
-	if (!tx)
+	if (!check_fields(call, body, fields, len, ""))
+		return false;
+	if (!json_object_get_boolean(json_get(body, "stream")) || call->request->on_event)
 		return true;
-	stmt = db_prepare(tx, "SELECT 1 FROM runs WHERE seq = ? AND status = 'in_progress'");
-	db_bind_int(stmt, 1, seq);
-	result = db_finish(stmt, db_step(stmt));
-	db_rollback(tx);
-	return result != DB_DONE;
+	refuse(call, "stream", "Streams are not served here.");
+	return false;
 }
 
 /* What the run will be carried out with: its own words, or else its assistant's. */
@@ -427,45 +124,29 @@ static struct json_object *
 options_of(struct json_object *body, struct json_object *assistant)
 {
 	struct json_object *options = json_object_new_object();
+	const char *more = json_get_string(body, "additional_instructions"), *instructions;
+	char *both;
 
 	for (size_t i = 0; i < LEN(inherited); i++)
 		copy_member(options, json_get(body, inherited[i]) ? body : assistant, inherited[i]);
 	for (size_t i = 0; i < LEN(own); i++)
 		copy_member(options, body, own[i]);
+	if (json_get(assistant, "tool_resources"))
+		copy_member(options, assistant, "tool_resources");
+	instructions = json_get_string(options, "instructions");
+	if (more && *more &&
+	    asprintf(&both, "%s%s%s", instructions ? instructions : "",
+		instructions && *instructions ? "\n\n" : "", more) >= 0) {
+		json_set_string(options, "instructions", both);
+		free(both);
+	}
 	return options;
 }
 
-static enum db_result
-insert(struct db_tx *tx, struct run *run)
-{
-	struct db_stmt *stmt = db_prepare(tx,
-	    "INSERT INTO runs (id, thread, assistant_id, "
-	    "created_at, expires_at, started_at, status, body, lease_holder, lease_until) "
-	    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-	enum db_result result;
-
-	db_bind_text(stmt, 1, run->id);
-	db_bind_int(stmt, 2, run->thread);
-	db_bind_text(stmt, 3, run->assistant_id);
-	db_bind_int(stmt, 4, run->created_at);
-	db_bind_int(stmt, 5, run->expires_at);
-	db_bind_time(stmt, 6, run->started_at);
-	db_bind_text(stmt, 7, run->status);
-	db_bind_text(stmt, 8, json_text(run->body));
-	db_bind_text(stmt, 9, run->lease_holder);
-	db_bind_time(stmt, 10, run->lease_until);
-	result = db_finish(stmt, db_step(stmt));
-	run->seq = db_insert_seq(tx);
-	return result;
-}
-
-/*
- * The new run, not yet stored. With a holder it is in_progress at once, carried out by who creates
- * it.
- */
+/* A run to be stored; with a holder it is in_progress at once, carried out by who creates it. */
 static struct run *
-run_new(struct call *call, long long thread, struct json_object *body,
-    struct json_object *assistant, const char *holder)
+run_new(struct call *call, struct json_object *body, struct json_object *assistant,
+    const char *thread_id, const char *holder)
 {
 	struct run *run = calloc(1, sizeof *run);
 	char id[ID_SIZE];
@@ -474,8 +155,7 @@ run_new(struct call *call, long long thread, struct json_object *body,
 		return NULL;
 	id_new(id, "run_");
 	run->id = strdup(id);
-	run->thread = thread;
-	run->thread_id = strdup(call->params[0]);
+	run->thread_id = strdup(thread_id);
 	run->assistant_id = strdup(json_get_string(body, "assistant_id"));
 	run->created_at = clock_unix();
 	run->expires_at = run->created_at + call->api->run_timeout_s;
@@ -490,56 +170,85 @@ run_new(struct call *call, long long thread, struct json_object *body,
 	return NULL;
 }
 
-/* Thread and assistant as the call names them. False when it was answered. */
+/* The call's thread, free for a run. False when the call was answered. */
 static bool
-find_owners(struct call *call, struct db_tx *tx, const char *assistant_id, long long *thread,
-    struct json_object **assistant)
+take_thread(struct call *call, struct db_tx *tx, long long *thread)
 {
-	const char *tenant = call->request->tenant;
-	int found = thread_find(tx, tenant, call->params[0], thread);
+	char active_id[ID_SIZE];
+	int found = thread_find(tx, call->request->tenant, call->params[0], thread);
 
 	if (found == 0)
 		refuse_unknown(call, "thread", "thread", call->params[0]);
 	if (found == 1) {
-		found = assistant_load(tx, tenant, assistant_id, assistant);
+		found = run_active(call->api, tx, *thread, active_id);
 		if (found == 0)
-			refuse_unknown(call, "assistant", "asst", assistant_id);
+			return true;
+		if (found == 1)
+			refuse(call, NULL, "Thread %s already has an active run %s.",
+			    call->params[0], active_id);
 	}
 	if (found < 0)
 		fail(call);
-	return found == 1;
+	return false;
 }
 
-/* One transaction: the messages, and the run that locks the thread. NULL when it was answered. */
+/* The body's assistant. NULL when the call was answered. */
+static struct json_object *
+take_assistant(struct call *call, struct db_tx *tx, struct json_object *body)
+{
+	const char *id = json_get_string(body, "assistant_id");
+	struct json_object *assistant = NULL;
+	int found = assistant_load(tx, call->request->tenant, id, &assistant);
+
+	if (found == 0)
+		refuse_unknown(call, "assistant", "asst", id);
+	else if (found < 0)
+		fail(call);
+	return assistant;
+}
+
+/*
+ * One transaction: the thread where the call makes one, its messages, and the run that locks it.
+ * NULL when the call was answered. `thread_object` gets a thread that was made.
+ */
 static struct run *
-store_run(struct call *call, struct json_object *body, bool streams)
+store_run(
+    struct call *call, struct json_object *body, bool streams, struct json_object **thread_object)
 {
 	const char *holder = streams ? run_holder(call->api) : NULL;
 	struct db_tx *tx = streams && !holder ? NULL : db_begin(call->api->db, DB_WRITE);
 	struct json_object *assistant = NULL;
+	const char *thread_id = call->params[0];
 	struct run *run = NULL;
-	char active_id[ID_SIZE];
+	char new_id[ID_SIZE];
 	long long thread;
-	int active, result = -1;
+	int result = -1;
 
 	if (!tx) {
 		fail(call);
 		return NULL;
 	}
-	if (!find_owners(call, tx, json_get_string(body, "assistant_id"), &thread, &assistant))
+	if (!(assistant = take_assistant(call, tx, body)))
 		goto out;
-	active = run_active(call->api, tx, thread, active_id);
-	if (active == 1) {
-		refuse(call, NULL, "Thread %s already has an active run %s.", call->params[0],
-		    active_id);
+	if (thread_object) {
+		thread_id = new_id;
+		if (thread_insert(tx, call->request->tenant, json_get(body, "thread"), new_id,
+			&thread) == DB_DONE &&
+		    thread_load(tx, call->request->tenant, new_id, thread_object) == 1)
+			result = 0;
+	} else if (!take_thread(call, tx, &thread)) {
 		goto out;
+	} else {
+		result = messages_insert(tx, thread, json_get(body, "additional_messages"));
 	}
-	run = run_new(call, thread, body, assistant, holder);
-	if (active == 0 && run &&
-	    messages_insert(tx, thread, json_get(body, "additional_messages")) == DB_DONE &&
-	    insert(tx, run) == DB_DONE) {
-		result = db_commit(tx);
-		tx = NULL;
+	run = result == 0 ? run_new(call, body, assistant, thread_id, holder) : NULL;
+	result = -1;
+	if (run) {
+		run->thread = thread;
+		if (run_insert(tx, run) == DB_DONE) {
+			result = db_commit(tx);
+			tx = NULL;
+		}
 	}
 	if (result < 0)
 		fail(call);
@@ -552,101 +261,167 @@ out:
 	return NULL;
 }
 
+static bool
+wants_stream(struct json_object *body)
+{
+	return json_object_get_boolean(json_get(body, "stream"));
+}
+
+/* Says once a run what its model is not told of. */
+static void
+warn_of_hosted_tools(const struct run *run)
+{
+	static const char *const hosted[] = {"code_interpreter", "file_search"};
+	struct json_object *tools = json_get(run->body, "tools");
+	char names[64] = "";
+	size_t used = 0;
+
+	for (size_t h = 0; h < LEN(hosted); h++) {
+		size_t i = 0;
+
+		while (i < json_len(tools) &&
+		    strcmp(json_get_string(json_at(tools, i), "type"), hosted[h]) != 0)
+			i++;
+		if (i < json_len(tools))
+			used += (size_t)snprintf(names + used, sizeof names - used, "%s%s",
+			    used ? " and " : "", hosted[h]);
+	}
+	if (used)
+		log_warn("the run uses %s, only stored yet: the model knows nothing of it, "
+			 "nor of files",
+		    names);
+}
+
+/* Carries the new run out, or leaves it to those who do; takes it over. */
+static void
+start_run(struct call *call, struct run *run, bool streams)
+{
+	warn_of_hosted_tools(run);
+	if (streams) {
+		call->response->retry_after_s = runner_stream(call->api, run, call->request);
+		answer(call, 200, NULL);
+	} else {
+		answer(call, 200, run_compose(run));
+		runner_wake(call->api->runner);
+	}
+	run_free(run);
+}
+
 void
 runs_create(struct call *call)
 {
 	struct json_object *body = body_object(call);
 	struct run *run = NULL;
-	bool streams;
 
-	if (!body || !check_fields(call, body, fields, LEN(fields), "") ||
-	    !check_tools(call, json_get(body, "tools")) ||
-	    !messages_check(call, json_get(body, "additional_messages"), "additional_messages"))
-		goto out;
-	streams = json_object_get_boolean(json_get(body, "stream"));
-	if (streams && !call->request->on_event) {
-		refuse(call, "stream", "Streams are not served here.");
-		goto out;
-	}
-	run = store_run(call, body, streams);
-	if (run && streams) {
-		call->response->retry_after_s = runner_stream(call->api, run, call->request);
-		answer(call, 200, NULL);
-	} else if (run) {
-		answer(call, 200, run_compose(run));
-		runner_wake(call->api->runner);
-	}
-out:
-	run_free(run);
+	if (body && check_body(call, body, run_fields, LEN(run_fields)) &&
+	    messages_check(call, json_get(body, "additional_messages"), "additional_messages"))
+		run = store_run(call, body, wants_stream(body), NULL);
+	if (run)
+		start_run(call, run, wants_stream(body));
 	json_object_put(body);
+}
+
+void
+runs_create_with_thread(struct call *call)
+{
+	struct json_object *body = body_object(call), *thread = NULL;
+	struct run *run = NULL;
+
+	if (body && check_body(call, body, thread_and_run_fields, LEN(thread_and_run_fields)) &&
+	    (!json_get(body, "thread") || thread_check(call, json_get(body, "thread"), "thread.")))
+		run = store_run(call, body, wants_stream(body), &thread);
+	if (run && wants_stream(body))
+		call->request->on_event(call->request->event_arg, "thread.created", thread);
+	if (run)
+		start_run(call, run, wants_stream(body));
+	json_object_put(thread);
+	json_object_put(body);
+}
+
+/* --- runs that are there --- */
+
+bool
+call_run(struct call *call, struct db_tx *tx, long long *run)
+{
+	long long thread;
+	int found = tx ? thread_find(tx, call->request->tenant, call->params[0], &thread) : -1;
+
+	if (found == 0) {
+		refuse_unknown(call, "thread", "thread", call->params[0]);
+		return false;
+	}
+	if (found == 1)
+		found = run_find(tx, thread, call->params[1], run);
+	if (found == 0)
+		refuse_unknown(call, "run", "run", call->params[1]);
+	else if (found < 0)
+		fail(call);
+	return found == 1;
 }
 
 /* The call's run. NULL when it was answered. */
 static struct run *
 find_run(struct call *call, struct db_tx *tx)
 {
-	long long thread, seq = 0;
 	struct run *run = NULL;
-	int found = thread_find(tx, call->request->tenant, call->params[0], &thread);
+	long long seq;
 
-	if (found == 0) {
-		refuse_unknown(call, "thread", "thread", call->params[0]);
-		return NULL;
-	}
-	if (found == 1)
-		found = run_find(tx, thread, call->params[1], &seq);
-	if (found == 0) {
-		refuse_unknown(call, "run", "run", call->params[1]);
-		return NULL;
-	}
-	if (found == 1)
-		run = run_load(tx, seq);
-	if (!run)
+	if (call_run(call, tx, &seq) && !(run = run_load(tx, seq)))
 		fail(call);
 	return run;
 }
 
-/*
- * Ends the run if it should have ended: polling must not go on for ever. What it is then; NULL
- * failed.
- */
-static struct run *
-settle(struct api *api, struct run *run)
+static struct json_object *
+compose_row(struct db_stmt *row, void *arg)
 {
-	struct run *settled = NULL;
-	char active_id[ID_SIZE];
-	struct db_tx *tx;
+	struct run *run = run_of_row(row);
+	struct json_object *object = run ? run_compose(run) : NULL;
 
-	if (!is_active(run) || (run->expires_at >= clock_unix() && !is_abandoned(api, run)))
-		return run;
-	tx = db_begin(api->db, DB_WRITE);
-	if (tx && run_active(api, tx, run->thread, active_id) >= 0)
-		settled = run_load(tx, run->seq);
-	if (settled && db_commit(tx) < 0) {
-		run_free(settled);
-		settled = NULL;
-	} else if (!settled) {
-		db_rollback(tx);
-	}
+	(void)arg;
 	run_free(run);
-	return settled;
+	return object;
+}
+
+void
+runs_list(struct call *call)
+{
+	struct list list = {
+	    .sql_ascending = RUN_SELECT RANGE " LIMIT ?",
+	    .sql_descending = RUN_SELECT RANGE " DESC LIMIT ?",
+	    .cursor_sql = "SELECT seq FROM runs WHERE id = ? AND thread = ?",
+	    .kind = "run",
+	    .prefix = "run",
+	    .compose = compose_row,
+	};
+	struct page page;
+	int found;
+
+	if (!page_read(call, &page, false))
+		return;
+	list.tx = db_begin(call->api->db, DB_READ);
+	found = list.tx ? thread_find(list.tx, call->request->tenant, call->params[0], &list.owner)
+			: -1;
+	if (found == 1)
+		list_answer(call, &page, &list);
+	else if (found == 0)
+		refuse_unknown(call, "thread", "thread", call->params[0]);
+	else
+		fail(call);
+	if (found != 1)
+		db_rollback(list.tx);
+	page_free(&page);
 }
 
 void
 runs_retrieve(struct call *call)
 {
 	struct db_tx *tx = db_begin(call->api->db, DB_READ);
-	struct run *run;
+	struct run *run = find_run(call, tx);
 
-	if (!tx) {
-		fail(call);
-		return;
-	}
-	run = find_run(call, tx);
 	db_rollback(tx);
 	if (!run)
 		return;
-	run = settle(call->api, run);
+	run = run_settle(call->api, run);
 	if (run)
 		answer(call, 200, run_compose(run));
 	else
@@ -654,47 +429,177 @@ runs_retrieve(struct call *call)
 	run_free(run);
 }
 
-/* A run that is carried out notices within a second; others are ended right here. */
-static enum db_result
-update_cancelled(struct api *api, struct db_tx *tx, struct run *run)
+/* Commits what was done to the run, and answers with it. */
+static void
+answer_changed(struct call *call, struct db_tx *tx, const struct run *run, enum db_result result)
 {
-	struct db_stmt *stmt =
-	    db_prepare(tx, "UPDATE runs SET status = ?, ended_at = ? WHERE seq = ?");
-	bool carried_out = is_carried_out(run) && !is_abandoned(api, run);
+	if (result != DB_DONE)
+		db_rollback(tx);
+	if (result == DB_DONE && db_commit(tx) == 0)
+		answer(call, 200, run_compose(run));
+	else
+		fail(call);
+}
 
-	run->status = carried_out ? "cancelling" : "cancelled";
-	run->ended_at = carried_out ? 0 : clock_unix();
-	db_bind_text(stmt, 1, run->status);
-	db_bind_time(stmt, 2, run->ended_at);
-	db_bind_int(stmt, 3, run->seq);
+static enum db_result
+update_body(struct db_tx *tx, const struct run *run)
+{
+	struct db_stmt *stmt = db_prepare(tx, "UPDATE runs SET body = ? WHERE seq = ?");
+
+	db_bind_text(stmt, 1, json_text(run->body));
+	db_bind_int(stmt, 2, run->seq);
 	return db_finish(stmt, db_step(stmt));
+}
+
+void
+runs_modify(struct call *call)
+{
+	struct json_object *body = body_object(call);
+	struct db_tx *tx = NULL;
+	struct run *run;
+
+	if (!body || !check_fields(call, body, modify_fields, LEN(modify_fields), ""))
+		goto out;
+	tx = db_begin(call->api->db, DB_WRITE);
+	run = find_run(call, tx);
+	if (run) {
+		if (json_object_object_get_ex(body, "metadata", NULL))
+			copy_member(run->body, body, "metadata");
+		answer_changed(call, tx, run, update_body(tx, run));
+		tx = NULL;
+	}
+	run_free(run);
+out:
+	db_rollback(tx);
+	json_object_put(body);
 }
 
 void
 runs_cancel(struct call *call)
 {
 	struct db_tx *tx = db_begin(call->api->db, DB_WRITE);
-	struct run *run;
+	struct run *run = find_run(call, tx);
 
-	if (!tx) {
-		fail(call);
-		return;
-	}
-	run = find_run(call, tx);
-	if (run && !is_active(run)) {
+	if (run && !run_is_active(run)) {
 		refuse(call, NULL, "Cannot cancel run with status '%s'.", run->status);
 	} else if (run) {
-		int result = -1;
-
-		if (update_cancelled(call->api, tx, run) == DB_DONE) {
-			result = db_commit(tx);
-			tx = NULL;
-		}
-		if (result == 0)
-			answer(call, 200, run_compose(run));
-		else
-			fail(call);
+		answer_changed(call, tx, run, run_cancel(call->api, tx, run));
+		tx = NULL;
 	}
 	db_rollback(tx);
 	run_free(run);
+}
+
+/* --- what tools answered --- */
+
+static struct json_object *
+output_for(struct json_object *outputs, const char *id)
+{
+	for (size_t i = 0; i < json_len(outputs); i++)
+		if (strcmp(json_get_string(json_at(outputs, i), "tool_call_id"), id) == 0)
+			return json_at(outputs, i);
+	return NULL;
+}
+
+/* "['a', 'b']" of a member of an array's objects. */
+static void
+list_ids(struct buf *list, struct json_object *array, const char *member)
+{
+	buf_puts(list, "[");
+	for (size_t i = 0; i < json_len(array); i++)
+		buf_printf(
+		    list, "%s'%s'", i ? ", " : "", json_get_string(json_at(array, i), member));
+	buf_puts(list, "]");
+}
+
+/* Puts the outputs into the calls, each into its own. False when they are not the calls'. */
+static bool
+fill_outputs(struct call *call, struct json_object *calls, struct json_object *outputs)
+{
+	struct buf expected = BUF_INIT(4096), got = BUF_INIT(4096);
+	bool good = json_len(calls) == json_len(outputs);
+
+	for (size_t i = 0; good && i < json_len(calls); i++) {
+		struct json_object *tool_call = json_at(calls, i);
+		struct json_object *output = output_for(outputs, json_get_string(tool_call, "id"));
+		const char *words = json_get_string(output, "output");
+
+		good = output != NULL;
+		if (good)
+			json_set_string(
+			    json_get(tool_call, "function"), "output", words ? words : "");
+	}
+	if (!good) {
+		list_ids(&expected, calls, "id");
+		list_ids(&got, outputs, "tool_call_id");
+		refuse(call, "tool_outputs",
+		    "Expected tool outputs for call_ids %.400s, got %.400s",
+		    expected.data ? expected.data : "", got.data ? got.data : "");
+	}
+	buf_free(&expected);
+	buf_free(&got);
+	return good;
+}
+
+/* The run with its calls answered, and their step as it ended. NULL when the call was answered. */
+static struct run *
+store_outputs(struct call *call, struct json_object *body, struct run_step *step)
+{
+	bool streams = wants_stream(body);
+	const char *holder = streams ? run_holder(call->api) : NULL;
+	struct db_tx *tx = streams && !holder ? NULL : db_begin(call->api->db, DB_WRITE);
+	struct run *run = find_run(call, tx);
+	int result = -1;
+
+	if (!run)
+		goto out;
+	if (strcmp(run->status, "requires_action") == 0 && run->expires_at < clock_unix())
+		run->status = "expired";
+	if (strcmp(run->status, "requires_action") != 0) {
+		refuse(
+		    call, NULL, "Runs in status \"%s\" do not accept tool outputs.", run->status);
+		goto out;
+	}
+	if (run_step_load_open(tx, run, step) != 1) {
+		fail(call);
+		goto out;
+	}
+	if (!fill_outputs(call, json_get_array(step->details, "tool_calls"),
+		json_get_array(body, "tool_outputs")))
+		goto out;
+	step->status = "completed";
+	step->ended_at = clock_unix();
+	if (run_step_end(tx, step) == DB_DONE && run_begin(tx, run, holder) == DB_DONE) {
+		result = db_commit(tx);
+		tx = NULL;
+	}
+	if (result < 0)
+		fail(call);
+out:
+	db_rollback(tx);
+	if (result == 0)
+		return run;
+	run_free(run);
+	return NULL;
+}
+
+void
+runs_submit_tool_outputs(struct call *call)
+{
+	struct json_object *body = body_object(call);
+	struct run_step step = {.status = "in_progress"};
+	struct run *run = NULL;
+
+	if (body && check_body(call, body, submit_fields, LEN(submit_fields)))
+		run = store_outputs(call, body, &step);
+	if (run && wants_stream(body)) {
+		call->response->retry_after_s = runner_resume(call->api, run, &step, call->request);
+		answer(call, 200, NULL);
+	} else if (run) {
+		answer(call, 200, run_compose(run));
+		runner_wake(call->api->runner);
+	}
+	run_free(run);
+	run_step_free(&step);
+	json_object_put(body);
 }

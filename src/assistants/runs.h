@@ -1,23 +1,32 @@
 /*
- * A run, its messages and its steps, between runs.c, which keeps them, and runner.c, which carries
- * them out. Only for src/assistants/.
+ * A run, its messages and its steps, between runs.c, which answers for them, run_store.c, which
+ * keeps them, and runner.c, which carries them out. Only for src/assistants/.
  */
 #ifndef ASSISTANTS_RUNS_H
 #define ASSISTANTS_RUNS_H
 
 #include "assistants/room.h"
 
+/* Statements that read whole runs. */
+#define RUN_COLUMNS                                                                                \
+	"r.seq, r.thread, r.id, t.id, r.assistant_id, r.status, r.created_at, "                    \
+	"r.expires_at, r.started_at, r.ended_at, r.last_error, r.incomplete_reason, r.usage, "     \
+	"r.body, r.lease_holder, r.lease_until, r.required_action"
+#define RUN_TABLES "runs r JOIN threads t ON t.seq = r.thread"
+#define RUN_SELECT "SELECT " RUN_COLUMNS " FROM " RUN_TABLES " WHERE "
+
 struct run {
 	long long seq, thread;
 	char *id, *thread_id, *assistant_id;
 	const char *status; /* a literal */
 	long long created_at, expires_at;
-	long long started_at, ended_at; /* 0: not yet */
-	struct json_object *last_error; /* NULL: none */
-	const char *incomplete_reason;  /* a literal; NULL: none */
-	struct json_object *usage;      /* NULL until it is known */
-	struct json_object *body;       /* model, instructions, tools, … as they were asked */
-	char *lease_holder;             /* who carries it out; NULL: nobody */
+	long long started_at, ended_at;      /* 0: not yet */
+	struct json_object *last_error;      /* NULL: none */
+	const char *incomplete_reason;       /* a literal; NULL: none */
+	struct json_object *usage;           /* NULL until it is known */
+	struct json_object *required_action; /* NULL: none */
+	struct json_object *body; /* model, instructions, tools, … as they were asked */
+	char *lease_holder;       /* who carries it out; NULL: nobody */
 	long long lease_until;
 };
 
@@ -31,6 +40,30 @@ int run_find(struct db_tx *tx, long long thread, const char *id, long long *seq)
 
 /* NULL when there is none, or the database failed. */
 struct run *run_load(struct db_tx *tx, long long seq);
+
+/* The run of a row of RUN_SELECT. NULL: out of memory, or a row that no program of ours made. */
+struct run *run_of_row(struct db_stmt *row);
+
+/* Whether it is not over yet. */
+bool run_is_active(const struct run *run);
+
+/* Stores a new run, and sets its seq. */
+enum db_result run_insert(struct db_tx *tx, struct run *run);
+
+/* It is in_progress from now on, carried out by `holder`; with NULL it is queued. */
+enum db_result run_begin(struct db_tx *tx, struct run *run, const char *holder);
+
+/*
+ * Cancels an active run. One that is carried out is `cancelling`, and notices within a second;
+ * others are over.
+ */
+enum db_result run_cancel(struct api *api, struct db_tx *tx, struct run *run);
+
+/*
+ * Ends the run if it should have ended: polling must not go on for ever. What it is then, in place
+ * of `run`; NULL failed. No transaction may be open.
+ */
+struct run *run_settle(struct api *api, struct run *run);
 
 /*
  * This process as one that carries runs out; those of processes that died are ended the first time.
@@ -69,24 +102,38 @@ struct run_message {
 	long long completed_at, incomplete_at; /* 0: not */
 	const char *incomplete_reason;         /* NULL: none */
 	struct json_object *content;           /* array of content parts; NULL: none yet */
+	struct json_object *items;             /* see model_request.context; NULL: none */
 };
 
 struct json_object *run_message_compose(const struct run *run, const struct run_message *message);
 enum db_result run_message_insert(
     struct db_tx *tx, const struct run *run, const struct run_message *message);
 
-/* A run's step that writes a message. */
+/* A run's step: it writes a message, or waits for what tools answer. */
 struct run_step {
 	char id[ID_SIZE];
 	long long created_at, ended_at; /* 0: not yet */
-	const char *status;
-	const char *message_id;
+	const char *status;             /* a literal */
+	struct json_object *details;    /* the API's step_details */
 	struct json_object *last_error; /* borrowed; NULL: none */
-	struct json_object *usage;      /* borrowed; NULL: unknown */
+	struct json_object *usage;      /* NULL: unknown */
+	struct json_object *items;      /* of calls, see model_request.context; NULL: none */
 };
+
+/* Puts what the step owns. */
+void run_step_free(struct run_step *step);
 
 struct json_object *run_step_compose(const struct run *run, const struct run_step *step);
 enum db_result run_step_insert(
     struct db_tx *tx, const struct run *run, const struct run_step *step);
+
+/* The step that the run waits with. 1 found, 0 not, -1 failed; run_step_free whatever it is. */
+int run_step_load_open(struct db_tx *tx, const struct run *run, struct run_step *step);
+
+/* Writes status, end and details. */
+enum db_result run_step_end(struct db_tx *tx, const struct run_step *step);
+
+/* The seq of the run that the call's path names. False when there is none: answered. */
+bool call_run(struct call *call, struct db_tx *tx, long long *run);
 
 #endif

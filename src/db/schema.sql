@@ -81,3 +81,36 @@ CREATE INDEX run_steps_of_run ON run_steps (run, seq);
 ALTER TABLE runs ADD COLUMN lease_holder TEXT;
 ALTER TABLE runs ADD COLUMN lease_until BIGINT;
 CREATE INDEX runs_of_holder ON runs (lease_holder) WHERE status IN ('in_progress', 'cancelling');
+
+-- version 3
+
+-- What a run waits for, JSON, while it is requires_action.
+ALTER TABLE runs ADD COLUMN required_action TEXT;
+-- What a model server wants to be told by, in place of the words or calls (see model/model.h).
+ALTER TABLE messages ADD COLUMN items TEXT;
+ALTER TABLE run_steps ADD COLUMN items TEXT;
+-- Calls of tools stand in their thread's conversation behind a message (its seq; 0: before the first).
+ALTER TABLE run_steps ADD COLUMN thread BIGINT;
+ALTER TABLE run_steps ADD COLUMN after_message BIGINT;
+CREATE INDEX run_steps_of_thread ON run_steps (thread, after_message, seq) WHERE thread IS NOT NULL;
+-- Threads are listed, page by page.
+CREATE INDEX threads_of_tenant ON threads (tenant, seq);
+
+-- Model servers that speak Chat Completions and not the Responses API.
+CREATE TABLE chat_servers (
+	base_url TEXT NOT NULL UNIQUE,
+	until BIGINT NOT NULL          -- when they are to be asked again
+);
+
+-- POSTs under /v1 that came with an Idempotency-Key, for a day.
+CREATE TABLE idempotent_requests (
+	tenant TEXT NOT NULL,
+	path TEXT NOT NULL,
+	client_key TEXT NOT NULL,      -- the header's value
+	body_hash TEXT NOT NULL,       -- SHA-256
+	created_at BIGINT NOT NULL,
+	status BIGINT,                 -- what it was answered; NULL until then, or its process ended before
+	answer TEXT,                   -- JSON; NULL for a stream
+	UNIQUE (tenant, path, client_key)
+);
+CREATE INDEX idempotent_requests_by_age ON idempotent_requests (created_at);

@@ -56,7 +56,7 @@ ask(struct model *model, const struct model_request *request, struct model_resul
 			interrupt_sleep(request->interrupt, 60000);
 	}
 	request->on_message(request->arg);
-	request->on_written(request->arg, content);
+	request->on_written(request->arg, content, NULL);
 	json_object_put(content);
 	result->outcome = MODEL_COMPLETED;
 }
@@ -121,7 +121,7 @@ open_api(void)
 	db = db_open(path, false, error);
 	free(path);
 	assert_non_null(db);
-	api = api_new(db, &model, folder, 600);
+	api = api_new(db, &model, folder, 600, 100000);
 	assert_non_null(api);
 }
 
@@ -372,7 +372,7 @@ a_lease_is_renewed(void **state)
 	(void)state;
 	db = db_open(path, false, error);
 	free(path);
-	api = api_new(db, &renewing, folder, 600);
+	api = api_new(db, &renewing, folder, 600, 100000);
 	assert_int_equal(run(), 200);
 	check_run("", "status", "cancelled");
 }
@@ -386,7 +386,7 @@ the_file_goes_with_the_process(void **state)
 	assert_int_equal(files(), 1);
 	api_free(api);
 	assert_int_equal(files(), 0);
-	api = api_new(db, &model, folder, 600);
+	api = api_new(db, &model, folder, 600, 100000);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

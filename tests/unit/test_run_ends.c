@@ -56,7 +56,7 @@ ask(struct model *model, const struct model_request *request, struct model_resul
 	request->on_message(request->arg);
 	request->on_delta(request->arg, MODEL_TEXT, 0, "one ");
 	if (outcome == MODEL_COMPLETED)
-		request->on_written(request->arg, content);
+		request->on_written(request->arg, content, NULL);
 	json_object_put(content);
 	if (hold_ms > 0) {
 		assert_int_equal(pthread_create(&holder, NULL, hold_lock, &hold_ms), 0);
@@ -123,7 +123,7 @@ set_up(unsigned run_timeout_s)
 	free(path);
 	assert_non_null(db);
 	assert_non_null(other);
-	api = api_new(db, &model, folder, run_timeout_s);
+	api = api_new(db, &model, folder, run_timeout_s, 100000);
 	json_set_string(body, "model", "m");
 	call("/assistants", body, assistant);
 	call("/threads", json_object_new_object(), thread);

@@ -1,0 +1,18 @@
+/*
+ * The conversation as a model is told it. Only for src/assistants/.
+ */
+#ifndef ASSISTANTS_CONTEXT_H
+#define ASSISTANTS_CONTEXT_H
+
+#include "assistants/room.h"
+
+/*
+ * The thread's messages and answered calls in order, as model_request.context; the caller's to put.
+ * Of more than `tokens_max` (4 bytes count as one) the middle is left out, but never the last
+ * message; of more than `messages_max` messages (0: no limit) the oldest are. NULL when the
+ * database failed.
+ */
+struct json_object *context_load(
+    struct db_tx *tx, long long thread, long long tokens_max, long long messages_max);
+
+#endif
