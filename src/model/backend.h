@@ -13,10 +13,20 @@ struct model {
 	void (*free)(struct model *model);
 };
 
+/* Nothing was asked yet. */
+void model_result_clear(struct model_result *result);
+
 /* Appends a part to a message's content. */
 void model_add_part(struct json_object *content, enum model_part kind, const char *words);
 
 /* A part's words, text or refusal, borrowed; NULL when it has none. */
 const char *model_part_words(struct json_object *part);
+
+/* The words of all the parts of a message's content; the caller's to free. "" when there are none.
+ */
+char *model_words(struct json_object *content);
+
+/* Whether the content has an image among its parts: then it is more than words. */
+bool model_has_image(struct json_object *content);
 
 #endif

@@ -1,13 +1,20 @@
 #include "model/backend.h"
+#include "util/buf.h"
 #include "util/json.h"
 
 void
-model_ask(struct model *model, const struct model_request *request, struct model_result *result)
+model_result_clear(struct model_result *result)
 {
 	*result = (struct model_result){.outcome = MODEL_FAILED,
 	    .prompt_tokens = -1,
 	    .completion_tokens = -1,
 	    .retry_after_s = -1};
+}
+
+void
+model_ask(struct model *model, const struct model_request *request, struct model_result *result)
+{
+	model_result_clear(result);
 	model->ask(model, request, result);
 }
 
@@ -60,4 +67,29 @@ model_part_words(struct json_object *part)
 	const char *text = json_get_string(json_get_object(part, "text"), "value");
 
 	return text ? text : json_get_string(part, "refusal");
+}
+
+char *
+model_words(struct json_object *content)
+{
+	struct buf words = BUF_INIT((size_t)-1 / 2);
+
+	for (size_t i = 0; i < json_len(content); i++) {
+		const char *part = model_part_words(json_at(content, i));
+
+		if (part && words.len)
+			buf_puts(&words, "\n\n");
+		if (part)
+			buf_puts(&words, part);
+	}
+	return buf_take(&words);
+}
+
+bool
+model_has_image(struct json_object *content)
+{
+	for (size_t i = 0; i < json_len(content); i++)
+		if (json_get_object(json_at(content, i), "image_url"))
+			return true;
+	return false;
 }

@@ -6,6 +6,7 @@
 #define MODEL_MODEL_H
 
 #include <json.h>
+#include <stdbool.h>
 
 #include "util/http_client.h"
 #include "util/interrupt.h"
@@ -15,6 +16,8 @@ struct model;
 struct model_server {
 	const char *base_url; /* "https://api.openai.com/v1" */
 	const char *api_key;  /* NULL: none is sent */
+	/* The name of the model that is sent, by the one that was asked for, or "*"; NULL: that. */
+	struct json_object *models;
 };
 
 /*
@@ -22,6 +25,23 @@ struct model_server {
  * memory.
  */
 struct model *model_responses_new(struct http_client *client, const struct model_server *server);
+
+/* The same for one that speaks Chat Completions. */
+struct model *model_chat_new(struct http_client *client, const struct model_server *server);
+
+/* Where it is kept, for a day, that a server has Chat Completions and no Responses API. */
+struct model_memory {
+	bool (*recall)(void *arg);
+	void (*keep)(void *arg);
+	void *arg;
+};
+
+/*
+ * The same for one that speaks either. It remembers which for as long as it lives; `memory`, NULL
+ * or copied, remembers for other processes.
+ */
+struct model *model_auto_new(struct http_client *client, const struct model_server *server,
+    const struct model_memory *memory);
 
 /* The built-in script. */
 struct model *model_offline_new(void);
@@ -33,25 +53,36 @@ enum model_part { MODEL_TEXT, MODEL_REFUSAL };
 struct model_request {
 	/* Members as in the Assistants API's run: model, instructions, tools, temperature, … */
 	struct json_object *options;
-	/* [{role, content: [parts of an Assistants message]}], oldest first */
-	struct json_object *messages;
-	long long timeout_ms; /* until the run expires */
+	/*
+	 * What was said and done so far, oldest first. A message: {role, content: [parts of an
+	 * Assistants message], items}. Calls of functions, all of them answered: {calls: [{id,
+	 * name, arguments, output}], items}. `items` is what was given to on_written or left in
+	 * model_result, and missing where it was not; it means something to src/model/ alone.
+	 */
+	struct json_object *context;
+	long long max_output_tokens; /* 0: no limit */
+	long long timeout_ms;        /* until the run expires */
 	const struct interrupt *interrupt;
 
 	/*
-	 * The answer as it comes: messages, one after the other, each of deltas and then the whole.
-	 * Non-zero ends it all as MODEL_FAILED.
+	 * The answer as it comes: messages, one after the other, each of deltas and then the whole;
+	 * then calls of functions, each of fragments of its arguments and then the whole, one after
+	 * the other or mixed. `items`, NULL or JSON, is what the message is to be told by the next
+	 * time, borrowed like `content`. Non-zero ends it all as MODEL_FAILED.
 	 */
 	int (*on_message)(void *arg);
 	int (*on_delta)(void *arg, enum model_part kind, int index, const char *words);
-	int (*on_written)(
-	    void *arg, struct json_object *content); /* borrowed array of content parts */
+	int (*on_written)(void *arg, struct json_object *content, struct json_object *items);
+	int (*on_call)(void *arg, int index, const char *id, const char *name);
+	int (*on_arguments)(void *arg, int index, const char *fragment);
+	int (*on_called)(void *arg, int index, const char *arguments);
 	void *arg;
 };
 
 enum model_outcome {
 	MODEL_COMPLETED,
 	MODEL_INCOMPLETE, /* `incomplete` says why */
+	MODEL_TOO_LONG,   /* the context is more than the model takes; nothing was said */
 	MODEL_BUSY,       /* 429 or 503, also after repeats */
 	MODEL_FAILED,
 	MODEL_SILENT, /* the time is over */
@@ -59,13 +90,15 @@ enum model_outcome {
 	MODEL__MAX
 };
 
-enum model_incomplete { MODEL_MAX_TOKENS, MODEL_CONTENT_FILTER };
+enum model_incomplete { MODEL_MAX_TOKENS, MODEL_MAX_PROMPT, MODEL_CONTENT_FILTER };
 
 struct model_result {
 	enum model_outcome outcome;
 	enum model_incomplete incomplete;
 	long long prompt_tokens, completion_tokens; /* -1: the server did not say */
 	long retry_after_s;                         /* of MODEL_BUSY; -1: the server did not say */
+	struct json_object
+	    *items; /* after the last message, for the calls; NULL: none; the caller's */
 	/*
 	 * What went wrong, with the server's own words, without secrets, in UTF-8: for the log and
 	 * last_error.

@@ -1,19 +1,26 @@
 /*
  * The model that needs no server: a small script in the manner of ELIZA, which says that it is one.
+ * A user's line "call NAME {json}" makes it call that function, so that programs can be tried.
  */
 #include "model/backend.h"
 #include "model/eliza.h"
+#include "util/buf.h"
+#include "util/id.h"
 #include "util/json.h"
+
+enum { CALLS_MAX = 128, WORDS_MAX = 16 << 20 };
+
+static const char not_kept[] = "The answer could not be kept.";
 
 /* The last user's text, and how many users' messages came before it. */
 static const char *
-last_words(struct json_object *messages, unsigned *turn)
+last_words(struct json_object *context, unsigned *turn)
 {
 	const char *words = "";
 
 	*turn = 0;
-	for (size_t i = 0; i < json_len(messages); i++) {
-		struct json_object *message = json_at(messages, i);
+	for (size_t i = 0; i < json_len(context); i++) {
+		struct json_object *message = json_at(context, i);
 		const char *role = json_get_string(message, "role");
 		const char *said = model_part_words(json_at(json_get(message, "content"), 0));
 
@@ -26,29 +33,142 @@ last_words(struct json_object *messages, unsigned *turn)
 	return words;
 }
 
+/* --- functions --- */
+
+static bool
+has_function(struct json_object *tools, const char *name, size_t len)
+{
+	for (size_t i = 0; i < json_len(tools); i++) {
+		const char *known =
+		    json_get_string(json_get_object(json_at(tools, i), "function"), "name");
+
+		if (known && strlen(known) == len && memcmp(known, name, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The line's arguments, "{}" if there are none, the caller's to free; NULL: it calls nothing. */
+static char *
+arguments_of(struct json_object *tools, const char *line, size_t len, char **name)
+{
+	size_t name_len, at = strlen("call ");
+	struct json_object *value;
+	char *arguments;
+
+	if (len <= at || memcmp(line, "call ", at) != 0)
+		return NULL;
+	name_len = strcspn(line + at, " \t\r\n");
+	if (!has_function(tools, line + at, name_len))
+		return NULL;
+	*name = strndup(line + at, name_len);
+	at += name_len;
+	while (at < len && strchr(" \t\r", line[at]))
+		at++;
+	while (len > at && strchr(" \t\r", line[len - 1]))
+		len--;
+	arguments = at < len ? strndup(line + at, len - at) : strdup("{}");
+	if (*name && arguments && json_parse(arguments, strlen(arguments), &value) == 0) {
+		json_object_put(value);
+		return arguments;
+	}
+	free(*name);
+	free(arguments);
+	return NULL;
+}
+
+static int
+call(const struct model_request *request, int index, const char *name, const char *arguments)
+{
+	char id[ID_SIZE];
+
+	id_new(id, "call_");
+	if (request->on_call(request->arg, index, id, name) != 0 ||
+	    request->on_arguments(request->arg, index, arguments) != 0)
+		return -1;
+	return request->on_called(request->arg, index, arguments);
+}
+
+/* How many functions the user's lines call; -1 when that could not be kept. */
+static int
+call_functions(const struct model_request *request, const char *words)
+{
+	struct json_object *tools = json_get(request->options, "tools");
+	int calls = 0;
+
+	for (size_t len; *words && calls < CALLS_MAX; words += len + (words[len] == '\n')) {
+		char *name, *arguments;
+		int result;
+
+		len = strcspn(words, "\n");
+		arguments = arguments_of(tools, words, len, &name);
+		if (!arguments)
+			continue;
+		result = call(request, calls++, name, arguments);
+		free(name);
+		free(arguments);
+		if (result != 0)
+			return -1;
+	}
+	return calls;
+}
+
+/* What the functions answered, if that came last; the caller's to free. NULL: something else did.
+ */
+static char *
+answers(struct json_object *context)
+{
+	size_t len = json_len(context);
+	struct json_object *calls = json_get_array(len ? json_at(context, len - 1) : NULL, "calls");
+	struct buf words = BUF_INIT(WORDS_MAX);
+
+	if (!calls)
+		return NULL;
+	for (size_t i = 0; i < json_len(calls); i++) {
+		const char *name = json_get_string(json_at(calls, i), "name");
+		const char *output = json_get_string(json_at(calls, i), "output");
+
+		buf_printf(&words, "%sThe function %s answered: %s", i ? "\n" : "",
+		    name ? name : "", output ? output : "");
+	}
+	return buf_take(&words);
+}
+
+/* --- words --- */
+
+static int
+say(const struct model_request *request, const char *said)
+{
+	struct json_object *content = model_text_content(said);
+	int result = request->on_message(request->arg);
+
+	if (result == 0)
+		result = request->on_delta(request->arg, MODEL_TEXT, 0, said);
+	if (result == 0)
+		result = request->on_written(request->arg, content, NULL);
+	json_object_put(content);
+	return result;
+}
+
 static void
 offline_ask(struct model *model, const struct model_request *request, struct model_result *result)
 {
 	unsigned turn;
-	const char *words = last_words(request->messages, &turn);
-	char *said = eliza_answer(words, turn);
-	struct json_object *content;
+	const char *words = last_words(request->context, &turn);
+	char *said = answers(request->context);
+	int calls = said ? 0 : call_functions(request, words);
 
 	(void)model;
-	if (!said) {
+	if (!said && calls == 0)
+		said = eliza_answer(words, turn);
+	if (calls < 0 || (said && say(request, said) != 0)) {
+		snprintf(result->error, sizeof result->error, "%s", not_kept);
+	} else if (!said && calls == 0) {
 		snprintf(result->error, sizeof result->error, "out of memory");
-		return;
-	}
-	content = model_text_content(said);
-	if (request->on_message(request->arg) == 0 &&
-	    request->on_delta(request->arg, MODEL_TEXT, 0, said) == 0 &&
-	    request->on_written(request->arg, content) == 0) {
+	} else {
 		result->outcome = MODEL_COMPLETED;
 		result->prompt_tokens = result->completion_tokens = 0;
-	} else {
-		snprintf(result->error, sizeof result->error, "The answer could not be kept.");
 	}
-	json_object_put(content);
 	free(said);
 }
 

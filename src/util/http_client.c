@@ -49,10 +49,11 @@ struct transfer {
 	CURL *easy;
 	struct sse sse;
 	long long deadline_ms;
-	size_t body_len, sent; /* of the request's */
-	size_t head_len;       /* of the answer's, interim ones included */
-	bool headed;           /* the answer's head came whole */
-	bool finished;         /* the events are over; what still comes is of no interest */
+	long long body_len; /* of the request's; -1: not known */
+	size_t sent;
+	size_t head_len; /* of the answer's, interim ones included */
+	bool headed;     /* the answer's head came whole */
+	bool finished;   /* the events are over; what still comes is of no interest */
 	enum http_outcome write_failure; /* why a callback ended the transfer */
 	char error[CURL_ERROR_SIZE];
 };
@@ -295,6 +296,42 @@ read_header(struct http_answer *answer, const char *name, const char *value)
 		answer->poll_after_ms = (long)number;
 }
 
+const char *
+http_head_value(const struct http_head *head, const char *name)
+{
+	struct curl_header *header;
+
+	return curl_easy_header(head->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK
+	    ? header->value
+	    : NULL;
+}
+
+/* What is passed on may take any time, as long as it moves. */
+static void
+note_progress(struct transfer *transfer)
+{
+	if (transfer->call->on_head)
+		transfer->deadline_ms = clock_ms() + transfer->call->timeout_ms;
+}
+
+/* At the end of a head: an interim one's (1xx), or the answer's. */
+static int
+pass_head(struct transfer *transfer)
+{
+	const struct http_call *call = transfer->call;
+	struct http_head head = {.easy = transfer->easy, .body_len = -1};
+	curl_off_t len = -1;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &head.status);
+	if (!call->on_head || head.status < 200)
+		return 0;
+	/* curl says 0 where there can be none; what is decompressed here has another length. */
+	if (head.status != 204 && !http_head_value(&head, "Content-Encoding"))
+		curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &len);
+	head.body_len = len;
+	return call->on_head(call->pass_arg, &head);
+}
+
 static size_t
 on_header(char *bytes, size_t size, size_t count, void *arg)
 {
@@ -312,8 +349,14 @@ on_header(char *bytes, size_t size, size_t count, void *arg)
 	snprintf(
 	    line, sizeof line, "%.*s", (int)(len < sizeof line ? len : sizeof line - 1), bytes);
 	line[strcspn(line, "\r\n")] = '\0';
-	if (!*line)
+	note_progress(transfer);
+	if (!*line) {
 		transfer->headed = true;
+		if (pass_head(transfer) < 0) {
+			transfer->write_failure = HTTP_STOPPED;
+			return CURL_WRITEFUNC_ERROR;
+		}
+	}
 	/* An interim answer (1xx) came before: its headers are not this one's. */
 	if (strncmp(line, "HTTP/", 5) == 0) {
 		transfer->headed = false;
@@ -343,6 +386,14 @@ on_body(char *bytes, size_t size, size_t count, void *arg)
 
 	if (transfer->finished)
 		return len;
+	if (call->on_head) {
+		result = call->on_piece(call->pass_arg, bytes, len);
+		note_progress(transfer);
+		if (result >= 0)
+			return len;
+		transfer->write_failure = HTTP_STOPPED;
+		return CURL_WRITEFUNC_ERROR;
+	}
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &answer->status);
 	if (!call->on_event || answer->status / 100 != 2 ||
 	    strcmp(answer->content_type, "text/event-stream") != 0) {
@@ -371,13 +422,62 @@ static size_t
 on_send(char *bytes, size_t size, size_t count, void *arg)
 {
 	struct transfer *transfer = arg;
-	size_t len = transfer->body_len - transfer->sent;
+	size_t len = (size_t)transfer->body_len - transfer->sent;
 
 	if (len > size * count)
 		len = size * count;
 	memcpy(bytes, transfer->call->body + transfer->sent, len);
 	transfer->sent += len;
 	return len;
+}
+
+static size_t
+on_read(char *bytes, size_t size, size_t count, void *arg)
+{
+	struct transfer *transfer = arg;
+	const struct http_call *call = transfer->call;
+	ssize_t got = call->read_body(call->pass_arg, bytes, size * count);
+
+	note_progress(transfer);
+	if (got >= 0)
+		return (size_t)got;
+	transfer->write_failure = HTTP_STOPPED;
+	return CURL_READFUNC_ABORT;
+}
+
+static struct curl_slist *
+configure_body(struct transfer *transfer, struct curl_slist *headers)
+{
+	const struct http_call *call = transfer->call;
+	CURL *easy = transfer->easy;
+
+	if (transfer->body_len != 0) {
+		/*
+		 * By a function that cannot begin again: curl would repeat a request, unasked,
+		 * whose kept connection broke off before a byte came, and it may have taken effect.
+		 */
+		curl_easy_setopt(easy, CURLOPT_POST, 1L);
+		curl_easy_setopt(easy, CURLOPT_READFUNCTION, call->read_body ? on_read : on_send);
+		curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
+		/* Of the 64 KiB that curl would take, a question seldom fills a quarter. */
+		curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER_SIZE);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->body_len);
+		if (transfer->body_len < 0)
+			headers = curl_slist_append(headers, "Transfer-Encoding: chunked");
+		if (!call->read_body)
+			headers = curl_slist_append(headers, "Content-Type: application/json");
+		/* No waiting for "100 Continue" before a large body. */
+		headers = curl_slist_append(headers, "Expect:");
+	} else if (strcmp(call->method, "POST") == 0) {
+		/*
+		 * With a Content-Length, which some servers ask for; and for the same reason as
+		 * above.
+		 */
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+		headers = curl_slist_append(headers, "Content-Type:");
+	}
+	return headers;
 }
 
 /* The one place that configures a handle. */
@@ -408,33 +508,12 @@ configure(struct http_client *client, struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	for (const char *const *header = call->headers; header && *header; header++)
 		headers = curl_slist_append(headers, *header);
-	if (transfer->body_len > 0) {
-		/*
-		 * By a function that cannot begin again: curl would repeat a request, unasked,
-		 * whose kept connection broke off before a byte came, and it may have taken effect.
-		 */
-		curl_easy_setopt(easy, CURLOPT_POST, 1L);
-		curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send);
-		curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
-		/* Of the 64 KiB that curl would take, a question seldom fills a quarter. */
-		curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER_SIZE);
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->body_len);
-		headers = curl_slist_append(headers, "Content-Type: application/json");
-		/* No waiting for "100 Continue" before a large body. */
-		headers = curl_slist_append(headers, "Expect:");
-	} else if (strcmp(call->method, "POST") == 0) {
-		/*
-		 * With a Content-Length, which some servers ask for; and for the same reason as
-		 * above.
-		 */
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
-		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-		headers = curl_slist_append(headers, "Content-Type:");
-	}
+	headers = configure_body(transfer, headers);
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
 	/* So that a kept connection is seldom one that the server is just about to close. */
 	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)MAXAGE_S);
@@ -450,6 +529,7 @@ outcome_of(CURLcode code, const struct transfer *transfer)
 		/* curl takes a head that was cut short for one without a body. */
 		return transfer->headed ? HTTP_ANSWERED : HTTP_CUT;
 	case CURLE_WRITE_ERROR:
+	case CURLE_ABORTED_BY_CALLBACK:
 		return transfer->write_failure;
 	/* What curl makes of a line of the head that is too long for it, too. */
 	case CURLE_OUT_OF_MEMORY:
@@ -535,7 +615,9 @@ perform_once(struct http_client *client, const struct http_call *call, long long
 		return HTTP_UNREACHABLE;
 	transfer.easy = handle->easy;
 	handle->idle = CURL_SOCKET_BAD;
-	transfer.body_len = call->body ? strlen(call->body) : 0;
+	transfer.body_len = call->body ? (long long)strlen(call->body) : 0;
+	if (call->read_body)
+		transfer.body_len = call->body_len;
 	transfer.deadline_ms = deadline_ms;
 	sse_init(&transfer.sse, call->answer_max);
 	headers = configure(client, &transfer);
@@ -568,7 +650,7 @@ retry_delay(const struct http_call *call, enum http_outcome outcome,
 {
 	long long step = jittered((long long)RETRY_STEP_MS << (attempt * 2));
 
-	if (attempt >= RETRIES_MAX)
+	if (attempt >= RETRIES_MAX || call->on_head)
 		return -1;
 	if (outcome == HTTP_UNREACHABLE || (outcome == HTTP_CUT && call->repeatable))
 		return step;

@@ -14,6 +14,7 @@
 #define UTIL_HTTP_CLIENT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "util/buf.h"
 #include "util/interrupt.h"
@@ -34,6 +35,16 @@ void http_client_free(struct http_client *client);
  */
 bool http_url_valid(const char *url);
 
+/* The head of an answer that is passed on; gone when on_head() returns. */
+struct http_head {
+	long status;
+	long long body_len; /* -1 when it is not known */
+	void *easy;
+};
+
+/* What a header says, NULL where there is none; good until the next call. */
+const char *http_head_value(const struct http_head *head, const char *name);
+
 struct http_call {
 	const char *method;
 	const char *url;
@@ -48,6 +59,20 @@ struct http_call {
 	 */
 	sse_event_fn *on_event;
 	void *event_arg;
+	/*
+	 * For a request and an answer that are passed on and never held in memory. A call with
+	 * on_head is not repeated, and its timeout_ms is the longest silence.
+	 *
+	 * read_body, in place of `body`, gives the next bytes, at most `size` of them: how many, 0
+	 * at the end, below 0 where it broke off. There are body_len, -1 when nobody knows.
+	 * on_head gets an answer's head, whatever its status; on_piece each piece of the body as it
+	 * comes. Below 0 each of the three ends the call as HTTP_STOPPED.
+	 */
+	ssize_t (*read_body)(void *arg, char *bytes, size_t size);
+	long long body_len;
+	int (*on_head)(void *arg, const struct http_head *head);
+	int (*on_piece)(void *arg, const char *bytes, size_t len);
+	void *pass_arg;
 	const struct interrupt *interrupt; /* NULL: nothing ends it */
 };
 
@@ -58,7 +83,7 @@ enum http_outcome {
 	HTTP_CUT,         /* the connection ended in the middle, or what came was not HTTP */
 	HTTP_SILENT,      /* the time was over */
 	HTTP_TOO_LARGE,   /* more than answer_max, or a head of more than 256 KiB */
-	HTTP_STOPPED,     /* on_event said so */
+	HTTP_STOPPED,     /* a callback said so */
 	HTTP_INTERRUPTED,
 	HTTP__MAX
 };

@@ -76,8 +76,9 @@ on_delta(void *arg, enum model_part kind, int index, const char *words)
 }
 
 static int
-on_written(void *arg, struct json_object *content)
+on_written(void *arg, struct json_object *content, struct json_object *items)
 {
+	(void)items;
 	buf_puts(arg, "(");
 	for (size_t i = 0; i < json_len(content); i++)
 		buf_puts(
@@ -88,9 +89,9 @@ on_written(void *arg, struct json_object *content)
 static void
 ask(const struct row *row, struct buf *seen, struct model_result *result)
 {
-	struct json_object *options = json_object_new_object(), *messages = json_object_new_array();
+	struct json_object *options = json_object_new_object(), *context = json_object_new_array();
 	const struct model_request request = {.options = options,
-	    .messages = messages,
+	    .context = context,
 	    .timeout_ms = PATIENCE_MS,
 	    .on_message = on_message,
 	    .on_delta = on_delta,
@@ -110,7 +111,7 @@ ask(const struct row *row, struct buf *seen, struct model_result *result)
 	server_stop(&server);
 	server_free(&server);
 	json_object_put(options);
-	json_object_put(messages);
+	json_object_put(context);
 }
 
 static void
