@@ -9,6 +9,7 @@
 
 #include "util/file.h"
 #include "util/http_client.h"
+#include "util/json.h"
 #include "util/text.h"
 
 enum { CONFIG_FILE_MAX = 1 << 20, KEY_MAX = 4096 };
@@ -118,6 +119,18 @@ is_beside_program(const char *path)
 	return beside;
 }
 
+/* A path that web servers do not serve. */
+static int
+parse_outside_path(const struct setting *setting, const char *value, void *field, char *error)
+{
+	if (value[0] == '/' && is_beside_program(value))
+		return fail(error,
+		    "%s: %s is inside the program's own folder, which web servers may serve: keep "
+		    "it elsewhere",
+		    setting->name, value);
+	return parse_path(setting, value, field, error);
+}
+
 static int
 parse_key_file(const struct setting *setting, const char *value, void *field, char *error)
 {
@@ -156,6 +169,46 @@ parse_unsigned(const struct setting *setting, const char *value, void *field, ch
 		return fail(error, "%s is \"%s\": accepted are whole numbers from %lld to %lld",
 		    setting->name, value, setting->min, setting->max);
 	*(unsigned *)field = (unsigned)number;
+	return 0;
+}
+
+/* One ASKED=SENT; 0, or -1 when it is none, or `models` has it. */
+static int
+add_model(struct json_object *models, char *pair)
+{
+	char *sent = strchr(pair, '=');
+
+	if (!sent || strpbrk(pair, " \t"))
+		return -1;
+	*sent++ = '\0';
+	if (!*pair || !*sent || json_get(models, pair))
+		return -1;
+	json_set_string(models, pair, sent);
+	return 0;
+}
+
+static int
+parse_models(const struct setting *setting, const char *value, void *field, char *error)
+{
+	struct json_object *models = json_object_new_object(), **out = field;
+	char *pairs = strdup(value);
+	int result = pairs && utf8_valid(value, strlen(value)) ? 0 : -1;
+
+	for (char *pair = pairs, *next; pair && result == 0; pair = next) {
+		next = strchr(pair, ',');
+		if (next)
+			*next++ = '\0';
+		result = add_model(models, pair);
+	}
+	free(pairs);
+	if (result < 0) {
+		json_object_put(models);
+		return fail(error,
+		    "%s is \"%s\": accepted are pairs of models as ASKED=SENT, with commas and no "
+		    "blanks between, no model asked for twice, * for all others",
+		    setting->name, utf8_valid(value, strlen(value)) ? value : "not UTF-8");
+	}
+	*out = models;
 	return 0;
 }
 
@@ -219,16 +272,22 @@ static const struct setting settings[] = {
     {"OPENAI_API_KEY_FILE", parse_key_file, FIELD(api_key), NULL, 0, 0, {0}},
     {"OPENAI_BASE_URL", parse_url, FIELD(base_url), NULL, 0, 0, {0}},
     {"ASSISTANTS_MODEL_API", parse_word, FIELD(model_api), "auto", 0, 0,
-	{"auto", "responses", "offline"}},
+	{"auto", "responses", "chat", "offline"}},
     {"ASSISTANTS_MODEL", parse_text, FIELD(model), "gpt-5.4-mini", 0, 0, {0}},
+    {"ASSISTANTS_MODELS", parse_models, FIELD(models), NULL, 0, 0, {0}},
     {"ASSISTANTS_CA_FILE", parse_path, FIELD(ca_file), NULL, 0, 0, {0}},
     {"ASSISTANTS_DEFINITION", parse_path, FIELD(definition), NULL, 0, 0, {0}},
     {"ASSISTANTS_STATE_DIR", parse_path, FIELD(state_dir), NULL, 0, 0, {0}},
     {"ASSISTANTS_SYNC", parse_word, FIELD(sync), "full", 0, 0, {"full", "normal"}},
     {"ASSISTANTS_UPSTREAM_URL", parse_url, FIELD(upstream_url), NULL, 0, 0, {0}},
     {"ASSISTANTS_UPSTREAM_KEY", parse_key, FIELD(upstream_key), NULL, 0, 0, {0}},
+    {"ASSISTANTS_KEYS_FILE", parse_outside_path, FIELD(keys_file), NULL, 0, 0, {0}},
+    {"ASSISTANTS_ALLOW_ORIGIN", parse_text, FIELD(allow_origin), NULL, 0, 0, {0}},
+    {"ASSISTANTS_PASS_THROUGH", parse_word, FIELD(pass_through), "on", 0, 0, {"off", "on"}},
     {"ASSISTANTS_WORKERS", parse_unsigned, FIELD(workers), "128", 3, 100000, {0}},
     {"ASSISTANTS_RUN_TIMEOUT", parse_unsigned, FIELD(run_timeout_s), "600", 1, 86400, {0}},
+    {"ASSISTANTS_CONTEXT_TOKENS", parse_unsigned, FIELD(context_tokens), "100000", 256, 100000000,
+	{0}},
     {"ASSISTANTS_MAX_BODY", parse_size, FIELD(max_body), "1MiB", 1024, 1LL << 30, {0}},
     {"ASSISTANTS_LOG", parse_word, FIELD(log_level), "info", 0, 0,
 	{"error", "warn", "info", "debug"}},
@@ -365,26 +424,35 @@ apply(struct config *config, const struct file_values *file, char *error)
 	return 0;
 }
 
-/* What depends on several settings, and on the machine. */
 static int
-complete(struct config *config, char *error)
+find_state_dir(struct config *config, char *error)
 {
-	if (config->model_api == MODEL_API_AUTO)
-		config->model_api =
-		    config->api_key || config->base_url ? MODEL_API_RESPONSES : MODEL_API_OFFLINE;
-	if (!config->base_url && !(config->base_url = strdup("https://api.openai.com/v1")))
-		return fail(error, "out of memory");
-	if (config->upstream_key && !config->upstream_url)
-		return fail(error,
-		    "ASSISTANTS_UPSTREAM_KEY is set, and no ASSISTANTS_UPSTREAM_URL to use it for");
-	if (config->state_dir)
-		return 0;
 	config->state_dir = access(var_state_dir, W_OK) == 0 || geteuid() == 0
 	    ? strdup(var_state_dir)
 	    : home_path(".local/state/assistants-fcgi");
 	if (!config->state_dir)
 		return fail(error,
 		    "this user has no home folder: ASSISTANTS_STATE_DIR must name a state folder");
+	return 0;
+}
+
+/* What depends on several settings, and on the machine. */
+static int
+complete(struct config *config, char *error)
+{
+	if (config->model_api == MODEL_API_AUTO && !config->api_key && !config->base_url)
+		config->model_api = MODEL_API_OFFLINE;
+	if (!config->base_url && !(config->base_url = strdup("https://api.openai.com/v1")))
+		return fail(error, "out of memory");
+	if (config->upstream_key && !config->upstream_url)
+		return fail(error,
+		    "ASSISTANTS_UPSTREAM_KEY is set, and no ASSISTANTS_UPSTREAM_URL to use it for");
+	if (!config->state_dir && find_state_dir(config, error) < 0)
+		return -1;
+	if (!config->keys_file && asprintf(&config->keys_file, "%s/keys", config->state_dir) < 0) {
+		config->keys_file = NULL;
+		return fail(error, "out of memory");
+	}
 	return 0;
 }
 
@@ -448,10 +516,13 @@ config_free(struct config *config)
 	free(config->api_key);
 	free(config->base_url);
 	free(config->model);
+	json_object_put(config->models);
 	free(config->ca_file);
 	free(config->definition);
 	free(config->state_dir);
 	free(config->upstream_url);
 	free(config->upstream_key);
+	free(config->keys_file);
+	free(config->allow_origin);
 	*config = (struct config){0};
 }

@@ -8,19 +8,28 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
+#include <json.h>
 #include <stddef.h>
 
 #include "util/log.h"
 
-enum config_model_api { MODEL_API_AUTO, MODEL_API_RESPONSES, MODEL_API_OFFLINE, MODEL_API__MAX };
+enum config_model_api {
+	MODEL_API_AUTO,
+	MODEL_API_RESPONSES,
+	MODEL_API_CHAT,
+	MODEL_API_OFFLINE,
+	MODEL_API__MAX
+};
+enum config_switch { SWITCH_OFF, SWITCH_ON, SWITCH__MAX };
 enum config_sync { SYNC_FULL, SYNC_NORMAL, SYNC__MAX };
 
 /* Strings are the config's; NULL where a setting without a default was not made. */
 struct config {
 	char *api_key;                   /* OPENAI_API_KEY, or the content of OPENAI_API_KEY_FILE */
 	char *base_url;                  /* OPENAI_BASE_URL, without a slash at its end */
-	enum config_model_api model_api; /* never MODEL_API_AUTO: it has been resolved */
+	enum config_model_api model_api; /* MODEL_API_AUTO only with a model server */
 	char *model;
+	struct json_object *models; /* asked → sent, "*" for all others; NULL: as asked */
 	char *ca_file;
 	char *definition; /* path */
 	char *state_dir;
@@ -28,9 +37,13 @@ struct config {
 	char
 	    *upstream_url; /* a remote Assistants API, without a slash at its end; NULL: embedded */
 	char *upstream_key;
+	char *keys_file;                 /* who may use /v1 */
+	char *allow_origin;              /* origins that may use /v1 from a page; NULL: none */
+	enum config_switch pass_through; /* the rest of /v1 to the model server */
 	unsigned workers;
 	unsigned run_timeout_s;
-	size_t max_body; /* bytes */
+	unsigned context_tokens; /* of a thread, that a model is sent at most */
+	size_t max_body;         /* bytes */
 	enum log_level log_level;
 };
 

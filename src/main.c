@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "assistants/api.h"
+#include "assistants/server_memory.h"
+#include "assistants/transfer.h"
 #include "config.h"
 #include "db/db.h"
 #include "gateway/gateway.h"
@@ -22,6 +24,9 @@
 #include "routes.h"
 #include "util/http_client.h"
 #include "util/log.h"
+#include "v1/keys.h"
+#include "v1/old_shapes.h"
+#include "v1/v1.h"
 
 enum {
 	WORKERS_FREE = 2, /* never wait on a model */
@@ -41,20 +46,30 @@ struct app {
 	struct config config;
 	struct http_client *http_client;
 	struct model *model;
+	struct server_memory server_memory;
 	struct db *db;
 	struct api *api;
 	struct openai *openai;
 	struct gateway *gateway;
+	struct v1 *v1; /* NULL with a remote Assistants API: there is none of our own */
 };
 
 struct options {
 	const char *listen; /* NULL: not asked */
 	mode_t mode;
 	bool check_config;
+	const char *make_key; /* a name; NULL: not asked */
+	bool detached;        /* as CGI, from the web server */
+	bool export;
+	const char *import; /* a file, or "-"; NULL: not asked */
+	const char *tenant; /* of what is imported, where that does not say */
 };
 
 static const char usage[] =
     "usage: assistants.fcgi --listen unix:/path|127.0.0.1:9000 [--mode 0660]\n"
+    "       assistants.fcgi --make-key NAME\n"
+    "       assistants.fcgi --export\n"
+    "       assistants.fcgi --import FILE|- [--tenant NAME]\n"
     "       assistants.fcgi --check-config | --version | --help\n"
     "Started by a web server it speaks FastCGI, or CGI. man assistants.fcgi tells the rest.\n";
 
@@ -82,16 +97,34 @@ open_database(struct app *app, char *error)
 }
 
 static struct model *
+open_auto_model(struct app *app, const struct model_server *server)
+{
+	struct model_memory memory;
+
+	app->server_memory = (struct server_memory){app->db, app->config.base_url};
+	memory = server_memory_model(&app->server_memory);
+	return model_auto_new(app->http_client, server, &memory);
+}
+
+static struct model *
 open_model(struct app *app)
 {
 	const struct model_server server = {
 	    .base_url = app->config.base_url,
 	    .api_key = app->config.api_key,
+	    .models = app->config.models,
 	};
 
-	return app->config.model_api == MODEL_API_OFFLINE
-	    ? model_offline_new()
-	    : model_responses_new(app->http_client, &server);
+	switch (app->config.model_api) {
+	case MODEL_API_RESPONSES:
+		return model_responses_new(app->http_client, &server);
+	case MODEL_API_CHAT:
+		return model_chat_new(app->http_client, &server);
+	case MODEL_API_OFFLINE:
+		return model_offline_new();
+	default:
+		return open_auto_model(app, &server);
+	}
 }
 
 static int
@@ -113,8 +146,8 @@ open_openai(struct app *app, char *error)
 	snprintf(error, DB_ERROR_SIZE, "out of memory");
 	app->model = open_model(app);
 	if (app->model)
-		app->api =
-		    api_new(app->db, app->model, app->config.state_dir, app->config.run_timeout_s);
+		app->api = api_new(app->db, app->model, app->config.state_dir,
+		    app->config.run_timeout_s, app->config.context_tokens);
 	if (app->api)
 		app->openai = openai_embedded_new(app->api, app->db);
 	return app->openai ? 0 : -1;
@@ -123,6 +156,7 @@ open_openai(struct app *app, char *error)
 static void
 app_close(struct app *app)
 {
+	v1_free(app->v1);
 	gateway_free(app->gateway);
 	openai_free(app->openai);
 	api_free(app->api);
@@ -153,7 +187,11 @@ app_open(struct app *app, char error[CONFIG_ERROR_SIZE])
 	if (open_openai(app, error) < 0)
 		return -1;
 	app->gateway = gateway_new(&app->config, app->openai, error);
-	return app->gateway ? 0 : -1;
+	if (!app->gateway)
+		return -1;
+	snprintf(error, CONFIG_ERROR_SIZE, "out of memory");
+	app->v1 = app->api ? v1_new(&app->config, app->api, app->db, app->http_client) : NULL;
+	return app->v1 || !app->api ? 0 : -1;
 }
 
 /*
@@ -200,6 +238,8 @@ serve_fastcgi(struct app *app, struct router *router, const struct options *opti
 			return EXIT_FAILURE;
 		}
 	}
+	if (app->api)
+		api_resume(app->api);
 	log_info("assistants-fcgi " VERSION " answers, state in %s", app->config.state_dir);
 	if (!app->config.upstream_url && app->config.model_api == MODEL_API_OFFLINE)
 		log_info("no model server is set: a small built-in script plays the assistant");
@@ -210,6 +250,33 @@ serve_fastcgi(struct app *app, struct router *router, const struct options *opti
 	return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/*
+ * Whether this CGI request may leave a run behind that goes on without it: one of /v1, since the
+ * gateway's end with their clients.
+ */
+static bool
+leaves_a_run(void)
+{
+	const char *method = getenv("REQUEST_METHOD"), *path = getenv("PATH_INFO");
+
+	if (!path || !*path)
+		path = getenv("REQUEST_URI");
+	return method && path && strcmp(method, "POST") == 0 &&
+	    (strstr(path, "/v1/threads/") || strstr(path, "/openai/threads/")) &&
+	    strstr(path, "/runs");
+}
+
+static void
+serve_cgi(struct app *app, struct router *router, bool detached)
+{
+	server_run_cgi(router_answer, router);
+	if (!detached)
+		return;
+	server_leave_cgi();
+	if (app->api)
+		api_await(app->api);
+}
+
 static int
 serve(struct app *app, const struct options *options)
 {
@@ -218,6 +285,8 @@ serve(struct app *app, const struct options *options)
 	    .routes_len = routes_len,
 	    .body_max = app->config.max_body,
 	    .room = app->gateway,
+	    .api_room = app->v1,
+	    .api_origins = app->config.allow_origin,
 	};
 	bool fastcgi = options->listen || server_inherits_socket();
 
@@ -226,7 +295,7 @@ serve(struct app *app, const struct options *options)
 	router.waiting_max = app->config.workers - WORKERS_FREE;
 	if (fastcgi)
 		return serve_fastcgi(app, &router, options);
-	server_run_cgi(router_answer, &router);
+	serve_cgi(app, &router, options->detached);
 	return EXIT_SUCCESS;
 }
 
@@ -319,6 +388,103 @@ check_config(void)
 	return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Prints a new key, which is kept as its hash alone. */
+static int
+make_key(const char *name)
+{
+	char error[CONFIG_ERROR_SIZE], key[KEYS_KEY_SIZE];
+	struct config config;
+	int result;
+
+	result = config_load(&config, error);
+	if (result == 0)
+		result = become_owner(config.state_dir);
+	if (result == 0)
+		result = config_prepare_state_dir(&config, error);
+	if (result == 0)
+		result = keys_make(config.keys_file, name, key, error);
+	if (result == 0 && (printf("%s\n", key) < 0 || fflush(stdout) == EOF)) {
+		snprintf(error, sizeof error,
+		    "the key cannot be printed (%s), so nobody knows it: remove the last line of "
+		    "%.300s",
+		    strerror(errno), config.keys_file);
+		result = -1;
+	}
+	if (result == 0)
+		fprintf(stderr, "This is the key of %s, shown this once; its hash is in %s.\n",
+		    name, config.keys_file);
+	else
+		fprintf(stderr, "%s\n", error);
+	config_free(&config);
+	return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* An import's on standard output; an export's objects are there. */
+static void
+say_counts(const struct transfer_counts *counts, bool exported)
+{
+	for (int kind = 0; kind < TRANSFER__MAX; kind++) {
+		if (exported)
+			fprintf(stderr, "%s: %lld\n", transfer_names[kind], counts->added[kind]);
+		else
+			printf("%s: %lld new, %lld already there\n", transfer_names[kind],
+			    counts->added[kind], counts->there[kind]);
+	}
+}
+
+/* Exports, or imports from `in`. */
+static int
+transfer(struct app *app, FILE *in, const char *tenant, char error[TRANSFER_ERROR_SIZE])
+{
+	const struct transfer_source source = {
+	    .in = in,
+	    .tenant = tenant,
+	    .folder = app->config.state_dir,
+	    .mend = old_shapes_saved,
+	};
+	struct transfer_counts counts;
+	int result;
+
+	if (become_owner(app->config.state_dir) < 0) {
+		*error = '\0';
+		return -1;
+	}
+	if (config_prepare_state_dir(&app->config, error) < 0 || open_database(app, error) < 0)
+		return -1;
+	fprintf(stderr, "State folder: %s\n", app->config.state_dir);
+	result = in ? transfer_import(app->db, &source, &counts, error)
+		    : transfer_export(app->db, stdout, &counts, error);
+	if (result == 0)
+		say_counts(&counts, !in);
+	return result;
+}
+
+/* The file is opened first: root may read what the state folder's owner may not. */
+static int
+import_or_export(const struct options *options)
+{
+	char error[TRANSFER_ERROR_SIZE];
+	struct app app = {0};
+	FILE *in = NULL;
+	int result = config_load(&app.config, error);
+
+	if (result == 0 && options->import) {
+		in = strcmp(options->import, "-") == 0 ? stdin : fopen(options->import, "r");
+		if (!in) {
+			snprintf(error, sizeof error, "%s: %s", options->import, strerror(errno));
+			result = -1;
+		}
+	}
+	if (result == 0)
+		result = transfer(&app, in, options->tenant ? options->tenant : "gateway", error);
+	if (result < 0 && *error)
+		fprintf(stderr, "%s%s\n", in ? "Nothing was imported: " : "", error);
+	if (in)
+		fclose(in);
+	app_close(&app);
+	return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 /* 0, or the exit status + 1. */
 static int
 read_options(int argc, char **argv, struct options *options)
@@ -327,6 +493,10 @@ read_options(int argc, char **argv, struct options *options)
 	    {"listen", required_argument, NULL, 'l'},
 	    {"mode", required_argument, NULL, 'm'},
 	    {"check-config", no_argument, NULL, 'c'},
+	    {"make-key", required_argument, NULL, 'k'},
+	    {"export", no_argument, NULL, 'e'},
+	    {"import", required_argument, NULL, 'i'},
+	    {"tenant", required_argument, NULL, 't'},
 	    {"version", no_argument, NULL, 'v'},
 	    {"help", no_argument, NULL, 'h'},
 	    {0},
@@ -351,6 +521,18 @@ read_options(int argc, char **argv, struct options *options)
 		case 'c':
 			options->check_config = true;
 			break;
+		case 'k':
+			options->make_key = optarg;
+			break;
+		case 'e':
+			options->export = true;
+			break;
+		case 'i':
+			options->import = optarg;
+			break;
+		case 't':
+			options->tenant = optarg;
+			break;
 		case 'v':
 			puts("assistants-fcgi " VERSION);
 			return EXIT_SUCCESS + 1;
@@ -361,6 +543,10 @@ read_options(int argc, char **argv, struct options *options)
 			fputs(usage, stderr);
 			return EXIT_USAGE + 1;
 		}
+	}
+	if (options->tenant && (!options->import || !keys_is_name(options->tenant))) {
+		fprintf(stderr, "--tenant NAME goes with --import; NAME is a key's name\n");
+		return EXIT_USAGE + 1;
 	}
 	if (optind < argc) {
 		fprintf(stderr, "%s: there is no such command\n%s", argv[optind], usage);
@@ -395,11 +581,17 @@ main(int argc, char **argv)
 			return status - 1;
 		if (options.check_config)
 			return check_config();
+		if (options.make_key)
+			return make_key(options.make_key);
+		if (options.export || options.import)
+			return import_or_export(&options);
 		if (!options.listen) {
 			fputs(usage, stderr);
 			return EXIT_USAGE;
 		}
 	}
+	if (is_cgi && leaves_a_run())
+		options.detached = server_detach_cgi();
 	if (!is_cgi)
 		server_block_signals();
 	if (app_open(&app, error) == 0) {

@@ -1,8 +1,19 @@
 #include "routes.h"
 
 #include "gateway/gateway.h"
+#include "v1/v1.h"
 
 enum { TEXT_OR_JSON = MEDIA_TEXT | MEDIA_JSON, WORDS = MEDIA_TEXT | MEDIA_JSON | MEDIA_FORM };
+
+/* The same below Azure's prefix. */
+#define API(method, path, body_max, waits, handler)                                                \
+	{method, "/v1" path, MEDIA_API, 0, body_max, waits, handler},                              \
+	{                                                                                          \
+		method, "/openai" path, MEDIA_API, 0, body_max, waits, handler                     \
+	}
+#define V1(method, path, waits) API(method, path, ROUTE_BODY_MAX, waits, v1_answer)
+#define PASSED(method, path) API(method, path, 0, true, v1_pass_through)
+#define NOT_YET(path) API("*", path, 0, false, v1_not_yet)
 
 const struct route routes[] = {
     {"GET", "/health", TEXT_OR_JSON, 0, 0, false, gateway_health},
@@ -11,6 +22,27 @@ const struct route routes[] = {
     {"POST", "/threads/{id}/messages", TEXT_OR_JSON, WORDS, ROUTE_BODY_MAX, true,
 	gateway_messages_create},
     {"GET", "/threads/{id}/messages", TEXT_OR_JSON, 0, 0, false, gateway_messages_list},
+
+    /* Those that may stream wait on a model. */
+    V1("POST", "/threads/runs", true),
+    V1("POST", "/threads/{id}/runs", true),
+    V1("POST", "/threads/{id}/runs/{run}/submit_tool_outputs", true),
+
+    PASSED("POST", "/chat/completions"),
+    API("POST", "/responses", ROUTE_BODY_MAX, true, v1_responses),
+    PASSED("POST", "/embeddings"),
+    PASSED("POST", "/moderations"),
+    PASSED("POST", "/images/{operation}"),
+    PASSED("POST", "/audio/{operation}"),
+    PASSED("GET", "/models"),
+    PASSED("GET", "/models/{*}"),
+
+    NOT_YET("/files"),
+    NOT_YET("/files/{*}"),
+    NOT_YET("/vector_stores"),
+    NOT_YET("/vector_stores/{*}"),
+    V1("*", "", false),
+    V1("*", "/{*}", false),
 };
 
 const size_t routes_len = sizeof routes / sizeof *routes;

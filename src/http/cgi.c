@@ -6,6 +6,7 @@
 #include "http/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -118,4 +119,55 @@ server_run_cgi(server_handler_fn *handler, void *arg)
 	/* Without SA_RESTART, so that it wakes whoever sleeps. Apache kills 3 seconds later. */
 	sigaction(SIGTERM, &terminate, NULL);
 	handler(arg, &self.exchange);
+}
+
+/* Hands on what comes, as it comes; ends when there is no more, or nobody takes it. */
+static void
+hand_on(int from)
+{
+	char piece[16 << 10];
+	ssize_t got;
+
+	while ((got = read(from, piece, sizeof piece)) != 0) {
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 || cgi_write(NULL, piece, (size_t)got) < 0)
+			return;
+	}
+}
+
+bool
+server_detach_cgi(void)
+{
+	int ends[2];
+	pid_t child;
+
+	if (pipe(ends) < 0)
+		return false;
+	child = fork();
+	if (child > 0) {
+		close(ends[1]);
+		hand_on(ends[0]);
+		_exit(EXIT_SUCCESS);
+	}
+	if (child == 0) {
+		/* Out of reach of what ends the other one. */
+		setsid();
+		dup2(ends[1], STDOUT_FILENO);
+	}
+	close(ends[0]);
+	close(ends[1]);
+	return child == 0;
+}
+
+void
+server_leave_cgi(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	/* mod_cgi waits for the end of standard error, mod_cgid for that of standard input. */
+	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+	if (null > STDERR_FILENO)
+		close(null);
 }

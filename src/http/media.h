@@ -12,6 +12,7 @@ enum media {
 	MEDIA_TEXT = 1, /* text/plain; charset=utf-8 */
 	MEDIA_JSON = 2, /* application/json */
 	MEDIA_FORM = 4, /* application/x-www-form-urlencoded, curl's type for --data */
+	MEDIA_API = 8,  /* the Assistants API's JSON, whatever the client accepts; errors too */
 };
 
 /*

@@ -125,8 +125,11 @@ request_init(struct request *request, struct exchange *exchange)
 		request->path = strdup(path_info);
 	else if (decoded)
 		request->path = strdup(without_prefix(decoded, script_name));
-	if (!request->path || request->path[0] != '/')
+	if (!request->path || request->path[0] != '/') {
+		free(request->path);
+		request->path = NULL;
 		goto out;
+	}
 	request->base = base_of(encoded ? encoded : "", request->path, script_name);
 	if (request->base)
 		result = REQUEST_PATH_OK;

@@ -13,7 +13,7 @@ enum { REQUEST_PARAMS_MAX = 4, REQUEST_PATH_MAX = 8192 };
 struct request {
 	char id[ID_SIZE];   /* x-request-id */
 	const char *method; /* "" if the server sent none */
-	char *path;         /* decoded, below where the program is mounted, begins with '/' */
+	char *path;         /* decoded, below the mount; begins with '/', or is NULL: bad */
 	char *base;         /* where it is mounted, as the client wrote it: "" or "/assistant" */
 	char *params[REQUEST_PARAMS_MAX]; /* what stood for the pattern's {names}, in order */
 	int refused_status; /* the web server itself refused the request with it; 0: it did not */

@@ -14,6 +14,8 @@ static const struct {
     {201, "Created"},
     {204, "No Content"},
     {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
     {404, "Not Found"},
     {405, "Method Not Allowed"},
     {406, "Not Acceptable"},
@@ -21,6 +23,8 @@ static const struct {
     {413, "Content Too Large"},
     {414, "URI Too Long"},
     {415, "Unsupported Media Type"},
+    {422, "Unprocessable Content"},
+    {429, "Too Many Requests"},
     {417, "Expectation Failed"},
     {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"},
@@ -79,6 +83,19 @@ response_json(struct response *response, int status, struct json_object *object)
 	json_object_put(object);
 }
 
+static struct json_object *
+api_error(int status, const char *sentence)
+{
+	struct json_object *error = json_object_new_object(), *body = json_object_new_object();
+
+	json_set_string(error, "message", sentence);
+	json_set_string(error, "type", status >= 500 ? "server_error" : "invalid_request_error");
+	json_set_string(error, "param", NULL);
+	json_set_string(error, "code", NULL);
+	json_set(body, "error", error);
+	return body;
+}
+
 void
 response_problem(struct response *response, int status, const char *format, ...)
 {
@@ -89,6 +106,10 @@ response_problem(struct response *response, int status, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(sentence, sizeof sentence, format, args);
 	va_end(args);
+	if (response->api_errors) {
+		response_json(response, status, api_error(status, sentence));
+		return;
+	}
 	if (response->media != MEDIA_JSON) {
 		response_text(response, status, sentence);
 		return;
@@ -101,23 +122,69 @@ response_problem(struct response *response, int status, const char *format, ...)
 	response->content_type = "application/problem+json";
 }
 
+/* Up to the empty line. */
+static void
+print_head(const struct response *response, struct buf *out)
+{
+	buf_printf(out, "Status: %d %s\r\n", response->status, reason_of(response->status));
+	if (response->content_type)
+		buf_printf(out, "Content-Type: %s\r\n", response->content_type);
+	if (response->begun)
+		/* nginx, and who imitates it, pass what follows on at once. */
+		buf_puts(out, "X-Accel-Buffering: no\r\n");
+	else if (response->content_type)
+		buf_printf(out, "Content-Length: %zu\r\n", response->body.len);
+	/* An answer is for who asked: nothing on the way may keep it, or guess what it is. */
+	buf_puts(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
+	buf_append(out, response->headers.data, response->headers.len);
+	buf_puts(out, "\r\n");
+}
+
 int
 response_send(struct response *response, struct exchange *exchange, bool head)
 {
 	struct buf out = BUF_INIT((size_t)-1 / 2);
 	int result = -1;
 
-	buf_printf(&out, "Status: %d %s\r\n", response->status, reason_of(response->status));
-	if (response->content_type)
-		buf_printf(&out, "Content-Type: %s\r\nContent-Length: %zu\r\n",
-		    response->content_type, response->body.len);
-	/* An answer is for who asked: nothing on the way may keep it, or guess what it is. */
-	buf_puts(&out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
-	buf_append(&out, response->headers.data, response->headers.len);
-	buf_puts(&out, "\r\n");
+	print_head(response, &out);
 	if (response->content_type && !head)
 		buf_append(&out, response->body.data, response->body.len);
 	if (!out.failed && !response->body.failed)
+		result = exchange->write(exchange, out.data, out.len);
+	buf_free(&out);
+	return result;
+}
+
+int
+response_begin(struct response *response, struct exchange *exchange)
+{
+	struct buf out = BUF_INIT(HEADERS_MAX * 2);
+	int result = -1;
+
+	response->begun = true;
+	print_head(response, &out);
+	if (!out.failed)
+		result = exchange->write(exchange, out.data, out.len);
+	buf_free(&out);
+	return result;
+}
+
+int
+response_begin_events(struct response *response, struct exchange *exchange)
+{
+	response->status = 200;
+	response->content_type = "text/event-stream; charset=utf-8";
+	return response_begin(response, exchange);
+}
+
+int
+response_event(struct exchange *exchange, const char *event, const char *data)
+{
+	struct buf out = BUF_INIT((size_t)-1 / 2);
+	int result = -1;
+
+	buf_printf(&out, "event: %s\ndata: %s\n\n", event, data);
+	if (!out.failed)
 		result = exchange->write(exchange, out.data, out.len);
 	buf_free(&out);
 	return result;

@@ -6,6 +6,7 @@
 #define HTTP_RESPONSE_H
 
 #include <json.h>
+#include <stdbool.h>
 
 #include "http/exchange.h"
 #include "http/media.h"
@@ -17,6 +18,8 @@ struct response {
 	struct buf headers;
 	struct buf body;
 	enum media media; /* what the client wants to be told errors in */
+	bool api_errors;  /* errors in the Assistants API's form instead */
+	bool begun;       /* the head has been sent: what follows is written as it comes */
 };
 
 void response_init(struct response *response, enum media media);
@@ -41,6 +44,19 @@ void response_problem(struct response *response, int status, const char *format,
  * nobody can be told.
  */
 int response_send(struct response *response, struct exchange *exchange, bool head);
+
+/*
+ * Sends the head now, with no length but what a header says; the body is then written to the
+ * exchange. -1 when nobody takes it any more.
+ */
+int response_begin(struct response *response, struct exchange *exchange);
+
+/*
+ * Answers with server-sent events (HTML standard, 9.2): sends the head now, and then each event as
+ * it comes. `data` has no line breaks. -1 when nobody takes them any more.
+ */
+int response_begin_events(struct response *response, struct exchange *exchange);
+int response_event(struct exchange *exchange, const char *event, const char *data);
 
 void response_free(struct response *response);
 

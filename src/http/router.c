@@ -1,5 +1,6 @@
 #include "http/router.h"
 
+#include "http/cors.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -14,6 +15,8 @@ matches(const char *pattern, const char *path, struct request *request)
 	for (;;) {
 		size_t pattern_len = strcspn(pattern + 1, "/"), len = strcspn(path + 1, "/");
 
+		if (strcmp(pattern + 1, "{*}") == 0)
+			return 1;
 		if (pattern[1] == '{') {
 			if (len == 0)
 				return 0;
@@ -34,14 +37,22 @@ static const struct route *
 find_route(const struct router *router, const struct request *request, struct buf *allow)
 {
 	const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
+	bool any;
 
 	for (size_t i = 0; i < router->routes_len; i++) {
 		const struct route *route = &router->routes[i];
 
 		if (matches(route->pattern, request->path, NULL) != 1)
 			continue;
-		if (strcmp(route->method, method) == 0)
+		any = strcmp(route->method, "*") == 0;
+		if (strcmp(route->method, method) == 0 || (any && strcmp(method, "OPTIONS") != 0))
 			return route;
+		if (any) {
+			/* Whatever else was found is among them. */
+			buf_drop(allow, allow->len);
+			buf_puts(allow, "GET, HEAD, POST, DELETE");
+			break;
+		}
 		buf_printf(allow, "%s%s", allow->len ? ", " : "",
 		    strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method);
 	}
@@ -71,7 +82,7 @@ acceptable(const struct route *route, struct request *request, struct response *
 {
 	const char *accept = request->exchange->variable(request->exchange, "HTTP_ACCEPT");
 
-	if (route->produces == 0)
+	if (route->produces == 0 || route->produces == MEDIA_API)
 		return true;
 	request->media = media_negotiate(accept, route->produces);
 	if (request->media != MEDIA_NONE)
@@ -131,6 +142,10 @@ static void
 handle(struct router *router, const struct route *route, struct request *request,
     struct response *response)
 {
+	bool api = route->produces == MEDIA_API;
+	void *room = api ? router->api_room : router->room;
+
+	response->api_errors = api;
 	if (!acceptable(route, request, response) || !typed(route, request, response) ||
 	    !read_whole(router, route, request, response))
 		return;
@@ -139,13 +154,13 @@ handle(struct router *router, const struct route *route, struct request *request
 		return;
 	}
 	if (!route->waits) {
-		route->handler(router->room, request, response);
+		route->handler(room, request, response);
 		return;
 	}
 	/* The rest of the workers is for requests that are answered at once. */
 	if (atomic_fetch_add(&router->waiting, 1) + request->exchange->workers_missing <
 	    router->waiting_max) {
-		route->handler(router->room, request, response);
+		route->handler(room, request, response);
 	} else {
 		char seconds[16];
 
@@ -193,6 +208,22 @@ dispatch(struct router *router, struct request *request, struct response *respon
 	return route ? route->pattern : "(none)";
 }
 
+/*
+ * Whether pages of other origins may be told what comes of it: a path of the API, or none that is
+ * known, whose answer is a fixed sentence.
+ */
+static bool
+is_shared(const struct router *router, const struct request *request)
+{
+	if (!request->path || request->refused_status)
+		return true;
+	for (size_t i = 0; i < router->routes_len; i++)
+		if (router->routes[i].produces == MEDIA_API &&
+		    matches(router->routes[i].pattern, request->path, NULL) == 1)
+			return true;
+	return false;
+}
+
 void
 router_answer(void *arg, struct exchange *exchange)
 {
@@ -211,9 +242,14 @@ router_answer(void *arg, struct exchange *exchange)
 	    media_negotiate(exchange->variable(exchange, "HTTP_ACCEPT"), MEDIA_TEXT | MEDIA_JSON));
 	response_header(&response, "x-request-id", request.id);
 	log_debug("path %s", request.path ? request.path : "");
-	pattern = dispatch(router, &request, &response, path);
+	if (is_shared(router, &request) && cors_answer(&request, &response, router->api_origins))
+		pattern = "(preflight)";
+	else
+		pattern = dispatch(router, &request, &response, path);
 	request_drain(&request);
-	sent = response_send(&response, exchange, strcmp(request.method, "HEAD") == 0);
+	sent = response.begun
+	    ? 0
+	    : response_send(&response, exchange, strcmp(request.method, "HEAD") == 0);
 	log_info("%.16s %s %d, %lld ms%s", request.method, pattern, response.status,
 	    clock_ms() - start_ms, sent < 0 ? ", the client did not get it" : "");
 	log_set_request_id(NULL);

@@ -16,10 +16,11 @@
 typedef void route_handler_fn(void *room, struct request *request, struct response *response);
 
 struct route {
-	const char *method;  /* HEAD is served where GET is, OPTIONS everywhere */
+	const char *method;  /* HEAD is served where GET is, OPTIONS everywhere; "*": any
+				but OPTIONS */
 	const char *pattern; /* "/threads/{id}/messages"; a {name} stands for one segment that is
-				not empty */
-	unsigned produces;   /* mask of enum media; 0: the answer has no body */
+				not empty, a last {*} for all that follows */
+	unsigned produces;   /* mask of enum media, or MEDIA_API; 0: the answer has no body */
 	unsigned consumes;   /* mask of enum media; 0: the body's type does not matter */
 	size_t body_max;     /* bytes; 0: no body is read; ROUTE_BODY_MAX: up to the router's */
 	bool waits;          /* on a model: some workers are kept free from these */
@@ -32,7 +33,10 @@ struct router {
 	size_t body_max;      /* bytes; ASSISTANTS_MAX_BODY */
 	unsigned waiting_max; /* requests at once on routes that wait, if no worker is missing */
 	atomic_uint waiting;  /* and how many there are now: all workers count here */
-	void *room;           /* handed to the handlers */
+	void *room;           /* handed to the handlers, */
+	void *api_room;       /* and to those of MEDIA_API's routes */
+	/* Origins whose pages may use the API's routes; NULL: none. */
+	const char *api_origins;
 	/* Set where the program cannot work: every request is answered 500 with this sentence. */
 	const char *out_of_order;
 };

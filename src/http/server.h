@@ -50,4 +50,16 @@ void server_block_signals(void);
 /* Answers the one request of a CGI program. */
 void server_run_cgi(server_handler_fn *handler, void *arg);
 
+/*
+ * Makes a process of its own for a CGI request whose work must outlive it: web servers end a CGI
+ * program when its client leaves. The process that they know stays behind, and hands the answer on.
+ * Returns in the new one; before any thread is started and any file opened. False when none could
+ * be made: this is still the only one.
+ */
+bool server_detach_cgi(void);
+
+/* The answer is complete: the web server need not wait for this process any more. Ends the log,
+ * too. */
+void server_leave_cgi(void);
+
 #endif

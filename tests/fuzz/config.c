@@ -13,9 +13,10 @@
 static char *path;
 
 static const char *const names[] = {"OPENAI_API_KEY", "OPENAI_API_KEY_FILE", "OPENAI_BASE_URL",
-    "ASSISTANTS_MODEL_API", "ASSISTANTS_MODEL", "ASSISTANTS_CA_FILE", "ASSISTANTS_DEFINITION",
-    "ASSISTANTS_STATE_DIR", "ASSISTANTS_SYNC", "ASSISTANTS_UPSTREAM_URL", "ASSISTANTS_UPSTREAM_KEY",
-    "ASSISTANTS_WORKERS", "ASSISTANTS_RUN_TIMEOUT", "ASSISTANTS_MAX_BODY", "ASSISTANTS_LOG"};
+    "ASSISTANTS_MODEL_API", "ASSISTANTS_MODEL", "ASSISTANTS_MODELS", "ASSISTANTS_CA_FILE",
+    "ASSISTANTS_DEFINITION", "ASSISTANTS_STATE_DIR", "ASSISTANTS_SYNC", "ASSISTANTS_UPSTREAM_URL",
+    "ASSISTANTS_UPSTREAM_KEY", "ASSISTANTS_WORKERS", "ASSISTANTS_RUN_TIMEOUT",
+    "ASSISTANTS_MAX_BODY", "ASSISTANTS_LOG"};
 
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -65,7 +66,7 @@ check_config(const struct config *config)
 		check_key(config->api_key);
 	if (config->upstream_key)
 		check_key(config->upstream_key);
-	CHECK(config->model_api > MODEL_API_AUTO && config->model_api < MODEL_API__MAX);
+	CHECK(config->model_api < MODEL_API__MAX);
 	CHECK(config->sync < SYNC__MAX && config->log_level < LOG_LEVEL__MAX);
 	CHECK(config->workers >= 3 && config->workers <= 100000);
 	CHECK(config->run_timeout_s >= 1 && config->run_timeout_s <= 86400);
@@ -80,9 +81,24 @@ put_text(struct buf *out, const char *name, const char *value)
 }
 
 static void
+put_models(struct buf *out, struct json_object *models)
+{
+	const char *before = "ASSISTANTS_MODELS=";
+
+	if (!models)
+		return;
+	json_object_object_foreach(models, asked, sent)
+	{
+		buf_printf(out, "%s%s=%s", before, asked, json_object_get_string(sent));
+		before = ",";
+	}
+	buf_puts(out, "\n");
+}
+
+static void
 write_down(const struct config *config)
 {
-	static const char *const apis[] = {"auto", "responses", "offline"};
+	static const char *const apis[] = {"auto", "responses", "chat", "offline"};
 	static const char *const syncs[] = {"full", "normal"};
 	static const char *const levels[] = {"error", "warn", "info", "debug"};
 	struct buf out = BUF_INIT(1 << 20);
@@ -91,6 +107,7 @@ write_down(const struct config *config)
 	put_text(&out, "OPENAI_BASE_URL", config->base_url);
 	put_text(&out, "ASSISTANTS_MODEL_API", apis[config->model_api]);
 	put_text(&out, "ASSISTANTS_MODEL", config->model);
+	put_models(&out, config->models);
 	put_text(&out, "ASSISTANTS_CA_FILE", config->ca_file);
 	put_text(&out, "ASSISTANTS_DEFINITION", config->definition);
 	put_text(&out, "ASSISTANTS_STATE_DIR", config->state_dir);
@@ -118,6 +135,7 @@ check_same(const struct config *a, const struct config *b)
 	CHECK(same(a->api_key, b->api_key) && same(a->upstream_key, b->upstream_key));
 	CHECK(same(a->base_url, b->base_url) && same(a->upstream_url, b->upstream_url));
 	CHECK(same(a->model, b->model) && same(a->state_dir, b->state_dir));
+	CHECK(json_object_equal(a->models, b->models));
 	CHECK(same(a->ca_file, b->ca_file) && same(a->definition, b->definition));
 	CHECK(a->model_api == b->model_api && a->sync == b->sync);
 	CHECK(a->workers == b->workers && a->run_timeout_s == b->run_timeout_s);

@@ -139,7 +139,7 @@ state_open(struct state *state)
 	free(path);
 	if (!state->db)
 		finding("%s", error);
-	state->api = api_new(state->db, model, state->folder, 600);
+	state->api = api_new(state->db, model, state->folder, 600, 100000);
 	CHECK(model && state->api);
 	state_reset(state);
 }

@@ -2,12 +2,13 @@
 #include "support.h"
 
 #include "config.h"
+#include "util/json.h"
 
 static const char *const names[] = {"OPENAI_API_KEY", "OPENAI_API_KEY_FILE", "OPENAI_BASE_URL",
-    "ASSISTANTS_MODEL_API", "ASSISTANTS_MODEL", "ASSISTANTS_CA_FILE", "ASSISTANTS_DEFINITION",
-    "ASSISTANTS_STATE_DIR", "ASSISTANTS_SYNC", "ASSISTANTS_UPSTREAM_URL", "ASSISTANTS_UPSTREAM_KEY",
-    "ASSISTANTS_WORKERS", "ASSISTANTS_RUN_TIMEOUT", "ASSISTANTS_MAX_BODY", "ASSISTANTS_LOG",
-    "ASSISTANTS_CONFIG"};
+    "ASSISTANTS_MODEL_API", "ASSISTANTS_MODEL", "ASSISTANTS_MODELS", "ASSISTANTS_CA_FILE",
+    "ASSISTANTS_DEFINITION", "ASSISTANTS_STATE_DIR", "ASSISTANTS_SYNC", "ASSISTANTS_UPSTREAM_URL",
+    "ASSISTANTS_UPSTREAM_KEY", "ASSISTANTS_WORKERS", "ASSISTANTS_RUN_TIMEOUT",
+    "ASSISTANTS_MAX_BODY", "ASSISTANTS_LOG", "ASSISTANTS_CONFIG"};
 
 /* A folder with a file "key"; $ in a row's texts stands for it. */
 static char *folder;
@@ -55,12 +56,17 @@ static const struct row values[] = {
     {{"ASSISTANTS_LOG=error"}, NULL, "log_level", "error"},
     {{"ASSISTANTS_LOG=debug"}, NULL, "log_level", "debug"},
     /* which model API, when nobody says */
-    {{"OPENAI_API_KEY=sk-1"}, NULL, "model_api", "responses"},
-    {{"OPENAI_API_KEY_FILE=$/key"}, NULL, "model_api", "responses"},
-    {{"OPENAI_BASE_URL=http://127.0.0.1"}, NULL, "model_api", "responses"},
+    {{"OPENAI_API_KEY=sk-1"}, NULL, "model_api", "auto"},
+    {{"OPENAI_API_KEY_FILE=$/key"}, NULL, "model_api", "auto"},
+    {{"OPENAI_BASE_URL=http://127.0.0.1"}, NULL, "model_api", "auto"},
     {{"OPENAI_API_KEY=sk-1", "ASSISTANTS_MODEL_API=offline"}, NULL, "model_api", "offline"},
     {{"ASSISTANTS_MODEL_API=responses"}, NULL, "model_api", "responses"},
+    {{"ASSISTANTS_MODEL_API=chat"}, NULL, "model_api", "chat"},
     {{"ASSISTANTS_MODEL_API=auto"}, NULL, "model_api", "offline"},
+    /* which model is sent for which */
+    {{NULL}, NULL, "models", "null"},
+    {{"ASSISTANTS_MODELS=a=b"}, NULL, "models", "{\"a\":\"b\"}"},
+    {{"ASSISTANTS_MODELS=a=b:c=d,*=x/y"}, NULL, "models", "{\"a\":\"b:c=d\",\"*\":\"x/y\"}"},
     /* sizes */
     {{"ASSISTANTS_MAX_BODY=1024"}, NULL, "max_body", "1024"},
     {{"ASSISTANTS_MAX_BODY=1KiB"}, NULL, "max_body", "1024"},
@@ -113,8 +119,17 @@ static const struct row errors[] = {
     {{"OPENAI_BASE_URL=http://example.org:99999"}, NULL, NULL, "OPENAI_BASE_URL is not a URL"},
     {{"ASSISTANTS_UPSTREAM_URL=/v1"}, NULL, NULL, "ASSISTANTS_UPSTREAM_URL is not a URL"},
     {{"ASSISTANTS_UPSTREAM_KEY=k"}, NULL, NULL, "no ASSISTANTS_UPSTREAM_URL"},
-    {{"ASSISTANTS_MODEL_API=chat"}, NULL, NULL,
-	"ASSISTANTS_MODEL_API is \"chat\": accepted are auto, responses, offline"},
+    {{"ASSISTANTS_MODEL_API=Chat"}, NULL, NULL,
+	"ASSISTANTS_MODEL_API is \"Chat\": accepted are auto, responses, chat, offline"},
+    {{"ASSISTANTS_MODELS=a"}, NULL, NULL,
+	"ASSISTANTS_MODELS is \"a\": accepted are pairs of models as ASKED=SENT"},
+    {{"ASSISTANTS_MODELS=a=b,"}, NULL, NULL, "ASSISTANTS_MODELS is \"a=b,\""},
+    {{"ASSISTANTS_MODELS=a=b,,c=d"}, NULL, NULL, "ASSISTANTS_MODELS is"},
+    {{"ASSISTANTS_MODELS==b"}, NULL, NULL, "ASSISTANTS_MODELS is"},
+    {{"ASSISTANTS_MODELS=a="}, NULL, NULL, "ASSISTANTS_MODELS is"},
+    {{"ASSISTANTS_MODELS=a=b, c=d"}, NULL, NULL, "and no blanks between"},
+    {{"ASSISTANTS_MODELS=a=b,a=c"}, NULL, NULL, "ASSISTANTS_MODELS is"},
+    {{"ASSISTANTS_MODELS=a=\xff"}, NULL, NULL, "ASSISTANTS_MODELS is \"not UTF-8\""},
     {{"ASSISTANTS_SYNC=FULL"}, NULL, NULL,
 	"ASSISTANTS_SYNC is \"FULL\": accepted are full, normal"},
     {{"ASSISTANTS_LOG=loud"}, NULL, NULL, "accepted are error, warn, info, debug"},
@@ -196,7 +211,7 @@ static const char *
 shown(const struct config *config, const char *field, char number[32])
 {
 	static const char *const levels[] = {"error", "warn", "info", "debug"};
-	static const char *const apis[] = {"auto", "responses", "offline"};
+	static const char *const apis[] = {"auto", "responses", "chat", "offline"};
 	const struct {
 		const char *name, *text;
 	} texts[] = {
@@ -204,6 +219,7 @@ shown(const struct config *config, const char *field, char number[32])
 	    {"base_url", config->base_url},
 	    {"model_api", apis[config->model_api]},
 	    {"model", config->model},
+	    {"models", json_text(config->models)},
 	    {"ca_file", config->ca_file},
 	    {"definition", config->definition},
 	    {"state_dir", config->state_dir},

@@ -68,13 +68,17 @@ static const struct route routes[] = {
     {"GET", "/nothing", BOTH, 0, 0, false, do_nothing},
     {"GET", "/move/{to}", BOTH, 0, 0, false, move},
     {"GET", "/wait", BOTH, 0, 0, true, meet_another},
+    {"POST", "/api/some", MEDIA_API, 0, 5, false, tell},
+    {"*", "/api/{*}", MEDIA_API, 0, 5, false, tell},
 };
 
 static struct router router = {.routes = routes,
     .routes_len = COUNT(routes),
     .body_max = BODY_MAX,
     .waiting_max = 1,
-    .room = (char[]){"the room"}};
+    .room = (char[]){"the room"},
+    .api_room = (char[]){"the room"},
+    .api_origins = "https://a.example, https://b.example"};
 
 struct row {
 	const char *variables[5]; /* REQUEST_METHOD first; what begins with '/' is PATH_INFO */
@@ -90,6 +94,8 @@ static const char is_text[] = "Content-Type: text/plain; charset=utf-8",
 		  not_found[] = "There is nothing at this path.";
 
 #define ACCEPT_JSON "HTTP_ACCEPT=application/json"
+#define ORIGIN_B "HTTP_ORIGIN=https://b.example"
+#define SHARED_B "Access-Control-Allow-Origin: https://b.example"
 
 static const struct row rows[] = {
     {{"GET", "/"}, NULL, 200, is_text, "[GET]"},
@@ -168,6 +174,19 @@ static const struct row rows[] = {
     {{"GET", "/move/x\rEvil: 1"}, NULL, 201, "After: 1", "moved"},
     {{"GET", "/move/\r\n\r\nEvil: 1"}, NULL, 201, "After: 1", "moved"},
     {{"GET", "/move/Evil: \x7f"}, NULL, 201, "After: 1", "moved"},
+    /* the API's paths: any method but OPTIONS, pages of other origins */
+    {{"PUT", "/api/x"}, NULL, 200, "Vary: Origin", "[PUT](1: )"},
+    {{"OPTIONS", "/api/x"}, NULL, 204, "Allow: GET, HEAD, POST, DELETE, OPTIONS", ""},
+    {{"OPTIONS", "/api/some"}, NULL, 204, "Allow: GET, HEAD, POST, DELETE, OPTIONS", ""},
+    {{"GET", "/api/x", ORIGIN_B}, NULL, 200, SHARED_B, "[GET](1: )"},
+    {{"POST", "/api/some", ORIGIN_B}, "123456", 413, SHARED_B, NULL},
+    {{"GET", "REQUEST_URI=/a%00", ORIGIN_B}, NULL, 400, SHARED_B, NULL},
+    {{"GET", "/things", "REDIRECT_STATUS=417", ORIGIN_B}, NULL, 417, SHARED_B, NULL},
+    {{"OPTIONS", "/api/x", ORIGIN_B, "HTTP_ACCESS_CONTROL_REQUEST_METHOD=PUT"}, NULL, 204,
+	"Access-Control-Allow-Methods: PUT", ""},
+    {{"OPTIONS", "/api/x", "HTTP_ORIGIN=https://c.example",
+	 "HTTP_ACCESS_CONTROL_REQUEST_METHOD=PUT"},
+	NULL, 204, "Allow: GET, HEAD, POST, DELETE, OPTIONS", ""},
 };
 
 /* The request's line of the log, and the answer, freed by fake_free(). */

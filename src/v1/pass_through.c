@@ -1,0 +1,357 @@
+/*
+ * What a program asks of its base URL beside the Assistants API: passed on to the model server, in
+ * both directions as it comes. The program's own key goes there; of the client's header only what
+ * says how its body is to be read and what it takes. What comes back is the status and the body,
+ * and of the header what an SDK acts on.
+ */
+#include <stdint.h>
+#include <strings.h>
+
+#include "util/json.h"
+#include "util/log.h"
+#include "util/text.h"
+#include "v1/room.h"
+#include "v1/v1.h"
+
+enum { URL_MAX = 32 << 10, HEADERS_MAX = 4 };
+
+/* One request on its way. */
+struct passage {
+	struct v1 *v1;
+	struct request *request;
+	struct response *response;
+	long long left; /* of the client's body; -1: up to its end */
+	bool body_broke_off;
+	bool is_events;  /* the answer is a stream of them */
+	bool key_failed; /* the model server does not take our key */
+};
+
+static const char *
+variable(struct request *request, const char *name)
+{
+	return request->exchange->variable(request->exchange, name);
+}
+
+/* --- the request --- */
+
+/* Whether nothing in the path could lead elsewhere, once somebody decodes it a second time. */
+static bool
+is_straight(const char *path)
+{
+	while (*path == '/') {
+		size_t len = strcspn(++path, "/");
+
+		if (len == 0 || (len == 1 && path[0] == '.') ||
+		    (len == 2 && path[0] == '.' && path[1] == '.'))
+			return false;
+		path += len;
+	}
+	return true;
+}
+
+/* A segment, in which everything but letters, digits and "-._~" is encoded (RFC 3986, 2.3). */
+static void
+put_segment(struct buf *url, const char *text)
+{
+	static const char plain[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+
+	for (; *text; text++)
+		buf_printf(url, strchr(plain, *text) ? "%c" : "%%%02X", (unsigned char)*text);
+}
+
+/*
+ * The path has one name or two, as the routes say: "/models", "/audio/speech"; a model's may have
+ * slashes in it. The caller's to free; NULL: out of memory, or too long.
+ */
+static char *
+upstream_url(const struct passage *passage)
+{
+	const char *path = v1_path(passage->request), *second = strchr(path + 1, '/');
+	int first_len = second ? (int)(second - path) + 1 : (int)strlen(path);
+	struct buf url = BUF_INIT(URL_MAX);
+	char *query = v1_query(passage->request);
+
+	buf_printf(&url, "%s%.*s", passage->v1->config->base_url, first_len, path);
+	if (second)
+		put_segment(&url, second + 1);
+	if (query && *query)
+		buf_printf(&url, "?%s", query);
+	url.failed = url.failed || !query;
+	free(query);
+	return buf_take(&url);
+}
+
+/* The headers that go to the model server; the lines are its own, but for the key's. */
+struct headers {
+	char *lines[HEADERS_MAX + 1];
+	int len;
+};
+
+/* One that could forge others is left out. */
+static void
+add_header(struct headers *headers, const char *name, const char *value)
+{
+	char *line;
+
+	if (!value || !*value)
+		return;
+	for (const char *at = value; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			return;
+	if (asprintf(&line, "%s: %s", name, value) >= 0)
+		headers->lines[headers->len++] = line;
+}
+
+static ssize_t
+read_body(void *arg, char *bytes, size_t size)
+{
+	struct passage *passage = arg;
+	struct exchange *exchange = passage->request->exchange;
+	ssize_t got;
+
+	if (passage->left >= 0 && (long long)size > passage->left)
+		size = (size_t)passage->left;
+	got = size > 0 ? exchange->read(exchange, bytes, size) : 0;
+	if (got < 0 || (got == 0 && passage->left > 0)) {
+		passage->body_broke_off = true;
+		return -1;
+	}
+	if (passage->left > 0)
+		passage->left -= got;
+	return got;
+}
+
+/* --- the answer --- */
+
+static void
+copy_header(struct passage *passage, const struct http_head *head, const char *name)
+{
+	const char *value = http_head_value(head, name);
+
+	if (value)
+		response_header(passage->response, name, value);
+}
+
+static int
+on_head(void *arg, const struct http_head *head)
+{
+	static const char events[] = "text/event-stream";
+	struct passage *passage = arg;
+	struct response *response = passage->response;
+	const char *id = http_head_value(head, "x-request-id"), *type;
+	char length[24];
+
+	log_info(
+	    "the model server answers %ld, its request id: %.80s", head->status, id ? id : "none");
+	if (head->status == 401) {
+		passage->key_failed = true;
+		return -1;
+	}
+	type = http_head_value(head, "Content-Type");
+	passage->is_events = type && strncasecmp(type, events, sizeof events - 1) == 0;
+	response->status = (int)head->status;
+	copy_header(passage, head, "Content-Type");
+	copy_header(passage, head, "Retry-After");
+	copy_header(passage, head, "retry-after-ms");
+	copy_header(passage, head, "x-should-retry");
+	snprintf(length, sizeof length, "%lld", head->body_len);
+	if (head->body_len >= 0)
+		response_header(response, "Content-Length", length);
+	/* An error that comes before the body was read: web servers want it read. */
+	if (head->status >= 300)
+		request_drain(passage->request);
+	if (response_begin(response, passage->request->exchange) < 0)
+		return -1;
+	return strcmp(passage->request->method, "HEAD") == 0 ? -1 : 0;
+}
+
+static int
+on_piece(void *arg, const char *bytes, size_t len)
+{
+	struct exchange *exchange = ((struct passage *)arg)->request->exchange;
+
+	return exchange->write(exchange, bytes, len);
+}
+
+/* What came of a call that ended before there was an answer. */
+static void
+answer_failure(struct passage *passage, enum http_outcome outcome)
+{
+	struct response *response = passage->response;
+
+	if (passage->key_failed) {
+		v1_forbid_retry(response);
+		v1_error(response, 502, NULL, NULL,
+		    "The model server does not take the key that is set up here.");
+	} else if (passage->body_broke_off) {
+		v1_error(response, 400, NULL, NULL, "The body ended before its Content-Length.");
+	} else if (outcome == HTTP_INTERRUPTED) {
+		v1_retry_after(response, -1);
+		v1_error(
+		    response, 503, NULL, NULL, "The server is being restarted; try again soon.");
+	} else if (outcome == HTTP_SILENT) {
+		v1_error(response, 504, NULL, NULL, "The model server did not answer in time.");
+	} else {
+		v1_error(response, 502, NULL, NULL, "The model server cannot be reached.");
+	}
+}
+
+/* The client of a stream would take its sudden end for the answer's. */
+static void
+end_events(struct passage *passage)
+{
+	static const char event[] =
+	    "\n\ndata: {\"error\":{\"message\":\"The model server's stream broke off.\","
+	    "\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n";
+
+	on_piece(passage, event, sizeof event - 1);
+}
+
+static void
+call_upstream(struct passage *passage, const char *url, const char *body)
+{
+	struct v1 *v1 = passage->v1;
+	struct request *request = passage->request;
+	struct headers headers = {.len = 0};
+	struct http_call call = {
+	    .method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method,
+	    .url = url,
+	    .headers = (const char *const *)headers.lines,
+	    .body = body,
+	    .timeout_ms = (long long)v1->config->run_timeout_s * 1000,
+	    .read_body = body ? NULL : read_body,
+	    .body_len = passage->left,
+	    .on_head = on_head,
+	    .on_piece = on_piece,
+	    .pass_arg = passage,
+	    .interrupt = request->client,
+	};
+	struct http_answer answer;
+	enum http_outcome outcome;
+	bool failed = true;
+
+	if (!body)
+		add_header(&headers, "Content-Type", variable(request, "CONTENT_TYPE"));
+	add_header(&headers, "Accept", variable(request, "HTTP_ACCEPT"));
+	add_header(&headers, "OpenAI-Beta", variable(request, "HTTP_OPENAI_BETA"));
+	headers.lines[headers.len] = v1->authorization;
+	outcome = http_client_call(v1->http_client, &call, &answer);
+	if (passage->key_failed)
+		log_error("the model server does not take the key: 401");
+	else if (outcome != HTTP_ANSWERED && outcome != HTTP_STOPPED && outcome != HTTP_INTERRUPTED)
+		log_error("the model server: %s", answer.detail);
+	else
+		failed = false;
+	if (!passage->response->begun)
+		answer_failure(passage, outcome);
+	else if (failed && passage->is_events)
+		end_events(passage);
+	http_answer_free(&answer);
+	while (headers.len > 0)
+		free(headers.lines[--headers.len]);
+}
+
+/* `body`: JSON to send instead of what the client sends; NULL: that. */
+static void
+pass(struct passage *passage, const char *body)
+{
+	char *url = upstream_url(passage);
+
+	if (url)
+		call_upstream(passage, url, body);
+	else
+		v1_error(passage->response, 414, NULL, NULL, "The path is too long.");
+	free(url);
+}
+
+/* Whether there is something to pass to; else the request has been answered. */
+static bool
+begin(struct passage *passage)
+{
+	const struct config *config;
+	char tenant[KEYS_TENANT_SIZE];
+
+	if (!v1_admit(passage->v1, passage->request, passage->response, tenant))
+		return false;
+	config = passage->v1->config;
+	if (config->pass_through == SWITCH_OFF || !is_straight(v1_path(passage->request))) {
+		v1_error(passage->response, 404, NULL, NULL, "There is nothing at this path.");
+		return false;
+	}
+	if (config->model_api != MODEL_API_OFFLINE)
+		return true;
+	v1_forbid_retry(passage->response);
+	v1_error(passage->response, 501, NULL, NULL,
+	    "No model server is set up here, which would answer this.");
+	return false;
+}
+
+void
+v1_pass_through(void *room, struct request *request, struct response *response)
+{
+	struct passage passage = {.v1 = room, .request = request, .response = response};
+	const char *length = variable(request, "CONTENT_LENGTH");
+
+	if (!begin(&passage))
+		return;
+	if (strcmp(request->method, "POST") == 0) {
+		passage.left = -1;
+		if (length && *length && parse_number(length, 0, INT64_MAX, &passage.left) < 0) {
+			v1_error(response, 400, NULL, NULL, "The Content-Length is not a number.");
+			return;
+		}
+	}
+	pass(&passage, NULL);
+}
+
+/* --- the Responses API: nothing may be kept there, where all tenants are one --- */
+
+/* NULL: it may be passed on. Else the first field that could reach what is kept. */
+static const char *
+forbidden_field(struct json_object *body)
+{
+	static const char *const fields[] = {"previous_response_id", "conversation", "background"};
+
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+		struct json_object *value = json_get(body, fields[i]);
+
+		/* `background: false` is no wish. */
+		if (value &&
+		    !(json_object_is_type(value, json_type_boolean) &&
+			!json_object_get_boolean(value)))
+			return fields[i];
+	}
+	return NULL;
+}
+
+void
+v1_responses(void *room, struct request *request, struct response *response)
+{
+	struct passage passage = {.v1 = room, .request = request, .response = response};
+	struct json_object *body = NULL;
+	const char *field;
+	char sentence[256];
+
+	if (!begin(&passage))
+		return;
+	if (json_parse(request->body, request->body_len, &body) < 0 ||
+	    !json_object_is_type(body, json_type_object)) {
+		json_object_put(body);
+		v1_error(
+		    response, 400, NULL, NULL, "We could not parse the JSON body of your request.");
+		return;
+	}
+	field = forbidden_field(body);
+	if (field) {
+		snprintf(sentence, sizeof sentence,
+		    "'%s' is not taken here, for nothing is kept at the model server: send the "
+		    "whole conversation as 'input'.",
+		    field);
+		v1_error(response, 400, field, NULL, sentence);
+	} else {
+		json_set(body, "store", json_object_new_boolean(0));
+		pass(&passage, json_text(body));
+	}
+	json_object_put(body);
+}

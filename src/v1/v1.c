@@ -1,0 +1,347 @@
+#include "v1/v1.h"
+
+#include <strings.h>
+
+#include "util/json.h"
+#include "util/text.h"
+#include "v1/idempotency.h"
+#include "v1/old_shapes.h"
+#include "v1/room.h"
+
+enum { RETRY_AFTER_DEFAULT_S = 1 };
+
+/* Without it SDKs ask every second, or every five. */
+static const char poll_after_ms[] = "300";
+
+/* One call on its way. */
+struct exchange_call {
+	struct request *request;
+	struct response *response;
+	bool old;  /* it speaks the first version: old_shapes.h */
+	bool gone; /* the client takes no more events; its run goes on */
+};
+
+struct v1 *
+v1_new(const struct config *config, struct api *api, struct db *db, struct http_client *http_client)
+{
+	struct v1 *v1 = calloc(1, sizeof *v1);
+
+	if (!v1)
+		return NULL;
+	v1->config = config;
+	v1->api = api;
+	v1->db = db;
+	v1->http_client = http_client;
+	v1->keys = keys_new(config->keys_file);
+	if (config->api_key &&
+	    asprintf(&v1->authorization, "Authorization: Bearer %s", config->api_key) < 0)
+		v1->authorization = NULL;
+	if (v1->keys && (v1->authorization || !config->api_key))
+		return v1;
+	v1_free(v1);
+	return NULL;
+}
+
+void
+v1_free(struct v1 *v1)
+{
+	if (!v1)
+		return;
+	keys_free(v1->keys);
+	if (v1->authorization)
+		explicit_bzero(v1->authorization, strlen(v1->authorization));
+	free(v1->authorization);
+	free(v1);
+}
+
+static const char *
+variable(struct request *request, const char *name)
+{
+	return request->exchange->variable(request->exchange, name);
+}
+
+void
+v1_error(
+    struct response *response, int status, const char *param, const char *code, const char *message)
+{
+	struct json_object *error = json_object_new_object(), *body = json_object_new_object();
+
+	json_set_string(error, "message", message);
+	json_set_string(error, "type", status >= 500 ? "server_error" : "invalid_request_error");
+	json_set_string(error, "param", param);
+	json_set_string(error, "code", code);
+	json_set(body, "error", error);
+	response_json(response, status, body);
+}
+
+void
+v1_forbid_retry(struct response *response)
+{
+	response_header(response, "x-should-retry", "false");
+}
+
+void
+v1_retry_after(struct response *response, long seconds)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%ld", seconds >= 0 ? seconds : (long)RETRY_AFTER_DEFAULT_S);
+	response_header(response, "Retry-After", text);
+}
+
+/* --- who asks --- */
+
+static const char *
+given_key(struct request *request)
+{
+	const char *authorization = request_authorization(request);
+
+	if (authorization && strncasecmp(authorization, "Bearer ", 7) == 0)
+		return authorization + 7 + strspn(authorization + 7, " ");
+	return variable(request, "HTTP_API_KEY");
+}
+
+bool
+v1_admit(struct v1 *v1, struct request *request, struct response *response,
+    char tenant[KEYS_TENANT_SIZE])
+{
+	const char *key = given_key(request);
+
+	if (!v1) {
+		v1_error(response, 404, NULL, NULL,
+		    "There is nothing at this path: the assistants are those of another server.");
+		return false;
+	}
+	switch (keys_find(v1->keys, key ? key : "", tenant)) {
+	case KEYS_KNOWN:
+		return true;
+	case KEYS_NONE:
+		v1_error(response, 401, NULL, "invalid_api_key",
+		    "No key is set up here: on the server, assistants.fcgi --make-key NAME makes "
+		    "one.");
+		break;
+	case KEYS_UNKNOWN:
+		v1_error(response, 401, NULL, "invalid_api_key",
+		    key ? "Incorrect API key provided."
+			: "You didn't provide an API key: send it as Authorization: Bearer KEY.");
+	}
+	response_header(response, "WWW-Authenticate", "Bearer");
+	return false;
+}
+
+/* --- what is asked --- */
+
+const char *
+v1_path(const struct request *request)
+{
+	return request->path + strcspn(request->path + 1, "/") + 1;
+}
+
+char *
+v1_query(struct request *request)
+{
+	const char *at = variable(request, "QUERY_STRING");
+	struct buf query = BUF_INIT(REQUEST_PATH_MAX);
+
+	while (at && *at) {
+		size_t len = strcspn(at, "&");
+
+		if (strncmp(at, "api-version=", 12) != 0)
+			buf_printf(&query, "%s%.*s", query.len ? "&" : "", (int)len, at);
+		at += len + (at[len] == '&');
+	}
+	return buf_take(&query);
+}
+
+/* The body as JSON, NULL for none. False when it was refused. */
+static bool
+read_body(struct request *request, struct response *response, struct json_object **body)
+{
+	*body = NULL;
+	if (request->body_len == 0 || json_parse(request->body, request->body_len, body) == 0)
+		return true;
+	v1_error(response, 400, NULL, NULL, "We could not parse the JSON body of your request.");
+	return false;
+}
+
+/* --- the answer --- */
+
+static void
+on_event(void *arg, const char *event, struct json_object *data)
+{
+	struct exchange_call *call = arg;
+
+	if (!call->response->begun)
+		call->gone = response_begin_events(call->response, call->request->exchange) < 0;
+	if (call->gone)
+		return;
+	data = call->old ? old_shapes_shown(data) : json_object_get(data);
+	if (call->old)
+		event = old_shapes_event(event);
+	call->gone = response_event(call->request->exchange, event, json_text(data)) < 0;
+	json_object_put(data);
+}
+
+static void
+answer_stream(struct exchange_call *call)
+{
+	if (!call->gone)
+		response_event(call->request->exchange, "done", "[DONE]");
+}
+
+static void
+answer_object(struct exchange_call *call, const struct api_response *answer)
+{
+	const char *object = json_get_string(answer->body, "object");
+	struct json_object *body =
+	    call->old ? old_shapes_shown(answer->body) : json_object_get(answer->body);
+
+	if (object && strcmp(object, "thread.run") == 0)
+		response_header(call->response, "openai-poll-after-ms", poll_after_ms);
+	if (answer->status == 429 || answer->status == 503)
+		v1_retry_after(call->response, answer->retry_after_s);
+	response_json(call->response, answer->status, body);
+}
+
+static void
+carry_out(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
+    const struct idempotent *idempotent)
+{
+	char *query = v1_query(call->request);
+	struct api_response answer;
+
+	asked->query = query;
+	asked->on_event = on_event;
+	asked->event_arg = call;
+	/* Without the client's interrupt: a run goes on when who asked for it leaves. */
+	api_handle(v1->api, asked, &answer);
+	if (idempotent->key)
+		idempotency_end(
+		    v1->db, idempotent, answer.status, answer.body ? json_text(answer.body) : NULL);
+	if (call->response->begun)
+		answer_stream(call);
+	else
+		answer_object(call, &answer);
+	json_object_put(answer.body);
+	free(query);
+}
+
+/* --- the same request again --- */
+
+/* Answers as the first one was answered. */
+static void
+answer_again(struct exchange_call *call, const struct idempotency_found *found)
+{
+	struct api_response answer = {.status = found->status, .retry_after_s = -1};
+
+	if (json_parse(found->answer, strlen(found->answer), &answer.body) < 0) {
+		v1_error(call->response, 500, NULL, NULL, "The first answer is not to be found.");
+		return;
+	}
+	response_header(call->response, "Idempotent-Replayed", "true");
+	answer_object(call, &answer);
+	json_object_put(answer.body);
+}
+
+/* Whether the request is to be carried out; else it has been answered. */
+static bool
+is_first(struct v1 *v1, const struct idempotent *idempotent, struct exchange_call *call)
+{
+	static const char header[] = "Idempotency-Key";
+	struct response *response = call->response;
+	struct idempotency_found found;
+
+	switch (idempotency_begin(v1->db, idempotent, &found)) {
+	case IDEMPOTENCY_FIRST:
+		return true;
+	case IDEMPOTENCY_ANSWERED:
+		answer_again(call, &found);
+		free(found.answer);
+		break;
+	case IDEMPOTENCY_STREAMED:
+		v1_error(response, 400, header, NULL,
+		    "The answer to this Idempotency-Key was a stream, which is not sent twice: "
+		    "look at the thread's runs for what came of it.");
+		break;
+	case IDEMPOTENCY_OTHER:
+		v1_error(response, 422, header, NULL,
+		    "This Idempotency-Key came before, with another body.");
+		break;
+	case IDEMPOTENCY_BUSY:
+		v1_retry_after(response, -1);
+		v1_error(response, 409, header, NULL,
+		    "The first request with this Idempotency-Key is still being worked on.");
+		break;
+	case IDEMPOTENCY_LOST:
+		v1_forbid_retry(response);
+		v1_error(response, 409, header, NULL,
+		    "The first request with this Idempotency-Key was not finished, and may have "
+		    "taken effect: look, and send it with another key if it did not.");
+		break;
+	case IDEMPOTENCY_FAILED:
+		v1_retry_after(response, -1);
+		v1_error(response, 503, NULL, NULL, "The database is busy; try again soon.");
+	}
+	return false;
+}
+
+/* The header's value, NULL when there is none that counts. False when it was refused. */
+static bool
+read_idempotency_key(struct request *request, struct response *response, const char **key)
+{
+	const char *value = variable(request, "HTTP_IDEMPOTENCY_KEY");
+
+	*key = strcmp(request->method, "POST") == 0 && value && *value ? value : NULL;
+	if (!*key || (strlen(*key) <= IDEMPOTENCY_KEY_MAX && utf8_valid(*key, strlen(*key))))
+		return true;
+	v1_error(response, 400, "Idempotency-Key", NULL,
+	    "An Idempotency-Key has at most 255 bytes, in UTF-8.");
+	return false;
+}
+
+static void
+handle(struct v1 *v1, struct request *request, struct response *response, const char *tenant)
+{
+	struct exchange_call call = {.request = request, .response = response};
+	struct api_request asked = {
+	    .tenant = tenant,
+	    .method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method,
+	    .path = v1_path(request),
+	};
+	struct idempotent idempotent = {.tenant = tenant, .path = asked.path};
+
+	if (!read_idempotency_key(request, response, &idempotent.key) ||
+	    !read_body(request, response, &asked.body))
+		return;
+	call.old = old_shapes_asked(
+	    variable(request, "HTTP_OPENAI_BETA"), variable(request, "QUERY_STRING"));
+	if (call.old)
+		old_shapes_request(asked.path, asked.body);
+	idempotent.body = request->body ? request->body : "";
+	idempotent.body_len = request->body_len;
+	idempotent.streams = json_object_get_boolean(json_get(asked.body, "stream"));
+	if (!idempotent.key || is_first(v1, &idempotent, &call))
+		carry_out(v1, &asked, &call, &idempotent);
+	json_object_put(asked.body);
+}
+
+void
+v1_answer(void *room, struct request *request, struct response *response)
+{
+	struct v1 *v1 = room;
+	char tenant[KEYS_TENANT_SIZE];
+
+	if (v1_admit(v1, request, response, tenant))
+		handle(v1, request, response, tenant);
+}
+
+void
+v1_not_yet(void *room, struct request *request, struct response *response)
+{
+	char tenant[KEYS_TENANT_SIZE];
+
+	if (!v1_admit(room, request, response, tenant))
+		return;
+	v1_forbid_retry(response);
+	v1_error(response, 501, NULL, NULL, "Files and vector stores are not served here yet.");
+}
