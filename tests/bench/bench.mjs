@@ -3,9 +3,10 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { depth } from './depth.mjs';
 import { load } from './load.mjs';
 
-const BENCHMARKS = { load };
+const BENCHMARKS = { depth, load };
 
 const folder = path.resolve(import.meta.dirname, '../../build/bench');
 fs.mkdirSync(folder, { recursive: true });

@@ -259,7 +259,7 @@ const NONSENSE = {
 		stream('data: []\n\n', 'data: "x"\n\n', 'data: 7\n\n', 'data: null\n\n'), NO_END,
 	],
 	'a stream of a chat completion': [
-		stream(`data: ${JSON.stringify(chat)}\n\n`, 'data: [DONE]\n\n'), NO_JSON,
+		stream(`data: ${JSON.stringify(chat)}\n\n`, 'data: [DONE]\n\n'), NO_END,
 	],
 	'a stream of events without types': [stream('data: {"delta":"words"}\n\n'), NO_END],
 	'a stream of unknown events': [stream(sse([{ type: 'response.unknown' }])), NO_END],

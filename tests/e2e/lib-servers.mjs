@@ -129,7 +129,8 @@ export async function behindLighttpd(bench, env = {}, { program, prefix } = {}) 
 
 /** Behind nginx, to which the program listens on a socket; `kept`: nginx keeps connections to it. */
 export async function behindNginx(bench, env = {}, { program, prefix, kept } = {}) {
-	const { socket, child } = await bench.listen({ env, program });
+	const server = await bench.listen({ env, program });
+	const { socket, child } = server;
 	// When root runs the tests, nginx's workers are somebody else, in nobody's group here.
 	fs.chmodSync(socket, 0o666);
 	const site = await nginx(bench, prefix ? PREFIX : '', [
@@ -141,7 +142,7 @@ export async function behindNginx(bench, env = {}, { program, prefix, kept } = {
 			[/^\tserver \{/m, `upstream kept { server unix:${socket}; keepalive 64; }\n$&`],
 		] : []),
 	]);
-	return { ...site, child };
+	return { ...site, child, kill: () => server.kill() };
 }
 
 /** Behind nginx, for which fcgiwrap runs the program as CGI. */

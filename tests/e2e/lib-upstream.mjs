@@ -51,6 +51,29 @@ export async function modelServer(bench, { port = 0, tls } = {}) {
 	return served;
 }
 
+/** A server before another one at `url` that has everything but the Responses API; its base URL. */
+export async function withoutResponses(bench, url) {
+	const server = http.createServer((request, response) => {
+		if (request.url === '/v1/responses') {
+			request.resume().once('end', () => status(404)(response));
+			return;
+		}
+		const { method, headers } = request;
+		const onward = http.request(`${url}${request.url}`, { method, headers }, (answer) => {
+			response.writeHead(answer.statusCode, answer.headers);
+			answer.pipe(response);
+		});
+		request.pipe(onward);
+	});
+	server.listen(0, '127.0.0.1');
+	await once(server, 'listening');
+	bench.onClose(() => {
+		server.closeAllConnections();
+		server.close();
+	});
+	return `http://127.0.0.1:${server.address().port}/v1`;
+}
+
 /** Answer with a status, headers and a body. */
 export function status(code, headers = {}, body = errorBody(code)) {
 	return (response) => response.writeHead(code, headers).end(body);
@@ -140,6 +163,20 @@ export function functionCall(name) {
 	const done = { type: 'response.function_call_arguments.done', name, arguments: '{}' };
 	const between = [delta, done].map((one) => ({ ...one, item_id: id, output_index: 0 }));
 	return stream(responseEvents([{ item, begun: { ...item, arguments: '' }, between }]));
+}
+
+/** Answer with calls of functions, [id, name, arguments] each, side by side. */
+export function functionCalls(...calls) {
+	return stream(responseEvents(calls.map(([call_id, name, args], output_index) => {
+		const id = `fc_${output_index}`;
+		const item = { id, type: 'function_call', call_id, name, arguments: args };
+		const at = { item_id: id, output_index };
+		const kind = 'response.function_call_arguments';
+		return { item, begun: { ...item, arguments: '' }, between: [
+			...args.match(/[^]{1,7}/g).map((delta) => ({ type: `${kind}.delta`, ...at, delta })),
+			{ type: `${kind}.done`, ...at, name, arguments: args },
+		] };
+	})));
 }
 
 /** Begin as if all were well, then report that the response failed. */

@@ -64,9 +64,7 @@ let nextPort = 10_000 + (process.pid % 200) * 100;
 export async function freePort() {
 	const port = nextPort++;
 	const server = net.createServer().listen(port, '127.0.0.1');
-	const free = await Promise.race([
-		once(server, 'listening').then(() => true), once(server, 'error').then(() => false),
-	]);
+	const free = await once(server, 'listening').then(() => true, () => false);
 	server.close();
 	return free ? port : freePort();
 }

@@ -3,17 +3,29 @@
 import assert from 'node:assert/strict';
 import { LLMock } from '@copilotkit/aimock';
 import { KEY, e2e, eventually, newThread, say, transcript } from './lib.mjs';
-import { gate, modelServer, words } from './lib-upstream.mjs';
+import { gate, modelServer, withoutResponses, words } from './lib-upstream.mjs';
 
 const FIRST = ['I need to solve 3x + 11 = 14', 'Subtract 11 first: 3x = 3. What is x?'];
 const SECOND = ['x is 1', 'Right. Grüße & "quotes" – 数学 🎓'];
 
-async function aimock(bench) {
-	const mock = new LLMock({ port: 0, host: '127.0.0.1', chunkSize: 5 });
+// By which API the model is asked, and whether its server has the Responses API.
+const APIS = {
+	'the Responses API': { api: 'responses', path: '/v1/responses' },
+	'Chat Completions': { api: 'chat', path: '/v1/chat/completions' },
+	'auto, with both': { api: 'auto', path: '/v1/responses' },
+	'auto, without the Responses API': { api: 'auto', path: '/v1/chat/completions', lacks: true },
+};
+
+async function aimock(bench, { api, lacks }) {
+	// It cuts between UTF-16's units: 5 would cut 🎓 in two, and no UTF-8 can tell of a half.
+	const mock = new LLMock({ port: 0, host: '127.0.0.1', chunkSize: 4 });
 	for (const [asked, content] of [FIRST, SECOND]) mock.onMessage(asked, { content });
 	await mock.start();
 	bench.onClose(() => mock.stop());
-	return { mock, env: { OPENAI_BASE_URL: `${mock.url}/v1`, OPENAI_API_KEY: KEY } };
+	const url = lacks ? await withoutResponses(bench, mock.url) : `${mock.url}/v1`;
+	return { mock, env: {
+		OPENAI_BASE_URL: url, OPENAI_API_KEY: KEY, ASSISTANTS_MODEL_API: api,
+	} };
 }
 
 // What a request to the Responses API replays, as [[role, text], …].
@@ -24,9 +36,9 @@ function replayed({ input }) {
 	});
 }
 
-e2e('the answer is the fixture\'s, by one request a message, each with the history',
-	async (bench) => {
-		const { mock, env } = await aimock(bench);
+for (const [name, how] of Object.entries(APIS)) {
+	e2e(`${name}: the answer is the fixture's, by one request a message`, async (bench) => {
+		const { mock, env } = await aimock(bench, how);
 		const server = await bench.listen({ env });
 		const thread = await newThread(server);
 		assert.equal(mock.getRequests().length, 0, 'a thread alone asks nobody');
@@ -34,25 +46,25 @@ e2e('the answer is the fixture\'s, by one request a message, each with the histo
 			const answer = await say(server, thread, asked);
 			assert.deepEqual([answer.status, answer.text.trimEnd()], [200, answered]);
 		}
-		const requests = mock.getRequests();
-		assert.deepEqual(requests.map(({ method, path }) => `${method} ${path}`),
-			['POST /v1/responses', 'POST /v1/responses']);
+		assert.deepEqual(mock.getRequests().map(({ method, path }) => `${method} ${path}`),
+			[`POST ${how.path}`, `POST ${how.path}`]);
 		assert.deepEqual(await transcript(server, thread), [
 			['user', FIRST[0]], ['assistant', FIRST[1]],
 			['user', SECOND[0]], ['assistant', SECOND[1]],
 		]);
 	});
 
-e2e('the same by CGI, a process a request', async (bench) => {
-	const { mock, env } = await aimock(bench);
-	const site = { request: (method, path, more) => bench.cgi({ env, method, path, ...more }) };
-	const thread = await newThread(site);
-	for (const [asked, answered] of [FIRST, SECOND]) {
-		const answer = await say(site, thread, asked);
-		assert.deepEqual([answer.status, answer.text.trimEnd()], [200, answered]);
-	}
-	assert.equal(mock.getRequests().length, 2);
-});
+	e2e(`${name}: the same by CGI, a process a request`, async (bench) => {
+		const { mock, env } = await aimock(bench, how);
+		const site = { request: (method, path, more) => bench.cgi({ env, method, path, ...more }) };
+		const thread = await newThread(site);
+		for (const [asked, answered] of [FIRST, SECOND]) {
+			const answer = await say(site, thread, asked);
+			assert.deepEqual([answer.status, answer.text.trimEnd()], [200, answered]);
+		}
+		assert.equal(mock.getRequests().length, 2);
+	});
+}
 
 e2e('requests are stateless, streamed, not stored, and replay the thread in order',
 	async (bench) => {

@@ -1,12 +1,13 @@
-// The README's shell examples: those that talk to the demo, and those that are the program as CGI,
-// are run, as they stand but for port and path.
+// The README's examples, and those that the demo prints: those that talk to the demo, and those that
+// are the program as CGI, are run, as they stand but for port and path.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { PROGRAM, e2e } from './lib.mjs';
-import { behindLighttpd } from './lib-servers.mjs';
+import { PROGRAM, e2e, eventually, freePort, httpRequest, start } from './lib.mjs';
+import { behindLighttpd, stop } from './lib-servers.mjs';
+import { makeKey } from './lib-v1.mjs';
 
 const README = path.resolve(import.meta.dirname, '../../README.md');
 
@@ -18,9 +19,19 @@ const NOT_RUN = [
 	[/^(export )?OPENAI_\w+=/, 'needs a model server and a key of the reader\'s'],
 ];
 
-function shellBlocks() {
+function blocksOf(kind) {
 	const text = fs.readFileSync(README, 'utf8');
-	return [...text.matchAll(/^```sh\n([^]*?)^```$/gm)].map(([, block]) => block);
+	return [...text.matchAll(/^```(\w+)\n([^]*?)^```$/gm)]
+		.filter(([, language]) => language === kind).map(([, , block]) => block);
+}
+
+const shellBlocks = () => blocksOf('sh');
+
+// A folder in which a program finds the official package, as `npm install openai` makes it.
+function folderWithOpenai(bench) {
+	const installed = path.join(import.meta.dirname, 'node_modules/openai7');
+	fs.mkdirSync(path.join(bench.dir, 'node_modules'));
+	fs.symlinkSync(installed, path.join(bench.dir, 'node_modules/openai'));
 }
 
 const talksToDemo = (block) => /\bcurl\b.*localhost:8080/.test(block);
@@ -38,10 +49,12 @@ e2e('README: the examples with curl do what they say', async (bench) => {
 	const blocks = shellBlocks().filter(talksToDemo);
 	assert.notEqual(blocks.length, 0, 'README.md has no ```sh block with curl and localhost');
 	const { port } = await behindLighttpd(bench);
+	const key = bench.file('demo-key', `${await makeKey(bench, 'demo')}\n`);
 	// An error of the server's is the example's, too. The blocks share one shell's variables.
 	const script = ['set -eu', 'curl() { command curl --fail-with-body "$@"; }',
 		...blocks.map((block) => `${block}\nprintf '\\n\\036\\n'`)].join('\n');
-	const output = await bench.shell(script.replaceAll('localhost:8080', `localhost:${port}`));
+	const output = await bench.shell(script.replaceAll('localhost:8080', `localhost:${port}`)
+		.replaceAll('build/demo/state/demo-key', key));
 	const printed = output.split('\n\x1e\n');
 	blocks.forEach((block, i) => assert.match(printed[i], /\S/, `nothing came of:\n${block}`));
 });
@@ -53,4 +66,63 @@ e2e('README: the examples by CGI do what they say', async (bench) => {
 		const script = block.replaceAll('cgi-bin/assistants.fcgi', PROGRAM);
 		assert.match(await bench.shell(script), /^Status: 2/);
 	}
+});
+
+e2e('README: the examples for Node do what they say', async (bench) => {
+	const blocks = blocksOf('js');
+	assert.notEqual(blocks.length, 0, 'README.md has no ```js block');
+	const { port } = await behindLighttpd(bench);
+	const env = {
+		OPENAI_BASE_URL: `http://localhost:${port}/v1`, OPENAI_API_KEY: await makeKey(bench),
+	};
+	folderWithOpenai(bench);
+	for (const block of blocks) {
+		bench.file('example.mjs', block);
+		assert.match(await bench.shell('node example.mjs', env), /\S/);
+	}
+});
+
+e2e('make demo: what it prints works as pasted', async (bench) => {
+	// In a tree of its own, beside a demo that somebody may have started.
+	const tree = path.join(bench.dir, 'a tree');
+	const top = path.dirname(README);
+	for (const folder of ['tools', 'cgi-bin']) {
+		fs.mkdirSync(path.join(tree, folder), { recursive: true });
+	}
+	for (const file of ['tools/demo.sh', 'lighttpd.conf.example']) {
+		fs.copyFileSync(path.join(top, file), path.join(tree, file));
+	}
+	fs.symlinkSync(PROGRAM, path.join(tree, 'cgi-bin/assistants.fcgi'));
+	const port = await freePort();
+	const env = { ...bench.env, ASSISTANTS_STATE_DIR: path.join(tree, 'the state'), PORT: port };
+	const [out, err] = [bench.file('demo.out', ''), bench.file('demo.err', '')];
+	// Of what is said on standard error, the program's lines.
+	bench.onClose(() => fs.writeFileSync(bench.logFile,
+		fs.readFileSync(err, 'utf8').replace(/^[^{].*\n/gm, '')));
+	const begin = async () => {
+		const fds = [fs.openSync(out, 'w'), fs.openSync(err, 'a')];
+		const demo = start('bash', [path.join(tree, 'tools/demo.sh')],
+			{ env, stdio: ['ignore', ...fds], detached: true });
+		fds.forEach((fd) => fs.closeSync(fd));
+		const ended = demo.ended.then(() => assert.fail('the demo ended'));
+		const answers = eventually('the demo answers', () => httpRequest(port, 'GET', '/health')
+			.then(({ status }) => status === 200, () => false));
+		await Promise.race([answers, ended]);
+		return demo;
+	};
+	// The second time there is a key already.
+	await stop(await begin());
+	const demo = await begin();
+	bench.onClose(() => stop(demo));
+	const state = (file) => fs.readFileSync(path.join(tree, 'the state', file), 'utf8').trim();
+	assert.match(state('keys'), /^demo sha256:\w+$/);
+
+	const printed = fs.readFileSync(out, 'utf8');
+	assert.ok(!printed.includes(state('demo-key')), 'a key on the screen');
+	const pasted = [...printed.matchAll(/^ {2}(.*)$/gm)].map(([, line]) => line).join('\n');
+	assert.match(pasted, /^id=[^]*\ncurl [^]*\nexport [^]*\ncurl [^]*\nnode /);
+	folderWithOpenai(bench);
+	const output = await bench.shell(
+		`set -eu\ncurl() { command curl --fail-with-body "$@"; }\n${pasted}`);
+	assert.match(output, /"object":"list",[^]*\}[^{}]*x = 1/);
 });

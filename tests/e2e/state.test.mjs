@@ -102,7 +102,7 @@ e2e('a limit of a file\'s size does not end the program', async (bench) => {
 	const line = /^the database \S+: .*\(File too large\)$/;
 	bench.expectLog(line);
 	// In blocks of 512 bytes: more than the empty database has.
-	bench.via = ['/bin/sh', '-c', 'ulimit -f 256 && exec "$@"', 'sh'];
+	bench.via = ['/bin/sh', '-c', 'ulimit -f 512 && exec "$@"', 'sh'];
 	const server = await bench.listen();
 	const thread = await newThread(server);
 	await eventually('the limit', async () => {
