@@ -66,6 +66,38 @@ who_answers() {
 	fi
 }
 
+# Whether the assistants are another server's, so that there is no /v1.
+is_remote() {
+	[ -n "${ASSISTANTS_UPSTREAM_URL-}" ] ||
+		grep -qsE '^ASSISTANTS_UPSTREAM_URL=' "$(telling_config)" /dev/null
+}
+
+# A key for /v1, made once.
+make_key() {
+	local key
+	[ ! -s "$key_file" ] || return 0
+	key=$(cgi-bin/assistants.fcgi --make-key demo 2>/dev/null) ||
+		fail "no key could be made: cgi-bin/assistants.fcgi --make-key demo says why"
+	(umask 077 && echo "$key" >"$key_file")
+}
+
+greet_programs() {
+	cat <<-END
+		The Assistants API is below /v1. For Node, in a folder with \`npm install openai\`:
+
+		  export OPENAI_BASE_URL=http://localhost:$port/v1
+		  export OPENAI_API_KEY=\$(cat $(printf %q "$key_file"))
+		  curl -s -H "Authorization: Bearer \$OPENAI_API_KEY" \$OPENAI_BASE_URL/assistants
+		  node --input-type=module -e "import OpenAI from 'openai';
+		    const { assistants, threads } = new OpenAI().beta;
+		    const { id } = await assistants.create({ model: 'gpt-5.4-mini' });
+		    const messages = [{ role: 'user', content: 'I need to solve 3x + 11 = 14' }];
+		    await threads.createAndRunStream({ assistant_id: id, thread: { messages } })
+		      .on('textDelta', ({ value }) => process.stdout.write(value)).done();"
+
+	END
+}
+
 greet() {
 	cat <<-END
 		http://localhost:$port answers from now on; Ctrl-C ends it. Try:
@@ -82,8 +114,11 @@ greet() {
 [[ $port =~ ^[1-9][0-9]{0,4}$ && $port -le 65535 ]] || fail "PORT=$port is no port"
 [ -x cgi-bin/assistants.fcgi ] || fail "cgi-bin/assistants.fcgi is not there; run make first"
 ! port_taken || fail "port $port is taken; choose another one: make demo PORT=8081"
+key_file=$ASSISTANTS_STATE_DIR/demo-key
 write_config
+is_remote || make_key
 greet
+is_remote || greet_programs
 cd "$folder"
 # lighttpd takes this script's place, so that what ends the script ends lighttpd, and so the program.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
