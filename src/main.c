@@ -62,7 +62,7 @@ struct options {
 	bool detached;        /* as CGI, from the web server */
 	bool export;
 	const char *import; /* a file, or "-"; NULL: not asked */
-	const char *tenant; /* of what is imported, where that does not say */
+	const char *tenant; /* whose the imported becomes; NULL: as it says */
 };
 
 static const char usage[] =
@@ -476,7 +476,7 @@ import_or_export(const struct options *options)
 		}
 	}
 	if (result == 0)
-		result = transfer(&app, in, options->tenant ? options->tenant : "gateway", error);
+		result = transfer(&app, in, options->tenant, error);
 	if (result < 0 && *error)
 		fprintf(stderr, "%s%s\n", in ? "Nothing was imported: " : "", error);
 	if (in)

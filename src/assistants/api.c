@@ -72,6 +72,7 @@ api_new(struct db *db, struct model *model, const char *state_dir, unsigned run_
 void
 api_resume(struct api *api)
 {
+	api->stays = true;
 	runner_wake(api->runner);
 }
 

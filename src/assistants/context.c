@@ -6,10 +6,10 @@ enum { BYTES_A_TOKEN = 4 };
 
 /* Rows are (place, size, words or calls, items, role), of both tables in the same order. */
 #define MESSAGES                                                                                   \
-	"SELECT seq, length(content), content, items, role FROM messages "                         \
+	"SELECT seq, length(CAST(content AS BLOB)), content, items, role FROM messages "           \
 	"WHERE thread = ? ORDER BY seq "
 #define CALLS                                                                                      \
-	"SELECT after_message, length(details), details, items FROM run_steps "                    \
+	"SELECT after_message, length(CAST(details AS BLOB)), details, items FROM run_steps "      \
 	"WHERE thread = ? AND status = 'completed' ORDER BY after_message "
 
 /* The conversation from one of its ends on, as long as it fits. */

@@ -559,7 +559,7 @@ message_import(struct import *import)
 	    .completed_at = json_get_int(object, "completed_at", 0),
 	    .incomplete_at = json_get_int(object, "incomplete_at", 0),
 	    .incomplete_reason = json_get_string(json_get(object, "incomplete_details"), "reason"),
-	    .items = json_get_array(import->stored, "items"),
+	    .items = json_get(import->stored, "items"),
 	};
 	const char *run_id = json_get_string(saved, "run_id");
 	int found = 0, result = -1;

@@ -23,6 +23,7 @@ struct api {
 	long long context_tokens; /* of a thread, that a model is sent at most */
 	struct leases *leases;
 	struct runner *runner;
+	bool stays; /* the process goes on after this call, and may carry others' runs out */
 };
 
 /* One call. */

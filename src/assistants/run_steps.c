@@ -376,7 +376,7 @@ run_step_import(struct import *import)
 	    .details = json_get(saved, "step_details"),
 	    .last_error = json_get_object(object, "last_error"),
 	    .usage = json_get_object(object, "usage"),
-	    .items = json_get_array(import->stored, "items"),
+	    .items = json_get(import->stored, "items"),
 	};
 	struct place place = {0};
 	long long thread, run;

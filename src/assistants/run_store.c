@@ -578,3 +578,14 @@ run_import(struct import *import)
 	run_free(run);
 	return import_result(import, stored);
 }
+
+void
+run_settle_thread(struct api *api, long long thread)
+{
+	struct db_tx *tx = db_begin(api->db, DB_READ);
+	bool failed;
+	struct run *run = tx ? load_active(tx, thread, &failed) : NULL;
+
+	db_rollback(tx);
+	run_free(run ? run_settle(api, run) : NULL);
+}

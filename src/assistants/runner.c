@@ -13,6 +13,7 @@ enum {
 	RUNNERS_MAX = 8,
 	WANTED_CHECK_MS = 900, /* below a second: that is when a cancelled run must end */
 	PARTIAL_MAX = 16 << 20,
+	OUTPUT_TOKENS_MIN = 16, /* model servers refuse to answer in less */
 	STORE_PAUSE_MS = 250,
 	STORE_PAUSE_MAX_MS = 30000,
 	STACK_SIZE = 1 << 20
@@ -42,6 +43,7 @@ struct execution {
 	bool open;            /* a message is */
 	bool written;         /* the open message is whole, and waits to be stored */
 	bool first_delta;
+	bool stored; /* a message is: the run cannot begin anew */
 	struct run_message message;
 	struct buf partial; /* what came so far of the open message, if it stays unfinished */
 	struct json_object *calls; /* the API's tool_calls, when they are the open step */
@@ -210,6 +212,7 @@ finish_message(struct execution *execution)
 	}
 	if (db_commit(tx) < 0)
 		return -1;
+	execution->stored = true;
 	close_message(execution);
 	return 0;
 }
@@ -472,6 +475,29 @@ set_end(struct run *run, const struct model_result *result)
 		    : "max_completion_tokens";
 }
 
+/* Who cancelled while the model was still calling wants no answers any more. */
+static bool
+is_cancelling(struct db_tx *tx, const struct run *run)
+{
+	struct run *now = run_load(tx, run->seq);
+	bool cancelling = now && strcmp(now->status, "cancelling") == 0;
+
+	run_free(now);
+	return cancelling;
+}
+
+static void
+cancel_calls(struct execution *execution)
+{
+	struct run *run = execution->run;
+
+	json_object_put(run->required_action);
+	run->required_action = NULL;
+	run->status = "cancelled";
+	run->ended_at = clock_unix();
+	end_calls(execution);
+}
+
 /*
  * One transaction: the message, its step, the run's end. 1 stored, 0 the run is no more, -1 failed.
  */
@@ -483,6 +509,8 @@ store_end_once(struct execution *execution)
 
 	if (!tx)
 		return -1;
+	if (execution->run->required_action && is_cancelling(tx, execution->run))
+		cancel_calls(execution);
 	result = run_end(tx, execution->run);
 	if (result == 1 && execution->open && store_message(execution, tx) != DB_DONE)
 		result = -1;
@@ -671,9 +699,10 @@ ask_within_limits(struct execution *execution, struct model_result *result)
 	struct run *run = execution->run;
 	long long prompt =
 	    tokens_left(run, "max_prompt_tokens", "prompt_tokens", execution->api->context_tokens);
-	long long completion = tokens_left(run, "max_completion_tokens", "completion_tokens", 1);
+	long long completion =
+	    tokens_left(run, "max_completion_tokens", "completion_tokens", OUTPUT_TOKENS_MIN);
 
-	if (prompt <= 0 || completion <= 0) {
+	if (prompt <= 0 || completion < OUTPUT_TOKENS_MIN) {
 		*result = (struct model_result){.outcome = MODEL_INCOMPLETE,
 		    .incomplete = prompt <= 0 ? MODEL_MAX_PROMPT : MODEL_MAX_TOKENS,
 		    .prompt_tokens = -1,
@@ -687,6 +716,37 @@ ask_within_limits(struct execution *execution, struct model_result *result)
 		log_info("the model takes less than the thread: half of it is sent");
 		ask_model(execution, prompt / 2, result);
 	}
+}
+
+/* Whether it is the program that ends, and nobody who wants the run to. */
+static bool
+stops(const struct execution *execution)
+{
+	return atomic_load(&execution->api->runner->stopping) &&
+	    !interrupt_raised(execution->client);
+}
+
+/* Queues a run again that nobody listens to, and of which nothing is stored: for the next program.
+ */
+static bool
+put_back(struct execution *execution)
+{
+	struct db_tx *tx = execution->on_event || execution->stored
+	    ? NULL
+	    : db_begin(execution->api->db, DB_WRITE);
+	struct run *now = tx ? run_load(tx, execution->run->seq) : NULL;
+	bool done =
+	    now && strcmp(now->status, "in_progress") == 0 && run_begin(tx, now, NULL) == DB_DONE;
+
+	run_free(now);
+	if (!done)
+		db_rollback(tx);
+	if (!done || db_commit(tx) < 0)
+		return false;
+	close_message(execution);
+	close_calls(execution);
+	buf_free(&execution->partial);
+	return true;
 }
 
 static long
@@ -703,6 +763,13 @@ carry_out(struct execution *execution)
 	emit_run(execution, "queued");
 	emit_run(execution, "in_progress");
 	ask_within_limits(execution, &result);
+	if (result.outcome == MODEL_INTERRUPTED && stops(execution)) {
+		if (put_back(execution))
+			return -1;
+		result.outcome = MODEL_FAILED;
+		snprintf(result.error, sizeof result.error,
+		    "The server stopped while it carried this run out.");
+	}
 	/* Once, where it happened; below debug nobody's words but the server's. */
 	if (result.outcome == MODEL_FAILED || result.outcome == MODEL_BUSY ||
 	    result.outcome == MODEL_TOO_LONG || result.outcome == MODEL_SILENT)
@@ -795,6 +862,8 @@ work(void *arg)
 		while (!atomic_load(&runner->stopping) && (run = claim(runner->api))) {
 			struct execution execution = {.api = runner->api, .run = run};
 
+			/* Another thread for the next one, should there be one. */
+			runner_wake(runner);
 			log_set_request_id(run->id);
 			carry_out(&execution);
 			run_free(run);

@@ -394,21 +394,24 @@ runs_list(struct call *call)
 	    .compose = compose_row,
 	};
 	struct page page;
+	struct db_tx *tx;
 	int found;
 
 	if (!page_read(call, &page, false))
 		return;
-	list.tx = db_begin(call->api->db, DB_READ);
-	found = list.tx ? thread_find(list.tx, call->request->tenant, call->params[0], &list.owner)
-			: -1;
-	if (found == 1)
+	tx = db_begin(call->api->db, DB_READ);
+	found = tx ? thread_find(tx, call->request->tenant, call->params[0], &list.owner) : -1;
+	db_rollback(tx);
+	if (found == 1) {
+		run_settle_thread(call->api, list.owner);
+		list.tx = db_begin(call->api->db, DB_READ);
+	}
+	if (list.tx)
 		list_answer(call, &page, &list);
 	else if (found == 0)
 		refuse_unknown(call, "thread", "thread", call->params[0]);
 	else
 		fail(call);
-	if (found != 1)
-		db_rollback(list.tx);
 	page_free(&page);
 }
 
@@ -422,6 +425,9 @@ runs_retrieve(struct call *call)
 	if (!run)
 		return;
 	run = run_settle(call->api, run);
+	/* Who was to carry it out may be gone. */
+	if (run && strcmp(run->status, "queued") == 0 && call->api->stays)
+		runner_wake(call->api->runner);
 	if (run)
 		answer(call, 200, run_compose(run));
 	else

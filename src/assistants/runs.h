@@ -65,6 +65,9 @@ enum db_result run_cancel(struct api *api, struct db_tx *tx, struct run *run);
  */
 struct run *run_settle(struct api *api, struct run *run);
 
+/* The same for the active run of a thread, before its runs are listed. */
+void run_settle_thread(struct api *api, long long thread);
+
 /*
  * This process as one that carries runs out; those of processes that died are ended the first time.
  * NULL: failed, logged. No transaction may be open.

@@ -367,7 +367,9 @@ import_one(struct db_tx *tx, const struct transfer_source *source, const struct 
     struct json_object *object, char error[TRANSFER_ERROR_SIZE])
 {
 	const char *tenant = json_get_string(object, "tenant"), *id;
-	struct api_request request = {.tenant = tenant ? tenant : source->tenant};
+	struct api_request request = {.tenant = source->tenant ? source->tenant
+		: tenant                                       ? tenant
+							       : "gateway"};
 	struct api_response response = {0};
 	struct call call = {.request = &request, .response = &response};
 	struct import import = {.call = &call, .tx = tx, .object = object};

@@ -37,7 +37,7 @@ int transfer_export(
 
 struct transfer_source {
 	FILE *in;
-	const char *tenant; /* of the objects that do not say whose they are */
+	const char *tenant; /* whose everything becomes; NULL: as it says itself, else "gateway" */
 	const char *folder; /* where what was read waits, in a file without a name */
 	/* Brings an object that was saved from an older API up to date. */
 	void (*mend)(struct json_object *object);

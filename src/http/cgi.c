@@ -165,6 +165,8 @@ server_leave_cgi(void)
 {
 	int null = open("/dev/null", O_RDWR);
 
+	/* Nobody looks at the flag any more; what is left undone is ended by who meets it. */
+	signal(SIGTERM, SIG_DFL);
 	/* mod_cgi waits for the end of standard error, mod_cgid for that of standard input. */
 	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
 		dup2(null, fd);

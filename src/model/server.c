@@ -212,8 +212,7 @@ on_event(void *arg, const char *name, const char *data, size_t len)
 	if (strcmp(data, "[DONE]") == 0) {
 		result = question->dialect->read_end(answer);
 	} else if (json_parse_foreign(data, len, &event) < 0) {
-		return answer_break(
-		    answer, "The model server sent an event that is not JSON: %s", data);
+		return answer_break(answer, "The model server sent an event that is not JSON.");
 	} else {
 		type = json_get_string(event, "type");
 		result = question->dialect->read_event(answer, type ? type : name, event);

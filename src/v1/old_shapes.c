@@ -133,7 +133,7 @@ old_shapes_request(const char *path, struct json_object *body)
 
 	if (strncmp(path, "/assistants", strlen("/assistants")) == 0) {
 		assistant_in(body);
-	} else if (strcmp(last, "/messages") == 0) {
+	} else if (last && strcmp(last, "/messages") == 0) {
 		message_in(body);
 	} else {
 		/* A thread, a run, or both. */

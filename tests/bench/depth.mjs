@@ -21,6 +21,7 @@ const messageId = (thread, number) => `msg_${padded(thread)}${padded(number)}`;
 // The thread that is listed is the first one, those that go on are the next ones.
 const LISTED = 1;
 const threadOf = (size) => 2 + SIZES.indexOf(size);
+const OTHERS = OBJECTS + 1;
 
 const numbers = (count) => 'WITH RECURSIVE numbers (n) AS '
 	+ `(VALUES (1) UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count}) `;
@@ -38,13 +39,16 @@ function messages(thread, count) {
 			FROM numbers;`;
 }
 
+/** What is measured, and behind it as much of another tenant's, which a query may not go through. */
 function fill(bench) {
 	sql(database(bench), `BEGIN;
-		${numbers(OBJECTS)} INSERT INTO threads (id, tenant, created_at, body)
-			SELECT 'thread_${padded(0)}' || printf('%012d', n), '${TENANT}', n,
-				'{"metadata":{}}' FROM numbers;
+		${numbers(2 * OBJECTS)} INSERT INTO threads (id, tenant, created_at, body)
+			SELECT 'thread_${padded(0)}' || printf('%012d', n),
+				iif(n < ${OTHERS}, '${TENANT}', 'others'), n, '{"metadata":{}}'
+			FROM numbers;
 		${messages(LISTED, OBJECTS)}
 		${SIZES.map((size) => messages(threadOf(size), size)).join('\n')}
+		${messages(OTHERS, OBJECTS)}
 		COMMIT;`);
 }
 

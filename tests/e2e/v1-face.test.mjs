@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { AssistantsClient, AzureKeyCredential } from '@azure/openai-assistants';
-import { e2e, within } from './lib.mjs';
+import { e2e, eventually, within } from './lib.mjs';
 import { behindLighttpd, behindNginx } from './lib-servers.mjs';
+import { gate, modelServer, words } from './lib-upstream.mjs';
 import { assertError, bearer, bodyOf, makeKey, openAnswer, rawUpstream } from './lib-v1.mjs';
 
 const ORIGIN = 'https://page.example';
@@ -257,4 +258,46 @@ e2e('Azure\'s client', async (bench) => {
 	const stranger = new AssistantsClient(`http://127.0.0.1:${port}`,
 		new AzureKeyCredential('wrong'), { allowInsecureConnection: true });
 	await assert.rejects(stranger.listAssistants(), { statusCode: 401 });
+});
+
+e2e('a path with nothing behind /v1 is none, in either version', async (bench) => {
+	const key = await makeKey(bench);
+	const server = await bench.listen();
+	for (const uri of ['/v1', '/openai', '/v1/', '/openai/']) {
+		for (const version of ['v1', 'v2']) {
+			const headers = bearer(key, { 'openai-beta': `assistants=${version}` });
+			assert.equal((await server.request('GET', uri, { headers })).status, 404, uri);
+		}
+	}
+});
+
+e2e('runs that nobody waits for go on after a restart, several at once', async (bench) => {
+	const key = await makeKey(bench);
+	const model = await modelServer(bench);
+	const held = gate();
+	model.otherwise = words('at last', held.opened);
+	const ask = async (server, method, uri, body) => {
+		const headers = bearer(key, { 'content-type': 'application/json' });
+		return (await server.request(method, `/v1${uri}`,
+			{ headers, body: body && JSON.stringify(body) })).json;
+	};
+	const first = await bench.listen({ env: model.env });
+	const assistant_id = (await ask(first, 'POST', '/assistants', { model: 'm' })).id;
+	const runs = [];
+	while (runs.length < 4) {
+		const { id } = await ask(first, 'POST', '/threads', {});
+		runs.push(await ask(first, 'POST', `/threads/${id}/runs`, { assistant_id }));
+	}
+	await eventually('all are asked', () => model.requests.length === 4);
+	await first.stop();
+	const next = await bench.listen({ env: model.env });
+	await eventually('all are asked again', () => model.requests.length === 8);
+	held.open();
+	for (const { id, thread_id } of runs) {
+		await eventually('the end', async () => {
+			const run = await ask(next, 'GET', `/threads/${thread_id}/runs/${id}`);
+			assert.match(run.status, /queued|in_progress|completed/);
+			return run.status === 'completed';
+		});
+	}
 });

@@ -141,12 +141,12 @@ eachWay('a run that is streamed', async ({ openai, runs, begin, body }) => {
 });
 
 /** What the model is told of the calls, and what is kept of them. */
-async function assertCalls({ mock, runs }, thread_id, run_id) {
+async function assertCalls({ mock, runs }, { id, thread_id }) {
 	assert.deepEqual(told(mock.getLastRequest()), [
 		['system', 'Be brief.'], ['user', PRICES],
 		['assistant', 'call_apple'], ['assistant', 'call_meta'], ['tool', '100'], ['tool', '233'],
 	]);
-	const { data } = await runs.steps.list(run_id, { thread_id, order: 'asc' });
+	const { data } = await runs.steps.list(id, { thread_id, order: 'asc' });
 	assert.deepEqual(data.map(({ type, status: now }) => [type, now]),
 		[['tool_calls', 'completed'], ['message_creation', 'completed']]);
 	assert.deepEqual(data[0].step_details.tool_calls, called(true));
@@ -161,7 +161,7 @@ eachWay('two calls side by side, by polling', async (set) => {
 	const run = await runs.submitToolOutputsAndPoll(waiting.id,
 		{ thread_id, tool_outputs: OUTPUTS.toReversed() });
 	assert.equal(run.status, 'completed');
-	await assertCalls(set, thread_id, run.id);
+	await assertCalls(set, run);
 	assert.deepEqual(await conversation(openai, thread_id),
 		[['user', PRICES], ['assistant', ANSWER]]);
 });
@@ -179,7 +179,7 @@ eachWay('two calls side by side, by streams', async (set) => {
 	const rest = runs.submitToolOutputsStream(waiting.id, { thread_id, tool_outputs: OUTPUTS });
 	assert.equal((await rest.finalRun()).status, 'completed');
 	assert.equal(textOf((await rest.finalMessages())[0]), ANSWER);
-	await assertCalls(set, thread_id, waiting.id);
+	await assertCalls(set, waiting);
 	assert.deepEqual(await conversation(openai, thread_id),
 		[['user', PRICES], ['assistant', ANSWER]]);
 });

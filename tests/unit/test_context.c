@@ -99,6 +99,12 @@ what_fits_is_told(void **state)
 	check("the newest, with calls between", THREAD, 100000, 6, "4c56789");
 	check("as many as there are", THREAD, 100000, 9, "1234c56789");
 	check("the newest that fit", THREAD, 60, 5, "89");
+	/* Bytes count, not characters: 20 of these have 60. */
+	run_sql("INSERT INTO messages (seq, id, thread, created_at, role, content, body) VALUES "
+		"(11, 'msg_11', 2, 1, 'user', '[\"2数数数数数数数数数数数数数数数数数数数数\"]', "
+		"'{}')");
+	check("both", ANOTHER, 45, 0, "12");
+	check("one", ANOTHER, 40, 0, "2");
 }
 
 static void

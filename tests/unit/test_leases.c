@@ -319,6 +319,23 @@ retrieving_a_run_ends_it(void **state)
 }
 
 static void
+listing_a_thread_s_runs_ends_it(void **state)
+{
+	pid_t child = start_runner();
+	struct json_object *list;
+	char path[128];
+	int status;
+
+	(void)state;
+	kill_runner(child);
+	snprintf(path, sizeof path, "/threads/%s/runs", thread);
+	list = call("GET", path, NULL, &status);
+	check_text(
+	    "listed", json_get_string(json_at(json_get(list, "data"), 0), "status"), "failed");
+	json_object_put(list);
+}
+
+static void
 the_living_keep_their_runs_whatever_the_lease(void **state)
 {
 	pid_t child = start_runner();
@@ -401,6 +418,7 @@ main(void)
 	    TEST(one_that_was_being_cancelled_is_cancelled),
 	    TEST(one_that_is_overdue_is_expired),
 	    TEST(retrieving_a_run_ends_it),
+	    TEST(listing_a_thread_s_runs_ends_it),
 	    TEST(the_living_keep_their_runs_whatever_the_lease),
 	    TEST(another_machine_has_until_its_lease_ends),
 	    TEST(a_lease_is_renewed),

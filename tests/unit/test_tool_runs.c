@@ -15,6 +15,7 @@ static struct api *api;
 static char *folder;
 static char events[4096];
 static char assistant[64], thread[64], run[64];
+static bool cancels;             /* somebody cancels the run while the model calls */
 static long long cost;           /* tokens that each answer costs; 0: a few */
 static bool too_long;            /* the model takes no more than six entries */
 static long long max_output;     /* what it was allowed to say the last time */
@@ -52,6 +53,15 @@ ask(struct model *model, const struct model_request *request, struct model_resul
 		request->on_call(request->arg, 1, "call_b", "rain");
 		request->on_called(request->arg, 1, "{}");
 		result->items = json_object_get(items);
+		if (cancels) {
+			struct db_tx *tx = db_begin(db, DB_WRITE);
+			struct db_stmt *stmt = db_prepare(tx,
+			    "UPDATE runs SET status = 'cancelling' WHERE status = "
+			    "'in_progress'");
+
+			assert_int_equal(db_finish(stmt, db_step(stmt)), DB_DONE);
+			assert_int_equal(db_commit(tx), 0);
+		}
 	}
 	json_object_put(items);
 	json_object_put(content);
@@ -331,6 +341,24 @@ a_cancelled_run_s_step_is_cancelled(void **state)
 	check_int("context", (long long)json_len(seen), 3);
 }
 
+static void
+a_cancel_counts_though_the_model_calls(void **state)
+{
+	struct json_object *object;
+
+	(void)state;
+	cancels = true;
+	start("");
+	cancels = false;
+	check_has("events", events, "thread.run.step.cancelled\nthread.run.cancelled\n");
+	object = call_well("GET", run_path(""), NULL);
+	check_member(object, "/status", "cancelled");
+	check_member(object, "/required_action", NULL);
+	json_object_put(object);
+	/* The thread is free. */
+	start("");
+}
+
 /* Ten messages of some 400 KB in all, and one more: a hundred thousand tokens. */
 static void
 half_of_what_is_too_long_is_tried_once(void **state)
@@ -422,6 +450,7 @@ main(void)
 	    TEST(nobody_need_listen),
 	    TEST(other_outputs_are_refused),
 	    TEST(a_cancelled_run_s_step_is_cancelled),
+	    TEST(a_cancel_counts_though_the_model_calls),
 	    TEST(half_of_what_is_too_long_is_tried_once),
 	    TEST(limits_of_tokens_hold_over_all_rounds),
 	    TEST(a_thread_and_its_run_are_made_at_once),
