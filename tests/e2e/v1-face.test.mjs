@@ -301,3 +301,25 @@ e2e('runs that nobody waits for go on after a restart, several at once', async (
 		});
 	}
 });
+
+e2e('a picture\'s address reaches the model', async (bench) => {
+	const key = await makeKey(bench);
+	const model = await modelServer(bench);
+	const server = await bench.listen({ env: model.env });
+	const headers = bearer(key, { 'content-type': 'application/json' });
+	const post = async (uri, body) => (await server.request('POST', `/v1${uri}`,
+		{ headers, body: JSON.stringify(body) })).json;
+	const url = 'https://pictures.example/cat.png';
+	const content = [
+		{ type: 'text', text: 'What is this?' },
+		{ type: 'image_url', image_url: { url, detail: 'low' } },
+	];
+	const { id } = await post('/threads', { messages: [{ role: 'user', content }] });
+	const assistant_id = (await post('/assistants', { model: 'm' })).id;
+	await post(`/threads/${id}/runs`, { assistant_id });
+	await eventually('the model is asked', () => model.requests.length === 1);
+	assert.deepEqual(model.requests[0].json.input[0].content, [
+		{ type: 'input_text', text: 'What is this?' },
+		{ type: 'input_image', image_url: url, detail: 'low' },
+	]);
+});
