@@ -22,12 +22,12 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 }
 
 static int
-import(const char *text, size_t len, struct transfer_counts *counts)
+import(const char *text, size_t len, const char *tenant, struct transfer_counts *counts)
 {
 	char error[TRANSFER_ERROR_SIZE] = "";
 	struct transfer_source source = {
 	    .in = fmemopen((void *)(uintptr_t)text, len ? len : 1, "r"),
-	    .tenant = "api",
+	    .tenant = tenant,
 	    .folder = state.folder,
 	    .mend = old_shapes_saved,
 	};
@@ -105,13 +105,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	state_reset(&state);
 	before = export();
-	result = import(size ? text : " ", size, &counts);
+	result = import(size ? text : " ", size, "api", &counts);
 	after = export();
 	CHECK(result == 0 || strcmp(before, after) == 0);
 	if (result == 0) {
 		for (const char *line = after; *line; line += strcspn(line, "\n") + 1)
 			check_shown(line, strcspn(line, "\n"));
-		CHECK(import(after, strlen(after), &counts) == 0);
+		CHECK(import(after, strlen(after), NULL, &counts) == 0);
 		for (int kind = 0; kind < TRANSFER__MAX; kind++)
 			CHECK(counts.added[kind] == 0);
 		check_run();
