@@ -106,8 +106,8 @@ connect_exec(sqlite3 *handle, const char *sql)
  * Whether -shm can be made, locked and mapped, by the calls that a write-ahead log makes. To try
  * the log itself would change the file under processes that do without it. errno when it cannot.
  */
-static bool
-has_shared_memory(const char *path)
+static int
+probe_shared_memory(const char *path)
 {
 	volatile void *memory = NULL;
 	sqlite3_file *file = NULL;
@@ -125,6 +125,18 @@ has_shared_memory(const char *path)
 	error = errno;
 	sqlite3_close(handle);
 	errno = error;
+	return code;
+}
+
+static bool
+has_shared_memory(const char *path)
+{
+	long long end = clock_ms() + BUSY_TIMEOUT_MS;
+	int code;
+
+	/* Busy is who meets another at this, which tells nothing yet. */
+	while ((code = probe_shared_memory(path)) == SQLITE_BUSY && clock_ms() < end)
+		interrupt_sleep(NULL, STEP_MS);
 	/* Whatever else is wrong, the log will not work without it either, and says it better. */
 	return code != SQLITE_CANTOPEN && code != SQLITE_IOERR_SHMOPEN &&
 	    code != SQLITE_IOERR_SHMMAP && code != SQLITE_IOERR_SHMLOCK;
