@@ -12,7 +12,7 @@
 #include "util/json.h"
 #include "util/text.h"
 
-enum { CONFIG_FILE_MAX = 1 << 20, KEY_MAX = 4096 };
+enum { CONFIG_FILE_MAX = 1 << 20, KEY_MAX = 4096, ACCESS_TOKEN_LEN_MIN = 16 };
 
 static const char etc_path[] = "/etc/assistants-fcgi.conf";
 static const char var_state_dir[] = "/var/lib/assistants-fcgi";
@@ -160,6 +160,71 @@ parse_key_file(const struct setting *setting, const char *value, void *field, ch
 	return result;
 }
 
+/* One that could be guessed would be no protection. */
+static int
+parse_token_file(const struct setting *setting, const char *value, void *field, char *error)
+{
+	char **token = field;
+
+	if (parse_key_file(setting, value, field, error) < 0)
+		return -1;
+	if (strlen(*token) >= ACCESS_TOKEN_LEN_MIN)
+		return 0;
+	return fail(error,
+	    "%s: the token in %s has fewer than %d characters: `openssl rand -hex 32` makes a good "
+	    "one",
+	    setting->name, value, ACCESS_TOKEN_LEN_MIN);
+}
+
+/* Whether it is as a browser sends it: a path, or a slash at the end, would never fit. */
+static bool
+is_origin(const char *text, size_t len)
+{
+	size_t scheme = strncmp(text, "http://", 7) == 0 ? 7
+	    : strncmp(text, "https://", 8) == 0          ? 8
+							 : 0;
+
+	if ((len == 1 && *text == '*') || (len == 4 && strncmp(text, "null", 4) == 0))
+		return true;
+	return scheme > 0 && len > scheme && !memchr(text + scheme, '/', len - scheme);
+}
+
+static int
+parse_origins(const struct setting *setting, const char *value, void *field, char *error)
+{
+	static const char blanks[] = ", \t";
+
+	for (const char *at = value + strspn(value, blanks); *at; at += strspn(at, blanks)) {
+		size_t len = strcspn(at, blanks);
+
+		if (!is_origin(at, len))
+			return fail(error,
+			    "%s has \"%.*s\": accepted are origins as https://example.org, without "
+			    "a path or a slash at the end, parted by blanks or commas; * for all",
+			    setting->name, (int)(len < 200 ? len : 200), at);
+		at += len;
+	}
+	return parse_text(setting, value, field, error);
+}
+
+static int
+parse_ranges(const struct setting *setting, const char *value, void *field, char *error)
+{
+	struct address_ranges **ranges = field;
+	const char *bad;
+	size_t bad_len;
+
+	*ranges = address_ranges_parse(value, &bad, &bad_len);
+	if (*ranges)
+		return 0;
+	if (!bad)
+		return fail(error, "out of memory");
+	return fail(error,
+	    "%s has \"%.*s\": accepted are addresses and ranges as 192.0.2.1, 10.0.0.0/8 or "
+	    "2001:db8::/32, parted by blanks or commas",
+	    setting->name, (int)(bad_len < 200 ? bad_len : 200), bad);
+}
+
 static int
 parse_unsigned(const struct setting *setting, const char *value, void *field, char *error)
 {
@@ -167,6 +232,21 @@ parse_unsigned(const struct setting *setting, const char *value, void *field, ch
 
 	if (parse_number(value, setting->min, setting->max, &number) < 0)
 		return fail(error, "%s is \"%s\": accepted are whole numbers from %lld to %lld",
+		    setting->name, value, setting->min, setting->max);
+	*(unsigned *)field = (unsigned)number;
+	return 0;
+}
+
+/* 0 is no bound. */
+static int
+parse_bound(const struct setting *setting, const char *value, void *field, char *error)
+{
+	long long number = 0;
+
+	if (strcmp(value, "off") != 0 &&
+	    parse_number(value, setting->min, setting->max, &number) < 0)
+		return fail(error,
+		    "%s is \"%s\": accepted are whole numbers from %lld to %lld, and off",
 		    setting->name, value, setting->min, setting->max);
 	*(unsigned *)field = (unsigned)number;
 	return 0;
@@ -282,7 +362,12 @@ static const struct setting settings[] = {
     {"ASSISTANTS_UPSTREAM_URL", parse_url, FIELD(upstream_url), NULL, 0, 0, {0}},
     {"ASSISTANTS_UPSTREAM_KEY", parse_key, FIELD(upstream_key), NULL, 0, 0, {0}},
     {"ASSISTANTS_KEYS_FILE", parse_outside_path, FIELD(keys_file), NULL, 0, 0, {0}},
-    {"ASSISTANTS_ALLOW_ORIGIN", parse_text, FIELD(allow_origin), NULL, 0, 0, {0}},
+    {"ASSISTANTS_ALLOW_ORIGIN", parse_origins, FIELD(allow_origin), NULL, 0, 0, {0}},
+    {"ASSISTANTS_RATE", parse_bound, FIELD(rate), "30", 1, 1000000, {0}},
+    {"ASSISTANTS_DAILY_TOKENS", parse_bound, FIELD(daily_tokens), "2000000", 1, 1000000000, {0}},
+    {"ASSISTANTS_TRUSTED_PROXIES", parse_ranges, FIELD(trusted_proxies), NULL, 0, 0, {0}},
+    {"ASSISTANTS_ACCESS_TOKEN_FILE", parse_token_file, FIELD(access_token), NULL, 0, 0, {0}},
+    {"ASSISTANTS_TOOLS_DIR", parse_outside_path, FIELD(tools_dir), NULL, 0, 0, {0}},
     {"ASSISTANTS_PASS_THROUGH", parse_word, FIELD(pass_through), "on", 0, 0, {"off", "on"}},
     {"ASSISTANTS_WORKERS", parse_unsigned, FIELD(workers), "128", 3, 100000, {0}},
     {"ASSISTANTS_RUN_TIMEOUT", parse_unsigned, FIELD(run_timeout_s), "600", 1, 86400, {0}},
@@ -524,5 +609,10 @@ config_free(struct config *config)
 	free(config->upstream_key);
 	free(config->keys_file);
 	free(config->allow_origin);
+	address_ranges_free(config->trusted_proxies);
+	if (config->access_token)
+		explicit_bzero(config->access_token, strlen(config->access_token));
+	free(config->access_token);
+	free(config->tools_dir);
 	*config = (struct config){0};
 }

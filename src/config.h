@@ -11,6 +11,7 @@
 #include <json.h>
 #include <stddef.h>
 
+#include "util/address.h"
 #include "util/log.h"
 
 enum config_model_api {
@@ -38,8 +39,13 @@ struct config {
 	    *upstream_url; /* a remote Assistants API, without a slash at its end; NULL: embedded */
 	char *upstream_key;
 	char *keys_file;                 /* who may use /v1 */
-	char *allow_origin;              /* origins that may use /v1 from a page; NULL: none */
+	char *allow_origin;              /* further origins whose pages may use us; NULL: none */
 	enum config_switch pass_through; /* the rest of /v1 to the model server */
+	unsigned rate;                   /* gateway messages a minute for one client; 0: no bound */
+	unsigned daily_tokens;           /* of the whole gateway; 0: no bound */
+	struct address_ranges *trusted_proxies; /* whose X-Forwarded-For is believed; NULL: none */
+	char *access_token;                     /* that gateway paths need; NULL: none */
+	char *tools_dir;                        /* of function tools; NULL: none */
 	unsigned workers;
 	unsigned run_timeout_s;
 	unsigned context_tokens; /* of a thread, that a model is sent at most */

@@ -79,6 +79,8 @@ register_secrets(const struct config *config)
 {
 	if (config->api_key && log_add_secret(config->api_key) < 0)
 		return -1;
+	if (config->access_token && log_add_secret(config->access_token) < 0)
+		return -1;
 	return config->upstream_key && log_add_secret(config->upstream_key) < 0 ? -1 : 0;
 }
 
@@ -137,12 +139,15 @@ open_openai(struct app *app, char *error)
 	};
 
 	snprintf(error, DB_ERROR_SIZE, "out of memory");
+	/* Of a remote Assistants API's threads nothing is kept but how much is used. */
+	if ((!app->config.upstream_url || app->config.rate || app->config.daily_tokens) &&
+	    open_database(app, error) < 0)
+		return -1;
+	snprintf(error, DB_ERROR_SIZE, "out of memory");
 	if (app->config.upstream_url) {
 		app->openai = openai_remote_new(app->http_client, &server);
 		return app->openai ? 0 : -1;
 	}
-	if (open_database(app, error) < 0)
-		return -1;
 	snprintf(error, DB_ERROR_SIZE, "out of memory");
 	app->model = open_model(app);
 	if (app->model)
@@ -186,7 +191,7 @@ app_open(struct app *app, char error[CONFIG_ERROR_SIZE])
 	}
 	if (open_openai(app, error) < 0)
 		return -1;
-	app->gateway = gateway_new(&app->config, app->openai, error);
+	app->gateway = gateway_new(&app->config, app->openai, app->db, error);
 	if (!app->gateway)
 		return -1;
 	snprintf(error, CONFIG_ERROR_SIZE, "out of memory");
@@ -286,7 +291,8 @@ serve(struct app *app, const struct options *options)
 	    .body_max = app->config.max_body,
 	    .room = app->gateway,
 	    .api_room = app->v1,
-	    .api_origins = app->config.allow_origin,
+	    .admit = gateway_admits,
+	    .origins = app->config.allow_origin,
 	};
 	bool fastcgi = options->listen || server_inherits_socket();
 

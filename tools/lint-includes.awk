@@ -3,7 +3,7 @@
 
 BEGIN {
 	# Who may include what beside its own folder's headers; the files right below src/ may include all.
-	may["gateway"] = "http openai util config.h"
+	may["gateway"] = "http openai db util config.h"
 	may["v1"] = "http assistants db util config.h"
 	may["openai"] = "assistants db util"
 	may["assistants"] = "model db util"

@@ -23,6 +23,10 @@ enum {
  * File systems that several machines may have in common. Behind FUSE there may be anything, sshfs
  * and the folders of virtual machines among it.
  */
+/* EXTRA, since FULL leaves open whether the end of a rollback journal is on disk. */
+const char connect_durable[] = "PRAGMA synchronous = EXTRA";
+const char connect_not_durable[] = "PRAGMA synchronous = NORMAL";
+
 static const struct {
 	uint32_t type;
 	const char *name;
@@ -177,9 +181,7 @@ open_once(const struct place *place, int flags, sqlite3 **handle)
 	code = connect_exec(*handle, "PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON");
 	if (code != SQLITE_OK)
 		return code;
-	/* EXTRA, since FULL leaves open whether the end of a rollback journal is on disk. */
-	return connect_exec(
-	    *handle, place->durable ? "PRAGMA synchronous = EXTRA" : "PRAGMA synchronous = NORMAL");
+	return connect_exec(*handle, place->durable ? connect_durable : connect_not_durable);
 }
 
 /*

@@ -25,7 +25,12 @@ enum { DB_ERROR_SIZE = 512 };
 struct db *db_open(const char *path, bool durable, char error[DB_ERROR_SIZE]);
 void db_close(struct db *db);
 
-enum db_mode { DB_READ, DB_WRITE };
+enum db_mode {
+	DB_READ,
+	DB_WRITE,
+	/* The same, but loss of power may undo it, so that nothing waits for the disk. */
+	DB_WRITE_SOON
+};
 
 /*
  * Begins. A writer waits for those before it, at most 20 s, and holds everyone else up: no calls to

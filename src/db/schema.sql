@@ -114,3 +114,13 @@ CREATE TABLE idempotent_requests (
 	UNIQUE (tenant, path, client_key)
 );
 CREATE INDEX idempotent_requests_by_age ON idempotent_requests (created_at);
+
+-- version 4
+
+-- Token buckets: what may be used of something in a time (see db/buckets.h).
+CREATE TABLE buckets (
+	name TEXT NOT NULL UNIQUE,     -- "messages 192.0.2.1"
+	full_at BIGINT NOT NULL,       -- Unix nanoseconds when it will be full again
+	usual BIGINT NOT NULL          -- units that a use of it takes in the mean; 0: unknown
+);
+CREATE INDEX buckets_by_time ON buckets (full_at) WHERE usual = 0;

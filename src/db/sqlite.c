@@ -299,12 +299,20 @@ reader_give(struct db *db, struct conn *conn)
 }
 
 static void
+writer_give(struct db *db, enum db_mode mode)
+{
+	if (mode == DB_WRITE_SOON && db->place.durable)
+		conn_exec(db->writer, connect_durable);
+	pthread_mutex_unlock(&db->write_lock);
+}
+
+static void
 tx_end(struct db_tx *tx)
 {
-	if (tx->mode == DB_WRITE)
-		pthread_mutex_unlock(&tx->db->write_lock);
-	else
+	if (tx->mode == DB_READ)
 		reader_give(tx->db, tx->conn);
+	else
+		writer_give(tx->db, tx->mode);
 	free(tx);
 }
 
@@ -313,7 +321,7 @@ tx_end(struct db_tx *tx)
  * still.
  */
 static struct conn *
-writer_take(struct db *db)
+writer_take(struct db *db, enum db_mode mode)
 {
 	struct timespec end;
 
@@ -323,8 +331,11 @@ writer_take(struct db *db)
 		log_error("the database %s: begin: others write for too long", db->path);
 		return NULL;
 	}
-	if (is_in_place(db))
+	if (is_in_place(db)) {
+		if (mode == DB_WRITE_SOON && db->place.durable)
+			conn_exec(db->writer, connect_not_durable);
 		return db->writer;
+	}
 	pthread_mutex_unlock(&db->write_lock);
 	return NULL;
 }
@@ -338,12 +349,12 @@ db_begin(struct db *db, enum db_mode mode)
 		return NULL;
 	tx->db = db;
 	tx->mode = mode;
-	tx->conn = mode == DB_WRITE ? writer_take(db) : reader_take(db);
+	tx->conn = mode == DB_READ ? reader_take(db) : writer_take(db, mode);
 	if (!tx->conn) {
 		free(tx);
 		return NULL;
 	}
-	if (conn_exec(tx->conn, mode == DB_WRITE ? "BEGIN IMMEDIATE" : "BEGIN") == SQLITE_OK)
+	if (conn_exec(tx->conn, mode == DB_READ ? "BEGIN" : "BEGIN IMMEDIATE") == SQLITE_OK)
 		return tx;
 	log_failure(tx->conn, "begin");
 	tx_end(tx);

@@ -14,9 +14,7 @@ enum { CACHE_MAX = 8192, LOCK_WAIT_MS = 30000 };
 
 struct assistant {
 	struct openai *openai;
-	struct json_object *definition;
 	char *cache_path, *lock_path;
-	char hash[SHA256_HEX_SIZE];
 };
 
 /* What the cache file says. */
@@ -28,18 +26,13 @@ enum cache_state {
 };
 
 struct assistant *
-assistant_new(struct openai *openai, const char *state_dir, struct json_object *definition)
+assistant_new(struct openai *openai, const char *state_dir)
 {
 	struct assistant *assistant = calloc(1, sizeof *assistant);
-	const char *text = json_text(definition);
 
-	if (!assistant) {
-		json_object_put(definition);
+	if (!assistant)
 		return NULL;
-	}
 	assistant->openai = openai;
-	assistant->definition = definition;
-	sha256_hex(text, strlen(text), assistant->hash);
 	if (asprintf(&assistant->cache_path, "%s/assistant", state_dir) < 0)
 		assistant->cache_path = NULL;
 	if (asprintf(&assistant->lock_path, "%s/assistant.lock", state_dir) < 0)
@@ -55,7 +48,6 @@ assistant_free(struct assistant *assistant)
 {
 	if (!assistant)
 		return;
-	json_object_put(assistant->definition);
 	free(assistant->cache_path);
 	free(assistant->lock_path);
 	free(assistant);
@@ -76,25 +68,26 @@ take_line(char **text, const char *name)
 
 /* The whole file is read: an id that was cut short has no line's end. */
 static enum cache_state
-parse_cache(const struct assistant *assistant, char *text, size_t len, char id[ASSISTANT_ID_SIZE])
+parse_cache(const struct assistant *assistant, const char *hash, char *text, size_t len,
+    char id[ASSISTANT_ID_SIZE])
 {
 	char *at = text;
 	const char *format = take_line(&at, "assistants-fcgi assistant 1");
 	const char *place = take_line(&at, "place ");
-	const char *hash = take_line(&at, "definition sha256:");
+	const char *made_of = take_line(&at, "definition sha256:");
 	const char *found = take_line(&at, "id ");
 
-	if (!format || *format || !place || !hash || !found || at != text + len ||
+	if (!format || *format || !place || !made_of || !found || at != text + len ||
 	    !id_has_form(found, "") || strlen(found) >= ASSISTANT_ID_SIZE)
 		return CACHE_DAMAGED;
 	if (strcmp(place, openai_place(assistant->openai)) != 0)
 		return CACHE_NONE;
 	snprintf(id, ASSISTANT_ID_SIZE, "%s", found);
-	return strcmp(hash, assistant->hash) == 0 ? CACHE_VALID : CACHE_OLD;
+	return strcmp(made_of, hash) == 0 ? CACHE_VALID : CACHE_OLD;
 }
 
 static enum cache_state
-read_cache(const struct assistant *assistant, char id[ASSISTANT_ID_SIZE])
+read_cache(const struct assistant *assistant, const char *hash, char id[ASSISTANT_ID_SIZE])
 {
 	size_t len;
 	char *text = file_read(assistant->cache_path, CACHE_MAX, &len);
@@ -102,14 +95,14 @@ read_cache(const struct assistant *assistant, char id[ASSISTANT_ID_SIZE])
 
 	if (!text)
 		return errno == ENOENT ? CACHE_NONE : CACHE_DAMAGED;
-	state = parse_cache(assistant, text, len, id);
+	state = parse_cache(assistant, hash, text, len, id);
 	free(text);
 	return state;
 }
 
 /* 0, or -1 with errno. */
 static int
-write_cache(const struct assistant *assistant, const char *id)
+write_cache(const struct assistant *assistant, const char *hash, const char *id)
 {
 	struct buf text = BUF_INIT(CACHE_MAX);
 	int result, error;
@@ -117,7 +110,7 @@ write_cache(const struct assistant *assistant, const char *id)
 	errno = ENOMEM;
 	buf_printf(
 	    &text, "assistants-fcgi assistant 1\nplace %s\n", openai_place(assistant->openai));
-	buf_printf(&text, "definition sha256:%s\nid %s\n", assistant->hash, id);
+	buf_printf(&text, "definition sha256:%s\nid %s\n", hash, id);
 	result = text.failed ? -1 : file_replace(assistant->cache_path, text.data);
 	error = errno;
 	buf_free(&text);
@@ -163,10 +156,10 @@ on_assistant(void *arg, struct json_object *assistant)
 
 /* 1 found, 0 not, -1 with the answer that failed. */
 static int
-find_by_name(struct assistant *assistant, const struct interrupt *interrupt,
+find_by_name(struct assistant *assistant, const char *name, const struct interrupt *interrupt,
     char id[ASSISTANT_ID_SIZE], struct openai_answer *answer)
 {
-	struct search search = {.name = json_get_string(assistant->definition, "name")};
+	struct search search = {.name = name};
 	int result = openai_list(
 	    assistant->openai, "/assistants?limit=100", interrupt, on_assistant, &search, answer);
 
@@ -181,15 +174,19 @@ find_by_name(struct assistant *assistant, const struct interrupt *interrupt,
  * unknown, -1.
  */
 static int
-post_definition(struct assistant *assistant, const struct interrupt *interrupt, bool update,
-    char id[ASSISTANT_ID_SIZE], struct openai_answer *answer)
+post_definition(struct assistant *assistant, const struct definition *definition,
+    const struct interrupt *interrupt, bool update, char id[ASSISTANT_ID_SIZE],
+    struct openai_answer *answer)
 {
 	char path[ASSISTANT_ID_SIZE + 16] = "/assistants";
+	struct json_object *body = NULL;
 
 	if (update)
 		snprintf(path, sizeof path, "/assistants/%s", id);
 	openai_answer_free(answer);
-	openai_call(assistant->openai, "POST", path, assistant->definition, interrupt, answer);
+	json_parse(definition->text, strlen(definition->text), &body);
+	openai_call(assistant->openai, "POST", path, body, interrupt, answer);
+	json_object_put(body);
 	if (update && answer->failure == OPENAI_ANSWERED && answer->status == 404)
 		return 0;
 	if (!keep_id(answer, answer->body, id))
@@ -201,23 +198,23 @@ post_definition(struct assistant *assistant, const struct interrupt *interrupt, 
 
 /* With the lock held, or given up. */
 static int
-find_or_create(struct assistant *assistant, const struct interrupt *interrupt,
-    char id[ASSISTANT_ID_SIZE], struct openai_answer *answer)
+find_or_create(struct assistant *assistant, const struct definition *definition,
+    const struct interrupt *interrupt, char id[ASSISTANT_ID_SIZE], struct openai_answer *answer)
 {
-	enum cache_state state = read_cache(assistant, id);
+	enum cache_state state = read_cache(assistant, definition->hash, id);
 	int found = 0;
 
 	if (state == CACHE_VALID)
 		return 0;
 	if (state == CACHE_OLD)
-		found = post_definition(assistant, interrupt, true, id, answer);
+		found = post_definition(assistant, definition, interrupt, true, id, answer);
 	if (found == 0)
-		found = find_by_name(assistant, interrupt, id, answer);
+		found = find_by_name(assistant, definition->name, interrupt, id, answer);
 	if (found == 0)
-		found = post_definition(assistant, interrupt, false, id, answer);
+		found = post_definition(assistant, definition, interrupt, false, id, answer);
 	if (found < 0)
 		return -1;
-	if (write_cache(assistant, id) < 0)
+	if (write_cache(assistant, definition->hash, id) < 0)
 		log_warn("the assistant's id cannot be kept in %s: %s", assistant->cache_path,
 		    strerror(errno));
 	else if (state == CACHE_DAMAGED)
@@ -227,13 +224,13 @@ find_or_create(struct assistant *assistant, const struct interrupt *interrupt,
 }
 
 int
-assistant_id(struct assistant *assistant, const struct interrupt *interrupt,
-    char id[ASSISTANT_ID_SIZE], struct openai_answer *answer)
+assistant_id(struct assistant *assistant, const struct definition *definition,
+    const struct interrupt *interrupt, char id[ASSISTANT_ID_SIZE], struct openai_answer *answer)
 {
 	int lock, result;
 
 	*answer = (struct openai_answer){.retry_after_s = -1};
-	if (read_cache(assistant, id) == CACHE_VALID)
+	if (read_cache(assistant, definition->hash, id) == CACHE_VALID)
 		return 0;
 	lock = file_lock(assistant->lock_path, LOCK_WAIT_MS, interrupt);
 	if (lock < 0 && errno == ECANCELED) {
@@ -243,7 +240,7 @@ assistant_id(struct assistant *assistant, const struct interrupt *interrupt,
 	if (lock < 0)
 		log_warn(
 		    "no lock on %s, going on without: %s", assistant->lock_path, strerror(errno));
-	result = find_or_create(assistant, interrupt, id, answer);
+	result = find_or_create(assistant, definition, interrupt, id, answer);
 	if (lock >= 0)
 		close(lock);
 	return result;
@@ -254,10 +251,12 @@ assistant_forget(struct assistant *assistant, const struct interrupt *interrupt,
 {
 	int lock = file_lock(assistant->lock_path, LOCK_WAIT_MS, interrupt);
 	char cached[ASSISTANT_ID_SIZE];
+	enum cache_state state;
 
 	log_warn("the assistant %s is unknown to the server; another is found or created", id);
 	/* Another process may have replaced it by now. */
-	if (read_cache(assistant, cached) == CACHE_VALID && strcmp(cached, id) == 0)
+	state = read_cache(assistant, "", cached);
+	if (state == CACHE_OLD && strcmp(cached, id) == 0)
 		unlink(assistant->cache_path);
 	if (lock >= 0)
 		close(lock);

@@ -16,26 +16,23 @@
 
 #include <stdbool.h>
 
+#include "gateway/definition.h"
 #include "openai/openai.h"
 
 struct assistant;
 
-/*
- * Takes `definition` over, the JSON body of POST /assistants, with a name. The rest is borrowed.
- * NULL: out of memory.
- */
-struct assistant *assistant_new(
-    struct openai *openai, const char *state_dir, struct json_object *definition);
+/* `openai` is borrowed. NULL: out of memory. */
+struct assistant *assistant_new(struct openai *openai, const char *state_dir);
 void assistant_free(struct assistant *assistant);
 
 enum { ASSISTANT_ID_SIZE = 132 };
 
 /*
- * The id. 0, or -1 with `answer` telling why the Assistants API could not be asked; it must be
- * freed.
+ * The id of the assistant that is as `definition` says. 0, or -1 with `answer` telling why the
+ * Assistants API could not be asked; it must be freed.
  */
-int assistant_id(struct assistant *assistant, const struct interrupt *interrupt,
-    char id[ASSISTANT_ID_SIZE], struct openai_answer *answer);
+int assistant_id(struct assistant *assistant, const struct definition *definition,
+    const struct interrupt *interrupt, char id[ASSISTANT_ID_SIZE], struct openai_answer *answer);
 
 /* The server knows this id no longer: the next call finds another. */
 void assistant_forget(

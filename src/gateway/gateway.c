@@ -1,81 +1,31 @@
 #include "gateway/gateway.h"
 
-#include <errno.h>
-
 #include "gateway/room.h"
-#include "util/file.h"
 #include "util/json.h"
 #include "util/log.h"
 
-enum { DEFINITION_MAX = 4 << 20, RETRY_AFTER_DEFAULT_S = 10 };
-
-static const char built_in_name[] = "assistants-fcgi";
-static const char built_in_instructions[] =
-    "You are a helpful assistant on a web site. Answer in plain text, briefly and clearly.";
-
-/* The definition from its file, or the built-in one. NULL with a sentence in `error`. */
-static struct json_object *
-load_definition(const struct config *config, char *error)
-{
-	struct json_object *definition = NULL;
-	const char *name, *model;
-	char *text;
-	size_t len;
-
-	if (!config->definition) {
-		definition = json_object_new_object();
-		json_set_string(definition, "name", built_in_name);
-		json_set_string(definition, "model", config->model);
-		json_set_string(definition, "instructions", built_in_instructions);
-		return definition;
-	}
-	text = file_read(config->definition, DEFINITION_MAX, &len);
-	if (!text) {
-		snprintf(error, GATEWAY_ERROR_SIZE, "ASSISTANTS_DEFINITION: %s: %s",
-		    config->definition, strerror(errno));
-		return NULL;
-	}
-	if (json_parse(text, len, &definition) < 0 ||
-	    !json_object_is_type(definition, json_type_object)) {
-		snprintf(error, GATEWAY_ERROR_SIZE,
-		    "ASSISTANTS_DEFINITION: %s is not a JSON object", config->definition);
-		goto fail;
-	}
-	name = json_get_string(definition, "name");
-	model = json_get_string(definition, "model");
-	if (name && *name && model && *model) {
-		free(text);
-		return definition;
-	}
-	snprintf(error, GATEWAY_ERROR_SIZE,
-	    "ASSISTANTS_DEFINITION: %s lacks a \"%s\": the assistant is found by its name, and a "
-	    "run needs "
-	    "a model",
-	    config->definition, name && *name ? "model" : "name");
-fail:
-	json_object_put(definition);
-	free(text);
-	return NULL;
-}
+enum { RETRY_AFTER_DEFAULT_S = 10 };
 
 struct gateway *
-gateway_new(const struct config *config, struct openai *openai, char error[GATEWAY_ERROR_SIZE])
+gateway_new(const struct config *config, struct openai *openai, struct db *db,
+    char error[GATEWAY_ERROR_SIZE])
 {
-	struct json_object *definition = load_definition(config, error);
-	struct gateway *gateway = definition ? calloc(1, sizeof *gateway) : NULL;
+	struct gateway *gateway = calloc(1, sizeof *gateway);
 
-	if (!definition)
-		return NULL;
 	snprintf(error, GATEWAY_ERROR_SIZE, "out of memory");
-	if (!gateway) {
-		json_object_put(definition);
+	if (!gateway)
 		return NULL;
-	}
+	gateway->config = config;
 	gateway->openai = openai;
-	gateway->assistant = assistant_new(openai, config->state_dir, definition);
-	if (gateway->assistant)
+	gateway->definitions = definitions_new(config, error);
+	if (gateway->definitions) {
+		snprintf(error, GATEWAY_ERROR_SIZE, "out of memory");
+		gateway->assistant = assistant_new(openai, config->state_dir);
+		gateway->door = door_new(config, db);
+	}
+	if (gateway->assistant && gateway->door)
 		return gateway;
-	free(gateway);
+	gateway_free(gateway);
 	return NULL;
 }
 
@@ -84,8 +34,18 @@ gateway_free(struct gateway *gateway)
 {
 	if (!gateway)
 		return;
+	door_free(gateway->door);
 	assistant_free(gateway->assistant);
+	definitions_free(gateway->definitions);
 	free(gateway);
+}
+
+bool
+gateway_admits(void *room, struct request *request, struct response *response)
+{
+	struct gateway *gateway = room;
+
+	return door_admits(gateway->door, request, response);
 }
 
 bool

@@ -2,153 +2,9 @@
  * POST /threads/{id}/messages: the user's words in, the assistant's words out. GET: the
  * conversation.
  */
-#include "gateway/room.h"
+#include "gateway/ask.h"
 #include "gateway/words.h"
-#include "util/clock.h"
 #include "util/log.h"
-
-enum { BUSY_WAIT_MS = 30000, BUSY_STEP_MS = 100, BUSY_STEP_MAX_MS = 1000 };
-
-/* What a run brought. */
-struct reply {
-	struct json_object *messages; /* the run's, oldest first, each once */
-	struct json_object *run;      /* as its last event told it */
-	char status[32];              /* how it ended; "" if no event told */
-};
-
-static void
-reply_init(struct reply *reply)
-{
-	*reply = (struct reply){.messages = json_object_new_array()};
-}
-
-static void
-reply_free(struct reply *reply)
-{
-	json_object_put(reply->messages);
-	json_object_put(reply->run);
-}
-
-/* A stream that broke off, and was then read from the list, tells a message twice. */
-static void
-add_message(struct reply *reply, struct json_object *message)
-{
-	const char *id = json_get_string(message, "id");
-
-	for (size_t i = 0; i < json_len(reply->messages); i++) {
-		const char *known = json_get_string(json_at(reply->messages, i), "id");
-
-		if (id && known && strcmp(id, known) == 0)
-			return;
-	}
-	json_add(reply->messages, json_object_get(message));
-}
-
-static void
-on_event(void *arg, const char *event, struct json_object *data)
-{
-	struct reply *reply = arg;
-
-	if (strcmp(event, "thread.message.completed") == 0 ||
-	    strcmp(event, "thread.message.incomplete") == 0) {
-		add_message(reply, data);
-	} else if (strncmp(event, "thread.run.", 11) == 0 &&
-	    strncmp(event, "thread.run.step.", 16) != 0) {
-		json_object_put(reply->run);
-		reply->run = json_object_get(data);
-		snprintf(reply->status, sizeof reply->status, "%s", event + 11);
-	}
-}
-
-static struct json_object *
-run_body(const char *assistant, const char *words)
-{
-	struct json_object *body = json_object_new_object(), *message = json_object_new_object();
-	struct json_object *messages = json_object_new_array();
-
-	json_set_string(message, "role", "user");
-	json_set_string(message, "content", words);
-	json_add(messages, message);
-	json_set_string(body, "assistant_id", assistant);
-	json_set(body, "additional_messages", messages);
-	return body;
-}
-
-/* The API has no codes for these: only its words tell. */
-static const char no_assistant[] = "No assistant found";
-
-static bool
-is_busy(const struct openai_answer *answer)
-{
-	const char *error = openai_answer_error(answer);
-
-	return answer->failure == OPENAI_ANSWERED && answer->status == 400 &&
-	    (strstr(error, "already has an active run") || strstr(error, "while a run"));
-}
-
-static bool
-is_unknown_assistant(const struct openai_answer *answer)
-{
-	return answer->failure == OPENAI_ANSWERED && answer->status == 404 &&
-	    strncmp(openai_answer_error(answer), no_assistant, strlen(no_assistant)) == 0;
-}
-
-/* Runs the assistant on the words, waiting while another run has the thread. */
-static void
-run_when_free(struct gateway *gateway, const struct request *request, const char *path,
-    struct json_object *body, struct reply *reply, struct openai_answer *answer)
-{
-	long long end = clock_ms() + BUSY_WAIT_MS, step_ms = BUSY_STEP_MS;
-
-	for (;;) {
-		openai_stream(
-		    gateway->openai, path, body, request->client, on_event, reply, answer);
-		if (!is_busy(answer) || clock_ms() + step_ms > end)
-			return;
-		if (interrupt_sleep(request->client, step_ms)) {
-			answer->failure = OPENAI_INTERRUPTED;
-			return;
-		}
-		openai_answer_free(answer);
-		step_ms = step_ms * 2 < BUSY_STEP_MAX_MS ? step_ms * 2 : BUSY_STEP_MAX_MS;
-	}
-}
-
-/* Puts the words to the assistant. False when it could not be found: answered. */
-static bool
-ask(struct gateway *gateway, const struct request *request, struct response *response,
-    const char *words, struct reply *reply, struct openai_answer *answer)
-{
-	char assistant[ASSISTANT_ID_SIZE], path[256];
-	bool again = true;
-
-	if (!thread_path(request, response, "/runs", path, sizeof path))
-		return false;
-	for (;;) {
-		struct json_object *body;
-
-		if (assistant_id(gateway->assistant, request->client, assistant, answer) < 0) {
-			answer_unavailable(response, answer);
-			return false;
-		}
-		openai_answer_free(answer);
-		body = run_body(assistant, words);
-		run_when_free(gateway, request, path, body, reply, answer);
-		json_object_put(body);
-		if (!is_unknown_assistant(answer))
-			return true;
-		if (!again) {
-			answer_unavailable(response, answer);
-			return false;
-		}
-		/*
-		 * Deleted there, or this is another server than before: once more with a new one.
-		 */
-		assistant_forget(gateway->assistant, request->client, assistant);
-		openai_answer_free(answer);
-		again = false;
-	}
-}
 
 /* The messages' words, parted by blank lines, footnotes behind. NULL: no memory. */
 static char *
@@ -264,25 +120,9 @@ answer_words(const struct request *request, struct response *response, const str
 	json_object_put(citations);
 }
 
-/* The run wants a tool that is not here: nobody will ever answer it. */
 static void
-cancel_run(struct gateway *gateway, const struct request *request, const struct reply *reply)
-{
-	const char *id = json_get_string(reply->run, "id");
-	struct openai_answer answer;
-	char path[512];
-
-	if (!id || !id_has_form(id, ""))
-		return;
-	snprintf(path, sizeof path, "/threads/%s/runs/%s/cancel", request->params[0], id);
-	/* Also for a client that has gone: nothing interrupts it. */
-	openai_call(gateway->openai, "POST", path, NULL, NULL, &answer);
-	openai_answer_free(&answer);
-}
-
-static void
-answer_run(struct gateway *gateway, const struct request *request, struct response *response,
-    const struct reply *reply, const struct openai_answer *answer)
+answer_run(const struct request *request, struct response *response, const struct reply *reply,
+    const struct openai_answer *answer)
 {
 	struct json_object *error = json_get_object(reply->run, "last_error");
 	const char *code = json_get_string(error, "code");
@@ -294,11 +134,13 @@ answer_run(struct gateway *gateway, const struct request *request, struct respon
 	} else if (code && strcmp(code, "rate_limit_exceeded") == 0) {
 		answer_busy(
 		    response, answer->retry_after_s, "The assistant is busy; try again later.");
-	} else if (strcmp(reply->status, "requires_action") == 0) {
-		cancel_run(gateway, request, reply);
-		log_error(
-		    "the assistant wants a tool, and the gateway has none: the run was cancelled");
+	} else if (reply->tools == TOOLS_MISSING) {
 		response_problem(response, 502, "The assistant wants a tool that is not here.");
+	} else if (reply->tools == TOOLS_ENDLESS) {
+		response_problem(response, 502,
+		    "The assistant used its tools %d times without coming to an answer, and was "
+		    "stopped.",
+		    TOOL_ROUNDS_MAX);
 	} else if (interrupt_raised(request->client)) {
 		answer_interrupted(response);
 	} else if (strcmp(reply->status, "cancelled") == 0) {
@@ -309,21 +151,13 @@ answer_run(struct gateway *gateway, const struct request *request, struct respon
 	}
 }
 
-void
-gateway_messages_create(void *room, struct request *request, struct response *response)
+static void
+answer_message(
+    struct gateway *gateway, struct request *request, struct response *response, const char *words)
 {
-	struct gateway *gateway = room;
 	struct openai_answer answer = {.retry_after_s = -1};
 	struct reply reply;
-	const char *problem;
-	int status;
-	char *words = words_of_request(request, &problem, &status);
 
-	if (!words) {
-		response_problem(response, status, "%s", problem);
-		return;
-	}
-	log_debug("the user says: %s", words);
 	reply_init(&reply);
 	if (!ask(gateway, request, response, words, &reply, &answer)) {
 		/* Answered. */
@@ -333,10 +167,26 @@ gateway_messages_create(void *room, struct request *request, struct response *re
 	} else if (answer.failure != OPENAI_ANSWERED || answer.status / 100 != 2) {
 		answer_failure(response, &answer);
 	} else {
-		answer_run(gateway, request, response, &reply, &answer);
+		answer_run(request, response, &reply, &answer);
 	}
 	openai_answer_free(&answer);
 	reply_free(&reply);
+}
+
+void
+gateway_messages_create(void *room, struct request *request, struct response *response)
+{
+	struct gateway *gateway = room;
+	const char *problem;
+	int status;
+	char *words = words_of_request(request, &problem, &status);
+
+	if (!words) {
+		response_problem(response, status, "%s", problem);
+		return;
+	}
+	log_debug("the user says: %s", words);
+	answer_message(gateway, request, response, words);
 	free(words);
 }
 

@@ -5,11 +5,15 @@
 #define GATEWAY_ROOM_H
 
 #include "gateway/assistant.h"
+#include "gateway/door.h"
 #include "gateway/gateway.h"
 
 struct gateway {
+	const struct config *config;
 	struct openai *openai;
+	struct definitions *definitions;
 	struct assistant *assistant;
+	struct door *door;
 };
 
 /*

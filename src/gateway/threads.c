@@ -8,11 +8,14 @@ void
 gateway_threads_create(void *room, struct request *request, struct response *response)
 {
 	struct gateway *gateway = room;
-	struct json_object *body = json_object_new_object(), *thread;
+	struct json_object *body, *thread;
 	struct openai_answer answer;
 	char *location = NULL;
 	const char *id;
 
+	if (!door_takes_thread(gateway->door, request, response))
+		return;
+	body = json_object_new_object();
 	openai_call(gateway->openai, "POST", "/threads", body, request->client, &answer);
 	json_object_put(body);
 	id = json_get_string(answer.body, "id");

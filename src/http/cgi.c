@@ -38,6 +38,15 @@ cgi_variable(struct exchange *exchange, const char *name)
 	return getenv(name);
 }
 
+static char *
+cgi_variables(struct exchange *exchange, const char *name)
+{
+	const char *value = getenv(name);
+
+	(void)exchange;
+	return value ? strdup(value) : NULL;
+}
+
 static ssize_t
 cgi_read(struct exchange *exchange, void *bytes, size_t size)
 {
@@ -107,6 +116,7 @@ server_run_cgi(server_handler_fn *handler, void *arg)
 	    .exchange =
 		{
 		    .variable = cgi_variable,
+		    .variables = cgi_variables,
 		    .read = cgi_read,
 		    .write = cgi_write,
 		    .client = {.fd = -1, .raised = cgi_client_gone},

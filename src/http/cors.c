@@ -1,5 +1,7 @@
 #include "http/cors.h"
 
+#include <strings.h>
+
 static const char *
 variable(struct request *request, const char *name)
 {
@@ -41,16 +43,14 @@ cors_answer(struct request *request, struct response *response, const char *orig
 	bool preflight = strcmp(request->method, "OPTIONS") == 0 &&
 	    variable(request, "HTTP_ACCESS_CONTROL_REQUEST_METHOD");
 
-	if (!origins)
-		return false;
 	/* A cache must not hand one origin's answer to another. */
 	response_header(response, "Vary", "Origin");
 	if (!origin || !is_allowed(origins, origin))
 		return false;
 	response_header(response, "Access-Control-Allow-Origin", origin);
 	response_header(response, "Access-Control-Expose-Headers",
-	    "x-request-id, openai-poll-after-ms, retry-after, retry-after-ms, x-should-retry, "
-	    "idempotent-replayed");
+	    "x-request-id, location, retry-after, assistants-incomplete, openai-poll-after-ms, "
+	    "retry-after-ms, x-should-retry, idempotent-replayed");
 	if (!preflight)
 		return false;
 	reflect(request, response, "HTTP_ACCESS_CONTROL_REQUEST_METHOD",
@@ -60,4 +60,44 @@ cors_answer(struct request *request, struct response *response, const char *orig
 	response_header(response, "Access-Control-Max-Age", "600");
 	response->status = 204;
 	return true;
+}
+
+/* Bytes of "host" or "host:port", without the port that its scheme has anyway. */
+static size_t
+host_len(const char *host, const char *default_port)
+{
+	size_t len = strlen(host), port = strlen(default_port);
+
+	return len > port && strcmp(host + len - port, default_port) == 0 ? len - port : len;
+}
+
+/*
+ * Whether the page was this site's. Its host is what counts: of the scheme a program behind a proxy
+ * that ends TLS knows nothing. Where a proxy has changed the host as well, newer browsers tell all
+ * the same (Fetch Metadata Request Headers, 2.3), and no page can forge that.
+ */
+static bool
+is_own(struct request *request, const char *origin)
+{
+	const char *site = variable(request, "HTTP_SEC_FETCH_SITE");
+	const char *host = variable(request, "HTTP_HOST");
+	bool tls = strncmp(origin, "https://", 8) == 0;
+	const char *port = tls ? ":443" : ":80";
+	size_t len;
+
+	if (site && strcmp(site, "same-origin") == 0)
+		return true;
+	if (!host || !*host || (!tls && strncmp(origin, "http://", 7) != 0))
+		return false;
+	origin += tls ? 8 : 7;
+	len = host_len(host, port);
+	return len == host_len(origin, port) && strncasecmp(origin, host, len) == 0;
+}
+
+bool
+cors_admits(struct request *request, const char *origins)
+{
+	const char *origin = variable(request, "HTTP_ORIGIN");
+
+	return !origin || !*origin || is_own(request, origin) || is_allowed(origins, origin);
 }

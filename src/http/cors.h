@@ -15,4 +15,11 @@
  */
 bool cors_answer(struct request *request, struct response *response, const char *origins);
 
+/*
+ * Whether the request may be carried out: no page sent it, or one of this site, or of one of
+ * `origins`. A page may send plain text to any site without asking first: then only this keeps its
+ * words away.
+ */
+bool cors_admits(struct request *request, const char *origins);
+
 #endif

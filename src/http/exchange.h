@@ -15,7 +15,15 @@ struct exchange {
 	 * A CGI/1.1 variable (RFC 3875, 4.1), NULL when the server did not send it; the exchange's.
 	 */
 	const char *(*variable)(struct exchange *exchange, const char *name);
-	/* Up to `size` bytes of the body; 0 at its end, -1 when it broke off. */
+	/*
+	 * All that the server sent by that name, joined by commas, the oldest first, to be freed;
+	 * NULL without any. Some servers do not join a header's lines (nginx before 1.23).
+	 */
+	char *(*variables)(struct exchange *exchange, const char *name);
+	/*
+	 * Up to `size` bytes of the body, as soon as there are some; 0 at its end, -1 when it broke
+	 * off, or nothing came for too long.
+	 */
 	ssize_t (*read)(struct exchange *exchange, void *bytes, size_t size);
 	/*
 	 * Writes, and hands over to the server at once. -1 when the server does not take it any

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "util/buf.h"
 #include "util/clock.h"
 #include "util/interrupt.h"
 #include "util/log.h"
@@ -35,6 +36,7 @@ enum {
 	 * A web server that says nothing for so long in the middle of a request has forgotten it.
 	 */
 	READ_TIMEOUT_S = 60,
+	VARIABLES_MAX = 64 << 10,
 	READ_GRACE_MS = 1000, /* for requests that are just coming when the program must end */
 	/* After the grace, for interrupted requests to cancel their runs and to write their end. */
 	FAREWELL_MS = 15000,
@@ -104,15 +106,34 @@ fastcgi_variable(struct exchange *exchange, const char *name)
 	return FCGX_GetParam(name, self->request->envp);
 }
 
+static char *
+fastcgi_variables(struct exchange *exchange, const char *name)
+{
+	struct fastcgi_exchange *self = (struct fastcgi_exchange *)exchange;
+	struct buf all = BUF_INIT(VARIABLES_MAX);
+	size_t len = strlen(name);
+
+	for (char **at = self->request->envp; *at; at++)
+		if (strncmp(*at, name, len) == 0 && (*at)[len] == '=')
+			buf_printf(&all, "%s%s", all.len ? "," : "", *at + len + 1);
+	return all.len ? buf_take(&all) : NULL;
+}
+
+/* FCGX_GetStr() waits until it has all that it was asked for, so that is what is there already. */
 static ssize_t
 fastcgi_read(struct exchange *exchange, void *bytes, size_t size)
 {
 	struct fastcgi_exchange *self = (struct fastcgi_exchange *)exchange;
-	int got = FCGX_GetStr(bytes, (int)(size < INT16_MAX ? size : INT16_MAX), self->request->in);
+	FCGX_Stream *in = self->request->in;
+	int first = FCGX_GetChar(in);
+	ptrdiff_t there = in->stop - in->rdNext;
 
-	if (got <= 0 && FCGX_GetError(self->request->in) != 0)
-		return -1;
-	return got;
+	if (first < 0)
+		return FCGX_GetError(in) != 0 ? -1 : 0;
+	*(char *)bytes = (char)first;
+	if ((size_t)there > size - 1)
+		there = (ptrdiff_t)size - 1;
+	return 1 + FCGX_GetStr((char *)bytes + 1, (int)there, in);
 }
 
 static int
@@ -154,6 +175,7 @@ answer(struct server *server, FCGX_Request *request)
 	    .exchange =
 		{
 		    .variable = fastcgi_variable,
+		    .variables = fastcgi_variables,
 		    .read = fastcgi_read,
 		    .write = fastcgi_write,
 		    .client = {.fd = request->ipcFd, .raised = fastcgi_client_gone},

@@ -1,8 +1,10 @@
 #include "http/request.h"
 
 #include <stdint.h>
+#include <strings.h>
 
 #include "util/buf.h"
+#include "util/clock.h"
 #include "util/text.h"
 
 enum { READ_SIZE = 16 << 10 };
@@ -90,7 +92,8 @@ request_init(struct request *request, struct exchange *exchange)
 	char *encoded = NULL, *decoded = NULL;
 	enum request_path_result result = REQUEST_PATH_BAD;
 
-	*request = (struct request){.exchange = exchange, .client = &exchange->client};
+	*request = (struct request){
+	    .exchange = exchange, .client = &exchange->client, .begun_ms = clock_ms()};
 	id_new(request->id, "req_");
 	request->method = variable(request, "REQUEST_METHOD");
 	if (!request->method)
@@ -149,6 +152,58 @@ request_authorization(struct request *request)
 	return value && *value ? value : NULL;
 }
 
+const char *
+request_bearer(struct request *request)
+{
+	const char *authorization = request_authorization(request);
+
+	if (!authorization || strncasecmp(authorization, "Bearer ", 7) != 0)
+		return NULL;
+	return authorization + 7 + strspn(authorization + 7, " ");
+}
+
+/* Takes the last of a list's items off its end. False when it has none. */
+static bool
+take_last(char *list, struct address *address)
+{
+	char *comma = strrchr(list, ','), *item = comma ? comma + 1 : list;
+	size_t len;
+
+	item += strspn(item, " \t");
+	len = strcspn(item, " \t");
+	if (address_parse(item, len, address) < 0)
+		return false;
+	*(comma ? comma : list) = '\0';
+	return true;
+}
+
+bool
+request_client(
+    struct request *request, const struct address_ranges *proxies, struct address *client)
+{
+	const char *peer = variable(request, "REMOTE_ADDR");
+	struct address before;
+	char *forwarded;
+
+	if (!peer || address_parse(peer, strlen(peer), client) < 0)
+		return false;
+	if (!address_ranges_have(proxies, client))
+		return true;
+	forwarded = request->exchange->variables(request->exchange, "HTTP_X_FORWARDED_FOR");
+	/* What a client itself has put there stands left of what the proxies have added. */
+	while (forwarded && address_ranges_have(proxies, client) && take_last(forwarded, &before))
+		*client = before;
+	free(forwarded);
+	return true;
+}
+
+/* Whether a body of which so much has come took too long. */
+static bool
+is_slow(const struct request *request, long long len)
+{
+	return clock_ms() - request->begun_ms > REQUEST_BODY_GRACE_S * 1000LL + len * 1000 / 1024;
+}
+
 enum request_body_result
 request_read_body(struct request *request, size_t max)
 {
@@ -169,6 +224,10 @@ request_read_body(struct request *request, size_t max)
 		if (announced >= 0 && (size_t)announced - body.len < want)
 			want = (size_t)announced - body.len;
 		got = request->exchange->read(request->exchange, piece, want);
+		if (got != 0 && is_slow(request, (long long)body.len + got)) {
+			buf_free(&body);
+			return REQUEST_BODY_SLOW;
+		}
 		if (got < 0 || (got == 0 && announced >= 0)) {
 			buf_free(&body);
 			return REQUEST_BODY_CUT;
@@ -194,7 +253,7 @@ request_drain(struct request *request)
 	long long drained = 0;
 	ssize_t got;
 
-	while (drained < drain_max &&
+	while (drained < drain_max && !is_slow(request, (long long)request->body_len + drained) &&
 	    (got = request->exchange->read(request->exchange, piece, sizeof piece)) > 0)
 		drained += got;
 }

@@ -6,9 +6,16 @@
 
 #include "http/exchange.h"
 #include "http/media.h"
+#include "util/address.h"
 #include "util/id.h"
 
-enum { REQUEST_PARAMS_MAX = 4, REQUEST_PATH_MAX = 8192 };
+enum {
+	REQUEST_PARAMS_MAX = 4,
+	REQUEST_PATH_MAX = 8192,
+	/* A body may take so long, and a second more for each KiB: who sends slower keeps a worker.
+	 */
+	REQUEST_BODY_GRACE_S = 20
+};
 
 struct request {
 	char id[ID_SIZE];   /* x-request-id */
@@ -21,6 +28,7 @@ struct request {
 	enum media body_media;
 	char *body; /* NUL-terminated; NULL when the route takes none */
 	size_t body_len;
+	long long begun_ms; /* by clock_ms() */
 	const struct interrupt *client;
 	struct exchange *exchange;
 };
@@ -43,11 +51,23 @@ enum request_path_result request_init(struct request *request, struct exchange *
  */
 const char *request_authorization(struct request *request);
 
+/* The token of `Authorization: Bearer`, NULL without one; the exchange's. */
+const char *request_bearer(struct request *request);
+
+/*
+ * Who sent it, as the web server tells: the peer of its connection or, as far as that and those
+ * before it are `proxies`, who they say it was (X-Forwarded-For, read from the right, where each
+ * adds his own). False when the server tells nothing that could be understood.
+ */
+bool request_client(
+    struct request *request, const struct address_ranges *proxies, struct address *client);
+
 enum request_body_result {
 	REQUEST_BODY_OK,
 	REQUEST_BODY_BAD_LENGTH, /* Content-Length is no number */
 	REQUEST_BODY_TOO_LARGE,  /* also found without a Content-Length */
 	REQUEST_BODY_CUT,        /* it ended before its announced length */
+	REQUEST_BODY_SLOW,       /* its time was over */
 	REQUEST_BODY_NO_MEMORY,
 };
 
@@ -55,8 +75,9 @@ enum request_body_result {
 enum request_body_result request_read_body(struct request *request, size_t max);
 
 /*
- * Reads what is left of the body and forgets it; before the answer is sent. nginx stops sending a
- * body once the answer has begun, and others lose an answer while they still send.
+ * Reads what is left of the body, while its time lasts, and forgets it; before the answer is sent.
+ * nginx stops sending a body once the answer has begun, and others lose an answer while they still
+ * send.
  */
 void request_drain(struct request *request);
 

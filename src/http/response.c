@@ -19,6 +19,7 @@ static const struct {
     {404, "Not Found"},
     {405, "Method Not Allowed"},
     {406, "Not Acceptable"},
+    {408, "Request Timeout"},
     {409, "Conflict"},
     {413, "Content Too Large"},
     {414, "URI Too Long"},
@@ -33,6 +34,17 @@ static const struct {
     {503, "Service Unavailable"},
     {504, "Gateway Timeout"},
 };
+
+/*
+ * An answer is for who asked: nothing on the way may keep it or guess what it is, no page may show
+ * it as a page or a part of one, and its address, which has the thread's id, goes nowhere.
+ */
+static const char always[] =
+    "Cache-Control: no-store\r\n"
+    "X-Content-Type-Options: nosniff\r\n"
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+    "Cross-Origin-Resource-Policy: same-origin\r\n"
+    "Referrer-Policy: no-referrer\r\n";
 
 static const char *
 reason_of(int status)
@@ -134,8 +146,7 @@ print_head(const struct response *response, struct buf *out)
 		buf_puts(out, "X-Accel-Buffering: no\r\n");
 	else if (response->content_type)
 		buf_printf(out, "Content-Length: %zu\r\n", response->body.len);
-	/* An answer is for who asked: nothing on the way may keep it, or guess what it is. */
-	buf_puts(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
+	buf_puts(out, always);
 	buf_append(out, response->headers.data, response->headers.len);
 	buf_puts(out, "\r\n");
 }

@@ -128,6 +128,11 @@ read_whole(const struct router *router, const struct route *route, struct reques
 			: "The body is larger than %zu bytes, the most that is taken here.",
 		    max);
 		return false;
+	case REQUEST_BODY_SLOW:
+		response_problem(response, 408,
+		    "The body came too slowly: it may take %d seconds, and one more for each KiB.",
+		    REQUEST_BODY_GRACE_S);
+		return false;
 	case REQUEST_BODY_CUT:
 		response_problem(response, 400, "The body ended before its Content-Length.");
 		return false;
@@ -146,6 +151,8 @@ handle(struct router *router, const struct route *route, struct request *request
 	void *room = api ? router->api_room : router->room;
 
 	response->api_errors = api;
+	if (!api && !router->admit(router->room, request, response))
+		return;
 	if (!acceptable(route, request, response) || !typed(route, request, response) ||
 	    !read_whole(router, route, request, response))
 		return;
@@ -208,22 +215,6 @@ dispatch(struct router *router, struct request *request, struct response *respon
 	return route ? route->pattern : "(none)";
 }
 
-/*
- * Whether pages of other origins may be told what comes of it: a path of the API, or none that is
- * known, whose answer is a fixed sentence.
- */
-static bool
-is_shared(const struct router *router, const struct request *request)
-{
-	if (!request->path || request->refused_status)
-		return true;
-	for (size_t i = 0; i < router->routes_len; i++)
-		if (router->routes[i].produces == MEDIA_API &&
-		    matches(router->routes[i].pattern, request->path, NULL) == 1)
-			return true;
-	return false;
-}
-
 void
 router_answer(void *arg, struct exchange *exchange)
 {
@@ -242,7 +233,7 @@ router_answer(void *arg, struct exchange *exchange)
 	    media_negotiate(exchange->variable(exchange, "HTTP_ACCEPT"), MEDIA_TEXT | MEDIA_JSON));
 	response_header(&response, "x-request-id", request.id);
 	log_debug("path %s", request.path ? request.path : "");
-	if (is_shared(router, &request) && cors_answer(&request, &response, router->api_origins))
+	if (cors_answer(&request, &response, router->origins))
 		pattern = "(preflight)";
 	else
 		pattern = dispatch(router, &request, &response, path);

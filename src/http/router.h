@@ -27,6 +27,9 @@ struct route {
 	route_handler_fn *handler;
 };
 
+/* Whether a route may be taken by this request; if not, it has answered. */
+typedef bool router_admit_fn(void *room, struct request *request, struct response *response);
+
 struct router {
 	const struct route *routes;
 	size_t routes_len;
@@ -35,15 +38,17 @@ struct router {
 	atomic_uint waiting;  /* and how many there are now: all workers count here */
 	void *room;           /* handed to the handlers, */
 	void *api_room;       /* and to those of MEDIA_API's routes */
-	/* Origins whose pages may use the API's routes; NULL: none. */
-	const char *api_origins;
+	/* Asked, with `room`, before a route that is not MEDIA_API's reads or does anything. */
+	router_admit_fn *admit;
+	const char *origins; /* of other sites, whose pages may read the answers; NULL: none */
 	/* Set where the program cannot work: every request is answered 500 with this sentence. */
 	const char *out_of_order;
 };
 
 /*
- * Answers one request: 400 and 414 for its path, 404, 405 with Allow, 406, 503 with Retry-After
- * when too many wait, 413, 415; then the handler. Logs a line. A server_handler_fn; `arg` is the
+ * Answers one request: 400 and 414 for its path, 404, 405 with Allow; what `admit` says; 406, 415,
+ * 413, 408 when its body comes too slowly, 503 with Retry-After when too many wait; then the
+ * handler. Logs a line. A server_handler_fn; `arg` is the
  * struct router.
  */
 void router_answer(void *arg, struct exchange *exchange);

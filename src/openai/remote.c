@@ -228,11 +228,11 @@ static int
 tell_messages(struct remote_run *run, struct openai_answer *answer)
 {
 	const char *run_id = strrchr(run->path, '/') + 1;
-	size_t thread_len = strlen(run->call->path) - strlen("/runs");
+	size_t thread_len = (size_t)(run_id - run->path) - strlen("/runs/");
 	char path[PATH_SIZE * 2];
 
 	snprintf(path, sizeof path, "%.*s/messages?run_id=%s&order=asc&limit=100", (int)thread_len,
-	    run->call->path, run_id);
+	    run->path, run_id);
 	return openai_list(
 	    &run->remote->openai, path, run->call->interrupt, tell_message, run, answer);
 }
@@ -406,6 +406,16 @@ follow(struct remote_run *run, enum http_outcome outcome, const struct http_answ
 	log_error("assistants API: the run's creation told no id");
 }
 
+/* Outputs of tools are given to a run that is known. */
+static void
+meet_known_run(struct remote_run *run)
+{
+	const char *path = run->call->path, *end = strstr(path, "/submit_tool_outputs");
+
+	if (end && (size_t)(end - path) < sizeof run->path)
+		snprintf(run->path, sizeof run->path, "%.*s", (int)(end - path), path);
+}
+
 /* A run whose id is not known yet cannot be cancelled: that is waited for, for a moment. */
 static bool
 creation_interrupted(void *arg)
@@ -439,8 +449,10 @@ remote_stream(
 	    .interrupt = &interrupt,
 	};
 	struct http_answer http;
-	enum http_outcome outcome = call_server(self, &http_call, call->path, call->body, &http);
+	enum http_outcome outcome;
 
+	meet_known_run(&run);
+	outcome = call_server(self, &http_call, call->path, call->body, &http);
 	run.poll_after_ms = http.poll_after_ms;
 	follow(&run, outcome, &http, answer);
 	http_answer_free(&http);

@@ -7,7 +7,8 @@
 /* Milliseconds since some moment; only differences mean anything. */
 long long clock_ms(void);
 
-/* Unix seconds. */
+/* Unix seconds, and nanoseconds. */
 long long clock_unix(void);
+long long clock_unix_ns(void);
 
 #endif

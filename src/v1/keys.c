@@ -126,17 +126,6 @@ read_if_changed(struct keys *keys)
 		read_file(keys);
 }
 
-/* Without leaving early. */
-static bool
-same_hash(const char *a, const char *b)
-{
-	unsigned char difference = 0;
-
-	for (int i = 0; i < SHA256_HEX_SIZE - 1; i++)
-		difference |= (unsigned char)(a[i] ^ b[i]);
-	return difference == 0;
-}
-
 enum keys_answer
 keys_find(struct keys *keys, const char *key, char tenant[KEYS_TENANT_SIZE])
 {
@@ -149,7 +138,7 @@ keys_find(struct keys *keys, const char *key, char tenant[KEYS_TENANT_SIZE])
 	if (keys->len == 0)
 		answer = KEYS_NONE;
 	for (size_t i = 0; i < keys->len; i++) {
-		if (!same_hash(keys->entries[i].hash, hash))
+		if (!sha256_hex_equal(keys->entries[i].hash, hash))
 			continue;
 		snprintf(tenant, KEYS_TENANT_SIZE, "%s", keys->entries[i].tenant);
 		answer = KEYS_KNOWN;

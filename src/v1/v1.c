@@ -1,7 +1,5 @@
 #include "v1/v1.h"
 
-#include <strings.h>
-
 #include "util/json.h"
 #include "util/text.h"
 #include "v1/idempotency.h"
@@ -94,11 +92,9 @@ v1_retry_after(struct response *response, long seconds)
 static const char *
 given_key(struct request *request)
 {
-	const char *authorization = request_authorization(request);
+	const char *key = request_bearer(request);
 
-	if (authorization && strncasecmp(authorization, "Bearer ", 7) == 0)
-		return authorization + 7 + strspn(authorization + 7, " ");
-	return variable(request, "HTTP_API_KEY");
+	return key ? key : variable(request, "HTTP_API_KEY");
 }
 
 bool

@@ -34,11 +34,11 @@ export function parseCgi(output) {
 
 /** What a web server tells a program of a request: RFC 3875's variables. */
 export function cgiVariables({ method, path: uri, headers = {}, body = '', scriptName = '',
-	withLength = true }) {
+	withLength = true, remoteAddr = '127.0.0.1' }) {
 	const [pathname, query = ''] = uri.split('?');
 	const variables = {
 		GATEWAY_INTERFACE: 'CGI/1.1', SERVER_PROTOCOL: 'HTTP/1.1', SERVER_NAME: 'localhost',
-		SERVER_PORT: '80', SERVER_SOFTWARE: 'a-test', REMOTE_ADDR: '127.0.0.1',
+		SERVER_PORT: '80', SERVER_SOFTWARE: 'a-test', REMOTE_ADDR: remoteAddr,
 		REQUEST_METHOD: method, SCRIPT_NAME: scriptName, REQUEST_URI: scriptName + uri,
 		PATH_INFO: decodeURIComponent(pathname), QUERY_STRING: query,
 	};

@@ -88,6 +88,23 @@ export function fcgiRequest(socket, params, body, options) {
 	});
 }
 
+/** Send a request whose body comes a byte a second; resolves to its Answer. */
+export async function fcgiTrickle(socket, params) {
+	const connection = net.connect(socket);
+	const whole = fcgiBytes(params);
+	// All but the end of the body.
+	connection.write(whole.subarray(0, whole.length - record(STDIN, Buffer.alloc(0)).length));
+	const trickle = setInterval(() => connection.write(record(STDIN, Buffer.from('x'))), 1000);
+	const pieces = [];
+	connection.on('error', () => {});
+	try {
+		for await (const piece of connection) pieces.push(piece);
+	} finally {
+		clearInterval(trickle);
+	}
+	return parseAnswer(Buffer.concat(pieces));
+}
+
 /** Send the first `count` bytes of a request, and stay; resolves to the open connection. */
 export function fcgiStall(socket, bytes, count) {
 	return new Promise((resolve, reject) => {

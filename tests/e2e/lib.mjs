@@ -141,6 +141,8 @@ export class Bench {
 		this.env = {
 			PATH: process.env.PATH, HOME: this.dir,
 			ASSISTANTS_CONFIG: this.config, ASSISTANTS_STATE_DIR: this.state,
+			// All clients of a test have one address.
+			ASSISTANTS_RATE: 'off',
 		};
 		// The command that starts the program, whose words come behind: a shell, setpriv.
 		this.via = [];
@@ -298,8 +300,8 @@ class Server {
 		Object.assign(this, { child, socket });
 	}
 
-	async request(method, uri, { headers, body, scriptName } = {}) {
-		const params = cgiVariables({ method, path: uri, headers, body, scriptName });
+	async request(method, uri, { headers, body, scriptName, remoteAddr } = {}) {
+		const params = cgiVariables({ method, path: uri, headers, body, scriptName, remoteAddr });
 		return within(fcgiRequest(this.socket, params, body), `${method} ${uri}`);
 	}
 

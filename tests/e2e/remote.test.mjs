@@ -39,7 +39,7 @@ async function assertAnswered(site, thread, words = 'hello') {
 // The files in the state folder that hold an assistant's id.
 function cacheFiles(bench) {
 	return fs.readdirSync(bench.state).map((name) => path.join(bench.state, name))
-		.filter((file) => fs.statSync(file).isFile())
+		.filter((file) => fs.statSync(file).isFile() && !/\.db(-|$)/.test(file))
 		.filter((file) => fs.readFileSync(file, 'latin1').includes('asst_'));
 }
 

@@ -50,6 +50,14 @@ variable(struct exchange *exchange, const char *name)
 	return NULL;
 }
 
+static char *
+variables(struct exchange *exchange, const char *name)
+{
+	const char *value = variable(exchange, name);
+
+	return value ? strdup(value) : NULL;
+}
+
 static ssize_t
 read_body(struct exchange *exchange, void *bytes, size_t size)
 {
@@ -77,9 +85,12 @@ write_answer(struct exchange *exchange, const void *bytes, size_t len)
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+	static struct config config = {
+	    .model = (char[]){"m"}, .daily_tokens = 1000000000, .rate = 1000000};
 	char error[GATEWAY_ERROR_SIZE];
-	struct config config = {.model = (char[]){"m"}};
 	struct openai *openai;
+	const char *bad;
+	size_t bad_len;
 
 	(void)argc;
 	(void)argv;
@@ -87,12 +98,14 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	openai = openai_embedded_new(state.api, state.db);
 	CHECK(openai);
 	config.state_dir = strdup(state.folder);
+	config.trusted_proxies = address_ranges_parse("10.0.0.0/8, ::/1", &bad, &bad_len);
 	router = (struct router){.routes = routes,
 	    .routes_len = routes_len,
 	    .body_max = BODY_MAX,
 	    .waiting_max = 1,
-	    .room = gateway_new(&config, openai, error)};
-	free(config.state_dir);
+	    .room = gateway_new(&config, openai, state.db, error),
+	    .admit = gateway_admits,
+	    .origins = "https://a.example"};
 	if (!router.room)
 		finding("%s", error);
 	return 0;
@@ -114,8 +127,11 @@ read_input(struct fuzz_exchange *self, char *text, size_t size)
 	size_t count = 0;
 
 	*self = (struct fuzz_exchange){.body = end, .answer = BUF_INIT(ANSWER_MAX)};
-	self->exchange = (struct exchange){
-	    .variable = variable, .read = read_body, .write = write_answer, .client = {.fd = -1}};
+	self->exchange = (struct exchange){.variable = variable,
+	    .variables = variables,
+	    .read = read_body,
+	    .write = write_answer,
+	    .client = {.fd = -1}};
 	for (char *line = text; at < end && count < VARIABLES_MAX; at++) {
 		bool last = *at == '\n' && at + 1 < end && at[1] == '\n';
 

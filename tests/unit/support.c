@@ -128,6 +128,19 @@ fake_variable(struct exchange *exchange, const char *name)
 	return NULL;
 }
 
+static char *
+fake_variables(struct exchange *exchange, const char *name)
+{
+	const struct fake *fake = (const struct fake *)exchange;
+	struct buf all = BUF_INIT(ANSWER_MAX);
+	size_t len = strlen(name);
+
+	for (const char *const *at = fake->variables; at && *at; at++)
+		if (strncmp(*at, name, len) == 0 && (*at)[len] == '=')
+			buf_printf(&all, "%s%s", all.len ? "," : "", *at + len + 1);
+	return all.len ? buf_take(&all) : NULL;
+}
+
 static ssize_t
 fake_read(struct exchange *exchange, void *bytes, size_t size)
 {
@@ -158,7 +171,10 @@ void
 fake_init(struct fake *fake, const char *const *variables, const char *body)
 {
 	*fake = (struct fake){
-	    .exchange = {.variable = fake_variable, .read = fake_read, .write = fake_write},
+	    .exchange = {.variable = fake_variable,
+		.variables = fake_variables,
+		.read = fake_read,
+		.write = fake_write},
 	    .variables = variables,
 	    .body = body,
 	    .body_len = body ? strlen(body) : 0,

@@ -8,7 +8,9 @@ static const char *const names[] = {"OPENAI_API_KEY", "OPENAI_API_KEY_FILE", "OP
     "ASSISTANTS_MODEL_API", "ASSISTANTS_MODEL", "ASSISTANTS_MODELS", "ASSISTANTS_CA_FILE",
     "ASSISTANTS_DEFINITION", "ASSISTANTS_STATE_DIR", "ASSISTANTS_SYNC", "ASSISTANTS_UPSTREAM_URL",
     "ASSISTANTS_UPSTREAM_KEY", "ASSISTANTS_WORKERS", "ASSISTANTS_RUN_TIMEOUT",
-    "ASSISTANTS_MAX_BODY", "ASSISTANTS_LOG", "ASSISTANTS_CONFIG"};
+    "ASSISTANTS_MAX_BODY", "ASSISTANTS_LOG", "ASSISTANTS_CONFIG", "ASSISTANTS_ALLOW_ORIGIN",
+    "ASSISTANTS_RATE", "ASSISTANTS_DAILY_TOKENS", "ASSISTANTS_TRUSTED_PROXIES",
+    "ASSISTANTS_ACCESS_TOKEN_FILE", "ASSISTANTS_TOOLS_DIR"};
 
 /* A folder with a file "key"; $ in a row's texts stands for it. */
 static char *folder;
@@ -73,6 +75,21 @@ static const struct row values[] = {
     {{"ASSISTANTS_MAX_BODY=16 MiB"}, NULL, "max_body", "16777216"},
     {{"ASSISTANTS_MAX_BODY=1GiB"}, NULL, "max_body", "1073741824"},
     {{"ASSISTANTS_MAX_BODY=1073741824"}, NULL, "max_body", "1073741824"},
+    /* the door, and tools */
+    {{NULL}, NULL, "rate", "30"},
+    {{NULL}, NULL, "daily_tokens", "2000000"},
+    {{NULL}, NULL, "access_token", "(null)"},
+    {{NULL}, NULL, "allow_origin", "(null)"},
+    {{NULL}, NULL, "tools_dir", "(null)"},
+    {{"ASSISTANTS_RATE=off", "ASSISTANTS_DAILY_TOKENS=1"}, NULL, "rate", "0"},
+    {{"ASSISTANTS_RATE=1", "ASSISTANTS_DAILY_TOKENS=off"}, NULL, "rate", "1"},
+    {{"ASSISTANTS_DAILY_TOKENS=1000000000"}, NULL, "daily_tokens", "1000000000"},
+    {{"ASSISTANTS_DAILY_TOKENS=off"}, NULL, "daily_tokens", "0"},
+    {{"ASSISTANTS_ACCESS_TOKEN_FILE=$/token"}, NULL, "access_token", "0123456789abcdef"},
+    {{"ASSISTANTS_ALLOW_ORIGIN=*"}, NULL, "allow_origin", "*"},
+    {{"ASSISTANTS_ALLOW_ORIGIN=https://a.example, http://b.example:8080 null"}, NULL,
+	"allow_origin", "https://a.example, http://b.example:8080 null"},
+    {{"ASSISTANTS_TOOLS_DIR=/tools"}, NULL, "tools_dir", "/tools"},
     /* the file, and what is before it */
     {{NULL}, "ASSISTANTS_MODEL=m\n", "model", "m"},
     {{NULL}, "ASSISTANTS_MODEL=m", "model", "m"},
@@ -155,6 +172,23 @@ static const struct row errors[] = {
     {{"ASSISTANTS_MAX_BODY=1.5MiB"}, NULL, NULL, "ASSISTANTS_MAX_BODY is \"1.5MiB\""},
     {{"ASSISTANTS_MAX_BODY=MiB"}, NULL, NULL, "ASSISTANTS_MAX_BODY is \"MiB\""},
     {{"ASSISTANTS_MAX_BODY=-1MiB"}, NULL, NULL, "ASSISTANTS_MAX_BODY is \"-1MiB\""},
+    /* the door, and tools */
+    {{"ASSISTANTS_RATE=0"}, NULL, NULL,
+	"ASSISTANTS_RATE is \"0\": accepted are whole numbers from 1 to 1000000, and off"},
+    {{"ASSISTANTS_RATE=OFF"}, NULL, NULL, "ASSISTANTS_RATE is \"OFF\""},
+    {{"ASSISTANTS_RATE=1000001"}, NULL, NULL, "ASSISTANTS_RATE is"},
+    {{"ASSISTANTS_DAILY_TOKENS=1000000001"}, NULL, NULL, "from 1 to 1000000000, and off"},
+    {{"ASSISTANTS_DAILY_TOKENS=2M"}, NULL, NULL, "ASSISTANTS_DAILY_TOKENS is \"2M\""},
+    {{"ASSISTANTS_ALLOW_ORIGIN=https://a.example/"}, NULL, NULL,
+	"ASSISTANTS_ALLOW_ORIGIN has \"https://a.example/\": accepted are origins as"},
+    {{"ASSISTANTS_ALLOW_ORIGIN=*,a.example"}, NULL, NULL, "has \"a.example\""},
+    {{"ASSISTANTS_ALLOW_ORIGIN=https://"}, NULL, NULL, "has \"https://\""},
+    {{"ASSISTANTS_TRUSTED_PROXIES=10.0.0.0/8 localhost"}, NULL, NULL,
+	"ASSISTANTS_TRUSTED_PROXIES has \"localhost\": accepted are addresses and ranges"},
+    {{"ASSISTANTS_ACCESS_TOKEN_FILE=$/key"}, NULL, NULL,
+	"has fewer than 16 characters: `openssl rand -hex 32` makes"},
+    {{"ASSISTANTS_ACCESS_TOKEN_FILE=token"}, NULL, NULL, "is not an absolute path"},
+    {{"ASSISTANTS_TOOLS_DIR=tools"}, NULL, NULL, "ASSISTANTS_TOOLS_DIR is relative"},
     /* the file */
     {{"ASSISTANTS_CONFIG=$/none"}, NULL, NULL, "/none cannot be read: No such file"},
     {{"ASSISTANTS_CONFIG=$"}, NULL, NULL, "cannot be read"},
@@ -226,10 +260,15 @@ shown(const struct config *config, const char *field, char number[32])
 	    {"sync", config->sync == SYNC_FULL ? "full" : "normal"},
 	    {"upstream_url", config->upstream_url},
 	    {"upstream_key", config->upstream_key},
+	    {"access_token", config->access_token},
+	    {"allow_origin", config->allow_origin},
+	    {"tools_dir", config->tools_dir},
 	    {"log_level", levels[config->log_level]},
 	};
 	size_t value = strcmp(field, "workers") == 0 ? config->workers
 	    : strcmp(field, "run_timeout_s") == 0    ? config->run_timeout_s
+	    : strcmp(field, "rate") == 0             ? config->rate
+	    : strcmp(field, "daily_tokens") == 0     ? config->daily_tokens
 						     : config->max_body;
 
 	for (size_t i = 0; i < COUNT(texts); i++)
@@ -316,7 +355,7 @@ make_folder(void **state)
 {
 	static char text[5000];
 	static const char *const files[][2] = {{"key", "sk-from-file \r\n\n"}, {"empty", " \n"},
-	    {"lines", "sk-1\nsk-2\n"}, {"long", text}};
+	    {"lines", "sk-1\nsk-2\n"}, {"long", text}, {"token", "0123456789abcdef\n"}};
 
 	(void)state;
 	memset(text, 'a', sizeof text - 1);

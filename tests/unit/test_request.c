@@ -232,6 +232,127 @@ test_authorization(void **state)
 	}
 }
 
+static void
+test_bearer(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *variables[2];
+		const char *expected;
+	} rows[] = {
+	    {"none", {NULL}, NULL},
+	    {"one", {"HTTP_AUTHORIZATION=Bearer abc"}, "abc"},
+	    {"in any case", {"HTTP_AUTHORIZATION=bEARER   a b"}, "a b"},
+	    {"empty", {"HTTP_AUTHORIZATION=Bearer "}, ""},
+	    {"another scheme", {"HTTP_AUTHORIZATION=Basic YTpi"}, NULL},
+	    {"nearly", {"HTTP_AUTHORIZATION=Bearerabc"}, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct request request;
+		struct fake fake;
+
+		fake_init(&fake, rows[i].variables, NULL);
+		request_init(&request, &fake.exchange);
+		check_text(rows[i].name, request_bearer(&request), rows[i].expected);
+		request_free(&request);
+		fake_free(&fake);
+	}
+}
+
+#define PEER(address) "REMOTE_ADDR=" address
+#define FOR(list) "HTTP_X_FORWARDED_FOR=" list
+
+/* 10.0.0.0/8 and ::1 are proxies. */
+static void
+test_client(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *variables[4];
+		const char *client; /* NULL: unknown */
+	} rows[] = {
+	    {"the peer", {PEER("192.0.2.1")}, "192.0.2.1"},
+	    {"forged", {PEER("192.0.2.1"), FOR("203.0.113.9")}, "192.0.2.1"},
+	    {"a proxy alone", {PEER("10.0.0.1")}, "10.0.0.1"},
+	    {"by a proxy", {PEER("10.0.0.1"), FOR("192.0.2.1")}, "192.0.2.1"},
+	    {"by a proxy, forged", {PEER("10.0.0.1"), FOR("203.0.113.9, 192.0.2.1")}, "192.0.2.1"},
+	    {"by two", {PEER("::1"), FOR("203.0.113.9, 192.0.2.1,10.2.3.4")}, "192.0.2.1"},
+	    {"by all", {PEER("10.0.0.1"), FOR("10.0.0.3, 10.0.0.2")}, "10.0.0.3"},
+	    {"with a port", {PEER("10.0.0.1"), FOR("192.0.2.1:1234")}, "192.0.2.1"},
+	    {"IPv6 with a port", {PEER("10.0.0.1"), FOR("[2001:db8::1]:1234")}, "2001:db8::/64"},
+	    {"no address", {PEER("10.0.0.1"), FOR("192.0.2.1, unknown")}, "10.0.0.1"},
+	    {"no address behind one", {PEER("10.0.0.1"), FOR("x, 10.0.0.2")}, "10.0.0.2"},
+	    {"nothing", {PEER("10.0.0.1"), FOR("")}, "10.0.0.1"},
+	    {"commas", {PEER("10.0.0.1"), FOR(",,")}, "10.0.0.1"},
+	    {"in two lines, the second by the proxy",
+		{PEER("10.0.0.1"), FOR("203.0.113.9"), FOR("192.0.2.1")}, "192.0.2.1"},
+	    {"no peer", {FOR("192.0.2.1")}, NULL},
+	    {"a peer on a socket", {PEER("unix:"), FOR("192.0.2.1")}, NULL},
+	};
+	const char *bad;
+	size_t bad_len;
+	struct address_ranges *proxies = address_ranges_parse("10.0.0.0/8 ::1", &bad, &bad_len);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char client[ADDRESS_TEXT_SIZE];
+		struct address address;
+		struct request request;
+		struct fake fake;
+		bool known;
+
+		fake_init(&fake, rows[i].variables, NULL);
+		request_init(&request, &fake.exchange);
+		known = request_client(&request, proxies, &address);
+		check_int(rows[i].name, known, rows[i].client != NULL);
+		if (known)
+			address_print_client(&address, client);
+		check_text(rows[i].name, known ? client : NULL, rows[i].client);
+		request_free(&request);
+		fake_free(&fake);
+	}
+	address_ranges_free(proxies);
+}
+
+/* A body may take 20 seconds, and one more for each KiB. */
+static void
+test_slow_bodies(void **state)
+{
+	static const struct {
+		const char *name;
+		long long begun_ms_ago;
+		size_t piece;
+		enum request_body_result result;
+	} rows[] = {
+	    {"in time", 19000, 1000, REQUEST_BODY_OK},
+	    {"too late", 20500, 100, REQUEST_BODY_SLOW},
+	    {"much of it in that time", 21500, 4000, REQUEST_BODY_OK},
+	    {"at last too slow", 24500, 1000, REQUEST_BODY_SLOW},
+	};
+	static const char *const variables[] = {"PATH_INFO=/", NULL};
+	static char sent[4001];
+
+	(void)state;
+	memset(sent, 'x', sizeof sent - 1);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct request request;
+		struct fake fake;
+
+		fake_init(&fake, variables, sent);
+		fake.piece = rows[i].piece;
+		request_init(&request, &fake.exchange);
+		request.begun_ms -= rows[i].begun_ms_ago;
+		check_int(rows[i].name, request_read_body(&request, 10000), rows[i].result);
+		/* Nor is what is left of it waited for. */
+		request_drain(&request);
+		check_int(rows[i].name, fake.ends > 0, rows[i].result == REQUEST_BODY_OK);
+		request_free(&request);
+		fake_free(&fake);
+	}
+}
+
 struct body_row {
 	const char *name;
 	const char *length; /* CONTENT_LENGTH; NULL: none */
@@ -351,6 +472,9 @@ main(void)
 	    cmocka_unit_test(test_long_paths),
 	    cmocka_unit_test(test_method),
 	    cmocka_unit_test(test_authorization),
+	    cmocka_unit_test(test_bearer),
+	    cmocka_unit_test(test_client),
+	    cmocka_unit_test(test_slow_bodies),
 	    cmocka_unit_test(test_bodies),
 	    cmocka_unit_test(test_long_body),
 	};

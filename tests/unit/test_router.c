@@ -56,6 +56,18 @@ move(void *room, struct request *request, struct response *response)
 /* Another request comes while this one waits. */
 static void meet_another(void *room, struct request *request, struct response *response);
 
+/* Nobody from a path that says so, and nobody who is not of the API. */
+static bool
+admit(void *room, struct request *request, struct response *response)
+{
+	assert_string_equal(room, "the room");
+	if (strcmp(request->path, "/closed") != 0)
+		return true;
+	assert_null(request->body);
+	response_problem(response, 403, "Not you.");
+	return false;
+}
+
 static const struct route routes[] = {
     {"GET", "/", BOTH, 0, 0, false, tell},
     {"GET", "/things", BOTH, 0, 0, false, tell},
@@ -63,6 +75,7 @@ static const struct route routes[] = {
     {"DELETE", "/things/{id}", 0, 0, 0, false, forget},
     {"GET", "/things/{id}/parts/{part}", BOTH, 0, 0, false, tell},
     {"POST", "/any", BOTH, 0, 5, false, tell},
+    {"POST", "/closed", MEDIA_JSON, MEDIA_JSON, 5, false, tell},
     {"GET", "/json", MEDIA_JSON, 0, 0, false, tell},
     {"GET", "/text", MEDIA_TEXT, 0, 0, false, tell},
     {"GET", "/nothing", BOTH, 0, 0, false, do_nothing},
@@ -78,7 +91,8 @@ static struct router router = {.routes = routes,
     .waiting_max = 1,
     .room = (char[]){"the room"},
     .api_room = (char[]){"the room"},
-    .api_origins = "https://a.example, https://b.example"};
+    .admit = admit,
+    .origins = "https://a.example, https://b.example"};
 
 struct row {
 	const char *variables[5]; /* REQUEST_METHOD first; what begins with '/' is PATH_INFO */
@@ -108,6 +122,10 @@ static const struct row rows[] = {
     {{"POST", "/things", "CONTENT_TYPE=application/json"}, "{}", 200, NULL, "[POST](2: {})"},
     {{"DELETE", "/things/x"}, NULL, 204, NULL, ""},
     {{"DELETE", "/things/x", "HTTP_ACCEPT=image/png"}, NULL, 204, NULL, ""},
+    /* the door, before what it may answer and before its body */
+    {{"POST", "/closed"}, "too long for it", 403, is_text, "Not you."},
+    {{"POST", "/closed", ACCEPT_JSON}, NULL, 403, is_problem, NULL},
+    {{"GET", "/closed"}, NULL, 405, NULL, NULL},
     /* paths */
     {{"GET", "/thing"}, NULL, 404, is_text, not_found},
     {{"GET", "/thingss"}, NULL, 404, NULL, not_found},

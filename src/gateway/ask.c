@@ -1,0 +1,345 @@
+#include "gateway/ask.h"
+
+#include "util/clock.h"
+#include "util/log.h"
+
+enum { BUSY_WAIT_MS = 30000, BUSY_STEP_MS = 100, BUSY_STEP_MAX_MS = 1000, PATH_SIZE = 512 };
+
+/* A message on its way. */
+struct asking {
+	struct gateway *gateway;
+	struct request *request;
+	struct response *response;
+	const char *words;
+	const struct definition *definition; /* of this moment, with its tools */
+	struct reply *reply;
+	struct openai_answer *answer;
+	long long deadline_ms; /* when the run expires, by clock_ms() */
+};
+
+void
+reply_init(struct reply *reply)
+{
+	*reply = (struct reply){
+	    .messages = json_object_new_array(), .outputs = json_object_new_object()};
+}
+
+void
+reply_free(struct reply *reply)
+{
+	json_object_put(reply->messages);
+	json_object_put(reply->run);
+	json_object_put(reply->outputs);
+}
+
+/* A stream that broke off, and was then read from the list, tells a message twice. */
+static void
+add_message(struct reply *reply, struct json_object *message)
+{
+	const char *id = json_get_string(message, "id");
+
+	for (size_t i = 0; i < json_len(reply->messages); i++) {
+		const char *known = json_get_string(json_at(reply->messages, i), "id");
+
+		if (id && known && strcmp(id, known) == 0)
+			return;
+	}
+	json_add(reply->messages, json_object_get(message));
+}
+
+static void
+count_delta(struct reply *reply, struct json_object *data)
+{
+	struct json_object *content = json_get_array(json_get_object(data, "delta"), "content");
+
+	for (size_t i = 0; i < json_len(content); i++) {
+		const char *value =
+		    json_get_string(json_get_object(json_at(content, i), "text"), "value");
+
+		reply->received += value ? strlen(value) : 0;
+	}
+}
+
+static void
+on_event(void *arg, const char *event, struct json_object *data)
+{
+	struct reply *reply = arg;
+
+	if (strcmp(event, "thread.message.delta") == 0) {
+		count_delta(reply, data);
+	} else if (strcmp(event, "thread.message.completed") == 0 ||
+	    strcmp(event, "thread.message.incomplete") == 0) {
+		add_message(reply, data);
+	} else if (strncmp(event, "thread.run.", 11) == 0 &&
+	    strncmp(event, "thread.run.step.", 16) != 0) {
+		json_object_put(reply->run);
+		reply->run = json_object_get(data);
+		snprintf(reply->status, sizeof reply->status, "%s", event + 11);
+	}
+}
+
+static struct json_object *
+run_body(const char *assistant, const char *words)
+{
+	struct json_object *body = json_object_new_object(), *message = json_object_new_object();
+	struct json_object *messages = json_object_new_array();
+
+	json_set_string(message, "role", "user");
+	json_set_string(message, "content", words);
+	json_add(messages, message);
+	json_set_string(body, "assistant_id", assistant);
+	json_set(body, "additional_messages", messages);
+	return body;
+}
+
+/* The API has no codes for these: only its words tell. */
+static const char no_assistant[] = "No assistant found";
+
+bool
+is_busy(const struct openai_answer *answer)
+{
+	const char *error = openai_answer_error(answer);
+
+	return answer->failure == OPENAI_ANSWERED && answer->status == 400 &&
+	    (strstr(error, "already has an active run") || strstr(error, "while a run"));
+}
+
+static bool
+is_unknown_assistant(const struct openai_answer *answer)
+{
+	return answer->failure == OPENAI_ANSWERED && answer->status == 404 &&
+	    strncmp(openai_answer_error(answer), no_assistant, strlen(no_assistant)) == 0;
+}
+
+/* Runs the assistant on the words, waiting while another run has the thread. */
+static void
+run_when_free(struct asking *asking, const char *path, struct json_object *body)
+{
+	const struct interrupt *client = asking->request->client;
+	long long end = clock_ms() + BUSY_WAIT_MS, step_ms = BUSY_STEP_MS;
+	struct openai_answer *answer = asking->answer;
+
+	for (;;) {
+		asking->deadline_ms =
+		    clock_ms() + (long long)asking->gateway->config->run_timeout_s * 1000;
+		openai_stream(
+		    asking->gateway->openai, path, body, client, on_event, asking->reply, answer);
+		if (!is_busy(answer) || clock_ms() + step_ms > end)
+			return;
+		if (interrupt_sleep(client, step_ms)) {
+			answer->failure = OPENAI_INTERRUPTED;
+			return;
+		}
+		openai_answer_free(answer);
+		step_ms = step_ms * 2 < BUSY_STEP_MAX_MS ? step_ms * 2 : BUSY_STEP_MAX_MS;
+	}
+}
+
+/* False when there is no assistant: answered. */
+static bool
+run(struct asking *asking, const char *path)
+{
+	struct gateway *gateway = asking->gateway;
+	const struct interrupt *client = asking->request->client;
+	char assistant[ASSISTANT_ID_SIZE];
+	bool again = true;
+
+	for (;;) {
+		struct json_object *body;
+
+		if (assistant_id(gateway->assistant, asking->definition, client, assistant,
+			asking->answer) < 0) {
+			answer_unavailable(asking->response, asking->answer);
+			return false;
+		}
+		openai_answer_free(asking->answer);
+		body = run_body(assistant, asking->words);
+		run_when_free(asking, path, body);
+		json_object_put(body);
+		if (!is_unknown_assistant(asking->answer))
+			return true;
+		if (!again) {
+			answer_unavailable(asking->response, asking->answer);
+			return false;
+		}
+		/*
+		 * Deleted there, or this is another server than before: once more with a new one.
+		 */
+		assistant_forget(gateway->assistant, client, assistant);
+		openai_answer_free(asking->answer);
+		again = false;
+	}
+}
+
+/* --- tools --- */
+
+/* The Assistants API's path below the run. False when its id cannot stand in one. */
+static bool
+run_path(const struct asking *asking, const char *below, char path[PATH_SIZE])
+{
+	const char *id = json_get_string(asking->reply->run, "id");
+	int len = id && id_has_form(id, "") ? snprintf(path, PATH_SIZE, "/threads/%s/runs/%s%s",
+						  asking->request->params[0], id, below)
+					    : -1;
+
+	return len > 0 && len < PATH_SIZE;
+}
+
+/* Nobody will ever answer its calls, and it holds the thread. */
+static void
+cancel_run(struct asking *asking)
+{
+	struct openai_answer answer;
+	char path[PATH_SIZE];
+
+	if (!run_path(asking, "/cancel", path))
+		return;
+	/* Also for a client that has gone: nothing interrupts it. */
+	openai_call(asking->gateway->openai, "POST", path, NULL, NULL, &answer);
+	if (answer.failure == OPENAI_ANSWERED && answer.status == 200) {
+		json_object_put(asking->reply->run);
+		asking->reply->run = json_object_get(answer.body);
+	}
+	openai_answer_free(&answer);
+}
+
+/* The calls that the run waits for; NULL when it does not. */
+static struct json_object *
+wanted_calls(const struct asking *asking)
+{
+	struct json_object *action = json_get_object(asking->reply->run, "required_action");
+
+	if (asking->answer->failure != OPENAI_ANSWERED || asking->answer->status / 100 != 2 ||
+	    strcmp(asking->reply->status, "requires_action") != 0)
+		return NULL;
+	return json_get_array(json_get_object(action, "submit_tool_outputs"), "tool_calls");
+}
+
+/*
+ * The outputs of the calls. A server that says after a broken connection that it still waits for
+ * some gets the same again: what a tool does is not done twice.
+ */
+static struct json_object *
+outputs_of(struct asking *asking, struct json_object *calls)
+{
+	struct json_object *known = asking->reply->outputs, *outputs = json_object_new_array();
+	struct json_object *answered;
+
+	for (size_t i = 0; i < json_len(calls); i++) {
+		const char *id = json_get_string(json_at(calls, i), "id");
+		struct json_object *output = id ? json_get_object(known, id) : NULL;
+
+		if (output)
+			json_add(outputs, json_object_get(output));
+	}
+	if (json_len(outputs) == json_len(calls))
+		return outputs;
+	json_object_put(outputs);
+	answered = tools_answer(asking->definition->tools, calls, asking->deadline_ms - clock_ms(),
+	    asking->request->client);
+	for (size_t i = 0; i < json_len(answered); i++) {
+		const char *id = json_get_string(json_at(answered, i), "tool_call_id");
+
+		if (id)
+			json_set(known, id, json_object_get(json_at(answered, i)));
+	}
+	return answered;
+}
+
+/* All outputs in one submission, and the run goes on. */
+static void
+submit(struct asking *asking, struct json_object *outputs)
+{
+	struct json_object *body = json_object_new_object();
+	char path[PATH_SIZE];
+
+	json_set(body, "tool_outputs", json_object_get(outputs));
+	if (run_path(asking, "/submit_tool_outputs", path)) {
+		openai_answer_free(asking->answer);
+		openai_stream(asking->gateway->openai, path, body, asking->request->client,
+		    on_event, asking->reply, asking->answer);
+	} else {
+		asking->answer->failure = OPENAI_UNREACHABLE;
+	}
+	json_object_put(body);
+}
+
+/* Answers what the run calls, until it calls nothing more, or may not. */
+static void
+answer_calls(struct asking *asking)
+{
+	struct json_object *calls;
+
+	for (int round = 0; (calls = wanted_calls(asking)); round++) {
+		struct json_object *outputs;
+
+		if (!asking->definition->tools)
+			asking->reply->tools = TOOLS_MISSING;
+		else if (round == TOOL_ROUNDS_MAX)
+			asking->reply->tools = TOOLS_ENDLESS;
+		if (asking->reply->tools != TOOLS_WELL)
+			break;
+		outputs = outputs_of(asking, calls);
+		if (interrupt_raised(asking->request->client))
+			asking->answer->failure = OPENAI_INTERRUPTED;
+		else if (clock_ms() >= asking->deadline_ms)
+			asking->answer->failure = OPENAI_SILENT;
+		else
+			submit(asking, outputs);
+		json_object_put(outputs);
+	}
+	if (strcmp(asking->reply->status, "requires_action") != 0)
+		return;
+	cancel_run(asking);
+	if (asking->answer->failure != OPENAI_INTERRUPTED)
+		log_error("the run that waited for tools was cancelled: %s",
+		    asking->reply->tools == TOOLS_MISSING       ? "there are none here"
+			: asking->reply->tools == TOOLS_ENDLESS ? "it called them endlessly"
+								: "their outputs were not taken");
+}
+
+/* --- what it cost --- */
+
+/* Tokens, where nobody has counted them by the bytes that came and went. */
+static long long
+cost(const struct asking *asking)
+{
+	const struct reply *reply = asking->reply;
+	struct json_object *usage = json_get_object(reply->run, "usage");
+
+	if (usage)
+		return json_get_int(usage, "total_tokens", 0);
+	if (!reply->run || strcmp(reply->status, "failed") == 0)
+		return 0;
+	return door_tokens(strlen(asking->words) + reply->received);
+}
+
+bool
+ask(struct gateway *gateway, struct request *request, struct response *response, const char *words,
+    struct reply *reply, struct openai_answer *answer)
+{
+	struct asking asking = {
+	    .gateway = gateway,
+	    .request = request,
+	    .response = response,
+	    .words = words,
+	    .reply = reply,
+	    .answer = answer,
+	};
+	struct definition *definition;
+	char path[PATH_SIZE];
+	long long taken;
+	bool asked;
+
+	if (!thread_path(request, response, "/runs", path, sizeof path) ||
+	    !door_takes_message(gateway->door, request, response, strlen(words), &taken))
+		return false;
+	definition = definition_take(gateway->definitions);
+	asking.definition = definition;
+	asked = run(&asking, path);
+	if (asked)
+		answer_calls(&asking);
+	definition_give(gateway->definitions, definition);
+	door_settle(gateway->door, taken, cost(&asking));
+	return asked;
+}

@@ -1,0 +1,43 @@
+/*
+ * A user's words put to the assistant: the door, the run, the tools that it calls, and what came of
+ * it all. Only for src/gateway/.
+ */
+#ifndef GATEWAY_ASK_H
+#define GATEWAY_ASK_H
+
+#include "gateway/room.h"
+#include "util/json.h"
+
+/* How often a run may call tools before it is cancelled. */
+enum { TOOL_ROUNDS_MAX = 10 };
+
+enum tools_end {
+	TOOLS_WELL,
+	TOOLS_MISSING, /* the run wanted one, and there is no folder of tools: it was cancelled */
+	TOOLS_ENDLESS, /* it wanted them again and again: it was cancelled */
+};
+
+/* What a run brought. */
+struct reply {
+	struct json_object *messages; /* the run's, oldest first, each once */
+	struct json_object *run;      /* as its last event told it; NULL: none did */
+	char status[32];              /* how it ended; "" if no event told */
+	enum tools_end tools;
+	struct json_object *outputs; /* of tools, by their call's id */
+	size_t received;             /* bytes of words, as they came */
+};
+
+void reply_init(struct reply *reply);
+void reply_free(struct reply *reply);
+
+/*
+ * Puts the words to the assistant, and waits for the end. False when that was refused, or there is
+ * no assistant: answered.
+ */
+bool ask(struct gateway *gateway, struct request *request, struct response *response,
+    const char *words, struct reply *reply, struct openai_answer *answer);
+
+/* Whether another run had the thread, for all the time that was waited. */
+bool is_busy(const struct openai_answer *answer);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * What the gateway's assistant is: the definition's file or the built-in one, with the tools of the
+ * tools' folder, which may change while the program runs. Only for src/gateway/.
+ */
+#ifndef GATEWAY_DEFINITION_H
+#define GATEWAY_DEFINITION_H
+
+#include "config.h"
+#include "gateway/tools.h"
+#include "util/hash.h"
+
+/* As it was at one moment; never changed. */
+struct definition {
+	char *name;
+	char *text; /* the JSON body of POST /assistants */
+	char hash[SHA256_HEX_SIZE];
+	struct tools *tools; /* NULL: there is no folder of tools */
+	uint64_t tools_state;
+	unsigned users;
+};
+
+struct definitions;
+
+enum { DEFINITION_ERROR_SIZE = 512 };
+
+/* NULL with one sentence in `error`. */
+struct definitions *definitions_new(const struct config *config, char error[DEFINITION_ERROR_SIZE]);
+void definitions_free(struct definitions *definitions);
+
+/*
+ * As it is now; the caller gives it back. When the folder cannot be read now, which is logged, it
+ * is what it was before.
+ */
+struct definition *definition_take(struct definitions *definitions);
+void definition_give(struct definitions *definitions, struct definition *definition);
+
+#endif
