@@ -158,6 +158,7 @@ test_places(void **state)
 	    {"a range to the end", TEXT("abc", RANGE(2, 3, "a")), "ab[1]", "\n\n[1] a"},
 	    {"the whole", TEXT("abc", RANGE(0, 3, "a")), "[1]", "\n\n[1] a"},
 	    {"a range past the end", TEXT("abc", RANGE(2, 4, "a")), "abc", "\n\n[1] a"},
+	    {"a range from before the start", TEXT("abc", RANGE(-1, 2, "a")), "abc", "\n\n[1] a"},
 	    {"an empty range alone", TEXT("abc", RANGE(2, 2, "a")), "abc", "\n\n[1] a"},
 	    {"a range in nothing", TEXT("", RANGE(0, 1, "a")), "", "\n\n[1] a"},
 	};
@@ -199,6 +200,8 @@ test_many(void **state)
 		"a[1][2]", "\n\n[1] a\n[2] b\n[3] c"},
 	    {"an occurrence that is half taken",
 		TEXT("abab", RANGE(1, 2, "a") "," MARKS("ab", "b")), "a[1][2]", "\n\n[1] a\n[2] b"},
+	    {"markers that overlap", TEXT("abc", MARKS("bc", "a") "," MARKS("ab", "b")), "a[1]",
+		"\n\n[1] a\n[2] b"},
 	    {"a number that was put in is no marker",
 		TEXT("x1", MARKS("x", "a") "," MARKS("1", "b")), "[1][2]", "\n\n[1] a\n[2] b"},
 	    {"a bracket", TEXT("[", MARKS("[", "a") "," MARKS("[", "b") "," MARKS("1", "c")), "[1]",
@@ -382,7 +385,7 @@ test_names_of_nobody(void **state)
 
 /* --- hostile sizes --- */
 
-enum { WORDS_LEN = 1 << 20, ANNOTATIONS = 10000, PATIENCE_MS = 5000 };
+enum { WORDS_LEN = 1 << 20, ANNOTATIONS = 10000, PATIENCE_MS = 20000 };
 
 static struct json_object *
 annotation_of(const char *marker, long long start, long long end, int file)
