@@ -385,7 +385,7 @@ test_names_of_nobody(void **state)
 
 /* --- hostile sizes --- */
 
-enum { WORDS_LEN = 1 << 20, ANNOTATIONS = 10000, PATIENCE_MS = 20000 };
+enum { WORDS_LEN = 1 << 20, ANNOTATIONS = 30000, PATIENCE_MS = 10000 };
 
 static struct json_object *
 annotation_of(const char *marker, long long start, long long end, int file)
@@ -402,7 +402,7 @@ annotation_of(const char *marker, long long start, long long end, int file)
 	return annotation;
 }
 
-/* Each of these takes minutes, or memory without end, where an annotation means a pass. */
+/* Each of these takes long, or memory without end, where an annotation means a pass. */
 static struct json_object *
 hostile_annotation(const char *kind, int i)
 {
