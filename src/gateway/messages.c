@@ -3,12 +3,13 @@
  * conversation.
  */
 #include "gateway/ask.h"
+#include "gateway/names.h"
 #include "gateway/words.h"
 #include "util/log.h"
 
-/* The messages' words, parted by blank lines, footnotes behind. NULL: no memory. */
+/* The messages' words, parted by blank lines. NULL: no memory. */
 static char *
-words_of_reply(const struct reply *reply, struct json_object *texts, struct json_object *citations)
+words_of_reply(const struct reply *reply, struct json_object *texts, struct citations *citations)
 {
 	struct buf out = BUF_INIT((size_t)-1 / 2);
 
@@ -35,13 +36,7 @@ answer_text(struct response *response, const char *words, struct json_object *ci
 	struct buf out = BUF_INIT((size_t)-1 / 2);
 
 	buf_puts(&out, words);
-	for (size_t i = 0; i < json_len(citations); i++) {
-		const char *file = json_get_string(json_at(citations, i), "file_id");
-		const char *quote = json_get_string(json_at(citations, i), "quote");
-
-		buf_printf(&out, "%s[%zu] %s%s%s", i ? "\n" : "\n\n", i + 1, file ? file : "",
-		    quote ? ": " : "", quote ? quote : "");
-	}
+	citations_print(citations, &out);
 	response_text(response, 200, out.data ? out.data : "");
 	buf_free(&out);
 }
@@ -98,37 +93,42 @@ answer_json(struct response *response, const struct reply *reply, const char *wo
 }
 
 static void
-answer_words(const struct request *request, struct response *response, const struct reply *reply)
+answer_words(struct gateway *gateway, const struct request *request, struct response *response,
+    const struct reply *reply)
 {
-	struct json_object *texts = json_object_new_array(), *citations = json_object_new_array();
-	char *words = words_of_reply(reply, texts, citations);
+	struct json_object *texts = json_object_new_array();
+	struct citations citations;
+	char *words;
 
+	citations_init(&citations);
+	words = words_of_reply(reply, texts, &citations);
 	if (!words || !*words) {
 		log_error("the run ended as %s, without words", reply->status);
 		response_problem(response, 502, "The assistant ended without an answer.");
 	} else {
+		names_find(citations.list, gateway->openai, request->client);
 		if (strcmp(reply->status, "incomplete") == 0)
 			response_header(
 			    response, "Assistants-Incomplete", incomplete_reason(reply));
 		if (request->media == MEDIA_JSON)
-			answer_json(response, reply, words, texts, citations);
+			answer_json(response, reply, words, texts, citations.list);
 		else
-			answer_text(response, words, citations);
+			answer_text(response, words, citations.list);
 	}
 	free(words);
 	json_object_put(texts);
-	json_object_put(citations);
+	citations_free(&citations);
 }
 
 static void
-answer_run(const struct request *request, struct response *response, const struct reply *reply,
-    const struct openai_answer *answer)
+answer_run(struct gateway *gateway, const struct request *request, struct response *response,
+    const struct reply *reply, const struct openai_answer *answer)
 {
 	struct json_object *error = json_get_object(reply->run, "last_error");
 	const char *code = json_get_string(error, "code");
 
 	if (strcmp(reply->status, "completed") == 0 || strcmp(reply->status, "incomplete") == 0) {
-		answer_words(request, response, reply);
+		answer_words(gateway, request, response, reply);
 	} else if (strcmp(reply->status, "expired") == 0) {
 		response_problem(response, 504, "The assistant did not answer in time.");
 	} else if (code && strcmp(code, "rate_limit_exceeded") == 0) {
@@ -167,7 +167,7 @@ answer_message(
 	} else if (answer.failure != OPENAI_ANSWERED || answer.status / 100 != 2) {
 		answer_failure(response, &answer);
 	} else {
-		answer_run(request, response, &reply, &answer);
+		answer_run(gateway, request, response, &reply, &answer);
 	}
 	openai_answer_free(&answer);
 	reply_free(&reply);
@@ -192,18 +192,33 @@ gateway_messages_create(void *room, struct request *request, struct response *re
 
 /* --- the conversation --- */
 
-/* A message as the gateway shows it; takes nothing over. */
-static struct json_object *
-shown_message(struct json_object *message)
-{
-	struct json_object *shown = json_object_new_object(), *citations = json_object_new_array();
-	char *words = words_of_message(message, citations);
+struct conversation {
+	struct json_object *messages; /* as they are shown */
+	struct json_object *cited;    /* the citations of all of them, for their names */
+};
 
+/*
+ * A message as the gateway shows it; takes nothing over. Its citations count from 1: it is read by
+ * itself, and keeps its numbers as the conversation goes on.
+ */
+static struct json_object *
+shown_message(struct json_object *message, struct json_object *cited)
+{
+	struct json_object *shown = json_object_new_object();
+	struct citations citations;
+	char *words;
+
+	citations_init(&citations);
+	words = words_of_message(message, &citations);
 	json_set_string(shown, "id", json_get_string(message, "id"));
 	json_set_string(shown, "role", json_get_string(message, "role"));
 	json_set_string(shown, "text", words ? words : "");
 	json_set_int(shown, "created_at", json_get_int(message, "created_at", 0));
-	json_object_put(citations);
+	if (json_len(citations.list) > 0)
+		json_set(shown, "citations", json_object_get(citations.list));
+	for (size_t i = 0; i < json_len(citations.list); i++)
+		json_add(cited, json_object_get(json_at(citations.list, i)));
+	citations_free(&citations);
 	free(words);
 	return shown;
 }
@@ -212,23 +227,28 @@ shown_message(struct json_object *message)
 static void
 on_message(void *arg, struct json_object *message)
 {
-	struct json_object *messages = arg, *shown = shown_message(message);
+	struct conversation *conversation = arg;
+	struct json_object *shown = shown_message(message, conversation->cited);
 
 	if (*json_get_string(shown, "text"))
-		json_add(messages, shown);
+		json_add(conversation->messages, shown);
 	else
 		json_object_put(shown);
 }
 
+/* Each message's footnotes stand below it. */
 static void
 answer_conversation(struct response *response, struct json_object *messages)
 {
 	struct buf out = BUF_INIT((size_t)-1 / 2);
 
-	for (size_t i = 0; i < json_len(messages); i++)
-		buf_printf(&out, "%s%s: %s", i ? "\n\n" : "",
-		    json_get_string(json_at(messages, i), "role"),
-		    json_get_string(json_at(messages, i), "text"));
+	for (size_t i = 0; i < json_len(messages); i++) {
+		struct json_object *message = json_at(messages, i);
+
+		buf_printf(&out, "%s%s: %s", i ? "\n\n" : "", json_get_string(message, "role"),
+		    json_get_string(message, "text"));
+		citations_print(json_get(message, "citations"), &out);
+	}
 	response_text(response, 200, out.data ? out.data : "");
 	buf_free(&out);
 }
@@ -238,23 +258,28 @@ gateway_messages_list(void *room, struct request *request, struct response *resp
 {
 	struct gateway *gateway = room;
 	struct openai_answer answer = {.retry_after_s = -1};
-	struct json_object *messages, *body;
+	struct conversation conversation;
+	struct json_object *body;
 	char path[256];
 
 	if (!thread_path(request, response, "/messages?order=asc&limit=100", path, sizeof path))
 		return;
-	messages = json_object_new_array();
-	if (openai_list(gateway->openai, path, request->client, on_message, messages, &answer) <
-	    0) {
+	conversation = (struct conversation){json_object_new_array(), json_object_new_array()};
+	if (openai_list(
+		gateway->openai, path, request->client, on_message, &conversation, &answer) < 0) {
 		answer_failure(response, &answer);
-	} else if (request->media == MEDIA_JSON) {
-		body = json_object_new_object();
-		json_set(body, "messages", messages);
-		response_json(response, 200, body);
-		messages = NULL;
-	} else {
-		answer_conversation(response, messages);
+		goto out;
 	}
-	json_object_put(messages);
+	names_find(conversation.cited, gateway->openai, request->client);
+	if (request->media == MEDIA_JSON) {
+		body = json_object_new_object();
+		json_set(body, "messages", json_object_get(conversation.messages));
+		response_json(response, 200, body);
+	} else {
+		answer_conversation(response, conversation.messages);
+	}
+out:
+	json_object_put(conversation.messages);
+	json_object_put(conversation.cited);
 	openai_answer_free(&answer);
 }

@@ -1,6 +1,5 @@
 #include "gateway/words.h"
 
-#include "util/buf.h"
 #include "util/text.h"
 
 /* The Assistants API's own bound. */
@@ -71,90 +70,23 @@ words_of_request(const struct request *request, const char **problem, int *statu
 	return copy;
 }
 
-static void
-add_citation(struct json_object *citations, struct json_object *annotation, size_t index)
-{
-	const char *type = json_get_string(annotation, "type");
-	struct json_object *file = type ? json_get_object(annotation, type) : NULL;
-	struct json_object *citation = json_object_new_object();
-
-	json_set_int(citation, "index", (long long)index);
-	json_set_string(citation, "type", type);
-	json_set_string(citation, "file_id", json_get_string(file, "file_id"));
-	json_set_string(citation, "quote", json_get_string(file, "quote"));
-	json_add(citations, citation);
-}
-
-/* The first of the markers that `at` begins with; `markers_len` when there is none. */
-static size_t
-find_marker(const char *const *markers, size_t markers_len, const char *at)
-{
-	size_t i = 0;
-
-	while (
-	    i < markers_len && (!*markers[i] || strncmp(at, markers[i], strlen(markers[i])) != 0))
-		i++;
-	return i;
-}
-
-/*
- * `text` with each marker replaced by its number, counted on from `first`. In one pass: a number
- * that was put in is no marker, or a few annotations could make the text grow without end.
- */
-static char *
-numbered(const char *text, const char *const *markers, size_t markers_len, size_t first)
-{
-	struct buf out = BUF_INIT((size_t)-1 / 2);
-
-	while (*text) {
-		size_t i = find_marker(markers, markers_len, text);
-
-		if (i < markers_len) {
-			buf_printf(&out, "[%zu]", first + i);
-			text += strlen(markers[i]);
-		} else {
-			buf_append(&out, text++, 1);
-		}
-	}
-	return buf_take(&out);
-}
-
-/* A text part's words with their markers replaced; NULL: no memory. */
-static char *
-words_of_text(struct json_object *text, struct json_object *citations)
-{
-	struct json_object *annotations = json_get_array(text, "annotations");
-	size_t len = json_len(annotations), first = json_len(citations) + 1;
-	const char *value = json_get_string(text, "value");
-	const char **markers = calloc(len + 1, sizeof *markers);
-	char *words = NULL;
-
-	if (!markers)
-		return NULL;
-	for (size_t i = 0; i < len; i++) {
-		const char *marker = json_get_string(json_at(annotations, i), "text");
-
-		markers[i] = marker ? marker : "";
-		add_citation(citations, json_at(annotations, i), first + i);
-	}
-	words = numbered(value ? value : "", markers, len, first);
-	free(markers);
-	return words;
-}
-
 char *
-words_of_message(struct json_object *message, struct json_object *citations)
+words_of_message(struct json_object *message, struct citations *citations)
 {
 	struct json_object *content = json_get_array(message, "content");
 	struct buf out = BUF_INIT((size_t)-1 / 2);
 
 	for (size_t i = 0; i < json_len(content); i++) {
 		struct json_object *text = json_get_object(json_at(content, i), "text");
+		const char *value = json_get_string(text, "value");
 		const char *refusal = json_get_string(json_at(content, i), "refusal");
-		char *words = text ? words_of_text(text, citations)
-		    : refusal      ? strdup(refusal)
-				   : NULL;
+		char *words = NULL;
 
+		if (text)
+			words = citations_mark(
+			    citations, value ? value : "", json_get_array(text, "annotations"));
+		else if (refusal)
+			words = strdup(refusal);
 		if (words && *words)
 			buf_printf(&out, "%s%s", out.len ? "\n\n" : "", words);
 		free(words);

@@ -5,8 +5,8 @@
 #ifndef GATEWAY_WORDS_H
 #define GATEWAY_WORDS_H
 
+#include "gateway/citations.h"
 #include "http/request.h"
-#include "util/json.h"
 
 /*
  * The user's words: the body itself, or in JSON {"text": …} or {"messages": [{"role": "user",
@@ -16,10 +16,9 @@
 char *words_of_request(const struct request *request, const char **problem, int *status);
 
 /*
- * A message's words; the markers of its citations become "[1]", "[2]", … counted on from those that
- * `citations` has, which gets {index, type, file_id, quote} of each. The caller frees; NULL: no
- * memory.
+ * A message's words, its text parts parted by blank lines, with "[n]" in place of what their
+ * annotations mark; what they cite is added to `citations`. The caller frees; NULL: no memory.
  */
-char *words_of_message(struct json_object *message, struct json_object *citations);
+char *words_of_message(struct json_object *message, struct citations *citations);
 
 #endif

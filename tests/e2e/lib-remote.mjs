@@ -40,6 +40,8 @@ class Remote {
 	constructor() {
 		this.assistants = [];
 		this.threads = new Map();
+		// What GET /files/{id} knows: names by id.
+		this.files = new Map();
 		// Every request as {line: 'METHOD /path?query', headers, body}.
 		this.requests = [];
 		this.connections = 0;
@@ -115,6 +117,7 @@ class Remote {
 	dispatch(call) {
 		const [kind, id, ...rest] = call.parts;
 		if (kind === 'assistants') return this.serveAssistants(call, id);
+		if (kind === 'files') return this.serveFile(id);
 		if (kind !== 'threads') return problem(404, 'no such path');
 		if (id === undefined) return this.addThread();
 		const thread = this.threads.get(id);
@@ -130,6 +133,12 @@ class Remote {
 		const found = this.assistants.find((one) => one.id === id);
 		if (!found) return problem(404, `No assistant found with id '${id}'.`);
 		return method === 'POST' ? Object.assign(found, body) : found;
+	}
+
+	serveFile(id) {
+		const filename = this.files.get(id);
+		if (!filename) return problem(404, `No such File object: ${id}`);
+		return { id, object: 'file', bytes: 1, created_at: now(), filename, purpose: 'assistants' };
 	}
 
 	serveThread({ method, query, body, response }, at, [kind, id, action]) {
@@ -235,8 +244,8 @@ function addMessage({ thread, messages }, { role, content, run_id = null, assist
 		thread_id: thread.id, status: 'completed', incomplete_details: null,
 		completed_at: now(), incomplete_at: null, role, assistant_id, run_id,
 		attachments: [], metadata: {},
-		content: parts.map(({ text }) => {
-			return { type: 'text', text: { value: text, annotations: [] } };
+		content: parts.map(({ text, annotations = [] }) => {
+			return { type: 'text', text: { value: text, annotations } };
 		}),
 	};
 	messages.push(message);

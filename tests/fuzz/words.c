@@ -5,10 +5,37 @@
  */
 #include "support.h"
 
+#include "gateway/names.h"
 #include "gateway/words.h"
+#include "openai/transport.h"
+#include "util/id.h"
 #include "util/text.h"
 
-enum { WORDS_MAX = 1 << 20 };
+enum { FILES_MAX = 20 };
+
+/* An Assistants API that knows some files, each by its id and more. */
+struct files {
+	struct openai openai;
+	unsigned asked;
+};
+
+static void
+call_files(struct openai *openai, const char *method, const char *path, struct json_object *body,
+    const struct interrupt *interrupt, struct openai_answer *answer)
+{
+	struct files *files = (struct files *)openai;
+	char name[1024];
+
+	(void)method;
+	(void)body;
+	(void)interrupt;
+	CHECK(++files->asked <= FILES_MAX);
+	CHECK(strncmp(path, "/files/", 7) == 0 && id_has_form(path + 7, ""));
+	snprintf(name, sizeof name, "%s\n[1] forged", path);
+	answer->status = strlen(path) % 2 ? 200 : 404;
+	answer->body = json_object_new_object();
+	json_set_string(answer->body, "filename", name);
+}
 
 static void
 read_request(enum media media, char *body, size_t len)
@@ -31,26 +58,52 @@ read_request(enum media media, char *body, size_t len)
 	free(words);
 }
 
+/* Each citation has its number, a name, and one line. */
+static void
+check_citations(struct json_object *list)
+{
+	struct buf footnotes = BUF_INIT((size_t)-1 / 2);
+	size_t lines = 0;
+
+	citations_print(list, &footnotes);
+	for (size_t i = 0; i < footnotes.len; i++)
+		lines += footnotes.data[i] == '\n';
+	CHECK(lines == (json_len(list) ? json_len(list) + 1 : 0));
+	CHECK(utf8_valid(footnotes.data ? footnotes.data : "", footnotes.len));
+	for (size_t i = 0; i < json_len(list); i++) {
+		const char *name = json_get_string(json_at(list, i), "name");
+
+		CHECK(json_get_int(json_at(list, i), "index", 0) == (long long)i + 1);
+		CHECK(name && *name);
+	}
+	buf_free(&footnotes);
+}
+
 static void
 read_message(const char *text, size_t len)
 {
-	struct json_object *message, *citations = json_object_new_array(), *again = NULL;
+	struct files files = {.openai = {.place = "here", .call = call_files}};
+	struct json_object *message, *again = NULL;
+	struct citations citations;
 	const char *shown;
 	char *words;
 
-	if (json_parse(text, len, &message) == 0) {
-		words = words_of_message(message, citations);
-		CHECK(words);
-		CHECK(utf8_valid(words, strlen(words)));
-		/* Whatever the markers, an answer does not grow without bound. */
-		CHECK(strlen(words) < WORDS_MAX);
-		shown = json_text(citations);
-		CHECK(json_parse(shown, strlen(shown), &again) == 0);
-		json_object_put(again);
-		json_object_put(message);
-		free(words);
-	}
-	json_object_put(citations);
+	if (json_parse(text, len, &message) < 0)
+		return;
+	citations_init(&citations);
+	words = words_of_message(message, &citations);
+	CHECK(words);
+	CHECK(utf8_valid(words, strlen(words)));
+	/* An annotation that brings a number is longer than that. */
+	CHECK(strlen(words) <= 2 * len);
+	names_find(citations.list, &files.openai, NULL);
+	check_citations(citations.list);
+	shown = json_text(citations.list);
+	CHECK(json_parse(shown, strlen(shown), &again) == 0);
+	json_object_put(again);
+	json_object_put(message);
+	citations_free(&citations);
+	free(words);
 }
 
 int

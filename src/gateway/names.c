@@ -1,0 +1,112 @@
+#include "gateway/names.h"
+
+#include "gateway/citations.h"
+#include "util/clock.h"
+#include "util/id.h"
+#include "util/log.h"
+#include "util/text.h"
+
+enum { FILES_MAX = 20, WAIT_MS = 5000 };
+
+struct search {
+	struct openai *openai;
+	const struct interrupt *client;
+	long long deadline_ms;
+	unsigned files_left;
+	struct json_object *known; /* file names by id */
+};
+
+/* The answer is there, and waits for nothing but names. */
+static bool
+is_over(void *arg)
+{
+	const struct search *search = arg;
+
+	return clock_ms() >= search->deadline_ms || interrupt_raised(search->client);
+}
+
+/* What the Assistants API calls the file; the caller's, NULL for what has no name to be found. */
+static struct json_object *
+ask(struct search *search, const char *file)
+{
+	const struct interrupt interrupt = {
+	    .fd = search->client ? search->client->fd : -1, .raised = is_over, .arg = search};
+	struct json_object *name = NULL;
+	struct openai_answer answer;
+	const char *told = NULL;
+	char path[256];
+
+	/* It goes into a path: nothing that is no id's character may. */
+	if (search->files_left == 0 || !id_has_form(file, "") || is_over(search))
+		return NULL;
+	search->files_left--;
+	snprintf(path, sizeof path, "/files/%s", file);
+	openai_call(search->openai, "GET", path, NULL, &interrupt, &answer);
+	if (answer.failure == OPENAI_ANSWERED && answer.status == 200)
+		told = json_get_string(answer.body, "filename");
+	else if (answer.failure != OPENAI_ANSWERED ||
+	    (answer.status != 404 && answer.status != 400))
+		search->files_left = 0;
+	/* What else failed has been logged: see openai_call(). */
+	if (answer.failure == OPENAI_INTERRUPTED && !interrupt_raised(search->client))
+		log_warn("assistants API: it did not tell in %d s how the cited files are called",
+		    WAIT_MS / 1000);
+	if (told && !text_is_blank(told))
+		name = citations_line(told, CITATION_NAME_MAX);
+	openai_answer_free(&answer);
+	return name;
+}
+
+static void
+keep_told_names(struct search *search, struct json_object *citations)
+{
+	for (size_t i = 0; i < json_len(citations); i++) {
+		struct json_object *name = json_get(json_at(citations, i), "name");
+		const char *file = json_get_string(json_at(citations, i), "file_id");
+
+		if (file && name && !json_get(search->known, file))
+			json_set(search->known, file, json_object_get(name));
+	}
+}
+
+/* The caller's. */
+static struct json_object *
+name_of_file(struct search *search, const char *file)
+{
+	struct json_object *name = json_get(search->known, file);
+
+	if (!name) {
+		name = ask(search, file);
+		if (!name)
+			name = citations_line(file, CITATION_NAME_MAX);
+		json_set(search->known, file, name);
+	}
+	return json_object_get(name);
+}
+
+void
+names_find(struct json_object *citations, struct openai *openai, const struct interrupt *client)
+{
+	struct search search = {
+	    .openai = openai,
+	    .client = client,
+	    .deadline_ms = clock_ms() + WAIT_MS,
+	    .files_left = FILES_MAX,
+	    .known = json_object_new_object(),
+	};
+
+	keep_told_names(&search, citations);
+	for (size_t i = 0; i < json_len(citations); i++) {
+		struct json_object *citation = json_at(citations, i);
+		const char *url = json_get_string(citation, "url");
+		const char *file = json_get_string(citation, "file_id");
+
+		if (json_get(citation, "name"))
+			continue;
+		if (file)
+			json_set(citation, "name", name_of_file(&search, file));
+		else
+			json_set_string(citation, "name", url);
+	}
+	json_object_put(search.known);
+}

@@ -1,0 +1,18 @@
+/*
+ * The names of what an answer cites. Only for src/gateway/.
+ */
+#ifndef GATEWAY_NAMES_H
+#define GATEWAY_NAMES_H
+
+#include "openai/openai.h"
+
+/*
+ * Gives a name to each citation of a list that has none. A page's is its URL. A file's is the one
+ * that another citation of it has, or what the Assistants API says when it is asked, once for each
+ * file; or, since an answer must not fail by it, the file's id. At most 20 files are asked for, in
+ * 5 s, and none after the API failed otherwise than by not knowing one.
+ */
+void names_find(
+    struct json_object *citations, struct openai *openai, const struct interrupt *client);
+
+#endif
