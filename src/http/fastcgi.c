@@ -116,7 +116,7 @@ fastcgi_variables(struct exchange *exchange, const char *name)
 	for (char **at = self->request->envp; *at; at++)
 		if (strncmp(*at, name, len) == 0 && (*at)[len] == '=')
 			buf_printf(&all, "%s%s", all.len ? "," : "", *at + len + 1);
-	return all.len ? buf_take(&all) : NULL;
+	return all.data ? buf_take(&all) : NULL;
 }
 
 /* FCGX_GetStr() waits until it has all that it was asked for, so that is what is there already. */

@@ -138,7 +138,7 @@ fake_variables(struct exchange *exchange, const char *name)
 	for (const char *const *at = fake->variables; at && *at; at++)
 		if (strncmp(*at, name, len) == 0 && (*at)[len] == '=')
 			buf_printf(&all, "%s%s", all.len ? "," : "", *at + len + 1);
-	return all.len ? buf_take(&all) : NULL;
+	return all.data ? buf_take(&all) : NULL;
 }
 
 static ssize_t
