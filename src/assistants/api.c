@@ -4,7 +4,7 @@
 
 #include "assistants/leases.h"
 #include "assistants/room.h"
-#include "assistants/runner.h"
+#include "assistants/runner_pool.h"
 #include "util/text.h"
 
 const struct api_row api_rows[] = {
@@ -62,8 +62,8 @@ api_new(struct db *db, struct model *model, const char *state_dir, unsigned run_
 	api->run_timeout_s = run_timeout_s;
 	api->context_tokens = context_tokens;
 	api->leases = leases_new(state_dir);
-	api->runner = runner_new(api);
-	if (api->leases && api->runner)
+	api->runners = runner_pool_new(api);
+	if (api->leases && api->runners)
 		return api;
 	api_free(api);
 	return NULL;
@@ -73,13 +73,13 @@ void
 api_resume(struct api *api)
 {
 	api->stays = true;
-	runner_wake(api->runner);
+	runner_pool_wake(api->runners);
 }
 
 void
 api_await(struct api *api)
 {
-	runner_await(api->runner);
+	runner_pool_await(api->runners);
 }
 
 void
@@ -87,7 +87,7 @@ api_free(struct api *api)
 {
 	if (!api)
 		return;
-	runner_free(api->runner);
+	runner_pool_free(api->runners);
 	leases_free(api->leases);
 	free(api);
 }

@@ -14,7 +14,7 @@
 enum { PATH_PARAMS_MAX = 3 };
 
 struct leases;
-struct runner;
+struct runner_pool;
 
 struct api {
 	struct db *db;
@@ -22,7 +22,7 @@ struct api {
 	unsigned run_timeout_s;
 	long long context_tokens; /* of a thread, that a model is sent at most */
 	struct leases *leases;
-	struct runner *runner;
+	struct runner_pool *runners;
 	bool stays; /* the process goes on after this call, and may carry others' runs out */
 };
 
