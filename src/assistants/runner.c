@@ -32,6 +32,7 @@ struct execution {
 	struct buf partial; /* what came so far of the open message, if it stays unfinished */
 	struct json_object *calls; /* the API's tool_calls, when they are the open step */
 	struct run_step step;      /* the open one */
+	size_t told, said; /* bytes that the model was told the last time, and has said since */
 };
 
 /* --- events --- */
@@ -220,6 +221,7 @@ on_delta(void *arg, enum model_part kind, int index, const char *words)
 {
 	struct execution *execution = arg;
 
+	execution->said += strlen(words);
 	buf_puts(&execution->partial, words);
 	emit_delta(execution, kind, index, words);
 	return 0;
@@ -282,6 +284,7 @@ on_call(void *arg, int index, const char *id, const char *name)
 	struct execution *execution = arg;
 	struct json_object *tool_call, *details;
 
+	execution->said += strlen(name);
 	if (execution->open && finish_message(execution) < 0)
 		return -1;
 	if (!execution->calls) {
@@ -304,9 +307,11 @@ static int
 on_arguments(void *arg, int index, const char *fragment)
 {
 	struct json_object *function = json_object_new_object();
+	struct execution *execution = arg;
 
+	execution->said += strlen(fragment);
 	json_set_string(function, "arguments", fragment);
-	emit_call_delta(arg, index, NULL, function);
+	emit_call_delta(execution, index, NULL, function);
 	return 0;
 }
 
@@ -364,6 +369,25 @@ error_object(const char *code, const char *message)
 	json_set_string(error, "code", code);
 	json_set_string(error, "message", message);
 	return error;
+}
+
+static long long
+tokens_of(size_t bytes)
+{
+	return (long long)(bytes + BYTES_A_TOKEN - 1) / BYTES_A_TOKEN;
+}
+
+/*
+ * Who leaves early, or is left, has had something all the same: what a server that could not tell
+ * any more may want to be paid for.
+ */
+static void
+estimate_usage(const struct execution *execution, struct model_result *result)
+{
+	if (result->prompt_tokens >= 0 || !result->charged || result->outcome == MODEL_COMPLETED)
+		return;
+	result->prompt_tokens = tokens_of(execution->told);
+	result->completion_tokens = tokens_of(execution->said);
 }
 
 static struct json_object *
@@ -580,10 +604,12 @@ close_calls(struct execution *execution)
 static void
 end_round(struct execution *execution, struct model_result *result)
 {
-	struct json_object *usage = usage_object(result);
+	struct json_object *usage;
 	struct run *run = execution->run;
 	int stored;
 
+	estimate_usage(execution, result);
+	usage = usage_object(result);
 	set_end(run, result);
 	if (execution->open || execution->calls)
 		execution->step.usage = json_object_get(usage);
@@ -669,6 +695,7 @@ ask_model(struct execution *execution, long long tokens_max, struct model_result
 
 	*result = (struct model_result){
 	    .outcome = MODEL_FAILED, .retry_after_s = -1, .prompt_tokens = -1};
+	execution->told = context_size(run->body, context);
 	if (context)
 		model_ask(execution->api->model, &request, result);
 	else
