@@ -172,6 +172,20 @@ parse_unsigned(const struct setting *setting, const char *value, void *field, ch
 	return 0;
 }
 
+static int
+parse_unsigned_or_off(const struct setting *setting, const char *value, void *field, char *error)
+{
+	long long number = 0;
+
+	if (strcmp(value, "off") != 0 &&
+	    parse_number(value, setting->min, setting->max, &number) < 0)
+		return fail(error,
+		    "%s is \"%s\": accepted are off, and whole numbers from %lld to %lld",
+		    setting->name, value, setting->min, setting->max);
+	*(unsigned *)field = (unsigned)number;
+	return 0;
+}
+
 /* One ASKED=SENT; 0, or -1 when it is none, or `models` has it. */
 static int
 add_model(struct json_object *models, char *pair)
@@ -287,6 +301,8 @@ static const struct setting settings[] = {
     {"ASSISTANTS_WORKERS", parse_unsigned, FIELD(workers), "128", 3, 100000, {0}},
     {"ASSISTANTS_RUN_TIMEOUT", parse_unsigned, FIELD(run_timeout_s), "600", 1, 86400, {0}},
     {"ASSISTANTS_CONTEXT_TOKENS", parse_unsigned, FIELD(context_tokens), "100000", 256, 100000000,
+	{0}},
+    {"ASSISTANTS_RETENTION_DAYS", parse_unsigned_or_off, FIELD(retention_days), "off", 1, 36500,
 	{0}},
     {"ASSISTANTS_MAX_BODY", parse_size, FIELD(max_body), "1MiB", 1024, 1LL << 30, {0}},
     {"ASSISTANTS_LOG", parse_word, FIELD(log_level), "info", 0, 0,
@@ -447,6 +463,10 @@ complete(struct config *config, char *error)
 	if (config->upstream_key && !config->upstream_url)
 		return fail(error,
 		    "ASSISTANTS_UPSTREAM_KEY is set, and no ASSISTANTS_UPSTREAM_URL to use it for");
+	if (config->upstream_url && config->retention_days)
+		return fail(error,
+		    "ASSISTANTS_RETENTION_DAYS and ASSISTANTS_UPSTREAM_URL are both set: the "
+		    "threads are that server's, and none are kept here");
 	if (!config->state_dir && find_state_dir(config, error) < 0)
 		return -1;
 	if (!config->keys_file && asprintf(&config->keys_file, "%s/keys", config->state_dir) < 0) {

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 
 #include "assistants/leases.h"
+#include "assistants/retention.h"
 #include "assistants/room.h"
 #include "assistants/runner_pool.h"
 #include "util/text.h"
@@ -69,11 +70,33 @@ api_new(struct db *db, struct model *model, const char *state_dir, unsigned run_
 	return NULL;
 }
 
+int
+api_set_retention(struct api *api, unsigned days)
+{
+	api->retention = retention_new(api->db, days);
+	return api->retention ? 0 : -1;
+}
+
+bool
+api_sweep_is_due(struct api *api)
+{
+	return api->retention && retention_is_due(api->retention);
+}
+
+void
+api_sweep(struct api *api)
+{
+	if (api->retention)
+		retention_step(api->retention);
+}
+
 void
 api_resume(struct api *api)
 {
 	api->stays = true;
 	runner_pool_wake(api->runners);
+	if (api->retention)
+		retention_start(api->retention);
 }
 
 void
@@ -87,6 +110,7 @@ api_free(struct api *api)
 {
 	if (!api)
 		return;
+	retention_free(api->retention);
 	runner_pool_free(api->runners);
 	leases_free(api->leases);
 	free(api);

@@ -14,6 +14,7 @@
 enum { PATH_PARAMS_MAX = 3 };
 
 struct leases;
+struct retention;
 struct runner_pool;
 
 struct api {
@@ -23,6 +24,7 @@ struct api {
 	long long context_tokens; /* of a thread, that a model is sent at most */
 	struct leases *leases;
 	struct runner_pool *runners;
+	struct retention *retention; /* NULL: threads stay */
 	bool stays; /* the process goes on after this call, and may carry others' runs out */
 };
 

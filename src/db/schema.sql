@@ -114,3 +114,13 @@ CREATE TABLE idempotent_requests (
 	UNIQUE (tenant, path, client_key)
 );
 CREATE INDEX idempotent_requests_by_age ON idempotent_requests (created_at);
+
+-- version 4
+
+-- Work that comes round. Who moves due_at on does the next piece of it, whichever process that is.
+CREATE TABLE chores (
+	name TEXT NOT NULL UNIQUE,     -- retention
+	due_at BIGINT NOT NULL,
+	cursor BIGINT NOT NULL         -- how far the piece before came
+);
+INSERT INTO chores (name, due_at, cursor) VALUES ('retention', 0, 0);

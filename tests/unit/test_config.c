@@ -8,7 +8,7 @@ static const char *const names[] = {"OPENAI_API_KEY", "OPENAI_API_KEY_FILE", "OP
     "ASSISTANTS_MODEL_API", "ASSISTANTS_MODEL", "ASSISTANTS_MODELS", "ASSISTANTS_CA_FILE",
     "ASSISTANTS_DEFINITION", "ASSISTANTS_STATE_DIR", "ASSISTANTS_SYNC", "ASSISTANTS_UPSTREAM_URL",
     "ASSISTANTS_UPSTREAM_KEY", "ASSISTANTS_WORKERS", "ASSISTANTS_RUN_TIMEOUT",
-    "ASSISTANTS_MAX_BODY", "ASSISTANTS_LOG", "ASSISTANTS_CONFIG"};
+    "ASSISTANTS_RETENTION_DAYS", "ASSISTANTS_MAX_BODY", "ASSISTANTS_LOG", "ASSISTANTS_CONFIG"};
 
 /* A folder with a file "key"; $ in a row's texts stands for it. */
 static char *folder;
@@ -33,6 +33,7 @@ static const struct row values[] = {
     {{NULL}, NULL, "upstream_key", "(null)"},
     {{NULL}, NULL, "workers", "128"},
     {{NULL}, NULL, "run_timeout_s", "600"},
+    {{NULL}, NULL, "retention_days", "0"},
     {{NULL}, NULL, "max_body", "1048576"},
     {{NULL}, NULL, "log_level", "info"},
     /* each from the environment */
@@ -53,6 +54,10 @@ static const struct row values[] = {
     {{"ASSISTANTS_WORKERS=3"}, NULL, "workers", "3"},
     {{"ASSISTANTS_WORKERS=100000"}, NULL, "workers", "100000"},
     {{"ASSISTANTS_RUN_TIMEOUT=86400"}, NULL, "run_timeout_s", "86400"},
+    {{"ASSISTANTS_RETENTION_DAYS=1"}, NULL, "retention_days", "1"},
+    {{"ASSISTANTS_RETENTION_DAYS=36500"}, NULL, "retention_days", "36500"},
+    {{"ASSISTANTS_RETENTION_DAYS=off", "ASSISTANTS_UPSTREAM_URL=https://example.org"}, NULL,
+	"retention_days", "0"},
     {{"ASSISTANTS_LOG=error"}, NULL, "log_level", "error"},
     {{"ASSISTANTS_LOG=debug"}, NULL, "log_level", "debug"},
     /* which model API, when nobody says */
@@ -119,6 +124,13 @@ static const struct row errors[] = {
     {{"OPENAI_BASE_URL=http://example.org:99999"}, NULL, NULL, "OPENAI_BASE_URL is not a URL"},
     {{"ASSISTANTS_UPSTREAM_URL=/v1"}, NULL, NULL, "ASSISTANTS_UPSTREAM_URL is not a URL"},
     {{"ASSISTANTS_UPSTREAM_KEY=k"}, NULL, NULL, "no ASSISTANTS_UPSTREAM_URL"},
+    {{"ASSISTANTS_UPSTREAM_URL=https://example.org", "ASSISTANTS_RETENTION_DAYS=1"}, NULL, NULL,
+	"ASSISTANTS_RETENTION_DAYS and ASSISTANTS_UPSTREAM_URL are both set"},
+    {{"ASSISTANTS_RETENTION_DAYS=0"}, NULL, NULL,
+	"ASSISTANTS_RETENTION_DAYS is \"0\": accepted are off, and whole numbers from 1 to 36500"},
+    {{"ASSISTANTS_RETENTION_DAYS=36501"}, NULL, NULL, "numbers from 1 to 36500"},
+    {{"ASSISTANTS_RETENTION_DAYS=1.5"}, NULL, NULL, "numbers from 1 to 36500"},
+    {{"ASSISTANTS_RETENTION_DAYS=never"}, NULL, NULL, "accepted are off"},
     {{"ASSISTANTS_MODEL_API=Chat"}, NULL, NULL,
 	"ASSISTANTS_MODEL_API is \"Chat\": accepted are auto, responses, chat, offline"},
     {{"ASSISTANTS_MODELS=a"}, NULL, NULL,
@@ -230,6 +242,7 @@ shown(const struct config *config, const char *field, char number[32])
 	};
 	size_t value = strcmp(field, "workers") == 0 ? config->workers
 	    : strcmp(field, "run_timeout_s") == 0    ? config->run_timeout_s
+	    : strcmp(field, "retention_days") == 0   ? config->retention_days
 						     : config->max_body;
 
 	for (size_t i = 0; i < COUNT(texts); i++)
