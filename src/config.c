@@ -373,6 +373,7 @@ static const struct setting settings[] = {
     {"ASSISTANTS_RUN_TIMEOUT", parse_unsigned, FIELD(run_timeout_s), "600", 1, 86400, {0}},
     {"ASSISTANTS_CONTEXT_TOKENS", parse_unsigned, FIELD(context_tokens), "100000", 256, 100000000,
 	{0}},
+    {"ASSISTANTS_RETENTION_DAYS", parse_bound, FIELD(retention_days), "off", 1, 36500, {0}},
     {"ASSISTANTS_MAX_BODY", parse_size, FIELD(max_body), "1MiB", 1024, 1LL << 30, {0}},
     {"ASSISTANTS_LOG", parse_word, FIELD(log_level), "info", 0, 0,
 	{"error", "warn", "info", "debug"}},
@@ -532,6 +533,10 @@ complete(struct config *config, char *error)
 	if (config->upstream_key && !config->upstream_url)
 		return fail(error,
 		    "ASSISTANTS_UPSTREAM_KEY is set, and no ASSISTANTS_UPSTREAM_URL to use it for");
+	if (config->upstream_url && config->retention_days)
+		return fail(error,
+		    "ASSISTANTS_RETENTION_DAYS and ASSISTANTS_UPSTREAM_URL are both set: the "
+		    "threads are that server's, and none are kept here");
 	if (!config->state_dir && find_state_dir(config, error) < 0)
 		return -1;
 	if (!config->keys_file && asprintf(&config->keys_file, "%s/keys", config->state_dir) < 0) {

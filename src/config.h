@@ -49,6 +49,7 @@ struct config {
 	unsigned workers;
 	unsigned run_timeout_s;
 	unsigned context_tokens; /* of a thread, that a model is sent at most */
+	unsigned retention_days; /* threads idle for so long are deleted; 0: never */
 	size_t max_body;         /* bytes */
 	enum log_level log_level;
 };

@@ -153,6 +153,9 @@ open_openai(struct app *app, char *error)
 	if (app->model)
 		app->api = api_new(app->db, app->model, app->config.state_dir,
 		    app->config.run_timeout_s, app->config.context_tokens);
+	if (app->api && app->config.retention_days &&
+	    api_set_retention(app->api, app->config.retention_days) < 0)
+		return -1;
 	if (app->api)
 		app->openai = openai_embedded_new(app->api, app->db);
 	return app->openai ? 0 : -1;
@@ -169,6 +172,7 @@ app_close(struct app *app)
 	db_close(app->db);
 	http_client_free(app->http_client);
 	config_free(&app->config);
+	*app = (struct app){0};
 }
 
 /* -1 with a sentence in `error`. */
@@ -271,15 +275,35 @@ leaves_a_run(void)
 	    strstr(path, "/runs");
 }
 
+/*
+ * A little work after an answer, that nobody waits for. A database that is open would not bear the
+ * fork: everything is opened anew.
+ */
+static void
+sweep_cgi(struct app *app, bool detached)
+{
+	char error[CONFIG_ERROR_SIZE];
+
+	if (!app->api || !api_sweep_is_due(app->api))
+		return;
+	if (!detached) {
+		app_close(app);
+		if (!server_outlive_cgi() || app_open(app, error) < 0)
+			return;
+	}
+	api_sweep(app->api);
+}
+
 static void
 serve_cgi(struct app *app, struct router *router, bool detached)
 {
 	server_run_cgi(router_answer, router);
-	if (!detached)
-		return;
-	server_leave_cgi();
-	if (app->api)
-		api_await(app->api);
+	if (detached) {
+		server_leave_cgi();
+		if (app->api)
+			api_await(app->api);
+	}
+	sweep_cgi(app, detached);
 }
 
 static int

@@ -3,8 +3,9 @@
 #include <stdarg.h>
 
 #include "assistants/leases.h"
+#include "assistants/retention.h"
 #include "assistants/room.h"
-#include "assistants/runner.h"
+#include "assistants/runner_pool.h"
 #include "util/text.h"
 
 const struct api_row api_rows[] = {
@@ -62,24 +63,46 @@ api_new(struct db *db, struct model *model, const char *state_dir, unsigned run_
 	api->run_timeout_s = run_timeout_s;
 	api->context_tokens = context_tokens;
 	api->leases = leases_new(state_dir);
-	api->runner = runner_new(api);
-	if (api->leases && api->runner)
+	api->runners = runner_pool_new(api);
+	if (api->leases && api->runners)
 		return api;
 	api_free(api);
 	return NULL;
+}
+
+int
+api_set_retention(struct api *api, unsigned days)
+{
+	api->retention = retention_new(api->db, days);
+	return api->retention ? 0 : -1;
+}
+
+bool
+api_sweep_is_due(struct api *api)
+{
+	return api->retention && retention_is_due(api->retention);
+}
+
+void
+api_sweep(struct api *api)
+{
+	if (api->retention)
+		retention_step(api->retention);
 }
 
 void
 api_resume(struct api *api)
 {
 	api->stays = true;
-	runner_wake(api->runner);
+	runner_pool_wake(api->runners);
+	if (api->retention)
+		retention_start(api->retention);
 }
 
 void
 api_await(struct api *api)
 {
-	runner_await(api->runner);
+	runner_pool_await(api->runners);
 }
 
 void
@@ -87,7 +110,8 @@ api_free(struct api *api)
 {
 	if (!api)
 		return;
-	runner_free(api->runner);
+	retention_free(api->retention);
+	runner_pool_free(api->runners);
 	leases_free(api->leases);
 	free(api);
 }

@@ -22,6 +22,16 @@ struct api;
 struct api *api_new(struct db *db, struct model *model, const char *state_dir,
     unsigned run_timeout_s, unsigned context_tokens);
 
+/*
+ * Threads that were idle for so many days are deleted, a few at a time: by api_sweep(), or all the
+ * time once api_resume() was called. To be called once, before the others. -1: out of memory.
+ */
+int api_set_retention(struct api *api, unsigned days);
+
+/* Whether api_sweep() has something to do; if it has, that takes some 100 ms. */
+bool api_sweep_is_due(struct api *api);
+void api_sweep(struct api *api);
+
 /* Takes up the runs that are queued, in threads of its own: those that a killed process left. */
 void api_resume(struct api *api);
 

@@ -2,8 +2,6 @@
 
 #include <stdint.h>
 
-enum { BYTES_A_TOKEN = 4 };
-
 /* Rows are (place, size, words or calls, items, role), of both tables in the same order. */
 #define MESSAGES                                                                                   \
 	"SELECT seq, length(CAST(content AS BLOB)), content, items, role FROM messages "           \
@@ -159,4 +157,48 @@ context_load(struct db_tx *tx, long long thread, long long tokens_max, long long
 	json_object_put(oldest.entries);
 	json_object_put(newest.entries);
 	return context;
+}
+
+static size_t
+text_size(struct json_object *object, const char *name)
+{
+	const char *text = json_get_string(object, name);
+
+	return text ? strlen(text) : 0;
+}
+
+/* A message's or calls'. What an image costs is not in the length of its URL. */
+static size_t
+entry_size(struct json_object *entry)
+{
+	struct json_object *content = json_get_array(entry, "content");
+	struct json_object *calls = json_get_array(entry, "calls");
+	size_t size = 0;
+
+	for (size_t i = 0; i < json_len(content); i++) {
+		struct json_object *part = json_at(content, i);
+
+		size +=
+		    text_size(json_get_object(part, "text"), "value") + text_size(part, "refusal");
+	}
+	for (size_t i = 0; i < json_len(calls); i++) {
+		struct json_object *call = json_at(calls, i);
+
+		size += text_size(call, "name") + text_size(call, "arguments") +
+		    text_size(call, "output");
+	}
+	return size;
+}
+
+size_t
+context_size(struct json_object *options, struct json_object *context)
+{
+	struct json_object *tools = json_get_array(options, "tools");
+	size_t size = text_size(options, "instructions");
+
+	if (json_len(tools) > 0)
+		size += strlen(json_text(tools));
+	for (size_t i = 0; i < json_len(context); i++)
+		size += entry_size(json_at(context, i));
+	return size;
 }

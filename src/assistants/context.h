@@ -6,13 +6,18 @@
 
 #include "assistants/room.h"
 
+enum { BYTES_A_TOKEN = 4 }; /* where nobody has counted them */
+
 /*
  * The thread's messages and answered calls in order, as model_request.context; the caller's to put.
- * Of more than `tokens_max` (4 bytes count as one) the middle is left out, but never the last
+ * Of more than `tokens_max` (BYTES_A_TOKEN each) the middle is left out, but never the last
  * message; of more than `messages_max` messages (0: no limit) the oldest are. NULL when the
  * database failed.
  */
 struct json_object *context_load(
     struct db_tx *tx, long long thread, long long tokens_max, long long messages_max);
+
+/* Bytes that a model is told: a run's instructions and tools, and a context's words. */
+size_t context_size(struct json_object *options, struct json_object *context);
 
 #endif

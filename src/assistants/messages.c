@@ -1,6 +1,7 @@
 /*
  * Messages: what was said in a thread, by its user or by an assistant's run.
  */
+#include "assistants/removal.h"
 #include "assistants/room.h"
 
 #include "assistants/runs.h"
@@ -500,7 +501,8 @@ messages_delete(struct call *call)
 
 const char messages_export_sql[] =
     "SELECT " COLUMNS ", t.id, t.tenant, m.items FROM messages m "
-    "JOIN threads t ON t.seq = m.thread LEFT JOIN runs r ON r.seq = m.run ORDER BY m.seq";
+    "JOIN threads t ON t.seq = m.thread LEFT JOIN runs r ON r.seq = m.run "
+    "WHERE t.tenant <> " REMOVAL_TENANT " ORDER BY m.seq";
 
 struct json_object *
 message_export(struct db_stmt *row)

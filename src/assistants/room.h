@@ -14,7 +14,8 @@
 enum { PATH_PARAMS_MAX = 3 };
 
 struct leases;
-struct runner;
+struct retention;
+struct runner_pool;
 
 struct api {
 	struct db *db;
@@ -22,7 +23,8 @@ struct api {
 	unsigned run_timeout_s;
 	long long context_tokens; /* of a thread, that a model is sent at most */
 	struct leases *leases;
-	struct runner *runner;
+	struct runner_pool *runners;
+	struct retention *retention; /* NULL: threads stay */
 	bool stays; /* the process goes on after this call, and may carry others' runs out */
 };
 

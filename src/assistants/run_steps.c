@@ -1,6 +1,7 @@
 /*
  * Run steps: what a run did, in order.
  */
+#include "assistants/removal.h"
 #include "assistants/runs.h"
 
 #define COLUMNS                                                                                    \
@@ -252,7 +253,7 @@ const char run_steps_export_sql[] =
     "SELECT " COLUMNS ", t.id, t.tenant, s.items, s.thread, (SELECT m.id FROM messages m WHERE "
     "m.thread = s.thread AND m.seq <= s.after_message ORDER BY m.seq DESC LIMIT 1) "
     "FROM run_steps s JOIN runs r ON r.seq = s.run JOIN threads t ON t.seq = r.thread "
-    "ORDER BY s.seq";
+    "WHERE t.tenant <> " REMOVAL_TENANT " ORDER BY s.seq";
 
 struct json_object *
 run_step_export(struct db_stmt *row)

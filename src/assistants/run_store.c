@@ -2,11 +2,11 @@
  * How runs are kept: their rows, and what ends those that nobody carries out any more.
  */
 #include "assistants/leases.h"
+#include "assistants/removal.h"
 #include "assistants/runs.h"
 #include "util/clock.h"
 #include "util/log.h"
 
-#define ACTIVE "status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
 #define CARRIED_OUT "status IN ('in_progress', 'cancelling')"
 #define LEN(array) (sizeof(array) / sizeof *(array))
 
@@ -205,7 +205,7 @@ end_overdue(struct db_tx *tx, long long thread)
 	struct db_stmt *stmt = db_prepare(tx,
 	    "UPDATE runs SET status = CASE status WHEN 'cancelling' THEN "
 	    "'cancelled' ELSE 'expired' END, required_action = NULL, "
-	    "ended_at = ? WHERE thread = ? AND " ACTIVE " AND expires_at < ?");
+	    "ended_at = ? WHERE thread = ? AND " RUN_ACTIVE " AND expires_at < ?");
 	long long now = clock_unix();
 
 	db_bind_int(stmt, 1, now);
@@ -287,7 +287,7 @@ is_abandoned(struct api *api, const struct run *run)
 static struct run *
 load_active(struct db_tx *tx, long long thread, bool *failed)
 {
-	struct db_stmt *stmt = db_prepare(tx, RUN_SELECT "r.thread = ? AND r." ACTIVE);
+	struct db_stmt *stmt = db_prepare(tx, RUN_SELECT "r.thread = ? AND r." RUN_ACTIVE);
 	enum db_result result;
 	struct run *run = NULL;
 
@@ -477,8 +477,8 @@ run_cancel(struct api *api, struct db_tx *tx, struct run *run)
 
 /* --- moving in and out --- */
 
-const char runs_export_sql[] =
-    "SELECT " RUN_COLUMNS ", t.tenant FROM " RUN_TABLES " ORDER BY r.seq";
+const char runs_export_sql[] = "SELECT " RUN_COLUMNS ", t.tenant FROM " RUN_TABLES
+			       " WHERE t.tenant <> " REMOVAL_TENANT " ORDER BY r.seq";
 
 struct json_object *
 run_export(struct db_stmt *row)

@@ -1,34 +1,18 @@
 #include "assistants/runner.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-
 #include "assistants/context.h"
+#include "assistants/runner_pool.h"
 #include "assistants/runs.h"
 #include "util/buf.h"
 #include "util/clock.h"
 #include "util/log.h"
 
 enum {
-	RUNNERS_MAX = 8,
 	WANTED_CHECK_MS = 900, /* below a second: that is when a cancelled run must end */
 	PARTIAL_MAX = 16 << 20,
 	OUTPUT_TOKENS_MIN = 16, /* model servers refuse to answer in less */
 	STORE_PAUSE_MS = 250,
-	STORE_PAUSE_MAX_MS = 30000,
-	STACK_SIZE = 1 << 20
-};
-
-struct runner {
-	struct api *api;
-	/*
-	 * Threads that end because nothing is queued race with whoever has just queued something.
-	 */
-	pthread_mutex_t lock;
-	pthread_cond_t ended;
-	unsigned running;
-	bool again; /* something was queued since a thread last looked */
-	atomic_bool stopping;
+	STORE_PAUSE_MAX_MS = 30000
 };
 
 /* A run on its way. At most one step is open: one that writes a message, or one of calls. */
@@ -48,6 +32,7 @@ struct execution {
 	struct buf partial; /* what came so far of the open message, if it stays unfinished */
 	struct json_object *calls; /* the API's tool_calls, when they are the open step */
 	struct run_step step;      /* the open one */
+	size_t told, said; /* bytes that the model was told the last time, and has said since */
 };
 
 /* --- events --- */
@@ -236,6 +221,7 @@ on_delta(void *arg, enum model_part kind, int index, const char *words)
 {
 	struct execution *execution = arg;
 
+	execution->said += strlen(words);
 	buf_puts(&execution->partial, words);
 	emit_delta(execution, kind, index, words);
 	return 0;
@@ -298,6 +284,7 @@ on_call(void *arg, int index, const char *id, const char *name)
 	struct execution *execution = arg;
 	struct json_object *tool_call, *details;
 
+	execution->said += strlen(name);
 	if (execution->open && finish_message(execution) < 0)
 		return -1;
 	if (!execution->calls) {
@@ -320,9 +307,11 @@ static int
 on_arguments(void *arg, int index, const char *fragment)
 {
 	struct json_object *function = json_object_new_object();
+	struct execution *execution = arg;
 
+	execution->said += strlen(fragment);
 	json_set_string(function, "arguments", fragment);
-	emit_call_delta(arg, index, NULL, function);
+	emit_call_delta(execution, index, NULL, function);
 	return 0;
 }
 
@@ -380,6 +369,25 @@ error_object(const char *code, const char *message)
 	json_set_string(error, "code", code);
 	json_set_string(error, "message", message);
 	return error;
+}
+
+static long long
+tokens_of(size_t bytes)
+{
+	return (long long)(bytes + BYTES_A_TOKEN - 1) / BYTES_A_TOKEN;
+}
+
+/*
+ * Who leaves early, or is left, has had something all the same: what a server that could not tell
+ * any more may want to be paid for.
+ */
+static void
+estimate_usage(const struct execution *execution, struct model_result *result)
+{
+	if (result->prompt_tokens >= 0 || !result->charged || result->outcome == MODEL_COMPLETED)
+		return;
+	result->prompt_tokens = tokens_of(execution->told);
+	result->completion_tokens = tokens_of(execution->said);
 }
 
 static struct json_object *
@@ -475,15 +483,15 @@ set_end(struct run *run, const struct model_result *result)
 		    : "max_completion_tokens";
 }
 
-/* Who cancelled while the model was still calling wants no answers any more. */
-static bool
-is_cancelling(struct db_tx *tx, const struct run *run)
+/* What the world made of the run meanwhile; deleted with its thread it is as good as cancelled. */
+static const char *
+status_now(struct db_tx *tx, const struct run *run)
 {
-	struct run *now = run_load(tx, run->seq);
-	bool cancelling = now && strcmp(now->status, "cancelling") == 0;
+	struct run *now = tx ? run_load(tx, run->seq) : NULL;
+	const char *status = now ? now->status : "cancelled";
 
 	run_free(now);
-	return cancelling;
+	return status;
 }
 
 static void
@@ -509,7 +517,9 @@ store_end_once(struct execution *execution)
 
 	if (!tx)
 		return -1;
-	if (execution->run->required_action && is_cancelling(tx, execution->run))
+	/* Who cancelled while the model was still calling wants no answers any more. */
+	if (execution->run->required_action &&
+	    strcmp(status_now(tx, execution->run), "cancelling") == 0)
 		cancel_calls(execution);
 	result = run_end(tx, execution->run);
 	if (result == 1 && execution->open && store_message(execution, tx) != DB_DONE)
@@ -535,7 +545,7 @@ store_end(struct execution *execution)
 	int stored;
 
 	while ((stored = store_end_once(execution)) < 0 &&
-	    !atomic_load(&execution->api->runner->stopping) &&
+	    !runner_pool_stops(execution->api->runners) &&
 	    clock_unix() < execution->run->expires_at) {
 		interrupt_sleep(NULL, pause_ms);
 		pause_ms = pause_ms * 2 < STORE_PAUSE_MAX_MS ? pause_ms * 2 : STORE_PAUSE_MAX_MS;
@@ -543,16 +553,14 @@ store_end(struct execution *execution)
 	return stored;
 }
 
-/* What others made of the run meanwhile: deleted with its thread, or ended as overdue. */
+/* The same outside of a transaction. */
 static const char *
-end_by_others(struct execution *execution)
+look_up_status(const struct execution *execution)
 {
 	struct db_tx *tx = db_begin(execution->api->db, DB_READ);
-	struct run *now = tx ? run_load(tx, execution->run->seq) : NULL;
-	const char *status = now ? now->status : "cancelled";
+	const char *status = status_now(tx, execution->run);
 
 	db_rollback(tx);
-	run_free(now);
 	return status;
 }
 
@@ -562,7 +570,7 @@ end_unkept(struct execution *execution, const struct model_result *result, int s
 {
 	struct run *run = execution->run;
 
-	run->status = stored == 0 ? end_by_others(execution) : "failed";
+	run->status = stored == 0 ? look_up_status(execution) : "failed";
 	json_object_put(run->required_action);
 	run->required_action = NULL;
 	run->ended_at = clock_unix();
@@ -596,10 +604,12 @@ close_calls(struct execution *execution)
 static void
 end_round(struct execution *execution, struct model_result *result)
 {
-	struct json_object *usage = usage_object(result);
+	struct json_object *usage;
 	struct run *run = execution->run;
 	int stored;
 
+	estimate_usage(execution, result);
+	usage = usage_object(result);
 	set_end(run, result);
 	if (execution->open || execution->calls)
 		execution->step.usage = json_object_get(usage);
@@ -630,7 +640,7 @@ is_interrupted(void *arg)
 	struct execution *execution = arg;
 	long long now = clock_ms();
 
-	if (atomic_load(&execution->api->runner->stopping) || interrupt_raised(execution->client))
+	if (runner_pool_stops(execution->api->runners) || interrupt_raised(execution->client))
 		return true;
 	if (now - execution->checked_ms < WANTED_CHECK_MS)
 		return false;
@@ -685,6 +695,7 @@ ask_model(struct execution *execution, long long tokens_max, struct model_result
 
 	*result = (struct model_result){
 	    .outcome = MODEL_FAILED, .retry_after_s = -1, .prompt_tokens = -1};
+	execution->told = context_size(run->body, context);
 	if (context)
 		model_ask(execution->api->model, &request, result);
 	else
@@ -722,8 +733,7 @@ ask_within_limits(struct execution *execution, struct model_result *result)
 static bool
 stops(const struct execution *execution)
 {
-	return atomic_load(&execution->api->runner->stopping) &&
-	    !interrupt_raised(execution->client);
+	return runner_pool_stops(execution->api->runners) && !interrupt_raised(execution->client);
 }
 
 /* Queues a run again that nobody listens to, and of which nothing is stored: for the next program.
@@ -745,7 +755,6 @@ put_back(struct execution *execution)
 		return false;
 	close_message(execution);
 	close_calls(execution);
-	buf_free(&execution->partial);
 	return true;
 }
 
@@ -765,16 +774,19 @@ carry_out(struct execution *execution)
 	ask_within_limits(execution, &result);
 	if (result.outcome == MODEL_INTERRUPTED && stops(execution)) {
 		if (put_back(execution))
-			return -1;
-		result.outcome = MODEL_FAILED;
-		snprintf(result.error, sizeof result.error,
-		    "The server stopped while it carried this run out.");
+			goto out;
+		if (strcmp(look_up_status(execution), "in_progress") == 0) {
+			result.outcome = MODEL_FAILED;
+			snprintf(result.error, sizeof result.error,
+			    "The server stopped while it carried this run out.");
+		}
 	}
 	/* Once, where it happened; below debug nobody's words but the server's. */
 	if (result.outcome == MODEL_FAILED || result.outcome == MODEL_BUSY ||
 	    result.outcome == MODEL_TOO_LONG || result.outcome == MODEL_SILENT)
 		log_error("run: %s", result.error);
 	end_round(execution, &result);
+out:
 	json_object_put(result.items);
 	buf_free(&execution->partial);
 	return result.retry_after_s;
@@ -817,112 +829,10 @@ runner_resume(struct api *api, struct run *run, const struct run_step *answered,
 	return carry_out(&execution);
 }
 
-static struct run *
-claim(struct api *api)
-{
-	const char *holder = run_holder(api);
-	struct db_tx *tx = holder ? db_begin(api->db, DB_WRITE) : NULL;
-	struct run *run = NULL;
-
-	if (tx && run_claim(tx, holder, &run) == 1) {
-		if (db_commit(tx) == 0)
-			return run;
-		run_free(run);
-		return NULL;
-	}
-	db_rollback(tx);
-	return NULL;
-}
-
-/* Whether a thread that found nothing queued may end: nothing was queued since it began to look. */
-static bool
-nothing_more(struct runner *runner)
-{
-	bool done;
-
-	pthread_mutex_lock(&runner->lock);
-	done = !runner->again || atomic_load(&runner->stopping);
-	runner->again = false;
-	if (done) {
-		runner->running--;
-		pthread_cond_signal(&runner->ended);
-	}
-	pthread_mutex_unlock(&runner->lock);
-	return done;
-}
-
-static void *
-work(void *arg)
-{
-	struct runner *runner = arg;
-
-	do {
-		struct run *run;
-
-		while (!atomic_load(&runner->stopping) && (run = claim(runner->api))) {
-			struct execution execution = {.api = runner->api, .run = run};
-
-			/* Another thread for the next one, should there be one. */
-			runner_wake(runner);
-			log_set_request_id(run->id);
-			carry_out(&execution);
-			run_free(run);
-		}
-	} while (!nothing_more(runner));
-	return NULL;
-}
-
 void
-runner_wake(struct runner *runner)
+runner_carry_out(struct api *api, struct run *run)
 {
-	pthread_attr_t attr;
-	pthread_t thread;
+	struct execution execution = {.api = api, .run = run};
 
-	pthread_mutex_lock(&runner->lock);
-	runner->again = true;
-	if (runner->running < RUNNERS_MAX && !atomic_load(&runner->stopping)) {
-		pthread_attr_init(&attr);
-		pthread_attr_setstacksize(&attr, STACK_SIZE);
-		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-		if (pthread_create(&thread, &attr, work, runner) == 0)
-			runner->running++;
-		else if (runner->running == 0)
-			log_error("no thread could be started for a queued run");
-		pthread_attr_destroy(&attr);
-	}
-	pthread_mutex_unlock(&runner->lock);
-}
-
-struct runner *
-runner_new(struct api *api)
-{
-	struct runner *runner = calloc(1, sizeof *runner);
-
-	if (!runner)
-		return NULL;
-	runner->api = api;
-	pthread_mutex_init(&runner->lock, NULL);
-	pthread_cond_init(&runner->ended, NULL);
-	return runner;
-}
-
-void
-runner_await(struct runner *runner)
-{
-	pthread_mutex_lock(&runner->lock);
-	while (runner->running > 0)
-		pthread_cond_wait(&runner->ended, &runner->lock);
-	pthread_mutex_unlock(&runner->lock);
-}
-
-void
-runner_free(struct runner *runner)
-{
-	if (!runner)
-		return;
-	atomic_store(&runner->stopping, true);
-	runner_await(runner);
-	pthread_cond_destroy(&runner->ended);
-	pthread_mutex_destroy(&runner->lock);
-	free(runner);
+	carry_out(&execution);
 }

@@ -9,22 +9,6 @@
 
 struct run;
 struct run_step;
-struct runner;
-
-/*
- * The threads for runs that no client waits for; they start as they are needed. NULL: out of
- * memory.
- */
-struct runner *runner_new(struct api *api);
-
-/* Waits until they have nothing more to do. */
-void runner_await(struct runner *runner);
-
-/* Interrupts and awaits them; runs that are still queued stay so. */
-void runner_free(struct runner *runner);
-
-/* A run has been queued. */
-void runner_wake(struct runner *runner);
 
 /*
  * Carries out a run that is in_progress, in this thread. Its events go to request->on_event, the
@@ -36,5 +20,8 @@ long runner_stream(struct api *api, struct run *run, const struct api_request *r
 /* The same for a run that goes on, now that its calls are answered: `answered` is their step. */
 long runner_resume(struct api *api, struct run *run, const struct run_step *answered,
     const struct api_request *request);
+
+/* The same for one that nobody listens to. */
+void runner_carry_out(struct api *api, struct run *run);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "assistants/leases.h"
 #include "assistants/runner.h"
+#include "assistants/runner_pool.h"
 #include "util/buf.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -302,7 +303,7 @@ start_run(struct call *call, struct run *run, bool streams)
 		answer(call, 200, NULL);
 	} else {
 		answer(call, 200, run_compose(run));
-		runner_wake(call->api->runner);
+		runner_pool_wake(call->api->runners);
 	}
 	run_free(run);
 }
@@ -427,7 +428,7 @@ runs_retrieve(struct call *call)
 	run = run_settle(call->api, run);
 	/* Who was to carry it out may be gone. */
 	if (run && strcmp(run->status, "queued") == 0 && call->api->stays)
-		runner_wake(call->api->runner);
+		runner_pool_wake(call->api->runners);
 	if (run)
 		answer(call, 200, run_compose(run));
 	else
@@ -603,7 +604,7 @@ runs_submit_tool_outputs(struct call *call)
 		answer(call, 200, NULL);
 	} else if (run) {
 		answer(call, 200, run_compose(run));
-		runner_wake(call->api->runner);
+		runner_pool_wake(call->api->runners);
 	}
 	run_free(run);
 	run_step_free(&step);

@@ -14,6 +14,7 @@
 	"r.body, r.lease_holder, r.lease_until, r.required_action"
 #define RUN_TABLES "runs r JOIN threads t ON t.seq = r.thread"
 #define RUN_SELECT "SELECT " RUN_COLUMNS " FROM " RUN_TABLES " WHERE "
+#define RUN_ACTIVE "status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
 
 struct run {
 	long long seq, thread;

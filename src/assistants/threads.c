@@ -1,6 +1,7 @@
 /*
  * Threads: what holds a conversation's messages together.
  */
+#include "assistants/removal.h"
 #include "assistants/room.h"
 #include "util/clock.h"
 
@@ -214,11 +215,16 @@ out:
 void
 threads_delete(struct call *call)
 {
-	/*
-	 * Messages, runs and steps go with it; a run that is carried out finds itself gone, and
-	 * ends.
-	 */
-	delete_object(call, "DELETE FROM threads WHERE id = ? AND tenant = ?", "thread", "thread");
+	struct db_tx *tx = db_begin(call->api->db, DB_WRITE);
+	const char *id = call->params[0];
+	long long thread;
+	int found = tx ? thread_find(tx, call->request->tenant, id, &thread) : -1;
+
+	/* Messages, runs and steps go with it. */
+	if (found == 1 && removal_begin(tx, thread) < 0)
+		found = -1;
+	answer_found(call, tx, found, deleted_object(id, "thread"), "thread", "thread", id);
+	removal_finish(call->api->db);
 }
 
 int
@@ -238,7 +244,8 @@ thread_find(struct db_tx *tx, const char *tenant, const char *id, long long *seq
 
 /* --- moving in and out --- */
 
-const char threads_export_sql[] = "SELECT " COLUMNS ", tenant FROM threads ORDER BY seq";
+const char threads_export_sql[] =
+    "SELECT " COLUMNS ", tenant FROM threads WHERE tenant <> " REMOVAL_TENANT " ORDER BY seq";
 
 struct json_object *
 thread_export(struct db_stmt *row)

@@ -124,3 +124,10 @@ CREATE TABLE buckets (
 	usual BIGINT NOT NULL          -- units that a use of it takes in the mean; 0: unknown
 );
 CREATE INDEX buckets_by_time ON buckets (full_at) WHERE usual = 0;
+-- Work that comes round. Who moves due_at on does the next piece of it, whichever process that is.
+CREATE TABLE chores (
+	name TEXT NOT NULL UNIQUE,     -- retention
+	due_at BIGINT NOT NULL,
+	cursor BIGINT NOT NULL         -- how far the piece before came
+);
+INSERT INTO chores (name, due_at, cursor) VALUES ('retention', 0, 0);

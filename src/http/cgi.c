@@ -183,3 +183,17 @@ server_leave_cgi(void)
 	if (null > STDERR_FILENO)
 		close(null);
 }
+
+bool
+server_outlive_cgi(void)
+{
+	pid_t child = fork();
+
+	if (child > 0)
+		_exit(EXIT_SUCCESS);
+	if (child == 0) {
+		setsid();
+		server_leave_cgi();
+	}
+	return child == 0;
+}

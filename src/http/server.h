@@ -62,4 +62,11 @@ bool server_detach_cgi(void);
  * too. */
 void server_leave_cgi(void);
 
+/*
+ * The same by a process of its own, in which it returns: web servers end one that goes on after its
+ * answer. To be called while there is but one thread, and nothing open that a fork would harm.
+ * False when none could be made.
+ */
+bool server_outlive_cgi(void);
+
 #endif

@@ -96,7 +96,8 @@ struct model_result {
 	enum model_outcome outcome;
 	enum model_incomplete incomplete;
 	long long prompt_tokens, completion_tokens; /* -1: the server did not say */
-	long retry_after_s;                         /* of MODEL_BUSY; -1: the server did not say */
+	bool charged;       /* the server was at work, whatever came of it: it may want its pay */
+	long retry_after_s; /* of MODEL_BUSY; -1: the server did not say */
 	struct json_object
 	    *items; /* after the last message, for the calls; NULL: none; the caller's */
 	/*

@@ -110,6 +110,12 @@ error_words(struct json_object *object)
 	return words ? words : "it gave no reason";
 }
 
+static bool
+has_said_something(const struct answer *answer)
+{
+	return answer->open || answer->any || answer->calls_len > 0;
+}
+
 /* There is no one code for it. Only before anything was said: then it can be asked with less. */
 static bool
 is_too_long(const struct answer *answer, struct json_object *object)
@@ -121,7 +127,7 @@ is_too_long(const struct answer *answer, struct json_object *object)
 
 	for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
 		if (strcasestr(text, signs[i]))
-			return !answer->open && !answer->any && answer->calls_len == 0;
+			return !has_said_something(answer);
 	return false;
 }
 
@@ -275,6 +281,22 @@ read_outcome(struct question *question, enum http_outcome outcome, const struct 
 	}
 }
 
+/*
+ * Whether the server was at work. An error in place of an answer costs nothing; who is left, or
+ * breaks off, may have thought without a word, and who was silent too.
+ */
+static bool
+was_at_work(const struct answer *answer, enum http_outcome outcome, const struct http_answer *http)
+{
+	if (has_said_something(answer))
+		return true;
+	if (answer->ended)
+		return answer->result->outcome <= MODEL_INCOMPLETE;
+	if (http->status == 0)
+		return http->sent && (outcome == HTTP_INTERRUPTED || outcome == HTTP_SILENT);
+	return http->status / 100 == 2 && (http->streamed || outcome != HTTP_ANSWERED);
+}
+
 /* --- the question --- */
 
 static void
@@ -301,6 +323,7 @@ ask_once(struct server_model *self, const struct model_request *request, struct 
 	call.body = json_text(body);
 	outcome = http_client_call(self->client, &call, &answer);
 	read_outcome(question, outcome, &answer);
+	question->answer.result->charged = was_at_work(&question->answer, outcome, &answer);
 	http_answer_free(&answer);
 	json_object_put(body);
 }

@@ -624,6 +624,7 @@ perform_once(struct http_client *client, const struct http_call *call, long long
 	curl_multi_add_handle(handle->multi, handle->easy);
 	outcome = drive(handle, &transfer);
 	curl_easy_getinfo(handle->easy, CURLINFO_RESPONSE_CODE, &answer->status);
+	answer->sent = transfer.sent > 0 && (long long)transfer.sent == transfer.body_len;
 	write_detail(outcome, transfer.error, answer);
 	curl_multi_remove_handle(handle->multi, handle->easy);
 	curl_slist_free_all(headers);

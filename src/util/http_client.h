@@ -91,6 +91,7 @@ enum http_outcome {
 struct http_answer {
 	long status; /* 0 when none came */
 	struct buf body;
+	bool sent;             /* the request went out whole: the server has it, or may have */
 	bool streamed;         /* the answer went to on_event, body is empty */
 	char content_type[64]; /* lower case, without parameters; "" if none */
 	long retry_after_s;    /* -1 if none, or not understood; at most a day */

@@ -89,6 +89,8 @@ eachSdk('a run that waits on the model is cancelled, and the thread is free',
 		const run = await runs.poll(id, { thread_id });
 		assert.equal(run.status, 'cancelled');
 		assert.ok(run.cancelled_at >= run.started_at);
+		assert.deepEqual(run.usage,
+			{ prompt_tokens: 4, completion_tokens: 0, total_tokens: 4 });
 		await within(model.requests[0].left, 'the model is left');
 		assert.equal((await runs.createAndPoll(thread_id, body)).status, 'completed');
 		assert.deepEqual(await conversation(openai, thread_id),
@@ -105,7 +107,14 @@ eachSdk('a stream whose run is cancelled ends so', async (bench, OpenAI) => {
 	await runs.cancel(stream.currentRun().id, { thread_id });
 	const events = [];
 	stream.on('event', ({ event }) => events.push(event));
-	assert.equal((await stream.finalRun()).status, 'cancelled');
+	const run = await stream.finalRun();
+	assert.equal(run.status, 'cancelled');
+	// "words" and "Be brief." were asked, what came is not the server's to count any more.
+	const { prompt_tokens, completion_tokens, total_tokens } = run.usage;
+	assert.equal(prompt_tokens, Math.ceil('wordsBe brief.'.length / 4));
+	assert.ok(Number.isInteger(completion_tokens) && completion_tokens > 0);
+	assert.equal(total_tokens, prompt_tokens + completion_tokens);
+	assert.deepEqual((await runs.retrieve(run.id, { thread_id })).usage, run.usage);
 	assert.deepEqual(events.slice(-3), ['thread.message.incomplete',
 		'thread.run.step.cancelled', 'thread.run.cancelled']);
 	const { data: [message] } = await openai.beta.threads.messages.list(thread_id);

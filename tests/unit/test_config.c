@@ -10,7 +10,7 @@ static const char *const names[] = {"OPENAI_API_KEY", "OPENAI_API_KEY_FILE", "OP
     "ASSISTANTS_UPSTREAM_KEY", "ASSISTANTS_WORKERS", "ASSISTANTS_RUN_TIMEOUT",
     "ASSISTANTS_MAX_BODY", "ASSISTANTS_LOG", "ASSISTANTS_CONFIG", "ASSISTANTS_ALLOW_ORIGIN",
     "ASSISTANTS_RATE", "ASSISTANTS_DAILY_TOKENS", "ASSISTANTS_TRUSTED_PROXIES",
-    "ASSISTANTS_ACCESS_TOKEN_FILE", "ASSISTANTS_TOOLS_DIR"};
+    "ASSISTANTS_ACCESS_TOKEN_FILE", "ASSISTANTS_TOOLS_DIR", "ASSISTANTS_RETENTION_DAYS"};
 
 /* A folder with a file "key"; $ in a row's texts stands for it. */
 static char *folder;
@@ -35,6 +35,7 @@ static const struct row values[] = {
     {{NULL}, NULL, "upstream_key", "(null)"},
     {{NULL}, NULL, "workers", "128"},
     {{NULL}, NULL, "run_timeout_s", "600"},
+    {{NULL}, NULL, "retention_days", "0"},
     {{NULL}, NULL, "max_body", "1048576"},
     {{NULL}, NULL, "log_level", "info"},
     /* each from the environment */
@@ -55,6 +56,10 @@ static const struct row values[] = {
     {{"ASSISTANTS_WORKERS=3"}, NULL, "workers", "3"},
     {{"ASSISTANTS_WORKERS=100000"}, NULL, "workers", "100000"},
     {{"ASSISTANTS_RUN_TIMEOUT=86400"}, NULL, "run_timeout_s", "86400"},
+    {{"ASSISTANTS_RETENTION_DAYS=1"}, NULL, "retention_days", "1"},
+    {{"ASSISTANTS_RETENTION_DAYS=36500"}, NULL, "retention_days", "36500"},
+    {{"ASSISTANTS_RETENTION_DAYS=off", "ASSISTANTS_UPSTREAM_URL=https://example.org"}, NULL,
+	"retention_days", "0"},
     {{"ASSISTANTS_LOG=error"}, NULL, "log_level", "error"},
     {{"ASSISTANTS_LOG=debug"}, NULL, "log_level", "debug"},
     /* which model API, when nobody says */
@@ -136,6 +141,13 @@ static const struct row errors[] = {
     {{"OPENAI_BASE_URL=http://example.org:99999"}, NULL, NULL, "OPENAI_BASE_URL is not a URL"},
     {{"ASSISTANTS_UPSTREAM_URL=/v1"}, NULL, NULL, "ASSISTANTS_UPSTREAM_URL is not a URL"},
     {{"ASSISTANTS_UPSTREAM_KEY=k"}, NULL, NULL, "no ASSISTANTS_UPSTREAM_URL"},
+    {{"ASSISTANTS_UPSTREAM_URL=https://example.org", "ASSISTANTS_RETENTION_DAYS=1"}, NULL, NULL,
+	"ASSISTANTS_RETENTION_DAYS and ASSISTANTS_UPSTREAM_URL are both set"},
+    {{"ASSISTANTS_RETENTION_DAYS=0"}, NULL, NULL,
+	"ASSISTANTS_RETENTION_DAYS is \"0\": accepted are whole numbers from 1 to 36500, and off"},
+    {{"ASSISTANTS_RETENTION_DAYS=36501"}, NULL, NULL, "numbers from 1 to 36500"},
+    {{"ASSISTANTS_RETENTION_DAYS=1.5"}, NULL, NULL, "numbers from 1 to 36500"},
+    {{"ASSISTANTS_RETENTION_DAYS=never"}, NULL, NULL, "and off"},
     {{"ASSISTANTS_MODEL_API=Chat"}, NULL, NULL,
 	"ASSISTANTS_MODEL_API is \"Chat\": accepted are auto, responses, chat, offline"},
     {{"ASSISTANTS_MODELS=a"}, NULL, NULL,
@@ -269,6 +281,7 @@ shown(const struct config *config, const char *field, char number[32])
 	    : strcmp(field, "run_timeout_s") == 0    ? config->run_timeout_s
 	    : strcmp(field, "rate") == 0             ? config->rate
 	    : strcmp(field, "daily_tokens") == 0     ? config->daily_tokens
+	    : strcmp(field, "retention_days") == 0   ? config->retention_days
 						     : config->max_body;
 
 	for (size_t i = 0; i < COUNT(texts); i++)

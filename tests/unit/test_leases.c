@@ -361,6 +361,24 @@ another_machine_has_until_its_lease_ends(void **state)
 	check_run("", "status", "failed");
 }
 
+/* Not by its file, which may be gone with somebody's cleaning, and not by the time. */
+static void
+a_process_never_gives_up_its_own(void **state)
+{
+	struct leases *leases = leases_new(folder);
+	const char *holder = leases_holder(leases, NULL, NULL);
+	char *path = path_in(folder, "leases"), *own = path_in(path, holder);
+
+	(void)state;
+	open_api();
+	assert_false(leases_are_over(leases, holder, clock_unix() - LEASE_S));
+	assert_int_equal(unlink(own), 0);
+	assert_false(leases_are_over(leases, holder, clock_unix() - LEASE_S));
+	leases_free(leases);
+	free(own);
+	free(path);
+}
+
 /* A lease is renewed while its run waits: the wait's questions do it. */
 static void
 ask_and_renew(struct model *self, const struct model_request *request, struct model_result *result)
@@ -421,6 +439,7 @@ main(void)
 	    TEST(listing_a_thread_s_runs_ends_it),
 	    TEST(the_living_keep_their_runs_whatever_the_lease),
 	    TEST(another_machine_has_until_its_lease_ends),
+	    TEST(a_process_never_gives_up_its_own),
 	    TEST(a_lease_is_renewed),
 	    TEST(the_file_goes_with_the_process),
 	};

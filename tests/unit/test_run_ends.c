@@ -1,6 +1,6 @@
 /*
  * A run's end, when the database is busy with somebody else: the answer is kept as soon as it can
- * be, and a run that could not be ended at all is over with its time.
+ * be, and a run that could not be ended at all is over with its time. And when the program stops.
  */
 #include "support.h"
 
@@ -20,6 +20,7 @@ static struct api *api;
 static char assistant[64], thread[64], events[2048];
 static enum model_outcome outcome;
 static int hold_ms; /* 0: nobody holds the lock */
+static atomic_bool asked, stopping;
 
 /* Instead of SQLite's own, for this program alone: ten seconds of patience are too long for a test.
  */
@@ -44,6 +45,20 @@ hold_lock(void *arg)
 		interrupt_sleep(NULL, 10);
 	db_rollback(tx);
 	return NULL;
+}
+
+/* Silent until the program stops. */
+static void
+wait_for_the_stop(
+    struct model *model, const struct model_request *request, struct model_result *result)
+{
+	(void)model;
+	atomic_store(&asked, true);
+	while (!atomic_load(&stopping))
+		interrupt_sleep(NULL, 1);
+	while (!interrupt_sleep(request->interrupt, 1000))
+		;
+	result->outcome = MODEL_INTERRUPTED;
 }
 
 /* Half an answer, and then the database is somebody else's. */
@@ -195,12 +210,53 @@ a_run_that_cannot_be_ended_fails(void **state)
 	}
 }
 
+static void
+check_run(const char *run_path, const char *status)
+{
+	struct api_request request = {.tenant = "gateway", .method = "GET", .path = run_path};
+	struct api_response response;
+
+	api_handle(api, &request, &response);
+	assert_int_equal(response.status, 200);
+	check_text(run_path, json_get_string(response.body, "status"), status);
+	assert_null(json_get(response.body, "last_error"));
+	json_object_put(response.body);
+}
+
+/* The program stops before it could notice that its run is to be cancelled. */
+static void
+a_run_that_is_cancelling_is_cancelled_by_the_stop(void **state)
+{
+	static struct model silent = {.ask = wait_for_the_stop};
+	struct json_object *body = json_object_new_object();
+	char path[192], id[64];
+
+	(void)state;
+	set_up(60);
+	api_free(api);
+	api = api_new(db, &silent, folder, 60, 100000);
+	json_set_string(body, "assistant_id", assistant);
+	snprintf(path, sizeof path, "/threads/%s/runs", thread);
+	call(path, body, id);
+	while (!atomic_load(&asked))
+		interrupt_sleep(NULL, 1);
+	snprintf(path, sizeof path, "/threads/%s/runs/%s/cancel", thread, id);
+	call(path, NULL, NULL);
+	atomic_store(&stopping, true);
+	api_free(api);
+	api = api_new(db, &model, folder, 60, 100000);
+	*strrchr(path, '/') = '\0';
+	check_run(path, "cancelled");
+	tear_down();
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_answer_waits_for_a_busy_database),
 	    cmocka_unit_test(a_run_that_cannot_be_ended_fails),
+	    cmocka_unit_test(a_run_that_is_cancelling_is_cancelled_by_the_stop),
 	};
 
 	return cmocka_run_group_tests_name("run_ends", tests, NULL, NULL);

@@ -1,0 +1,375 @@
+#include "assistants/retention.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#include "assistants/removal.h"
+#include "assistants/runs.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+/*
+ * The thread has everybody's priority: with a lower one it would be set aside while it holds the
+ * database, and writers with it.
+ */
+enum {
+	DAY_S = 24 * 60 * 60,
+	PERIOD_S = 60 * 60, /* from the end of a sweep to the next one */
+	STEP_S = 30,        /* a step that took longer was killed: somebody else goes on */
+	ASK_S = 60,         /* others may have changed when it is due, and clocks */
+	/* What one step does at most. */
+	SEQS_MAX = 10000,
+	LOOKED_AT_MAX = 200,
+	LOOK_MS = 20,
+	DELETED_MAX = 20,
+	WORK_MS = 50
+};
+
+struct retention {
+	struct db *db;
+	unsigned days;
+	long long deleted; /* since it was last said */
+	pthread_t thread;
+	bool started;
+	/* Between steps the thread sleeps, until it is to end. */
+	pthread_mutex_t lock;
+	pthread_cond_t stop;
+	bool stopping;
+};
+
+/* A thread that is idle; what is younger than these two came since it was looked at. */
+struct idle {
+	long long thread, last_message, last_run;
+};
+
+struct sweep {
+	long long cursor; /* the threads up to it are done */
+	bool ended;
+	struct idle idle[DELETED_MAX];
+	int idle_len;
+};
+
+struct retention *
+retention_new(struct db *db, unsigned days)
+{
+	struct retention *self = calloc(1, sizeof *self);
+	pthread_condattr_t attr;
+
+	if (!self)
+		return NULL;
+	self->db = db;
+	self->days = days;
+	pthread_mutex_init(&self->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&self->stop, &attr);
+	pthread_condattr_destroy(&attr);
+	return self;
+}
+
+/* Sleeps; true as soon as the thread is to end. */
+static bool
+pause_for(struct retention *self, long long ms)
+{
+	struct timespec end;
+	bool stopping;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += ms / 1000;
+	end.tv_nsec += ms % 1000 * 1000000;
+	if (end.tv_nsec >= 1000000000) {
+		end.tv_sec++;
+		end.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&self->lock);
+	while (!self->stopping && pthread_cond_timedwait(&self->stop, &self->lock, &end) == 0)
+		;
+	stopping = self->stopping;
+	pthread_mutex_unlock(&self->lock);
+	return stopping;
+}
+
+/* --- whose turn it is --- */
+
+/* Seconds until a step is due, -1 when the database failed. */
+static long long
+seconds_left(struct retention *self)
+{
+	struct db_tx *tx = db_begin(self->db, DB_READ);
+	long long now = clock_unix(), left = -1;
+	enum db_result result;
+	struct db_stmt *stmt;
+
+	if (!tx)
+		return -1;
+	stmt = db_prepare(tx, "SELECT due_at FROM chores WHERE name = 'retention'");
+	result = db_step(stmt);
+	if (result == DB_ROW)
+		left = db_int(stmt, 0) - now;
+	db_finish(stmt, result);
+	db_rollback(tx);
+	/* Nobody ever set it later: the clock was set back. */
+	if (result == DB_ROW && (left < 0 || left > PERIOD_S))
+		left = 0;
+	return left;
+}
+
+bool
+retention_is_due(struct retention *self)
+{
+	return seconds_left(self) == 0;
+}
+
+/* 1 the step is ours, and begins at *cursor; 0 it is another process's; -1 failed. */
+static int
+claim(struct retention *self, long long *cursor)
+{
+	struct db_tx *tx = db_begin(self->db, DB_WRITE);
+	long long now = clock_unix();
+	struct db_stmt *stmt;
+	int result = -1;
+
+	if (!tx)
+		return -1;
+	stmt = db_prepare(tx,
+	    "UPDATE chores SET due_at = ? WHERE name = 'retention' AND "
+	    "(due_at <= ? OR due_at > ?)");
+	db_bind_int(stmt, 1, now + STEP_S);
+	db_bind_int(stmt, 2, now);
+	db_bind_int(stmt, 3, now + PERIOD_S);
+	if (db_finish(stmt, db_step(stmt)) == DB_DONE)
+		result = db_changes(tx) > 0;
+	if (result == 1) {
+		stmt = db_prepare(tx, "SELECT cursor FROM chores WHERE name = 'retention'");
+		result = db_step(stmt) == DB_ROW ? 1 : -1;
+		*cursor = result == 1 ? db_int(stmt, 0) : 0;
+		db_finish(stmt, DB_ROW);
+	}
+	if (result == 1)
+		return db_commit(tx) == 0 ? 1 : -1;
+	db_rollback(tx);
+	return result;
+}
+
+/* The next step is anybody's. */
+static void
+release(struct retention *self, const struct sweep *sweep)
+{
+	struct db_tx *tx = db_begin(self->db, DB_WRITE);
+	struct db_stmt *stmt;
+
+	if (!tx)
+		return;
+	stmt = db_prepare(tx, "UPDATE chores SET due_at = ?, cursor = ? WHERE name = 'retention'");
+	db_bind_int(stmt, 1, clock_unix() + (sweep->ended ? PERIOD_S : 0));
+	db_bind_int(stmt, 2, sweep->ended ? 0 : sweep->cursor);
+	if (db_finish(stmt, db_step(stmt)) == DB_DONE)
+		db_commit(tx);
+	else
+		db_rollback(tx);
+}
+
+/* --- the step --- */
+
+static int
+read_last(struct db_tx *tx, long long *last)
+{
+	struct db_stmt *stmt = db_prepare(tx, "SELECT max(seq) FROM threads");
+	enum db_result result = db_step(stmt);
+
+	*last = result == DB_ROW ? db_int(stmt, 0) : 0;
+	return db_finish(stmt, result) == DB_ROW ? 0 : -1;
+}
+
+/*
+ * A thread each row, with what it has had since. Of messages and runs the newest are looked at
+ * first, since one is enough; in a thread that was moved in they need not be the last ones.
+ */
+static struct db_stmt *
+prepare_look(struct db_tx *tx, long long cursor, long long cutoff)
+{
+	struct db_stmt *stmt = db_prepare(tx,
+	    "SELECT t.seq, (SELECT max(m.seq) FROM messages m WHERE m.thread = t.seq), "
+	    "(SELECT max(r.seq) FROM runs r WHERE r.thread = t.seq), "
+	    "(SELECT 1 FROM messages m WHERE m.thread = t.seq AND m.created_at >= ? "
+	    "ORDER BY m.seq DESC LIMIT 1), "
+	    "(SELECT 1 FROM runs r WHERE r.thread = t.seq AND (r.created_at >= ? OR "
+	    "(r." RUN_ACTIVE " AND r.expires_at >= ?)) ORDER BY r.seq DESC LIMIT 1) "
+	    "FROM threads t WHERE t.seq > ? AND t.seq <= ? AND t.created_at < ? "
+	    "AND t.tenant <> " REMOVAL_TENANT " ORDER BY t.seq");
+
+	db_bind_int(stmt, 1, cutoff);
+	db_bind_int(stmt, 2, cutoff);
+	db_bind_int(stmt, 3, clock_unix());
+	db_bind_int(stmt, 4, cursor);
+	db_bind_int(stmt, 5, cursor + SEQS_MAX);
+	db_bind_int(stmt, 6, cutoff);
+	return stmt;
+}
+
+static int
+read_idle(struct db_tx *tx, struct sweep *sweep, long long cutoff)
+{
+	struct db_stmt *stmt = prepare_look(tx, sweep->cursor, cutoff);
+	long long end_ms = clock_ms() + LOOK_MS;
+	enum db_result result;
+	int looked_at = 0;
+
+	sweep->cursor += SEQS_MAX;
+	while ((result = db_step(stmt)) == DB_ROW) {
+		if (db_is_null(stmt, 3) && db_is_null(stmt, 4))
+			sweep->idle[sweep->idle_len++] =
+			    (struct idle){db_int(stmt, 0), db_int(stmt, 1), db_int(stmt, 2)};
+		if (++looked_at == LOOKED_AT_MAX || sweep->idle_len == DELETED_MAX ||
+		    clock_ms() > end_ms) {
+			sweep->cursor = db_int(stmt, 0);
+			break;
+		}
+	}
+	return db_finish(stmt, result) < 0 ? -1 : 0;
+}
+
+/* Finds the next idle threads. 0, or -1 when the database failed. */
+static int
+look(struct retention *self, struct sweep *sweep)
+{
+	struct db_tx *tx = db_begin(self->db, DB_READ);
+	long long last = 0;
+	int result = tx ? read_last(tx, &last) : -1;
+
+	if (result == 0)
+		result = read_idle(tx, sweep, clock_unix() - (long long)self->days * DAY_S);
+	db_rollback(tx);
+	sweep->ended = sweep->cursor >= last;
+	return result;
+}
+
+/*
+ * What came since the thread was looked at keeps it, and what comes later does not find it any
+ * more. 1 deleted, 0 kept, or gone already; -1 failed.
+ */
+static int
+delete_if_idle(struct retention *self, const struct idle *idle)
+{
+	struct db_tx *tx = db_begin(self->db, DB_WRITE);
+	struct db_stmt *stmt;
+	int result;
+
+	if (!tx)
+		return -1;
+	stmt = db_prepare(tx,
+	    "SELECT 1 FROM threads t WHERE t.seq = ? AND t.tenant <> " REMOVAL_TENANT
+	    " AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.thread = t.seq AND m.seq > ?) "
+	    "AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.thread = t.seq AND r.seq > ?)");
+	db_bind_int(stmt, 1, idle->thread);
+	db_bind_int(stmt, 2, idle->last_message);
+	db_bind_int(stmt, 3, idle->last_run);
+	result = db_finish(stmt, db_step(stmt));
+	if (result == 1 && removal_begin(tx, idle->thread) == 0)
+		return db_commit(tx) == 0 ? 1 : -1;
+	db_rollback(tx);
+	return result == 0 ? 0 : -1;
+}
+
+/* Writers that wait get the lock first. Whether the step has time for more. */
+static bool
+give_way(struct retention *self, long long begun_ms, long long *worked_ms)
+{
+	long long took_ms = clock_ms() - begun_ms;
+
+	*worked_ms += took_ms;
+	return !pause_for(self, took_ms) && *worked_ms < WORK_MS;
+}
+
+/* 0, or -1 when the database failed. */
+static int
+work(struct retention *self, struct sweep *sweep)
+{
+	long long worked_ms = 0, begun_ms;
+	bool goes_on = true;
+	int result = 1;
+
+	while (goes_on && result == 1) {
+		begun_ms = clock_ms();
+		result = removal_step(self->db);
+		goes_on = give_way(self, begun_ms, &worked_ms);
+	}
+	if (result == 0 && goes_on)
+		result = look(self, sweep);
+	for (int i = 0; goes_on && result >= 0 && i < sweep->idle_len; i++) {
+		begun_ms = clock_ms();
+		result = delete_if_idle(self, &sweep->idle[i]);
+		self->deleted += result > 0;
+		goes_on = give_way(self, begun_ms, &worked_ms);
+		if (!goes_on && i + 1 < sweep->idle_len) {
+			sweep->cursor = sweep->idle[i].thread;
+			sweep->ended = false;
+		}
+	}
+	return result < 0 ? -1 : 0;
+}
+
+void
+retention_step(struct retention *self)
+{
+	struct sweep sweep = {0};
+
+	if (claim(self, &sweep.cursor) == 1 && work(self, &sweep) == 0)
+		release(self, &sweep);
+}
+
+/* --- the thread --- */
+
+static void
+say_what_was_deleted(struct retention *self)
+{
+	if (self->deleted > 0)
+		log_info("%lld threads that were idle for %u days were deleted", self->deleted,
+		    self->days);
+	self->deleted = 0;
+}
+
+static void *
+run(void *arg)
+{
+	struct retention *self = arg;
+	long long wait_ms;
+
+	do {
+		long long begun_ms = clock_ms(), left = seconds_left(self);
+
+		if (left == 0) {
+			retention_step(self);
+			wait_ms = clock_ms() - begun_ms;
+		} else {
+			say_what_was_deleted(self);
+			wait_ms = (left < 0 || left > ASK_S ? ASK_S : left) * 1000;
+		}
+	} while (!pause_for(self, wait_ms));
+	return NULL;
+}
+
+void
+retention_start(struct retention *self)
+{
+	self->started = pthread_create(&self->thread, NULL, run, self) == 0;
+	if (!self->started)
+		log_error("no thread could be started to delete idle threads");
+}
+
+void
+retention_free(struct retention *self)
+{
+	if (!self)
+		return;
+	pthread_mutex_lock(&self->lock);
+	self->stopping = true;
+	pthread_cond_signal(&self->stop);
+	pthread_mutex_unlock(&self->lock);
+	if (self->started)
+		pthread_join(self->thread, NULL);
+	say_what_was_deleted(self);
+	pthread_cond_destroy(&self->stop);
+	pthread_mutex_destroy(&self->lock);
+	free(self);
+}
