@@ -41,16 +41,16 @@ write_config() {
 		lighttpd.conf.example >"$folder/lighttpd.conf"
 }
 
-# The configuration file that says which model answers, if there is one.
-telling_config() {
+# The configuration file that has a line like this, if there is one.
+config_with() {
 	local files=(~/.config/assistants-fcgi/config /etc/assistants-fcgi.conf)
 	[ -z "${ASSISTANTS_CONFIG-}" ] || files=("$ASSISTANTS_CONFIG")
-	grep -lsE '^(OPENAI_|ASSISTANTS_(UPSTREAM_URL|MODEL_API)=)' "${files[@]}" | head -n 1 || true
+	grep -lsE "$1" "${files[@]}" | head -n 1 || true
 }
 
 who_answers() {
 	local file
-	file=$(telling_config)
+	file=$(config_with '^(OPENAI_|ASSISTANTS_(UPSTREAM_URL|MODEL_API)=)')
 	if [ -n "${ASSISTANTS_UPSTREAM_URL-}" ]; then
 		echo "the assistant at $ASSISTANTS_UPSTREAM_URL (ASSISTANTS_UPSTREAM_URL)"
 	elif [ "${ASSISTANTS_MODEL_API-}" = offline ]; then
@@ -68,8 +68,7 @@ who_answers() {
 
 # Whether the assistants are another server's, so that there is no /v1.
 is_remote() {
-	[ -n "${ASSISTANTS_UPSTREAM_URL-}" ] ||
-		grep -qsE '^ASSISTANTS_UPSTREAM_URL=' "$(telling_config)" /dev/null
+	[ -n "${ASSISTANTS_UPSTREAM_URL-}$(config_with '^ASSISTANTS_UPSTREAM_URL=')" ]
 }
 
 # A key for /v1, made once.
@@ -104,6 +103,7 @@ greet() {
 
 		  id=\$(curl -sX POST localhost:$port/threads)
 		  curl -s --data 'I need to solve 3x + 11 = 14' localhost:$port/threads/\$id/messages
+		  curl -s --data 'call add_numbers {"a": 2, "b": 40}' localhost:$port/threads/\$id/messages
 
 		Who answers: $(who_answers)
 		State: $ASSISTANTS_STATE_DIR
@@ -114,6 +114,8 @@ greet() {
 [[ $port =~ ^[1-9][0-9]{0,4}$ && $port -le 65535 ]] || fail "PORT=$port is no port"
 [ -x cgi-bin/assistants.fcgi ] || fail "cgi-bin/assistants.fcgi is not there; run make first"
 ! port_taken || fail "port $port is taken; choose another one: make demo PORT=8081"
+[ -n "${ASSISTANTS_TOOLS_DIR-}$(config_with '^ASSISTANTS_TOOLS_DIR=')" ] ||
+	export ASSISTANTS_TOOLS_DIR=$PWD/examples/tools
 key_file=$ASSISTANTS_STATE_DIR/demo-key
 write_config
 is_remote || make_key

@@ -524,7 +524,7 @@ describe('odd answers that are answers: 200', AT_ONCE, () => {
 		const model = await modelServer(bench);
 		const text = 'words '.repeat(10 * MEGABYTE / 6);
 		model.queue.push(stream(delta({ delta: text }), whole(text), ended({})));
-		const server = await bench.listen({ env: { ...model.env, ASSISTANTS_DAILY_TOKENS: 'off' } });
+		const server = await bench.listen({ env: model.env });
 		const thread = await newThread(server);
 		const told = await say(server, thread, 'first words');
 		assert.deepEqual([told.status, told.text.length], [200, text.length]);

@@ -141,8 +141,8 @@ export class Bench {
 		this.env = {
 			PATH: process.env.PATH, HOME: this.dir,
 			ASSISTANTS_CONFIG: this.config, ASSISTANTS_STATE_DIR: this.state,
-			// All clients of a test have one address.
-			ASSISTANTS_RATE: 'off',
+			// All clients of a test have one address, and some are told megabytes.
+			ASSISTANTS_RATE: 'off', ASSISTANTS_DAILY_TOKENS: 'off',
 		};
 		// The command that starts the program, whose words come behind: a shell, setpriv.
 		this.via = [];
