@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdarg.h>
@@ -307,6 +308,7 @@ setting_index(const char *name)
 /* What the file says, by setting; strings point into the file's text. */
 struct file_values {
 	char *text;
+	size_t len;
 	char *path;
 	const char *values[SETTINGS_LEN];
 };
@@ -392,6 +394,7 @@ read_file(struct file_values *file, char *error)
 	if (!file->text)
 		return fail(error, "the configuration file %s cannot be read: %s", file->path,
 		    strerror(errno));
+	file->len = len;
 	if (strlen(file->text) != len)
 		return fail(error, "the configuration file %s has a NUL byte in it", file->path);
 	return read_lines(file, error);
@@ -465,11 +468,27 @@ config_load(struct config *config, char error[CONFIG_ERROR_SIZE])
 	*config = (struct config){0};
 	if (read_file(&file, error) == 0 && apply(config, &file, error) == 0)
 		result = complete(config, error);
-	if (file.text)
-		explicit_bzero(file.text, strlen(file.text));
+	if (file.text) {
+		explicit_bzero(file.text, file.len);
+		config->file = file.path;
+	} else {
+		free(file.path);
+	}
 	free(file.text);
-	free(file.path);
 	return result;
+}
+
+int
+config_become_owner(const struct config *config, char error[CONFIG_ERROR_SIZE])
+{
+	struct stat status;
+
+	if (geteuid() != 0 || stat(config->state_dir, &status) < 0 || status.st_uid == 0)
+		return 0;
+	if (setgroups(0, NULL) < 0 || setgid(status.st_gid) < 0 || setuid(status.st_uid) < 0)
+		return fail(
+		    error, "cannot become the owner of %s: %s", config->state_dir, strerror(errno));
+	return 0;
 }
 
 static int
@@ -510,9 +529,18 @@ config_prepare_state_dir(const struct config *config, char error[CONFIG_ERROR_SI
 	return 0;
 }
 
+char *
+config_database_path(const struct config *config)
+{
+	char *path;
+
+	return asprintf(&path, "%s/assistants.db", config->state_dir) < 0 ? NULL : path;
+}
+
 void
 config_free(struct config *config)
 {
+	free(config->file);
 	free(config->api_key);
 	free(config->base_url);
 	free(config->model);

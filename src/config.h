@@ -25,6 +25,7 @@ enum config_sync { SYNC_FULL, SYNC_NORMAL, SYNC__MAX };
 
 /* Strings are the config's; NULL where a setting without a default was not made. */
 struct config {
+	char *file;                      /* that was read; NULL: there is none */
 	char *api_key;                   /* OPENAI_API_KEY, or the content of OPENAI_API_KEY_FILE */
 	char *base_url;                  /* OPENAI_BASE_URL, without a slash at its end */
 	enum config_model_api model_api; /* MODEL_API_AUTO only with a model server */
@@ -56,10 +57,19 @@ enum { CONFIG_ERROR_SIZE = 1024 };
 int config_load(struct config *config, char error[CONFIG_ERROR_SIZE]);
 
 /*
+ * A command that root gives acts as the owner of the state folder, if that is there: files that
+ * root made in it could not be used by the web server's user. -1 with a sentence in `error`.
+ */
+int config_become_owner(const struct config *config, char error[CONFIG_ERROR_SIZE]);
+
+/*
  * Makes the state folder (mode 0700, parents too) if it is missing, and refuses one that web
  * servers may serve: inside the program's own folder. -1 with a sentence in `error`.
  */
 int config_prepare_state_dir(const struct config *config, char error[CONFIG_ERROR_SIZE]);
+
+/* The database's file; the caller's to free. NULL: out of memory. */
+char *config_database_path(const struct config *config);
 
 void config_free(struct config *config);
 

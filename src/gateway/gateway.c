@@ -13,9 +13,8 @@ static const char built_in_name[] = "assistants-fcgi";
 static const char built_in_instructions[] =
     "You are a helpful assistant on a web site. Answer in plain text, briefly and clearly.";
 
-/* The definition from its file, or the built-in one. NULL with a sentence in `error`. */
-static struct json_object *
-load_definition(const struct config *config, char *error)
+struct json_object *
+gateway_definition(const struct config *config, char error[GATEWAY_ERROR_SIZE])
 {
 	struct json_object *definition = NULL;
 	const char *name, *model;
@@ -61,7 +60,7 @@ fail:
 struct gateway *
 gateway_new(const struct config *config, struct openai *openai, char error[GATEWAY_ERROR_SIZE])
 {
-	struct json_object *definition = load_definition(config, error);
+	struct json_object *definition = gateway_definition(config, error);
 	struct gateway *gateway = definition ? calloc(1, sizeof *gateway) : NULL;
 
 	if (!definition)

@@ -14,6 +14,12 @@ struct gateway;
 enum { GATEWAY_ERROR_SIZE = 512 };
 
 /*
+ * The assistant's definition, with a name and a model: its file's, or the built-in one. The
+ * caller's to put. NULL with one sentence in `error`.
+ */
+struct json_object *gateway_definition(const struct config *config, char error[GATEWAY_ERROR_SIZE]);
+
+/*
  * Reads the assistant's definition. Arguments are borrowed, and must live longer. NULL with one
  * sentence in `error`.
  */
