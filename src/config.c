@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <pwd.h>
 #include <stdarg.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -459,6 +460,26 @@ complete(struct config *config, char *error)
 	return 0;
 }
 
+/* A name may stand in the environment more than once: getenv() would find only the first. */
+static void
+wipe_from_environment(const char *name)
+{
+	size_t len = strlen(name);
+
+	for (char **variable = environ; variable && *variable; variable++)
+		if (strncmp(*variable, name, len) == 0 && (*variable)[len] == '=')
+			explicit_bzero(*variable + len + 1, strlen(*variable + len + 1));
+	unsetenv(name);
+}
+
+static void
+wipe_keys(void)
+{
+	for (int i = 0; i < SETTINGS_LEN; i++)
+		if (settings[i].parse == parse_key)
+			wipe_from_environment(settings[i].name);
+}
+
 int
 config_load(struct config *config, char error[CONFIG_ERROR_SIZE])
 {
@@ -468,6 +489,7 @@ config_load(struct config *config, char error[CONFIG_ERROR_SIZE])
 	*config = (struct config){0};
 	if (read_file(&file, error) == 0 && apply(config, &file, error) == 0)
 		result = complete(config, error);
+	wipe_keys();
 	if (file.text) {
 		explicit_bzero(file.text, file.len);
 		config->file = file.path;
@@ -476,6 +498,12 @@ config_load(struct config *config, char error[CONFIG_ERROR_SIZE])
 	}
 	free(file.text);
 	return result;
+}
+
+void
+config_hide_memory(void)
+{
+	prctl(PR_SET_DUMPABLE, 0);
 }
 
 int

@@ -4,6 +4,10 @@
  * A setting is a variable of the process's environment, or a `NAME=value` line of one file: the one
  * that ASSISTANTS_CONFIG names, else ~/.config/assistants-fcgi/config (home by the password file),
  * else /etc/assistants-fcgi.conf. The environment wins. A request's parameters are never asked.
+ *
+ * A process of the same user may read the environment that another was started with
+ * (/proc/PID/environ), and so may one that this program starts: keys are read from it once, and
+ * wiped.
  */
 #ifndef CONFIG_H
 #define CONFIG_H
@@ -51,10 +55,17 @@ struct config {
 enum { CONFIG_ERROR_SIZE = 1024 };
 
 /*
- * Reads the settings. -1 with one sentence in `error` that says which is wrong, why, and what is
- * accepted. `config` must be freed in both cases.
+ * Reads the settings, and wipes the keys among them from the environment: a second call would not
+ * find them. Only before threads start. -1 with one sentence in `error` that says which is wrong,
+ * why, and what is accepted. `config` must be freed in both cases.
  */
 int config_load(struct config *config, char error[CONFIG_ERROR_SIZE]);
+
+/*
+ * Keeps processes of the same user from what this one has in memory, keys among it, and from its
+ * environment; those that it starts by exec may be looked into again. There are no core dumps then.
+ */
+void config_hide_memory(void);
 
 /*
  * A command that root gives acts as the owner of the state folder, if that is there: files that

@@ -516,6 +516,7 @@ main(int argc, char **argv)
 	struct options options = {.mode = 0660};
 	char error[CONFIG_ERROR_SIZE];
 	struct app app = {0};
+	bool is_configured;
 	int status;
 
 	fill_standard_descriptors();
@@ -543,11 +544,13 @@ main(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
-	if (is_cgi && leaves_a_run())
+	is_configured = config_load(&app.config, error) == 0;
+	/* Only now: a fork before would keep the keys in its environment. */
+	if (is_configured && is_cgi && leaves_a_run())
 		options.detached = server_detach_cgi();
 	if (!is_cgi)
 		server_block_signals();
-	if (config_load(&app.config, error) == 0 && app_open(&app, error) == 0) {
+	if (is_configured && app_open(&app, error) == 0) {
 		status = serve(&app, &options);
 	} else {
 		log_error("%s", error);
