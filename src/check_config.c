@@ -79,15 +79,17 @@ static bool
 check_configuration(struct checks *checks)
 {
 	const char *file = checks->config.file;
+	const char *const files[] = {file, checks->config.key_file};
 
 	if (!checks->configured)
 		return wrong(checks, "%s", checks->config_error);
-	/* Root read it, and has become who the program is by now. */
-	if (file && access(file, R_OK) < 0)
-		return wrong(checks,
-		    "%s cannot be read by the owner of %s, as whom the program runs: chown or "
-		    "chmod it",
-		    file, checks->config.state_dir);
+	/* Root read them, and has become who the program is by now. */
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		if (files[i] && access(files[i], R_OK) < 0)
+			return wrong(checks,
+			    "%s cannot be read by the owner of %s, as whom the program runs: chown "
+			    "or chmod it",
+			    files[i], checks->config.state_dir);
 	return file ? well(checks, "from %s and the environment", file)
 		    : well(checks, "from the environment alone, there is no file");
 }

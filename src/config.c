@@ -136,6 +136,7 @@ parse_outside_path(const struct setting *setting, const char *value, void *field
 static int
 parse_key_file(const struct setting *setting, const char *value, void *field, char *error)
 {
+	struct config *config = (struct config *)((char *)field - setting->offset);
 	size_t len;
 	char *key;
 	int result;
@@ -159,6 +160,8 @@ parse_key_file(const struct setting *setting, const char *value, void *field, ch
 		result = parse_key(setting, key, field, error);
 	explicit_bzero(key, len);
 	free(key);
+	if (result == 0 && !(config->key_file = strdup(value)))
+		return fail(error, "out of memory");
 	return result;
 }
 
@@ -570,6 +573,7 @@ config_free(struct config *config)
 {
 	free(config->file);
 	free(config->api_key);
+	free(config->key_file);
 	free(config->base_url);
 	free(config->model);
 	json_object_put(config->models);

@@ -31,6 +31,7 @@ enum config_sync { SYNC_FULL, SYNC_NORMAL, SYNC__MAX };
 struct config {
 	char *file;                      /* that was read; NULL: there is none */
 	char *api_key;                   /* OPENAI_API_KEY, or the content of OPENAI_API_KEY_FILE */
+	char *key_file;                  /* OPENAI_API_KEY_FILE */
 	char *base_url;                  /* OPENAI_BASE_URL, without a slash at its end */
 	enum config_model_api model_api; /* MODEL_API_AUTO only with a model server */
 	char *model;

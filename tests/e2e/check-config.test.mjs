@@ -190,6 +190,15 @@ e2e('all fails at once, and each part says so', async (bench) => {
 	assert.deepEqual(told, {});
 });
 
+e2e('a setting is wrong: nothing is made or asked by the others', async (bench) => {
+	const server = await serverWith(bench, models(MODEL));
+	const told = await check(bench, { ...server.env, ASSISTANTS_WORKERS: '0' });
+	assert.deepEqual(Object.keys(told), ['configuration']);
+	assert.match(told.configuration, /^NOT ok, ASSISTANTS_WORKERS is "0": accepted are/);
+	assert.deepEqual(server.requests, []);
+	assert.ok(!fs.existsSync(bench.state));
+});
+
 e2e('a database that cannot be used', async (bench) => {
 	fs.mkdirSync(bench.state);
 	fs.writeFileSync(path.join(bench.state, 'assistants.db'), 'words '.repeat(1000));
@@ -220,6 +229,11 @@ e2e('root becomes the state folder\'s owner, and sees what that one may not read
 	const told = await check(bench);
 	assert.match(told.configuration, /^NOT ok, \S+config cannot be read by the owner of \S+state/);
 	assert.equal(fs.statSync(path.join(bench.state, 'assistants.db')).uid, 65534);
+	fs.chmodSync(bench.config, 0o644);
+	const env = { OPENAI_API_KEY_FILE: bench.file('key', KEY), ASSISTANTS_MODEL_API: 'offline' };
+	assert.match((await check(bench, env)).configuration, /^NOT ok, \S+key cannot be read by/);
+	fs.chmodSync(env.OPENAI_API_KEY_FILE, 0o644);
+	assert.match((await check(bench, env)).configuration, /^from /);
 });
 
 e2e('CGI: the request is answered, whatever the arguments are', async (bench) => {
