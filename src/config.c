@@ -1,9 +1,11 @@
 #include "config.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdarg.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -134,6 +136,7 @@ parse_outside_path(const struct setting *setting, const char *value, void *field
 static int
 parse_key_file(const struct setting *setting, const char *value, void *field, char *error)
 {
+	struct config *config = (struct config *)((char *)field - setting->offset);
 	size_t len;
 	char *key;
 	int result;
@@ -157,6 +160,8 @@ parse_key_file(const struct setting *setting, const char *value, void *field, ch
 		result = parse_key(setting, key, field, error);
 	explicit_bzero(key, len);
 	free(key);
+	if (result == 0 && !(config->key_file = strdup(value)))
+		return fail(error, "out of memory");
 	return result;
 }
 
@@ -393,6 +398,7 @@ setting_index(const char *name)
 /* What the file says, by setting; strings point into the file's text. */
 struct file_values {
 	char *text;
+	size_t len;
 	char *path;
 	const char *values[SETTINGS_LEN];
 };
@@ -478,6 +484,7 @@ read_file(struct file_values *file, char *error)
 	if (!file->text)
 		return fail(error, "the configuration file %s cannot be read: %s", file->path,
 		    strerror(errno));
+	file->len = len;
 	if (strlen(file->text) != len)
 		return fail(error, "the configuration file %s has a NUL byte in it", file->path);
 	return read_lines(file, error);
@@ -546,6 +553,26 @@ complete(struct config *config, char *error)
 	return 0;
 }
 
+/* A name may stand in the environment more than once: getenv() would find only the first. */
+static void
+wipe_from_environment(const char *name)
+{
+	size_t len = strlen(name);
+
+	for (char **variable = environ; variable && *variable; variable++)
+		if (strncmp(*variable, name, len) == 0 && (*variable)[len] == '=')
+			explicit_bzero(*variable + len + 1, strlen(*variable + len + 1));
+	unsetenv(name);
+}
+
+static void
+wipe_keys(void)
+{
+	for (int i = 0; i < SETTINGS_LEN; i++)
+		if (settings[i].parse == parse_key)
+			wipe_from_environment(settings[i].name);
+}
+
 int
 config_load(struct config *config, char error[CONFIG_ERROR_SIZE])
 {
@@ -555,11 +582,34 @@ config_load(struct config *config, char error[CONFIG_ERROR_SIZE])
 	*config = (struct config){0};
 	if (read_file(&file, error) == 0 && apply(config, &file, error) == 0)
 		result = complete(config, error);
-	if (file.text)
-		explicit_bzero(file.text, strlen(file.text));
+	wipe_keys();
+	if (file.text) {
+		explicit_bzero(file.text, file.len);
+		config->file = file.path;
+	} else {
+		free(file.path);
+	}
 	free(file.text);
-	free(file.path);
 	return result;
+}
+
+void
+config_hide_memory(void)
+{
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
+int
+config_become_owner(const struct config *config, char error[CONFIG_ERROR_SIZE])
+{
+	struct stat status;
+
+	if (geteuid() != 0 || stat(config->state_dir, &status) < 0 || status.st_uid == 0)
+		return 0;
+	if (setgroups(0, NULL) < 0 || setgid(status.st_gid) < 0 || setuid(status.st_uid) < 0)
+		return fail(
+		    error, "cannot become the owner of %s: %s", config->state_dir, strerror(errno));
+	return 0;
 }
 
 static int
@@ -600,10 +650,26 @@ config_prepare_state_dir(const struct config *config, char error[CONFIG_ERROR_SI
 	return 0;
 }
 
+char *
+config_database_path(const struct config *config)
+{
+	char *path;
+
+	return asprintf(&path, "%s/assistants.db", config->state_dir) < 0 ? NULL : path;
+}
+
+bool
+config_needs_database(const struct config *config)
+{
+	return !config->upstream_url || config->rate || config->daily_tokens;
+}
+
 void
 config_free(struct config *config)
 {
+	free(config->file);
 	free(config->api_key);
+	free(config->key_file);
 	free(config->base_url);
 	free(config->model);
 	json_object_put(config->models);

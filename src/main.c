@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <grp.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,6 +14,7 @@
 #include "assistants/api.h"
 #include "assistants/server_memory.h"
 #include "assistants/transfer.h"
+#include "check_config.h"
 #include "config.h"
 #include "db/db.h"
 #include "gateway/gateway.h"
@@ -87,9 +87,9 @@ register_secrets(const struct config *config)
 static int
 open_database(struct app *app, char *error)
 {
-	char *path;
+	char *path = config_database_path(&app->config);
 
-	if (asprintf(&path, "%s/assistants.db", app->config.state_dir) < 0) {
+	if (!path) {
 		snprintf(error, DB_ERROR_SIZE, "out of memory");
 		return -1;
 	}
@@ -139,9 +139,7 @@ open_openai(struct app *app, char *error)
 	};
 
 	snprintf(error, DB_ERROR_SIZE, "out of memory");
-	/* Of a remote Assistants API's threads nothing is kept but how much is used. */
-	if ((!app->config.upstream_url || app->config.rate || app->config.daily_tokens) &&
-	    open_database(app, error) < 0)
+	if (config_needs_database(&app->config) && open_database(app, error) < 0)
 		return -1;
 	snprintf(error, DB_ERROR_SIZE, "out of memory");
 	if (app->config.upstream_url) {
@@ -175,12 +173,10 @@ app_close(struct app *app)
 	*app = (struct app){0};
 }
 
-/* -1 with a sentence in `error`. */
+/* All but the configuration, which is there. -1 with a sentence in `error`. */
 static int
 app_open(struct app *app, char error[CONFIG_ERROR_SIZE])
 {
-	if (config_load(&app->config, error) < 0)
-		return -1;
 	log_set_level(app->config.log_level);
 	if (register_secrets(&app->config) < 0) {
 		snprintf(error, CONFIG_ERROR_SIZE, "out of memory");
@@ -340,24 +336,6 @@ answer_misconfigured(void)
 }
 
 /*
- * A command given by root acts as the owner of the state folder: files that root made there could
- * not be used by the web server's user.
- */
-static int
-become_owner(const char *state_dir)
-{
-	struct stat status;
-
-	if (geteuid() != 0 || stat(state_dir, &status) < 0 || status.st_uid == 0)
-		return 0;
-	if (setgroups(0, NULL) < 0 || setgid(status.st_gid) < 0 || setuid(status.st_uid) < 0) {
-		fprintf(stderr, "cannot become the owner of %s: %s\n", state_dir, strerror(errno));
-		return -1;
-	}
-	return 0;
-}
-
-/*
  * With 0, 1 or 2 closed, the next socket or file that is opened would get that number, and the log
  * or the answer would be written into it.
  */
@@ -394,30 +372,6 @@ spare_address_space(void)
 	pthread_attr_destroy(&attr);
 }
 
-static int
-check_config(void)
-{
-	struct app app = {0};
-	char error[CONFIG_ERROR_SIZE];
-	struct config config;
-	int result;
-
-	result = config_load(&config, error);
-	if (result == 0 && become_owner(config.state_dir) < 0) {
-		config_free(&config);
-		return EXIT_FAILURE;
-	}
-	config_free(&config);
-	if (result == 0)
-		result = app_open(&app, error);
-	if (result == 0)
-		printf("The configuration is good. State folder: %s\n", app.config.state_dir);
-	else
-		fprintf(stderr, "%s\n", error);
-	app_close(&app);
-	return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 /* Prints a new key, which is kept as its hash alone. */
 static int
 make_key(const char *name)
@@ -428,7 +382,7 @@ make_key(const char *name)
 
 	result = config_load(&config, error);
 	if (result == 0)
-		result = become_owner(config.state_dir);
+		result = config_become_owner(&config, error);
 	if (result == 0)
 		result = config_prepare_state_dir(&config, error);
 	if (result == 0)
@@ -475,11 +429,8 @@ transfer(struct app *app, FILE *in, const char *tenant, char error[TRANSFER_ERRO
 	struct transfer_counts counts;
 	int result;
 
-	if (become_owner(app->config.state_dir) < 0) {
-		*error = '\0';
-		return -1;
-	}
-	if (config_prepare_state_dir(&app->config, error) < 0 || open_database(app, error) < 0)
+	if (config_become_owner(&app->config, error) < 0 ||
+	    config_prepare_state_dir(&app->config, error) < 0 || open_database(app, error) < 0)
 		return -1;
 	fprintf(stderr, "State folder: %s\n", app->config.state_dir);
 	result = in ? transfer_import(app->db, &source, &counts, error)
@@ -507,7 +458,7 @@ import_or_export(const struct options *options)
 	}
 	if (result == 0)
 		result = transfer(&app, in, options->tenant, error);
-	if (result < 0 && *error)
+	if (result < 0)
 		fprintf(stderr, "%s%s\n", in ? "Nothing was imported: " : "", error);
 	if (in)
 		fclose(in);
@@ -593,6 +544,7 @@ main(int argc, char **argv)
 	struct options options = {.mode = 0660};
 	char error[CONFIG_ERROR_SIZE];
 	struct app app = {0};
+	bool is_configured;
 	int status;
 
 	fill_standard_descriptors();
@@ -620,11 +572,15 @@ main(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
-	if (is_cgi && leaves_a_run())
+	is_configured = config_load(&app.config, error) == 0;
+	if (is_configured && app.config.tools_dir)
+		config_hide_memory();
+	/* Only now: a fork before would keep the keys in its environment. */
+	if (is_configured && is_cgi && leaves_a_run())
 		options.detached = server_detach_cgi();
 	if (!is_cgi)
 		server_block_signals();
-	if (app_open(&app, error) == 0) {
+	if (is_configured && app_open(&app, error) == 0) {
 		status = serve(&app, &options);
 	} else {
 		log_error("%s", error);

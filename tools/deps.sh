@@ -36,6 +36,7 @@ needs() {
 		program curl curl
 		program openssl openssl
 		program sqlite3 sqlite3
+		program systemd-analyze systemd
 		program node nodejs
 		program npm npm
 		library cmocka libcmocka-dev

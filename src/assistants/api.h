@@ -7,10 +7,13 @@
 #define ASSISTANTS_API_H
 
 #include <json.h>
+#include <stdbool.h>
 
 #include "db/db.h"
 #include "model/model.h"
 #include "util/interrupt.h"
+
+enum { API_ERROR_SIZE = 1024 };
 
 struct api;
 
@@ -74,5 +77,17 @@ struct api_response {
 };
 
 void api_handle(struct api *api, const struct api_request *request, struct api_response *response);
+
+/*
+ * What POST /assistants would say to this body, apart from the database: true, or false with its
+ * words in `error`.
+ */
+bool api_would_create_assistant(struct json_object *body, char error[API_ERROR_SIZE]);
+
+/*
+ * How many threads there are, all tenants' together; -1 when the database cannot be read, or not be
+ * written: that has been logged.
+ */
+long long api_count_threads(struct db *db);
 
 #endif

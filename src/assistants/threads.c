@@ -277,3 +277,20 @@ thread_import(struct import *import)
 	json_object_put(body);
 	return result;
 }
+
+long long
+api_count_threads(struct db *db)
+{
+	struct db_tx *tx = db_begin(db, DB_WRITE);
+	struct db_stmt *stmt;
+	long long count = -1;
+
+	if (!tx)
+		return -1;
+	stmt = db_prepare(tx, "SELECT COUNT(*) FROM threads");
+	if (db_step(stmt) == DB_ROW)
+		count = db_int(stmt, 0);
+	db_finish(stmt, DB_DONE);
+	db_rollback(tx);
+	return count;
+}

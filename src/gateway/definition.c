@@ -22,9 +22,8 @@ struct definitions {
 	struct definition *now; /* it counts as a user */
 };
 
-/* The definition from its file, or the built-in one. NULL with a sentence in `error`. */
-static struct json_object *
-load_own(const struct config *config, char *error)
+struct json_object *
+definition_load(const struct config *config, char error[DEFINITION_ERROR_SIZE])
 {
 	struct json_object *definition = NULL;
 	const char *name, *model;
@@ -136,7 +135,7 @@ definitions_new(const struct config *config, char error[DEFINITION_ERROR_SIZE])
 		return NULL;
 	definitions->config = config;
 	pthread_mutex_init(&definitions->lock, NULL);
-	own = load_own(config, error);
+	own = definition_load(config, error);
 	if (own && (definitions->own = strdup(json_text(own))))
 		definitions->now = load(
 		    definitions, config->tools_dir ? tools_state(config->tools_dir) : 0, error);

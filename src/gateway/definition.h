@@ -1,6 +1,6 @@
 /*
  * What the gateway's assistant is: the definition's file or the built-in one, with the tools of the
- * tools' folder, which may change while the program runs. Only for src/gateway/.
+ * tools' folder, which may change while the program runs.
  */
 #ifndef GATEWAY_DEFINITION_H
 #define GATEWAY_DEFINITION_H
@@ -22,6 +22,12 @@ struct definition {
 struct definitions;
 
 enum { DEFINITION_ERROR_SIZE = 512 };
+
+/*
+ * The definition without the folder's tools, with a name and a model: its file's, or the built-in
+ * one. The caller's to put. NULL with one sentence in `error`.
+ */
+struct json_object *definition_load(const struct config *config, char error[DEFINITION_ERROR_SIZE]);
 
 /* NULL with one sentence in `error`. */
 struct definitions *definitions_new(const struct config *config, char error[DEFINITION_ERROR_SIZE]);

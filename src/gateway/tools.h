@@ -6,7 +6,7 @@
  * tools' folder, and gets nothing of ours: no descriptor, and of the environment PATH, LANG and
  * what "env" names. When it ends, or has to, so does all that it has started.
  *
- * Whatever goes wrong is an output, too, in words for the model. Only for src/gateway/.
+ * Whatever goes wrong is an output, too, in words for the model.
  */
 #ifndef GATEWAY_TOOLS_H
 #define GATEWAY_TOOLS_H

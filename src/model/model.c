@@ -25,6 +25,16 @@ model_free(struct model *model)
 		model->free(model);
 }
 
+const char *
+model_sent_name(struct json_object *models, const char *asked)
+{
+	const char *sent = json_get_string(models, asked);
+
+	if (!sent)
+		sent = json_get_string(models, "*");
+	return sent ? sent : asked;
+}
+
 struct json_object *
 model_text_part(const char *words)
 {

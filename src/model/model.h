@@ -20,6 +20,9 @@ struct model_server {
 	struct json_object *models;
 };
 
+/* That name. `models` may be NULL. */
+const char *model_sent_name(struct json_object *models, const char *asked);
+
 /*
  * A server that speaks the Responses API. Everything is borrowed, and must live longer. NULL: no
  * memory.

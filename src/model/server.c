@@ -62,17 +62,6 @@ asked_model(const struct model_request *request)
 	return model ? model : "";
 }
 
-static const char *
-sent_model(const struct server_model *self, const struct model_request *request)
-{
-	const char *asked = asked_model(request);
-	const char *sent = json_get_string(self->models, asked);
-
-	if (!sent)
-		sent = json_get_string(self->models, "*");
-	return sent ? sent : asked;
-}
-
 static unsigned
 recall_without(struct server_model *self, const char *model)
 {
@@ -318,7 +307,7 @@ ask_once(struct server_model *self, const struct model_request *request, struct 
 	struct http_answer answer;
 	enum http_outcome outcome;
 
-	json_set_string(body, "model", sent_model(self, request));
+	json_set_string(body, "model", model_sent_name(self->models, asked_model(request)));
 	self->dialect->fill(body, request, self->base_url, question->without);
 	call.body = json_text(body);
 	outcome = http_client_call(self->client, &call, &answer);

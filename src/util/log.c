@@ -18,6 +18,8 @@ static const char *const level_names[LOG_LEVEL__MAX] = {"error", "warn", "info",
 static enum log_level max_level = LOG_LEVEL_INFO;
 static char *secrets[LOG_SECRETS_MAX];
 static size_t secrets_len;
+static char *captured;
+static size_t captured_size;
 
 /* A worker answers one request at a time, top to bottom: its id is the thread's. */
 static _Thread_local char thread_request_id[64];
@@ -43,6 +45,14 @@ log_add_secret(const char *secret)
 		return -1;
 	secrets_len++;
 	return 0;
+}
+
+void
+log_capture(char *line, size_t size)
+{
+	*line = '\0';
+	captured = line;
+	captured_size = size;
 }
 
 void
@@ -149,11 +159,32 @@ append_time(struct buf *line)
 	buf_printf(line, "{\"time\":\"%s.%03ldZ\"", text, now.tv_nsec / 1000000);
 }
 
+static void
+write_line(enum log_level level, const char *message)
+{
+	struct buf line = BUF_INIT(16 * LOG_MESSAGE_MAX);
+
+	append_time(&line);
+	buf_printf(&line, ",\"level\":\"%s\"", level_names[level]);
+	if (*thread_request_id) {
+		buf_puts(&line, ",\"request_id\":");
+		append_json_string(&line, thread_request_id);
+	}
+	buf_puts(&line, ",\"message\":");
+	append_json_string(&line, message);
+	buf_puts(&line, "}\n");
+	/* Nowhere to report a log that cannot be written. */
+	if (!line.failed)
+		while (write(STDERR_FILENO, line.data, line.len) < 0 && errno == EINTR)
+			;
+	buf_free(&line);
+}
+
 void
 log_write(enum log_level level, const char *format, ...)
 {
-	struct buf line = BUF_INIT(16 * LOG_MESSAGE_MAX);
 	char *message = NULL, *shown = NULL;
+	const char *line;
 	va_list args;
 
 	if (!log_enabled(level))
@@ -167,20 +198,11 @@ log_write(enum log_level level, const char *format, ...)
 		shown = log_redact(message);
 	if (shown && strlen(shown) > LOG_MESSAGE_MAX)
 		shown[LOG_MESSAGE_MAX] = '\0';
-	append_time(&line);
-	buf_printf(&line, ",\"level\":\"%s\"", level_names[level]);
-	if (*thread_request_id) {
-		buf_puts(&line, ",\"request_id\":");
-		append_json_string(&line, thread_request_id);
-	}
-	buf_puts(&line, ",\"message\":");
-	append_json_string(&line, shown ? shown : "(out of memory)");
-	buf_puts(&line, "}\n");
-	/* Nowhere to report a log that cannot be written. */
-	if (!line.failed)
-		while (write(STDERR_FILENO, line.data, line.len) < 0 && errno == EINTR)
-			;
-	buf_free(&line);
+	line = shown ? shown : "(out of memory)";
+	if (!captured)
+		write_line(level, line);
+	else if (level <= LOG_LEVEL_WARN && !*captured)
+		utf8_copy(captured, captured_size, line);
 	free(message);
 	free(shown);
 }

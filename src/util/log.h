@@ -25,6 +25,12 @@ bool log_enabled(enum log_level level);
  */
 int log_add_secret(const char *secret);
 
+/*
+ * From now on no line is written; the first warning or error since `line` was last emptied stands
+ * there instead, without secrets. Only before threads start.
+ */
+void log_capture(char *line, size_t size);
+
 /* The id that this thread's lines carry from now on, at most 63 bytes; NULL for none. */
 void log_set_request_id(const char *request_id);
 

@@ -147,6 +147,18 @@ keys_find(struct keys *keys, const char *key, char tenant[KEYS_TENANT_SIZE])
 	return answer;
 }
 
+size_t
+keys_count(struct keys *keys)
+{
+	size_t count;
+
+	pthread_mutex_lock(&keys->lock);
+	read_if_changed(keys);
+	count = keys->len;
+	pthread_mutex_unlock(&keys->lock);
+	return count;
+}
+
 /*
  * Appends in one write: whoever reads sees the whole line or none. `line` begins with a line end,
  * for a file whose last line has none.

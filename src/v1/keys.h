@@ -6,6 +6,7 @@
 #define V1_KEYS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum { KEYS_TENANT_SIZE = 65, KEYS_KEY_SIZE = 64, KEYS_ERROR_SIZE = 512 };
 
@@ -23,6 +24,9 @@ enum keys_answer {
 
 /* Whose key it is. The time that takes tells nothing about the keys. */
 enum keys_answer keys_find(struct keys *keys, const char *key, char tenant[KEYS_TENANT_SIZE]);
+
+/* How many keys the file has; what is wrong with it is logged. */
+size_t keys_count(struct keys *keys);
 
 /* Whether a tenant can have this name. */
 bool keys_is_name(const char *name);

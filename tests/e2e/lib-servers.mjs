@@ -162,7 +162,8 @@ export async function behindFcgiwrap(bench, env = {}, { program } = {}) {
 	]);
 }
 
-async function nginx(bench, base, replacements) {
+/** nginx by the shipped example, after these replacements. */
+export async function nginx(bench, base, replacements) {
 	const port = await freePort();
 	const [at, temp] = [(name) => path.join(bench.dir, name), path.join(bench.dir, 'nginx')];
 	fs.mkdirSync(temp, { mode: 0o711 });

@@ -97,7 +97,8 @@ e2e('the offline model does the same', async (bench) => {
 });
 
 e2e('ASSISTANTS_MODELS is wrong: one line says so', async (bench) => {
-	const { code, stderr } = await bench.command(['--check-config'], { ASSISTANTS_MODELS: 'gpt-4' });
+	const { code, stdout } = await bench.command(['--check-config'], { ASSISTANTS_MODELS: 'gpt-4' });
 	assert.equal(code, 1);
-	assert.match(stderr, /^ASSISTANTS_MODELS is "gpt-4": accepted are pairs .*\n$/);
+	assert.match(stdout,
+		/^configuration: NOT ok, ASSISTANTS_MODELS is "gpt-4": accepted are pairs .*\n$/);
 });

@@ -331,7 +331,20 @@ e2e('the conversation shows the words, not the calls', async (bench) => {
 
 e2e('a folder that is not there stops the program, and says so', async (bench) => {
 	const none = path.join(bench.dir, 'none');
-	const { code, stderr } = await bench.command(['--check-config'], { ASSISTANTS_TOOLS_DIR: none });
+	const env = { ASSISTANTS_TOOLS_DIR: none };
+	bench.expectLog(/ASSISTANTS_TOOLS_DIR: \S+\/none: No such file/);
+	assert.equal((await bench.cgi({ env, method: 'GET', path: '/health' })).status, 500);
+	const { code, stdout } = await bench.command(['--check-config'], env);
 	assert.equal(code, 1);
-	assert.match(stderr, /ASSISTANTS_TOOLS_DIR: \S+\/none: No such file/);
+	assert.match(stdout, /^tools: NOT ok, \S+\/none: No such file/m);
+});
+
+e2e('--check-config names the tools, and what is wrong with one', async (bench) => {
+	const box = toolbox(bench, { first: {}, second: {} });
+	const check = () => bench.command(['--check-config'], box.env);
+	assert.match((await check()).stdout, /^tools: ok, \S+: first, second$/m);
+	fs.chmodSync(path.join(box.folder, 'second'), 0o644);
+	const { code, stdout } = await check();
+	assert.equal(code, 1);
+	assert.match(stdout, /^tools: NOT ok, the tool second is left out: .* chmod \+x$/m);
 });

@@ -1,6 +1,10 @@
 /* Settings from environment and file: what they become, and which one an error names. */
 #include "support.h"
 
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "config.h"
 #include "util/json.h"
 
@@ -363,6 +367,49 @@ test_default_state_dir(void **state)
 	config_free(&config);
 }
 
+/* Also one that stands there twice, and one that is not taken, since another setting is wrong. */
+static void
+test_keys_are_wiped(void **state)
+{
+	char settings_file[] = "ASSISTANTS_CONFIG=/dev/null", key[] = "OPENAI_API_KEY=sk-first-key",
+	     again[] = "OPENAI_API_KEY=sk-second-key", like[] = "OPENAI_API_KEYS=not-a-key",
+	     upstream[] = "ASSISTANTS_UPSTREAM_KEY=sk-upstream", wrong[] = "ASSISTANTS_WORKERS=0";
+	char *variables[] = {settings_file, key, again, like, upstream, wrong, NULL};
+	char **saved = environ, error[CONFIG_ERROR_SIZE];
+	struct config config;
+	int result;
+
+	(void)state;
+	environ = variables;
+	result = config_load(&config, error);
+	environ = saved;
+	assert_int_equal(result, -1);
+	check_text("the first", config.api_key, "sk-first-key");
+	config_free(&config);
+	check_text("first", key, "OPENAI_API_KEY=");
+	check_text("second", again, "OPENAI_API_KEY=");
+	assert_null(memmem(again, sizeof again, "second", strlen("second")));
+	assert_null(memmem(upstream, sizeof upstream, "sk-", strlen("sk-")));
+	check_text("no setting", like, "OPENAI_API_KEYS=not-a-key");
+	for (size_t i = 0; variables[i]; i++)
+		assert_true(variables[i] != key && variables[i] != again);
+}
+
+static void
+test_hide_memory(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0) {
+		config_hide_memory();
+		_exit(prctl(PR_GET_DUMPABLE) == 0 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 static int
 make_folder(void **state)
 {
@@ -398,6 +445,8 @@ main(void)
 	    cmocka_unit_test(test_errors),
 	    cmocka_unit_test(test_file_with_nul),
 	    cmocka_unit_test(test_default_state_dir),
+	    cmocka_unit_test(test_keys_are_wiped),
+	    cmocka_unit_test(test_hide_memory),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, make_folder, remove_folder);

@@ -1,6 +1,7 @@
 /* The log: one JSON object a line, whatever is said; no secrets; lines that do not mix. */
 #include "support.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "util/json.h"
@@ -298,6 +299,38 @@ test_threads(void **state)
 	free(text);
 }
 
+/* In a process of its own, since there is no way back. */
+static void
+test_capture(void **state)
+{
+	pid_t child;
+	int status;
+
+	(void)state;
+	child = fork();
+	if (child == 0) {
+		struct capture capture;
+		char line[32];
+		bool good;
+		char *text;
+
+		capture_start(&capture);
+		log_capture(line, sizeof line);
+		log_info("nothing to do with it");
+		good = strcmp(line, "") == 0;
+		log_warn("the cause, sk-1234567890");
+		log_error("what follows from it");
+		good = good && strcmp(line, "the cause, [redacted]") == 0;
+		*line = '\0';
+		log_error("more than fits into so short a line");
+		good = good && strcmp(line, "more than fits into so short a ") == 0;
+		text = capture_end(&capture);
+		_exit(good && strcmp(text, "") == 0 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 /* RFC 3339, in UTC, to the millisecond. */
 static void
 test_time(void **state)
@@ -335,6 +368,7 @@ main(void)
 	    cmocka_unit_test(test_levels),
 	    cmocka_unit_test(test_request_id),
 	    cmocka_unit_test(test_threads),
+	    cmocka_unit_test(test_capture),
 	    cmocka_unit_test(test_time),
 	};
 

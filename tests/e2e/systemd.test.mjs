@@ -1,0 +1,92 @@
+// The systemd units: what systemd says of them, and a socket that is there before the program, and
+// stays while the program starts anew.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { PROGRAM, e2e, eventually, newThread, say, start, within } from './lib.mjs';
+import { adapt, nginx, startedByServer, stop } from './lib-servers.mjs';
+
+const UNITS = ['assistants-fcgi.socket', 'assistants-fcgi.service'];
+const CLIENTS = 8;
+
+// What systemd-analyze says, which is nothing where all is well, and a failure else.
+function analyze(...args) {
+	return execFileSync('systemd-analyze', args, { encoding: 'utf8', stdio: 'pipe' });
+}
+
+// Copies of the units, in which the program is where it is.
+function unitFiles(bench) {
+	return UNITS.map((name) => bench.file(name, adapt(`examples/${name}`,
+		name.endsWith('.service') ? [[/(?<=^ExecStart=)\S+$/m, PROGRAM]] : []), 0o644));
+}
+
+e2e('systemd finds nothing wrong in the units', async (bench) => {
+	assert.equal(analyze('verify', '--man=no', '--recursive-errors=no', ...unitFiles(bench)), '');
+});
+
+e2e('the service is exposed no more than it must be', async (bench) => {
+	const [, service] = unitFiles(bench);
+	analyze('security', '--offline=true', '--threshold=20', service);
+});
+
+test('the units, make install and nginx\'s example agree', () => {
+	const [socket, service] = UNITS.map((name) => adapt(`examples/${name}`, []));
+	const config = adapt('examples/nginx.conf.example', []);
+	assert.equal(socket.match(/^ListenStream=(.*)$/m)[1],
+		config.match(/^\t\t\tfastcgi_pass unix:(.*);$/m)[1]);
+	assert.equal(socket.match(/^SocketGroup=(.*)$/m)[1], config.match(/^user (.*);$/m)[1]);
+	// systemd would remove it, with the socket in it, when the service ends.
+	assert.doesNotMatch(service, /^RuntimeDirectory=/m);
+	const installed = adapt('Makefile', []).match(/\$\(PREFIX\)(\S*assistants\.fcgi)$/m)[1];
+	assert.equal(service.match(/^ExecStart=(.*)$/m)[1], `/usr/local${installed}`);
+});
+
+// The program behind nginx, on a socket that systemd's own tool opens and hands over; it is started
+// when somebody comes, and once more when it has ended.
+async function activated(bench) {
+	const socket = path.join(bench.dir, 'socket');
+	const { script, started } = startedByServer(bench, 'program', bench.env);
+	const log = bench.file('systemd.log', '');
+	const out = fs.openSync(log, 'a');
+	const child = start('systemd-socket-activate', ['--inetd', '-l', socket,
+		'/bin/sh', '-c', '"$0"; exec "$0"', script], { stdio: ['ignore', out, out], detached: true });
+	fs.closeSync(out);
+	bench.onClose(() => stop(child));
+	const ended = child.ended.then(() => assert.fail(fs.readFileSync(log, 'utf8')));
+	await Promise.race([eventually('the socket', () => fs.existsSync(socket)), ended]);
+	fs.chmodSync(socket, 0o666);
+	// To look whether nginx listens is a request already.
+	const site = await nginx(bench, '', [[/(?<=^\t\t\tfastcgi_pass unix:).*(?=;)/m, socket]]);
+	return { ...site, started };
+}
+
+e2e('on a socket of systemd\'s it answers behind nginx', async (bench) => {
+	const site = await activated(bench);
+	const thread = await newThread(site);
+	assert.equal((await say(site, thread, 'words')).status, 200);
+	assert.equal(site.started().length, 1);
+});
+
+e2e('it starts anew under load, and no request is lost', async (bench) => {
+	const site = await activated(bench);
+	let over = false;
+	let answered = 0;
+	const ask = async () => {
+		while (!over) {
+			await newThread(site);
+			answered += 1;
+		}
+	};
+	const clients = Promise.all(Array.from({ length: CLIENTS }, ask));
+	await eventually('the first answers', () => answered > CLIENTS);
+	const [first] = site.started();
+	process.kill(Number(first), 'SIGTERM');
+	await eventually('the program started anew', () => site.started().length === 2);
+	const before = answered;
+	await eventually('more answers', () => answered > before + 2 * CLIENTS);
+	over = true;
+	await within(clients, 'the last answers');
+});
