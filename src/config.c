@@ -284,6 +284,7 @@ static const struct setting settings[] = {
     {"ASSISTANTS_KEYS_FILE", parse_outside_path, FIELD(keys_file), NULL, 0, 0, {0}},
     {"ASSISTANTS_ALLOW_ORIGIN", parse_text, FIELD(allow_origin), NULL, 0, 0, {0}},
     {"ASSISTANTS_PASS_THROUGH", parse_word, FIELD(pass_through), "on", 0, 0, {"off", "on"}},
+    {"ASSISTANTS_METRICS", parse_word, FIELD(metrics), "off", 0, 0, {"off", "on"}},
     {"ASSISTANTS_WORKERS", parse_unsigned, FIELD(workers), "128", 3, 100000, {0}},
     {"ASSISTANTS_RUN_TIMEOUT", parse_unsigned, FIELD(run_timeout_s), "600", 1, 86400, {0}},
     {"ASSISTANTS_CONTEXT_TOKENS", parse_unsigned, FIELD(context_tokens), "100000", 256, 100000000,

@@ -40,6 +40,7 @@ struct config {
 	char *keys_file;                 /* who may use /v1 */
 	char *allow_origin;              /* origins that may use /v1 from a page; NULL: none */
 	enum config_switch pass_through; /* the rest of /v1 to the model server */
+	enum config_switch metrics;      /* GET /metrics */
 	unsigned workers;
 	unsigned run_timeout_s;
 	unsigned context_tokens; /* of a thread, that a model is sent at most */

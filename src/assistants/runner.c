@@ -39,10 +39,12 @@ struct execution {
 	void *event_arg;
 	struct interrupt interrupt; /* what the model is asked with */
 	const struct interrupt *client;
+	long long begun_us;   /* metrics_clock()'s */
 	long long checked_ms; /* when the database was last asked whether the run is still wanted */
 	bool open;            /* a message is */
 	bool written;         /* the open message is whole, and waits to be stored */
 	bool first_delta;
+	bool spoken; /* the model has said its first word */
 	bool stored; /* a message is: the run cannot begin anew */
 	struct run_message message;
 	struct buf partial; /* what came so far of the open message, if it stays unfinished */
@@ -236,6 +238,9 @@ on_delta(void *arg, enum model_part kind, int index, const char *words)
 {
 	struct execution *execution = arg;
 
+	if (!execution->spoken)
+		metrics_observe(METRIC_FIRST_WORD, execution->begun_us);
+	execution->spoken = true;
 	buf_puts(&execution->partial, words);
 	emit_delta(execution, kind, index, words);
 	return 0;
@@ -551,6 +556,9 @@ end_by_others(struct execution *execution)
 	struct run *now = tx ? run_load(tx, execution->run->seq) : NULL;
 	const char *status = now ? now->status : "cancelled";
 
+	/* Who deletes a thread does not look at its run. */
+	if (tx && !now)
+		metrics_add(METRIC_RUNS, 1, status, NULL, NULL);
 	db_rollback(tx);
 	run_free(now);
 	return status;
@@ -601,6 +609,8 @@ end_round(struct execution *execution, struct model_result *result)
 	int stored;
 
 	set_end(run, result);
+	metrics_add(METRIC_TOKENS, result->prompt_tokens, "prompt", NULL, NULL);
+	metrics_add(METRIC_TOKENS, result->completion_tokens, "completion", NULL, NULL);
 	if (execution->open || execution->calls)
 		execution->step.usage = json_object_get(usage);
 	add_usage(run, usage);
@@ -617,6 +627,8 @@ end_round(struct execution *execution, struct model_result *result)
 	stored = store_end(execution);
 	if (stored != 1)
 		end_unkept(execution, result, stored);
+	if (!run_is_active(run))
+		metrics_observe(METRIC_RUN_DURATION, execution->begun_us);
 	close_message(execution);
 	close_calls(execution);
 	emit_run(execution, run->status);
@@ -755,6 +767,7 @@ carry_out(struct execution *execution)
 	struct model_result result;
 
 	execution->partial = (struct buf)BUF_INIT(PARTIAL_MAX);
+	execution->begun_us = metrics_clock();
 	execution->checked_ms = clock_ms();
 	execution->interrupt =
 	    (struct interrupt){.fd = execution->client ? execution->client->fd : -1,

@@ -22,7 +22,7 @@ struct gateway *gateway_new(
 void gateway_free(struct gateway *gateway);
 
 /* Handlers; their room is the struct gateway. */
-route_handler_fn gateway_health;
+route_handler_fn gateway_health, gateway_metrics;
 route_handler_fn gateway_threads_create, gateway_threads_delete;
 route_handler_fn gateway_messages_create, gateway_messages_list;
 

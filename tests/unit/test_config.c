@@ -8,7 +8,7 @@ static const char *const names[] = {"OPENAI_API_KEY", "OPENAI_API_KEY_FILE", "OP
     "ASSISTANTS_MODEL_API", "ASSISTANTS_MODEL", "ASSISTANTS_MODELS", "ASSISTANTS_CA_FILE",
     "ASSISTANTS_DEFINITION", "ASSISTANTS_STATE_DIR", "ASSISTANTS_SYNC", "ASSISTANTS_UPSTREAM_URL",
     "ASSISTANTS_UPSTREAM_KEY", "ASSISTANTS_WORKERS", "ASSISTANTS_RUN_TIMEOUT",
-    "ASSISTANTS_MAX_BODY", "ASSISTANTS_LOG", "ASSISTANTS_CONFIG"};
+    "ASSISTANTS_MAX_BODY", "ASSISTANTS_LOG", "ASSISTANTS_METRICS", "ASSISTANTS_CONFIG"};
 
 /* A folder with a file "key"; $ in a row's texts stands for it. */
 static char *folder;
@@ -35,6 +35,7 @@ static const struct row values[] = {
     {{NULL}, NULL, "run_timeout_s", "600"},
     {{NULL}, NULL, "max_body", "1048576"},
     {{NULL}, NULL, "log_level", "info"},
+    {{NULL}, NULL, "metrics", "off"},
     /* each from the environment */
     {{"OPENAI_API_KEY=sk-1"}, NULL, "api_key", "sk-1"},
     {{"OPENAI_API_KEY_FILE=$/key"}, NULL, "api_key", "sk-from-file"},
@@ -55,6 +56,8 @@ static const struct row values[] = {
     {{"ASSISTANTS_RUN_TIMEOUT=86400"}, NULL, "run_timeout_s", "86400"},
     {{"ASSISTANTS_LOG=error"}, NULL, "log_level", "error"},
     {{"ASSISTANTS_LOG=debug"}, NULL, "log_level", "debug"},
+    {{"ASSISTANTS_METRICS=on"}, NULL, "metrics", "on"},
+    {{"ASSISTANTS_METRICS=off"}, "ASSISTANTS_METRICS=on\n", "metrics", "off"},
     /* which model API, when nobody says */
     {{"OPENAI_API_KEY=sk-1"}, NULL, "model_api", "auto"},
     {{"OPENAI_API_KEY_FILE=$/key"}, NULL, "model_api", "auto"},
@@ -96,6 +99,7 @@ static const struct row values[] = {
 };
 
 static const struct row errors[] = {
+    {{"ASSISTANTS_METRICS=yes"}, NULL, NULL, "ASSISTANTS_METRICS is \"yes\": accepted are off, on"},
     {{"OPENAI_API_KEY=sk 1"}, NULL, NULL, "OPENAI_API_KEY has a character"},
     {{"OPENAI_API_KEY=sk\r\nX: 1"}, NULL, NULL, "OPENAI_API_KEY has a character"},
     {{"OPENAI_API_KEY=sk-\xc3\xa9"}, NULL, NULL, "OPENAI_API_KEY has a character"},
@@ -227,6 +231,7 @@ shown(const struct config *config, const char *field, char number[32])
 	    {"upstream_url", config->upstream_url},
 	    {"upstream_key", config->upstream_key},
 	    {"log_level", levels[config->log_level]},
+	    {"metrics", config->metrics == SWITCH_ON ? "on" : "off"},
 	};
 	size_t value = strcmp(field, "workers") == 0 ? config->workers
 	    : strcmp(field, "run_timeout_s") == 0    ? config->run_timeout_s
