@@ -374,6 +374,7 @@ static const struct setting settings[] = {
     {"ASSISTANTS_ACCESS_TOKEN_FILE", parse_token_file, FIELD(access_token), NULL, 0, 0, {0}},
     {"ASSISTANTS_TOOLS_DIR", parse_outside_path, FIELD(tools_dir), NULL, 0, 0, {0}},
     {"ASSISTANTS_PASS_THROUGH", parse_word, FIELD(pass_through), "on", 0, 0, {"off", "on"}},
+    {"ASSISTANTS_METRICS", parse_word, FIELD(metrics), "off", 0, 0, {"off", "on"}},
     {"ASSISTANTS_WORKERS", parse_unsigned, FIELD(workers), "128", 3, 100000, {0}},
     {"ASSISTANTS_RUN_TIMEOUT", parse_unsigned, FIELD(run_timeout_s), "600", 1, 86400, {0}},
     {"ASSISTANTS_CONTEXT_TOKENS", parse_unsigned, FIELD(context_tokens), "100000", 256, 100000000,

@@ -53,6 +53,7 @@ struct config {
 	struct address_ranges *trusted_proxies; /* whose X-Forwarded-For is believed; NULL: none */
 	char *access_token;                     /* that gateway paths need; NULL: none */
 	char *tools_dir;                        /* of function tools; NULL: none */
+	enum config_switch metrics;             /* GET /metrics */
 	unsigned workers;
 	unsigned run_timeout_s;
 	unsigned context_tokens; /* of a thread, that a model is sent at most */

@@ -24,6 +24,7 @@
 #include "routes.h"
 #include "util/http_client.h"
 #include "util/log.h"
+#include "util/metrics.h"
 #include "v1/keys.h"
 #include "v1/old_shapes.h"
 #include "v1/v1.h"
@@ -169,6 +170,7 @@ app_close(struct app *app)
 	model_free(app->model);
 	db_close(app->db);
 	http_client_free(app->http_client);
+	metrics_close();
 	config_free(&app->config);
 	*app = (struct app){0};
 }
@@ -184,6 +186,8 @@ app_open(struct app *app, char error[CONFIG_ERROR_SIZE])
 	}
 	if (config_prepare_state_dir(&app->config, error) < 0)
 		return -1;
+	if (app->config.metrics == SWITCH_ON)
+		metrics_open(app->config.state_dir);
 	app->http_client = http_client_new(app->config.ca_file);
 	if (!app->http_client) {
 		snprintf(error, CONFIG_ERROR_SIZE, "out of memory");

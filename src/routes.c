@@ -1,6 +1,7 @@
 #include "routes.h"
 
 #include "gateway/gateway.h"
+#include "util/metrics.h"
 #include "v1/v1.h"
 
 enum { TEXT_OR_JSON = MEDIA_TEXT | MEDIA_JSON, WORDS = MEDIA_TEXT | MEDIA_JSON | MEDIA_FORM };
@@ -17,6 +18,7 @@ enum { TEXT_OR_JSON = MEDIA_TEXT | MEDIA_JSON, WORDS = MEDIA_TEXT | MEDIA_JSON |
 
 const struct route routes[] = {
     {"GET", "/health", TEXT_OR_JSON, 0, 0, false, gateway_health},
+    {"GET", "/metrics", MEDIA_TEXT, 0, 0, false, gateway_metrics, metrics_on},
     {"POST", "/threads", TEXT_OR_JSON, 0, ROUTE_BODY_MAX, false, gateway_threads_create},
     {"DELETE", "/threads/{id}", 0, 0, 0, false, gateway_threads_delete},
     {"POST", "/threads/{id}/messages", TEXT_OR_JSON, WORDS, ROUTE_BODY_MAX, true,

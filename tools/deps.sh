@@ -40,6 +40,7 @@ needs() {
 		program node nodejs
 		program npm npm
 		library cmocka libcmocka-dev
+		file /usr/lib/python3/dist-packages/prometheus_client/parser.py python3-prometheus-client
 	END
 	soak) cat <<-'END' ;;
 		program valgrind valgrind

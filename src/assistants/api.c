@@ -11,35 +11,35 @@
 const struct api_row api_rows[] = {
     {"POST", "/assistants", assistants_create},
     {"GET", "/assistants", assistants_list},
-    {"GET", "/assistants/{}", assistants_retrieve},
-    {"POST", "/assistants/{}", assistants_modify},
-    {"DELETE", "/assistants/{}", assistants_delete},
+    {"GET", "/assistants/{id}", assistants_retrieve},
+    {"POST", "/assistants/{id}", assistants_modify},
+    {"DELETE", "/assistants/{id}", assistants_delete},
     {"POST", "/threads", threads_create},
     {"POST", "/threads/runs", runs_create_with_thread}, /* before the threads' own paths */
     {"GET", "/threads", threads_list},
-    {"GET", "/threads/{}", threads_retrieve},
-    {"POST", "/threads/{}", threads_modify},
-    {"DELETE", "/threads/{}", threads_delete},
-    {"POST", "/threads/{}/messages", messages_create},
-    {"GET", "/threads/{}/messages", messages_list},
-    {"GET", "/threads/{}/messages/{}", messages_retrieve},
-    {"POST", "/threads/{}/messages/{}", messages_modify},
-    {"DELETE", "/threads/{}/messages/{}", messages_delete},
-    {"POST", "/threads/{}/runs", runs_create},
-    {"GET", "/threads/{}/runs", runs_list},
-    {"GET", "/threads/{}/runs/{}", runs_retrieve},
-    {"POST", "/threads/{}/runs/{}", runs_modify},
-    {"POST", "/threads/{}/runs/{}/cancel", runs_cancel},
-    {"POST", "/threads/{}/runs/{}/submit_tool_outputs", runs_submit_tool_outputs},
-    {"GET", "/threads/{}/runs/{}/steps", run_steps_list},
-    {"GET", "/threads/{}/runs/{}/steps/{}", run_steps_retrieve},
+    {"GET", "/threads/{id}", threads_retrieve},
+    {"POST", "/threads/{id}", threads_modify},
+    {"DELETE", "/threads/{id}", threads_delete},
+    {"POST", "/threads/{id}/messages", messages_create},
+    {"GET", "/threads/{id}/messages", messages_list},
+    {"GET", "/threads/{id}/messages/{message}", messages_retrieve},
+    {"POST", "/threads/{id}/messages/{message}", messages_modify},
+    {"DELETE", "/threads/{id}/messages/{message}", messages_delete},
+    {"POST", "/threads/{id}/runs", runs_create},
+    {"GET", "/threads/{id}/runs", runs_list},
+    {"GET", "/threads/{id}/runs/{run}", runs_retrieve},
+    {"POST", "/threads/{id}/runs/{run}", runs_modify},
+    {"POST", "/threads/{id}/runs/{run}/cancel", runs_cancel},
+    {"POST", "/threads/{id}/runs/{run}/submit_tool_outputs", runs_submit_tool_outputs},
+    {"GET", "/threads/{id}/runs/{run}/steps", run_steps_list},
+    {"GET", "/threads/{id}/runs/{run}/steps/{step}", run_steps_retrieve},
     /* The first version's. */
-    {"POST", "/assistants/{}/files", assistant_files_create},
-    {"GET", "/assistants/{}/files", assistant_files_list},
-    {"GET", "/assistants/{}/files/{}", assistant_files_retrieve},
-    {"DELETE", "/assistants/{}/files/{}", assistant_files_delete},
-    {"GET", "/threads/{}/messages/{}/files", message_files_list},
-    {"GET", "/threads/{}/messages/{}/files/{}", message_files_retrieve},
+    {"POST", "/assistants/{id}/files", assistant_files_create},
+    {"GET", "/assistants/{id}/files", assistant_files_list},
+    {"GET", "/assistants/{id}/files/{file}", assistant_files_retrieve},
+    {"DELETE", "/assistants/{id}/files/{file}", assistant_files_delete},
+    {"GET", "/threads/{id}/messages/{message}/files", message_files_list},
+    {"GET", "/threads/{id}/messages/{message}/files/{file}", message_files_retrieve},
 };
 
 const size_t api_rows_len = sizeof api_rows / sizeof *api_rows;
@@ -251,10 +251,10 @@ matches(const char *pattern, const char *path, struct span spans[PATH_PARAMS_MAX
 	int params = 0;
 
 	while (*pattern && *path) {
-		if (strncmp(pattern, "{}", 2) == 0) {
+		if (*pattern == '{') {
 			spans[params] = (struct span){path, strcspn(path, "/")};
 			path += spans[params++].len;
-			pattern += 2;
+			pattern += strcspn(pattern, "}") + 1;
 		} else if (*pattern++ != *path++) {
 			return false;
 		}
@@ -273,6 +273,7 @@ dispatch(struct call *call)
 		if (!matches(api_rows[i].pattern, call->request->path, spans))
 			continue;
 		known = true;
+		call->response->route = api_rows[i].pattern;
 		if (strcmp(api_rows[i].method, call->request->method) != 0)
 			continue;
 		for (int p = 0; p < PATH_PARAMS_MAX && spans[p].at; p++) {

@@ -74,6 +74,7 @@ struct api_response {
 	 */
 	struct json_object *body;
 	long retry_after_s; /* what the model server asked for, -1 if it did not */
+	const char *route;  /* the pattern that the path met, "/threads/{id}"; NULL: none */
 };
 
 void api_handle(struct api *api, const struct api_request *request, struct api_response *response);

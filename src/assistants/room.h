@@ -201,8 +201,8 @@ int body_load(struct db_stmt *stmt, struct json_object **body);
 typedef void handler_fn(struct call *call);
 
 /*
- * A path that is served: a table in api.c, where the first row that matches counts. The pattern's
- * {} are kept, in order.
+ * A path that is served: a table in api.c, where the first row that matches counts. What stands
+ * for the pattern's {names} is kept, in order.
  */
 struct api_row {
 	const char *method;

@@ -198,6 +198,21 @@ run_load(struct db_tx *tx, long long seq)
 	return run;
 }
 
+/* Runs a bound statement that ends runs, and returns their statuses: each is counted. */
+static enum db_result
+end_and_count(struct db_tx *tx, struct db_stmt *stmt)
+{
+	enum db_result result;
+
+	while ((result = db_step(stmt)) == DB_ROW) {
+		const char *status = literal(statuses, STATUSES_LEN, db_text(stmt, 0));
+
+		if (status)
+			db_count(tx, METRIC_RUNS, status);
+	}
+	return db_finish(stmt, result);
+}
+
 /* Ends what should have ended: whoever carried it out will find that it is too late. */
 static enum db_result
 end_overdue(struct db_tx *tx, long long thread)
@@ -205,13 +220,13 @@ end_overdue(struct db_tx *tx, long long thread)
 	struct db_stmt *stmt = db_prepare(tx,
 	    "UPDATE runs SET status = CASE status WHEN 'cancelling' THEN "
 	    "'cancelled' ELSE 'expired' END, required_action = NULL, "
-	    "ended_at = ? WHERE thread = ? AND " RUN_ACTIVE " AND expires_at < ?");
+	    "ended_at = ? WHERE thread = ? AND " RUN_ACTIVE " AND expires_at < ? RETURNING status");
 	long long now = clock_unix();
 
 	db_bind_int(stmt, 1, now);
 	db_bind_int(stmt, 2, thread);
 	db_bind_int(stmt, 3, now);
-	return db_finish(stmt, db_step(stmt));
+	return end_and_count(tx, stmt);
 }
 
 /* Ends all the runs of a process that died. */
@@ -222,7 +237,7 @@ end_abandoned(struct db_tx *tx, const char *holder)
 	    "UPDATE runs SET status = CASE WHEN status = 'cancelling' THEN 'cancelled' "
 	    "WHEN expires_at < ? THEN 'expired' ELSE 'failed' END, ended_at = ?, "
 	    "last_error = CASE WHEN status = 'in_progress' AND expires_at >= ? THEN ? END "
-	    "WHERE lease_holder = ? AND " CARRIED_OUT);
+	    "WHERE lease_holder = ? AND " CARRIED_OUT " RETURNING status");
 	long long now = clock_unix();
 	enum db_result result;
 
@@ -233,7 +248,7 @@ end_abandoned(struct db_tx *tx, const char *holder)
 	    "{\"code\": \"server_error\", \"message\": \"The server stopped while it carried "
 	    "this run out.\"}");
 	db_bind_text(stmt, 5, holder);
-	result = db_finish(stmt, db_step(stmt));
+	result = end_and_count(tx, stmt);
 	if (result == DB_DONE && db_changes(tx) > 0)
 		log_info(
 		    "a program died: %lld runs that it carried out were ended", db_changes(tx));
@@ -374,7 +389,11 @@ run_end(struct db_tx *tx, const struct run *run)
 	db_bind_int(stmt, 7, run->seq);
 	if (db_finish(stmt, db_step(stmt)) != DB_DONE)
 		return -1;
-	return db_changes(tx) > 0;
+	if (db_changes(tx) == 0)
+		return 0;
+	if (!run_is_active(run))
+		db_count(tx, METRIC_RUNS, run->status);
+	return 1;
 }
 
 int
@@ -472,6 +491,8 @@ run_cancel(struct api *api, struct db_tx *tx, struct run *run)
 	db_bind_text(stmt, 1, run->status);
 	db_bind_time(stmt, 2, run->ended_at);
 	db_bind_int(stmt, 3, run->seq);
+	if (!carried_out)
+		db_count(tx, METRIC_RUNS, run->status);
 	return db_finish(stmt, db_step(stmt));
 }
 

@@ -23,10 +23,12 @@ struct execution {
 	void *event_arg;
 	struct interrupt interrupt; /* what the model is asked with */
 	const struct interrupt *client;
+	long long begun_us;   /* metrics_clock()'s */
 	long long checked_ms; /* when the database was last asked whether the run is still wanted */
 	bool open;            /* a message is */
 	bool written;         /* the open message is whole, and waits to be stored */
 	bool first_delta;
+	bool spoken; /* the model has said its first word */
 	bool stored; /* a message is: the run cannot begin anew */
 	struct run_message message;
 	struct buf partial; /* what came so far of the open message, if it stays unfinished */
@@ -222,6 +224,9 @@ on_delta(void *arg, enum model_part kind, int index, const char *words)
 	struct execution *execution = arg;
 
 	execution->said += strlen(words);
+	if (!execution->spoken)
+		metrics_observe(METRIC_FIRST_WORD, execution->begun_us);
+	execution->spoken = true;
 	buf_puts(&execution->partial, words);
 	emit_delta(execution, kind, index, words);
 	return 0;
@@ -483,15 +488,21 @@ set_end(struct run *run, const struct model_result *result)
 		    : "max_completion_tokens";
 }
 
-/* What the world made of the run meanwhile; deleted with its thread it is as good as cancelled. */
+/* What others made of the run meanwhile; NULL when it was deleted with its thread. */
 static const char *
 status_now(struct db_tx *tx, const struct run *run)
 {
 	struct run *now = tx ? run_load(tx, run->seq) : NULL;
-	const char *status = now ? now->status : "cancelled";
+	const char *status = now ? now->status : NULL;
 
 	run_free(now);
 	return status;
+}
+
+static bool
+is_now(const char *status, const char *now)
+{
+	return now && strcmp(now, status) == 0;
 }
 
 static void
@@ -518,8 +529,7 @@ store_end_once(struct execution *execution)
 	if (!tx)
 		return -1;
 	/* Who cancelled while the model was still calling wants no answers any more. */
-	if (execution->run->required_action &&
-	    strcmp(status_now(tx, execution->run), "cancelling") == 0)
+	if (execution->run->required_action && is_now("cancelling", status_now(tx, execution->run)))
 		cancel_calls(execution);
 	result = run_end(tx, execution->run);
 	if (result == 1 && execution->open && store_message(execution, tx) != DB_DONE)
@@ -571,6 +581,11 @@ end_unkept(struct execution *execution, const struct model_result *result, int s
 	struct run *run = execution->run;
 
 	run->status = stored == 0 ? look_up_status(execution) : "failed";
+	if (!run->status) {
+		/* As good as cancelled; who deletes a thread does not look at its run. */
+		run->status = "cancelled";
+		metrics_add(METRIC_RUNS, 1, run->status, NULL, NULL);
+	}
 	json_object_put(run->required_action);
 	run->required_action = NULL;
 	run->ended_at = clock_unix();
@@ -611,6 +626,8 @@ end_round(struct execution *execution, struct model_result *result)
 	estimate_usage(execution, result);
 	usage = usage_object(result);
 	set_end(run, result);
+	metrics_add(METRIC_TOKENS, result->prompt_tokens, "prompt", NULL, NULL);
+	metrics_add(METRIC_TOKENS, result->completion_tokens, "completion", NULL, NULL);
 	if (execution->open || execution->calls)
 		execution->step.usage = json_object_get(usage);
 	add_usage(run, usage);
@@ -627,6 +644,8 @@ end_round(struct execution *execution, struct model_result *result)
 	stored = store_end(execution);
 	if (stored != 1)
 		end_unkept(execution, result, stored);
+	if (!run_is_active(run))
+		metrics_observe(METRIC_RUN_DURATION, execution->begun_us);
 	close_message(execution);
 	close_calls(execution);
 	emit_run(execution, run->status);
@@ -764,6 +783,7 @@ carry_out(struct execution *execution)
 	struct model_result result;
 
 	execution->partial = (struct buf)BUF_INIT(PARTIAL_MAX);
+	execution->begun_us = metrics_clock();
 	execution->checked_ms = clock_ms();
 	execution->interrupt =
 	    (struct interrupt){.fd = execution->client ? execution->client->fd : -1,
@@ -775,7 +795,7 @@ carry_out(struct execution *execution)
 	if (result.outcome == MODEL_INTERRUPTED && stops(execution)) {
 		if (put_back(execution))
 			goto out;
-		if (strcmp(look_up_status(execution), "in_progress") == 0) {
+		if (is_now("in_progress", look_up_status(execution))) {
 			result.outcome = MODEL_FAILED;
 			snprintf(result.error, sizeof result.error,
 			    "The server stopped while it carried this run out.");

@@ -11,6 +11,8 @@
 
 #include <stdbool.h>
 
+#include "util/metrics.h"
+
 struct db;      /* the database; one serves all threads */
 struct db_tx;   /* a transaction, one thread's */
 struct db_stmt; /* a statement that runs in a transaction */
@@ -42,6 +44,12 @@ struct db_tx *db_begin(struct db *db, enum db_mode mode);
 /* Ends the transaction, which is gone afterwards. Commit: 0, or -1 and nothing has been written. */
 int db_commit(struct db_tx *tx);
 void db_rollback(struct db_tx *tx);
+
+/*
+ * Counts one more of `metric`, whose label is the literal `label`, once the transaction is
+ * committed.
+ */
+void db_count(struct db_tx *tx, enum metric metric, const char *label);
 
 /*
  * Statements. `sql` must be a string literal: its address finds the prepared form. Parameters are

@@ -16,7 +16,8 @@
 
 enum {
 	STMTS_MAX = 64, /* prepared statements a connection keeps; the program has fewer */
-	READERS_KEPT = 16
+	READERS_KEPT = 16,
+	COUNTED_MAX = 8 /* different ones in a transaction; the program has fewer */
 };
 
 struct db_stmt {
@@ -33,10 +34,18 @@ struct conn {
 	struct conn *next;
 };
 
+/* What is to be counted when the transaction is committed. */
+struct counted {
+	enum metric metric;
+	const char *label; /* NULL: nothing */
+	long long times;
+};
+
 struct db_tx {
 	struct db *db;
 	struct conn *conn;
 	enum db_mode mode;
+	struct counted counted[COUNTED_MAX];
 };
 
 struct db {
@@ -340,25 +349,70 @@ writer_take(struct db *db, enum db_mode mode)
 	return NULL;
 }
 
+/* In the queue of this process's writers, and then for the lock that all processes' share. */
+static int
+begin_write(struct db_tx *tx)
+{
+	long long since_us = metrics_clock();
+	int code = SQLITE_OK;
+
+	tx->conn = writer_take(tx->db, tx->mode);
+	if (tx->conn)
+		code = conn_exec(tx->conn, "BEGIN IMMEDIATE");
+	metrics_observe(METRIC_WRITE_WAIT, since_us);
+	return code;
+}
+
+static int
+begin_read(struct db_tx *tx)
+{
+	tx->conn = reader_take(tx->db);
+	return tx->conn ? conn_exec(tx->conn, "BEGIN") : SQLITE_OK;
+}
+
 struct db_tx *
 db_begin(struct db *db, enum db_mode mode)
 {
 	struct db_tx *tx = calloc(1, sizeof *tx);
+	int code;
 
 	if (!tx)
 		return NULL;
 	tx->db = db;
 	tx->mode = mode;
-	tx->conn = mode == DB_READ ? reader_take(db) : writer_take(db, mode);
+	code = mode == DB_READ ? begin_read(tx) : begin_write(tx);
 	if (!tx->conn) {
 		free(tx);
 		return NULL;
 	}
-	if (conn_exec(tx->conn, mode == DB_READ ? "BEGIN" : "BEGIN IMMEDIATE") == SQLITE_OK)
+	if (code == SQLITE_OK)
 		return tx;
 	log_failure(tx->conn, "begin");
 	tx_end(tx);
 	return NULL;
+}
+
+void
+db_count(struct db_tx *tx, enum metric metric, const char *label)
+{
+	for (int i = 0; i < COUNTED_MAX; i++) {
+		struct counted *counted = &tx->counted[i];
+
+		if (!counted->label)
+			*counted = (struct counted){metric, label, 0};
+		if (counted->metric == metric && strcmp(counted->label, label) == 0) {
+			counted->times++;
+			return;
+		}
+	}
+}
+
+static void
+count_committed(const struct db_tx *tx)
+{
+	for (int i = 0; i < COUNTED_MAX && tx->counted[i].label; i++)
+		metrics_add(
+		    tx->counted[i].metric, tx->counted[i].times, tx->counted[i].label, NULL, NULL);
 }
 
 int
@@ -370,6 +424,8 @@ db_commit(struct db_tx *tx)
 		log_failure(tx->conn, "commit");
 		conn_exec(tx->conn, "ROLLBACK");
 		result = -1;
+	} else {
+		count_committed(tx);
 	}
 	tx_end(tx);
 	return result;

@@ -3,8 +3,9 @@
 #include "gateway/room.h"
 #include "util/json.h"
 #include "util/log.h"
+#include "util/metrics.h"
 
-enum { RETRY_AFTER_DEFAULT_S = 10 };
+enum { METRICS_MAX = 4 << 20, RETRY_AFTER_DEFAULT_S = 10 };
 
 struct gateway *
 gateway_new(const struct config *config, struct openai *openai, struct db *db,
@@ -134,4 +135,20 @@ gateway_health(void *room, struct request *request, struct response *response)
 	} else {
 		response_text(response, 200, "ok");
 	}
+}
+
+void
+gateway_metrics(void *room, struct request *request, struct response *response)
+{
+	struct buf text = BUF_INIT(METRICS_MAX);
+
+	(void)room;
+	(void)request;
+	if (metrics_print(&text) == 0) {
+		response_text(response, 200, text.data);
+		response->content_type = "text/plain; version=0.0.4; charset=utf-8";
+	} else {
+		answer_busy(response, -1, "Nothing is counted; the log says why.");
+	}
+	buf_free(&text);
 }

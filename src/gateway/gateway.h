@@ -26,7 +26,7 @@ void gateway_free(struct gateway *gateway);
 router_admit_fn gateway_admits;
 
 /* Handlers; their room is the struct gateway. */
-route_handler_fn gateway_health;
+route_handler_fn gateway_health, gateway_metrics;
 route_handler_fn gateway_threads_create, gateway_threads_delete;
 route_handler_fn gateway_messages_create, gateway_messages_list;
 

@@ -151,17 +151,35 @@ print_head(const struct response *response, struct buf *out)
 	buf_puts(out, "\r\n");
 }
 
+/* `head_len` bytes of what is written are none of the body's. */
+static int
+send_bytes(
+    struct response *response, struct exchange *exchange, const struct buf *out, size_t head_len)
+{
+	int result = -1;
+
+	if (!out->failed)
+		result = exchange->write(exchange, out->data, out->len);
+	if (result == 0)
+		response->sent += out->len - head_len;
+	else
+		response->lost = true;
+	return result;
+}
+
 int
 response_send(struct response *response, struct exchange *exchange, bool head)
 {
 	struct buf out = BUF_INIT((size_t)-1 / 2);
-	int result = -1;
+	size_t head_len;
+	int result;
 
 	print_head(response, &out);
+	head_len = out.len;
 	if (response->content_type && !head)
 		buf_append(&out, response->body.data, response->body.len);
-	if (!out.failed && !response->body.failed)
-		result = exchange->write(exchange, out.data, out.len);
+	out.failed = out.failed || response->body.failed;
+	result = send_bytes(response, exchange, &out, head_len);
 	buf_free(&out);
 	return result;
 }
@@ -170,13 +188,24 @@ int
 response_begin(struct response *response, struct exchange *exchange)
 {
 	struct buf out = BUF_INIT(HEADERS_MAX * 2);
-	int result = -1;
+	int result;
 
 	response->begun = true;
 	print_head(response, &out);
-	if (!out.failed)
-		result = exchange->write(exchange, out.data, out.len);
+	result = send_bytes(response, exchange, &out, out.len);
 	buf_free(&out);
+	return result;
+}
+
+int
+response_write(struct response *response, struct exchange *exchange, const void *bytes, size_t len)
+{
+	int result = exchange->write(exchange, bytes, len);
+
+	if (result == 0)
+		response->sent += len;
+	else
+		response->lost = true;
 	return result;
 }
 
@@ -189,14 +218,14 @@ response_begin_events(struct response *response, struct exchange *exchange)
 }
 
 int
-response_event(struct exchange *exchange, const char *event, const char *data)
+response_event(
+    struct response *response, struct exchange *exchange, const char *event, const char *data)
 {
 	struct buf out = BUF_INIT((size_t)-1 / 2);
-	int result = -1;
+	int result;
 
 	buf_printf(&out, "event: %s\ndata: %s\n\n", event, data);
-	if (!out.failed)
-		result = exchange->write(exchange, out.data, out.len);
+	result = send_bytes(response, exchange, &out, 0);
 	buf_free(&out);
 	return result;
 }

@@ -20,6 +20,11 @@ struct response {
 	enum media media; /* what the client wants to be told errors in */
 	bool api_errors;  /* errors in the Assistants API's form instead */
 	bool begun;       /* the head has been sent: what follows is written as it comes */
+	/* The pattern that was met behind the router's own, which is a prefix; a literal; or NULL.
+	 */
+	const char *route;
+	unsigned long long sent; /* bytes of the body */
+	bool lost;               /* the web server did not take it all */
 };
 
 void response_init(struct response *response, enum media media);
@@ -46,17 +51,20 @@ void response_problem(struct response *response, int status, const char *format,
 int response_send(struct response *response, struct exchange *exchange, bool head);
 
 /*
- * Sends the head now, with no length but what a header says; the body is then written to the
- * exchange. -1 when nobody takes it any more.
+ * Sends the head now, with no length but what a header says; the body is then written as it comes.
+ * -1 when nobody takes it any more.
  */
 int response_begin(struct response *response, struct exchange *exchange);
+int response_write(
+    struct response *response, struct exchange *exchange, const void *bytes, size_t len);
 
 /*
  * Answers with server-sent events (HTML standard, 9.2): sends the head now, and then each event as
  * it comes. `data` has no line breaks. -1 when nobody takes them any more.
  */
 int response_begin_events(struct response *response, struct exchange *exchange);
-int response_event(struct exchange *exchange, const char *event, const char *data);
+int response_event(
+    struct response *response, struct exchange *exchange, const char *event, const char *data);
 
 void response_free(struct response *response);
 

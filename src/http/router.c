@@ -3,8 +3,13 @@
 #include "http/cors.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/metrics.h"
 
-enum { WAITING_RETRY_AFTER_S = 5 };
+enum {
+	WAITING_RETRY_AFTER_S = 5,
+	ROUTE_SIZE = 256,
+	ID_SHOWN_MAX = sizeof "thread_abcd" - 1,
+};
 
 /* Matches the pattern; with `request`, keeps what stood for the names. -1: out of memory. */
 static int
@@ -42,7 +47,8 @@ find_route(const struct router *router, const struct request *request, struct bu
 	for (size_t i = 0; i < router->routes_len; i++) {
 		const struct route *route = &router->routes[i];
 
-		if (matches(route->pattern, request->path, NULL) != 1)
+		if ((route->there && !route->there()) ||
+		    matches(route->pattern, request->path, NULL) != 1)
 			continue;
 		any = strcmp(route->method, "*") == 0;
 		if (strcmp(route->method, method) == 0 || (any && strcmp(method, "OPTIONS") != 0))
@@ -167,7 +173,9 @@ handle(struct router *router, const struct route *route, struct request *request
 	/* The rest of the workers is for requests that are answered at once. */
 	if (atomic_fetch_add(&router->waiting, 1) + request->exchange->workers_missing <
 	    router->waiting_max) {
+		metrics_change(METRIC_WAITING, 1);
 		route->handler(room, request, response);
+		metrics_change(METRIC_WAITING, -1);
 	} else {
 		char seconds[16];
 
@@ -179,7 +187,7 @@ handle(struct router *router, const struct route *route, struct request *request
 	atomic_fetch_sub(&router->waiting, 1);
 }
 
-/* The pattern that was met, for the log: the path itself has thread ids in it. */
+/* The pattern that was met, for the log: the path itself has thread ids in it. A literal. */
 static const char *
 dispatch(struct router *router, struct request *request, struct response *response,
     enum request_path_result path)
@@ -215,6 +223,54 @@ dispatch(struct router *router, struct request *request, struct response *respon
 	return route ? route->pattern : "(none)";
 }
 
+/* The whole pattern, where a handler met one of its own behind the router's prefix. */
+static const char *
+whole_route(const char *pattern, const struct response *response, char route[ROUTE_SIZE])
+{
+	int prefix_len = 1 + (int)strcspn(pattern + 1, "/");
+
+	if (!response->route)
+		return pattern;
+	snprintf(route, ROUTE_SIZE, "%.*s%s", prefix_len, pattern, response->route);
+	return route;
+}
+
+/* With a method that is known, for a client may invent others without end. */
+static void
+count(const char *method, const char *route, int status)
+{
+	static const char *const known[] = {
+	    "GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"};
+	size_t i = 0, known_len = sizeof known / sizeof *known;
+	char digits[16];
+
+	if (!metrics_on())
+		return;
+	while (i < known_len && strcmp(known[i], method) != 0)
+		i++;
+	snprintf(digits, sizeof digits, "%d", status);
+	metrics_add(METRIC_REQUESTS, 1, i < known_len ? known[i] : "other", route, digits);
+}
+
+static void
+tell(const struct request *request, const struct response *response, const char *pattern,
+    long long ms)
+{
+	char route[ROUTE_SIZE], method[17];
+	struct log_request line = {
+	    .method = method,
+	    .route = whole_route(pattern, response, route),
+	    .status = response->status,
+	    .ms = ms,
+	    .bytes = response->sent,
+	    .delivered = !response->lost,
+	};
+
+	snprintf(method, sizeof method, "%s", request->method);
+	log_request(&line);
+	count(request->method, line.route, response->status);
+}
+
 void
 router_answer(void *arg, struct exchange *exchange)
 {
@@ -224,8 +280,8 @@ router_answer(void *arg, struct exchange *exchange)
 	struct request request;
 	enum request_path_result path;
 	const char *pattern;
-	int sent;
 
+	metrics_change(METRIC_WORKERS_BUSY, 1);
 	path = request_init(&request, exchange);
 	log_set_request_id(request.id);
 	/* Before a route says what it can answer, errors come as the client likes them best. */
@@ -238,12 +294,11 @@ router_answer(void *arg, struct exchange *exchange)
 	else
 		pattern = dispatch(router, &request, &response, path);
 	request_drain(&request);
-	sent = response.begun
-	    ? 0
-	    : response_send(&response, exchange, strcmp(request.method, "HEAD") == 0);
-	log_info("%.16s %s %d, %lld ms%s", request.method, pattern, response.status,
-	    clock_ms() - start_ms, sent < 0 ? ", the client did not get it" : "");
+	if (!response.begun)
+		response_send(&response, exchange, strcmp(request.method, "HEAD") == 0);
+	tell(&request, &response, pattern, clock_ms() - start_ms);
 	log_set_request_id(NULL);
 	response_free(&response);
 	request_free(&request);
+	metrics_change(METRIC_WORKERS_BUSY, -1);
 }

@@ -25,6 +25,7 @@ struct route {
 	size_t body_max;     /* bytes; 0: no body is read; ROUTE_BODY_MAX: up to the router's */
 	bool waits;          /* on a model: some workers are kept free from these */
 	route_handler_fn *handler;
+	bool (*there)(void); /* while it says no there is no such path; NULL: always */
 };
 
 /* Whether a route may be taken by this request; if not, it has answered. */

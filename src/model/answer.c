@@ -77,7 +77,10 @@ answer_break(struct answer *answer, const char *format, ...)
 int
 answer_keep(struct answer *answer, int result)
 {
-	return result == 0 ? 0 : answer_break(answer, "%s", not_kept);
+	if (result == 0)
+		return 0;
+	answer->unkept = true;
+	return answer_break(answer, "%s", not_kept);
 }
 
 /* Whether so much more may be said; if not, the answer breaks off here. */

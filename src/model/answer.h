@@ -31,7 +31,8 @@ struct answer {
 	bool any;                   /* a message has been written */
 	bool finished;              /* all was said; what may follow is usage */
 	bool ended;                 /* the server has said how it ended */
-	bool broken;                /* it cannot go on */
+	bool broken;                /* it cannot go on, */
+	bool unkept;                /* because whoever asked could not keep it */
 	bool late;                  /* something was left out: it was said after calls began */
 	enum model_outcome outcome; /* of what is finished */
 	struct buf words;           /* the open message's deltas */

@@ -4,6 +4,7 @@
 
 #include "util/json.h"
 #include "util/log.h"
+#include "util/metrics.h"
 
 enum { TOKENS_MAX = INT32_MAX, REMEMBERED_MAX = 100 };
 
@@ -286,6 +287,22 @@ was_at_work(const struct answer *answer, enum http_outcome outcome, const struct
 	return http->status / 100 == 2 && (http->streamed || outcome != HTTP_ANSWERED);
 }
 
+/* What was cut off behind its end was whole. */
+static void
+count_failure(
+    const struct answer *answer, enum http_outcome outcome, const struct http_answer *http)
+{
+	enum model_outcome came = answer->result->outcome;
+
+	if (came == MODEL_COMPLETED || came == MODEL_INCOMPLETE || came == MODEL_INTERRUPTED ||
+	    answer->unkept)
+		return;
+	if (outcome == HTTP_STOPPED || (outcome == HTTP_ANSWERED && http->status / 100 == 2))
+		metrics_add(METRIC_UPSTREAM_ERRORS, 1, "model", "bad_answer", NULL);
+	else
+		http_count_failure("model", outcome, http->status);
+}
+
 /* --- the question --- */
 
 static void
@@ -313,6 +330,7 @@ ask_once(struct server_model *self, const struct model_request *request, struct 
 	outcome = http_client_call(self->client, &call, &answer);
 	read_outcome(question, outcome, &answer);
 	question->answer.result->charged = was_at_work(&question->answer, outcome, &answer);
+	count_failure(&question->answer, outcome, &answer);
 	http_answer_free(&answer);
 	json_object_put(body);
 }

@@ -7,6 +7,7 @@
 #include "util/id.h"
 #include "util/json.h"
 #include "util/log.h"
+#include "util/metrics.h"
 
 enum {
 	ANSWER_MAX = 16 << 20,
@@ -19,6 +20,9 @@ enum {
 	PATH_SIZE = 512,
 	CAUSE_SIZE = 512
 };
+
+/* What metrics call such a server. */
+static const char upstream[] = "assistants";
 
 struct remote {
 	struct openai openai;
@@ -38,7 +42,9 @@ struct remote_run {
 	bool over;               /* an event, or a poll, told so */
 	long poll_after_ms;      /* what the server wished, -1: nothing */
 	long long deadline_ms;
-	long long left_ms; /* when the client was first found gone, 0: it was not */
+	long long left_ms;  /* when the client was first found gone, 0: it was not */
+	long long begun_us; /* metrics_clock()'s */
+	bool spoken;        /* a first word came */
 };
 
 /* An HTTP call to it, and what came of it, for openai_call() and the polls of a run. */
@@ -60,8 +66,16 @@ call_server(struct remote *self, struct http_call *call, const char *path, struc
 	call->body = body ? json_text(body) : NULL;
 	call->answer_max = ANSWER_MAX;
 	outcome = http_client_call(self->client, call, answer);
+	http_count_failure(upstream, outcome, answer->status);
 	free(url);
 	return outcome;
+}
+
+/* A success that is none. */
+static void
+count_bad_answer(void)
+{
+	metrics_add(METRIC_UPSTREAM_ERRORS, 1, upstream, "bad_answer", NULL);
 }
 
 static void
@@ -96,10 +110,30 @@ read_answer(enum http_outcome outcome, const struct http_answer *http, struct op
 		return true;
 	if (http->status / 100 != 2 && http->status != 400 && http->status != 404)
 		return true;
+	if (http->status / 100 == 2)
+		count_bad_answer();
 	answer->failure = OPENAI_UNREACHABLE;
 	snprintf(cause, CAUSE_SIZE, "answered %ld with %s, not with a JSON object", http->status,
 	    *http->content_type ? http->content_type : "no type");
 	return false;
+}
+
+static void
+count_run(const char *status)
+{
+	metrics_add(METRIC_RUNS, 1, status, NULL, NULL);
+}
+
+/* The gateway cancels a run that wants a tool, and hears no more of it. */
+static void
+count_if_cancelled(const char *path, const struct openai_answer *answer)
+{
+	static const char cancel[] = "/cancel";
+	size_t len = strlen(path);
+
+	if (len >= sizeof cancel && strcmp(path + len - strlen(cancel), cancel) == 0 &&
+	    answer->failure == OPENAI_ANSWERED && answer->status == 200)
+		count_run("cancelled");
 }
 
 static void
@@ -119,21 +153,52 @@ remote_call(struct openai *openai, const char *method, const char *path, struct 
 
 	if (!read_answer(outcome, &http, answer, cause))
 		log_error("assistants API: %s", cause);
+	count_if_cancelled(path, answer);
 	http_answer_free(&http);
 }
 
 /* --- a run --- */
 
-static bool
-is_over(const char *status)
+/* The status as a literal, if a run has come to an end with it; else NULL. */
+static const char *
+end_of(const char *status)
 {
 	static const char *const ends[] = {
 	    "completed", "failed", "cancelled", "incomplete", "expired", "requires_action"};
 
 	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
 		if (strcmp(status, ends[i]) == 0)
-			return true;
-	return false;
+			return ends[i];
+	return NULL;
+}
+
+static bool
+is_over(const char *status)
+{
+	return end_of(status) != NULL;
+}
+
+static void
+count_word(struct remote_run *run)
+{
+	if (!run->spoken)
+		metrics_observe(METRIC_FIRST_WORD, run->begun_us);
+	run->spoken = true;
+}
+
+/* A run that wants a tool is not over for the world. */
+static void
+count_end(const struct remote_run *run, const char *status, struct json_object *object)
+{
+	struct json_object *usage = json_get_object(object, "usage");
+
+	metrics_add(METRIC_TOKENS, json_get_int(usage, "prompt_tokens", 0), "prompt", NULL, NULL);
+	metrics_add(
+	    METRIC_TOKENS, json_get_int(usage, "completion_tokens", 0), "completion", NULL, NULL);
+	if (strcmp(status, "requires_action") == 0)
+		return;
+	metrics_observe(METRIC_RUN_DURATION, run->begun_us);
+	count_run(end_of(status));
 }
 
 /* Why a run broke off, once, for the log: the gateway's client is not told. */
@@ -165,6 +230,7 @@ meet_run(struct remote_run *run, struct json_object *object)
 static int
 break_off(struct remote_run *run, const char *cause)
 {
+	count_bad_answer();
 	snprintf(run->broken, sizeof run->broken, "%s", cause);
 	return -1;
 }
@@ -180,9 +246,13 @@ read_event(struct remote_run *run, const char *event, struct json_object *object
 	if (strncmp(event, "thread.run.", 11) == 0 && strncmp(event, "thread.run.step", 15) != 0) {
 		meet_run(run, object);
 		run->over = is_over(event + 11);
-		if (run->over)
+		if (run->over) {
 			log_end(event + 11, object);
+			count_end(run, event + 11, object);
+		}
 	}
+	if (strcmp(event, "thread.message.delta") == 0)
+		count_word(run);
 	run->call->on_event(run->call->event_arg, event, object);
 	/* The end of the run is the end of the answer, whether or not the connection ends. */
 	return run->over;
@@ -218,9 +288,11 @@ tell_message(void *arg, struct json_object *message)
 	const char *role = json_get_string(message, "role");
 	bool incomplete = status && strcmp(status, "incomplete") == 0;
 
-	if (role && strcmp(role, "assistant") == 0)
-		run->call->on_event(run->call->event_arg,
-		    incomplete ? "thread.message.incomplete" : "thread.message.completed", message);
+	if (!role || strcmp(role, "assistant") != 0)
+		return;
+	count_word(run);
+	run->call->on_event(run->call->event_arg,
+	    incomplete ? "thread.message.incomplete" : "thread.message.completed", message);
 }
 
 /* -1 with the answer's failure. */
@@ -246,6 +318,7 @@ tell_end(struct remote_run *run, const char *status, struct openai_answer *answe
 	snprintf(event, sizeof event, "thread.run.%s", status);
 	run->over = true;
 	log_end(status, object);
+	count_end(run, status, object);
 	if (strcmp(status, "requires_action") == 0 || tell_messages(run, answer) == 0)
 		run->call->on_event(run->call->event_arg, event, object);
 	json_object_put(object);
@@ -341,7 +414,7 @@ poll_run(struct remote_run *run, struct openai_answer *answer)
 
 /* Nobody waits for it any more, and it costs. What the server answers is of no interest. */
 static void
-cancel_run(struct remote_run *run)
+cancel_run(struct remote_run *run, enum openai_failure failure)
 {
 	struct http_call call = {.method = "POST", .timeout_ms = CANCEL_TIMEOUT_MS};
 	char path[PATH_SIZE + 16];
@@ -352,6 +425,10 @@ cancel_run(struct remote_run *run)
 	snprintf(path, sizeof path, "%s/cancel", run->path);
 	call_server(run->remote, &call, path, NULL, &http);
 	http_answer_free(&http);
+	metrics_observe(METRIC_RUN_DURATION, run->begun_us);
+	count_run(failure == OPENAI_SILENT      ? "expired"
+		: failure == OPENAI_INTERRUPTED ? "cancelled"
+						: "failed");
 }
 
 /* A stream that broke off: the run itself may go on. */
@@ -363,6 +440,8 @@ follow_stream(struct remote_run *run, enum http_outcome outcome, const struct ht
 	    : outcome == HTTP_ANSWERED   ? "it ended before the run did"
 					 : http->detail;
 
+	if (outcome == HTTP_ANSWERED && !*run->broken)
+		http_count_failure(upstream, HTTP_CUT, 0);
 	if (outcome == HTTP_INTERRUPTED) {
 		answer->failure = OPENAI_INTERRUPTED;
 	} else if (outcome == HTTP_SILENT) {
@@ -437,7 +516,8 @@ remote_stream(
 	struct remote_run run = {.remote = self,
 	    .call = call,
 	    .poll_after_ms = -1,
-	    .deadline_ms = clock_ms() + self->timeout_ms};
+	    .deadline_ms = clock_ms() + self->timeout_ms,
+	    .begun_us = metrics_clock()};
 	const struct interrupt interrupt = {.fd = call->interrupt ? call->interrupt->fd : -1,
 	    .raised = creation_interrupted,
 	    .arg = &run};
@@ -457,7 +537,7 @@ remote_stream(
 	follow(&run, outcome, &http, answer);
 	http_answer_free(&http);
 	if (!run.over)
-		cancel_run(&run);
+		cancel_run(&run, answer->failure);
 }
 
 static bool

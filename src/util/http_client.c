@@ -9,6 +9,7 @@
 
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/metrics.h"
 #include "util/text.h"
 
 enum {
@@ -73,6 +74,27 @@ const char *
 http_outcome_strerror(enum http_outcome outcome)
 {
 	return outcome_words[outcome];
+}
+
+void
+http_count_failure(const char *upstream, enum http_outcome outcome, long status)
+{
+	static const char *const kinds[HTTP__MAX] = {
+	    [HTTP_UNREACHABLE] = "unreachable",
+	    [HTTP_BAD_TLS] = "bad_tls",
+	    [HTTP_CUT] = "cut",
+	    [HTTP_SILENT] = "silent",
+	    [HTTP_TOO_LARGE] = "too_large",
+	};
+	char digits[24];
+
+	if (!metrics_on())
+		return;
+	snprintf(digits, sizeof digits, "%ld", status);
+	if (kinds[outcome])
+		metrics_add(METRIC_UPSTREAM_ERRORS, 1, upstream, kinds[outcome], NULL);
+	else if (outcome == HTTP_ANSWERED && status / 100 != 2)
+		metrics_add(METRIC_UPSTREAM_ERRORS, 1, upstream, digits, NULL);
 }
 
 static void

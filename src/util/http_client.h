@@ -107,4 +107,10 @@ void http_answer_free(struct http_answer *answer);
 /* A few words for a log. */
 const char *http_outcome_strerror(enum http_outcome outcome);
 
+/*
+ * Counts a call that failed, or whose status is no success, as METRIC_UPSTREAM_ERRORS. A call that
+ * was stopped or interrupted did not; whoever stopped it knows more.
+ */
+void http_count_failure(const char *upstream, enum http_outcome outcome, long status);
+
 #endif

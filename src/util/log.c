@@ -8,7 +8,12 @@
 #include "util/text.h"
 
 /* A line longer than this loses its end, not the log its form. */
-enum { LOG_MESSAGE_MAX = 8192, LOG_SECRETS_MAX = 8, LOG_SECRET_LEN_MIN = 8 };
+enum {
+	LOG_MESSAGE_MAX = 8192,
+	LOG_LINE_MAX = 16 * LOG_MESSAGE_MAX,
+	LOG_SECRETS_MAX = 8,
+	LOG_SECRET_LEN_MIN = 8
+};
 
 #define ID_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
@@ -68,7 +73,7 @@ secret_len(const char *at)
 	size_t longest = 0;
 
 	for (size_t i = 0; i < secrets_len; i++) {
-		size_t len = strlen(secrets[i]);
+		size_t len = *at == *secrets[i] ? strlen(secrets[i]) : 0;
 
 		if (len > longest && strncmp(at, secrets[i], len) == 0)
 			longest = len;
@@ -95,53 +100,116 @@ thread_id_len(const char *at, size_t *shown)
 	return len > *shown ? len : 0;
 }
 
+/* Appends what is shown instead of what `at` begins with; how much of it that is, 0 if nothing. */
+static size_t
+append_redacted(struct buf *out, const char *at)
+{
+	size_t shown, len = secret_len(at);
+
+	if (len > 0) {
+		buf_puts(out, "[redacted]");
+	} else if ((len = thread_id_len(at, &shown)) > 0) {
+		buf_append(out, at, shown);
+		buf_puts(out, "…");
+	}
+	return len;
+}
+
+/* How much may be shown, up to what may not. */
+static size_t
+shown_len(const char *text)
+{
+	size_t len = 0, shown;
+
+	while (text[len] && secret_len(text + len) == 0 && thread_id_len(text + len, &shown) == 0)
+		len++;
+	return len;
+}
+
 char *
 log_redact(const char *text)
 {
 	struct buf out = BUF_INIT((size_t)-1 / 2);
 
 	while (*text) {
-		size_t shown, len;
+		size_t len = shown_len(text);
 
-		if ((len = secret_len(text)) > 0) {
-			buf_puts(&out, "[redacted]");
-		} else if ((len = thread_id_len(text, &shown)) > 0) {
-			buf_append(&out, text, shown);
-			buf_puts(&out, "…");
-		} else {
-			len = 1;
-			buf_append(&out, text, len);
-		}
+		buf_append(&out, text, len);
 		text += len;
+		text += append_redacted(&out, text);
 	}
 	return buf_take(&out);
+}
+
+/* How much of the text JSON has in a string as it is; it ends with a NUL. */
+static size_t
+plain_len(const char *text)
+{
+	size_t len = 0;
+
+	while (text[len] >= ' ' && text[len] <= '~' && text[len] != '"' && text[len] != '\\')
+		len++;
+	return len;
+}
+
+/* One that may not be plain; its length. */
+static size_t
+append_json_character(struct buf *line, const char *text, size_t left)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	size_t len = utf8_sequence_len(at, left);
+
+	if (len == 0) {
+		buf_puts(line, "\\ufffd");
+		len = 1;
+	} else if (*at == '"' || *at == '\\') {
+		buf_printf(line, "\\%c", *at);
+	} else if (*at < 0x20 || *at == 0x7f) {
+		buf_printf(line, "\\u%04x", *at);
+	} else if (*at == 0xc2 && at[1] < 0xa0) {
+		/* C1 controls, which terminals obey, too. */
+		buf_printf(line, "\\u%04x", at[1]);
+	} else {
+		buf_append(line, at, len);
+	}
+	return len;
+}
+
+static void
+append_json(struct buf *line, const char *text, size_t len)
+{
+	const char *end = text + len;
+
+	while (text < end) {
+		size_t left = (size_t)(end - text), plain = plain_len(text);
+
+		if (plain > left)
+			plain = left;
+		buf_append(line, text, plain);
+		text += plain;
+		if (text < end)
+			text += append_json_character(line, text, left - plain);
+	}
 }
 
 static void
 append_json_string(struct buf *line, const char *text)
 {
-	const unsigned char *at = (const unsigned char *)text;
-	size_t left = strlen(text);
-
 	buf_append(line, "\"", 1);
-	while (left > 0) {
-		size_t len = utf8_sequence_len(at, left);
+	append_json(line, text, strlen(text));
+	buf_append(line, "\"", 1);
+}
 
-		if (len == 0) {
-			buf_puts(line, "\\ufffd");
-			len = 1;
-		} else if (*at == '"' || *at == '\\') {
-			buf_printf(line, "\\%c", *at);
-		} else if (*at < 0x20 || *at == 0x7f) {
-			buf_printf(line, "\\u%04x", *at);
-		} else if (*at == 0xc2 && at[1] < 0xa0) {
-			/* C1 controls, which terminals obey, too. */
-			buf_printf(line, "\\u%04x", at[1]);
-		} else {
-			buf_append(line, at, len);
-		}
-		at += len;
-		left -= len;
+static void
+append_redacted_json_string(struct buf *line, const char *text)
+{
+	buf_append(line, "\"", 1);
+	while (*text) {
+		size_t len = shown_len(text);
+
+		append_json(line, text, len);
+		text += len;
+		text += append_redacted(line, text);
 	}
 	buf_append(line, "\"", 1);
 }
@@ -159,25 +227,38 @@ append_time(struct buf *line)
 	buf_printf(line, "{\"time\":\"%s.%03ldZ\"", text, now.tv_nsec / 1000000);
 }
 
+/* What each line begins with. */
 static void
-write_line(enum log_level level, const char *message)
+begin_line(struct buf *line, enum log_level level)
 {
-	struct buf line = BUF_INIT(16 * LOG_MESSAGE_MAX);
-
-	append_time(&line);
-	buf_printf(&line, ",\"level\":\"%s\"", level_names[level]);
+	append_time(line);
+	buf_printf(line, ",\"level\":\"%s\"", level_names[level]);
 	if (*thread_request_id) {
-		buf_puts(&line, ",\"request_id\":");
-		append_json_string(&line, thread_request_id);
+		buf_puts(line, ",\"request_id\":");
+		append_json_string(line, thread_request_id);
 	}
-	buf_puts(&line, ",\"message\":");
-	append_json_string(&line, message);
-	buf_puts(&line, "}\n");
+	buf_puts(line, ",\"message\":");
+}
+
+static void
+end_line(struct buf *line)
+{
+	buf_puts(line, "}\n");
 	/* Nowhere to report a log that cannot be written. */
-	if (!line.failed)
-		while (write(STDERR_FILENO, line.data, line.len) < 0 && errno == EINTR)
+	if (!line->failed)
+		while (write(STDERR_FILENO, line->data, line->len) < 0 && errno == EINTR)
 			;
-	buf_free(&line);
+	buf_free(line);
+}
+
+static void
+write_message(enum log_level level, const char *message)
+{
+	struct buf line = BUF_INIT(LOG_LINE_MAX);
+
+	begin_line(&line, level);
+	append_json_string(&line, message);
+	end_line(&line);
 }
 
 void
@@ -200,9 +281,26 @@ log_write(enum log_level level, const char *format, ...)
 		shown[LOG_MESSAGE_MAX] = '\0';
 	line = shown ? shown : "(out of memory)";
 	if (!captured)
-		write_line(level, line);
+		write_message(level, line);
 	else if (level <= LOG_LEVEL_WARN && !*captured)
 		utf8_copy(captured, captured_size, line);
 	free(message);
 	free(shown);
+}
+
+void
+log_request(const struct log_request *request)
+{
+	struct buf line = BUF_INIT(LOG_LINE_MAX);
+
+	if (!log_enabled(LOG_LEVEL_INFO))
+		return;
+	begin_line(&line, LOG_LEVEL_INFO);
+	buf_puts(&line, "\"request\",\"method\":");
+	append_redacted_json_string(&line, request->method);
+	buf_puts(&line, ",\"route\":");
+	append_redacted_json_string(&line, request->route);
+	buf_printf(&line, ",\"status\":%d,\"ms\":%lld,\"bytes\":%llu%s", request->status,
+	    request->ms, request->bytes, request->delivered ? "" : ",\"delivered\":false");
+	end_line(&line);
 }

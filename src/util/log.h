@@ -1,6 +1,7 @@
 /*
- * The log: one JSON object a line on standard error, {"time","level","request_id","message"},
- * written by one write(2), so that lines of several threads and processes never mix.
+ * The log: one JSON object a line on standard error, {"time","level","request_id","message"}, with
+ * more members where a request ends; written by one write(2), so that lines of several threads and
+ * processes never mix.
  *
  * Whatever comes from outside is escaped, so that nobody forges a line. Registered secrets, and
  * anything that looks like an OpenAI key, are replaced by "[redacted]" in every line. Users' words
@@ -40,6 +41,16 @@ void log_set_request_id(const char *request_id);
 #define log_debug(...) log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A request that was answered: its line, at info, whose message is "request". */
+struct log_request {
+	const char *method, *route;
+	int status;
+	long long ms;
+	unsigned long long bytes; /* of the body that was sent */
+	bool delivered;           /* the web server took it all */
+};
+void log_request(const struct log_request *request);
 
 /*
  * A copy of `text` without secrets and whole thread ids, the caller's to free; NULL: out of memory.

@@ -169,9 +169,9 @@ on_head(void *arg, const struct http_head *head)
 static int
 on_piece(void *arg, const char *bytes, size_t len)
 {
-	struct exchange *exchange = ((struct passage *)arg)->request->exchange;
+	struct passage *passage = arg;
 
-	return exchange->write(exchange, bytes, len);
+	return response_write(passage->response, passage->request->exchange, bytes, len);
 }
 
 /* What came of a call that ended before there was an answer. */
@@ -237,6 +237,7 @@ call_upstream(struct passage *passage, const char *url, const char *body)
 	add_header(&headers, "OpenAI-Beta", variable(request, "HTTP_OPENAI_BETA"));
 	headers.lines[headers.len] = v1->authorization;
 	outcome = http_client_call(v1->http_client, &call, &answer);
+	http_count_failure("model", passage->key_failed ? HTTP_ANSWERED : outcome, answer.status);
 	if (passage->key_failed)
 		log_error("the model server does not take the key: 401");
 	else if (outcome != HTTP_ANSWERED && outcome != HTTP_STOPPED && outcome != HTTP_INTERRUPTED)

@@ -174,7 +174,8 @@ on_event(void *arg, const char *event, struct json_object *data)
 	data = call->old ? old_shapes_shown(data) : json_object_get(data);
 	if (call->old)
 		event = old_shapes_event(event);
-	call->gone = response_event(call->request->exchange, event, json_text(data)) < 0;
+	call->gone =
+	    response_event(call->response, call->request->exchange, event, json_text(data)) < 0;
 	json_object_put(data);
 }
 
@@ -182,7 +183,7 @@ static void
 answer_stream(struct exchange_call *call)
 {
 	if (!call->gone)
-		response_event(call->request->exchange, "done", "[DONE]");
+		response_event(call->response, call->request->exchange, "done", "[DONE]");
 }
 
 static void
@@ -211,6 +212,7 @@ carry_out(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
 	asked->event_arg = call;
 	/* Without the client's interrupt: a run goes on when who asked for it leaves. */
 	api_handle(v1->api, asked, &answer);
+	call->response->route = answer.route;
 	if (idempotent->key)
 		idempotency_end(
 		    v1->db, idempotent, answer.status, answer.body ? json_text(answer.body) : NULL);

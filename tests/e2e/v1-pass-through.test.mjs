@@ -301,7 +301,8 @@ e2e('an error that comes before the body was read', async (bench) => {
 		{ headers: bearer(key), body: 'x'.repeat(15 << 20) });
 	assert.deepEqual([answer.status, answer.text], [413, 'early']);
 	// And the worker does not wait for the rest, which nginx no longer sends.
-	await eventually('the request is over', () => /completions 413/.test(bench.log()));
+	await eventually('the request is over', () => bench.logEntries()
+		.some(({ route, status }) => route === CHAT && status === 413));
 });
 
 e2e('a body without an announced length goes up in chunks; one that breaks off is not completed',

@@ -14,7 +14,8 @@ static const char *const names[] = {"OPENAI_API_KEY", "OPENAI_API_KEY_FILE", "OP
     "ASSISTANTS_UPSTREAM_KEY", "ASSISTANTS_WORKERS", "ASSISTANTS_RUN_TIMEOUT",
     "ASSISTANTS_MAX_BODY", "ASSISTANTS_LOG", "ASSISTANTS_CONFIG", "ASSISTANTS_ALLOW_ORIGIN",
     "ASSISTANTS_RATE", "ASSISTANTS_DAILY_TOKENS", "ASSISTANTS_TRUSTED_PROXIES",
-    "ASSISTANTS_ACCESS_TOKEN_FILE", "ASSISTANTS_TOOLS_DIR", "ASSISTANTS_RETENTION_DAYS"};
+    "ASSISTANTS_ACCESS_TOKEN_FILE", "ASSISTANTS_TOOLS_DIR", "ASSISTANTS_RETENTION_DAYS",
+    "ASSISTANTS_METRICS"};
 
 /* A folder with a file "key"; $ in a row's texts stands for it. */
 static char *folder;
@@ -42,6 +43,7 @@ static const struct row values[] = {
     {{NULL}, NULL, "retention_days", "0"},
     {{NULL}, NULL, "max_body", "1048576"},
     {{NULL}, NULL, "log_level", "info"},
+    {{NULL}, NULL, "metrics", "off"},
     /* each from the environment */
     {{"OPENAI_API_KEY=sk-1"}, NULL, "api_key", "sk-1"},
     {{"OPENAI_API_KEY_FILE=$/key"}, NULL, "api_key", "sk-from-file"},
@@ -66,6 +68,8 @@ static const struct row values[] = {
 	"retention_days", "0"},
     {{"ASSISTANTS_LOG=error"}, NULL, "log_level", "error"},
     {{"ASSISTANTS_LOG=debug"}, NULL, "log_level", "debug"},
+    {{"ASSISTANTS_METRICS=on"}, NULL, "metrics", "on"},
+    {{"ASSISTANTS_METRICS=off"}, "ASSISTANTS_METRICS=on\n", "metrics", "off"},
     /* which model API, when nobody says */
     {{"OPENAI_API_KEY=sk-1"}, NULL, "model_api", "auto"},
     {{"OPENAI_API_KEY_FILE=$/key"}, NULL, "model_api", "auto"},
@@ -122,6 +126,7 @@ static const struct row values[] = {
 };
 
 static const struct row errors[] = {
+    {{"ASSISTANTS_METRICS=yes"}, NULL, NULL, "ASSISTANTS_METRICS is \"yes\": accepted are off, on"},
     {{"OPENAI_API_KEY=sk 1"}, NULL, NULL, "OPENAI_API_KEY has a character"},
     {{"OPENAI_API_KEY=sk\r\nX: 1"}, NULL, NULL, "OPENAI_API_KEY has a character"},
     {{"OPENAI_API_KEY=sk-\xc3\xa9"}, NULL, NULL, "OPENAI_API_KEY has a character"},
@@ -280,6 +285,7 @@ shown(const struct config *config, const char *field, char number[32])
 	    {"allow_origin", config->allow_origin},
 	    {"tools_dir", config->tools_dir},
 	    {"log_level", levels[config->log_level]},
+	    {"metrics", config->metrics == SWITCH_ON ? "on" : "off"},
 	};
 	size_t value = strcmp(field, "workers") == 0 ? config->workers
 	    : strcmp(field, "run_timeout_s") == 0    ? config->run_timeout_s

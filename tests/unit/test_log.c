@@ -141,6 +141,50 @@ test_too_many_secrets(void **state)
 	assert_int_equal(log_add_secret("short"), 0);
 }
 
+/* A request's line has more members, each escaped and redacted like a message. */
+static void
+test_request(void **state)
+{
+	static const struct {
+		struct log_request request;
+		const char *end; /* behind the message */
+	} rows[] = {
+	    {{"GET", "/threads/{id}", 200, 7, 12, true},
+		"\"method\":\"GET\",\"route\":\"/threads/"
+		"{id}\",\"status\":200,\"ms\":7,\"bytes\":12}\n"},
+	    {{"POST", "", 502, 600000, 5000000000, false},
+		"\"method\":\"POST\",\"route\":\"\",\"status\":502,\"ms\":600000,"
+		"\"bytes\":5000000000,\"delivered\":false}\n"},
+	    {{"A\"B\n\xff", "/hunter2-hunter2/thread_abcdEFGH12345678/\xc3\xa9", 200, 0, 0, true},
+		"\"method\":\"A\\\"B\\u000a\\ufffd\","
+		"\"route\":\"/[redacted]/thread_abcd\u2026/\xc3\xa9\",\"status\":200,\"ms\":0,"
+		"\"bytes\":0}\n"},
+	};
+
+	(void)state;
+	assert_int_equal(log_add_secret(secret), 0);
+	log_set_request_id("req_1");
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct json_object *line = NULL;
+		struct capture capture;
+		const char *members;
+		char *text;
+
+		capture_start(&capture);
+		log_request(&rows[i].request);
+		text = capture_end(&capture);
+		assert_int_equal(json_parse(text, strlen(text), &line), 0);
+		check_text(rows[i].end, json_get_string(line, "level"), "info");
+		check_text(rows[i].end, json_get_string(line, "message"), "request");
+		check_text(rows[i].end, json_get_string(line, "request_id"), "req_1");
+		members = strstr(text, "\"method\"");
+		check_text("members", members, rows[i].end);
+		json_object_put(line);
+		free(text);
+	}
+	log_set_request_id(NULL);
+}
+
 /* A long message loses its end; its line stays a line. */
 static void
 test_long(void **state)
@@ -361,6 +405,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_messages),
+	    cmocka_unit_test(test_request),
 	    cmocka_unit_test(test_redaction),
 	    cmocka_unit_test(test_too_many_secrets),
 	    cmocka_unit_test(test_long),

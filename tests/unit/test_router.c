@@ -68,6 +68,25 @@ admit(void *room, struct request *request, struct response *response)
 	return false;
 }
 
+/* Answers piece by piece, on a path that only it knows. */
+static void
+stream(void *room, struct request *request, struct response *response)
+{
+	(void)room;
+	response->route = "/stream/{id}";
+	response_begin_events(response, request->exchange);
+	response_event(response, request->exchange, "one", "1");
+	response_write(response, request->exchange, "and more", 8);
+}
+
+static bool there;
+
+static bool
+is_there(void)
+{
+	return there;
+}
+
 static const struct route routes[] = {
     {"GET", "/", BOTH, 0, 0, false, tell},
     {"GET", "/things", BOTH, 0, 0, false, tell},
@@ -81,7 +100,9 @@ static const struct route routes[] = {
     {"GET", "/nothing", BOTH, 0, 0, false, do_nothing},
     {"GET", "/move/{to}", BOTH, 0, 0, false, move},
     {"GET", "/wait", BOTH, 0, 0, true, meet_another},
+    {"GET", "/seldom", BOTH, 0, 0, false, tell, is_there},
     {"POST", "/api/some", MEDIA_API, 0, 5, false, tell},
+    {"GET", "/api/stream/{id}", MEDIA_API, 0, 0, false, stream},
     {"*", "/api/{*}", MEDIA_API, 0, 5, false, tell},
 };
 
@@ -315,54 +336,145 @@ test_path_too_long(void **state)
 	fake_free(&fake);
 }
 
+/* A path that is not there is as unknown as any, whatever is asked of it. */
+static void
+test_seldom(void **state)
+{
+	static const struct {
+		bool there;
+		struct row row;
+	} turns[] = {
+	    {false, {{"GET", "/seldom"}, NULL, 404}},
+	    {false, {{"POST", "/seldom"}, NULL, 404}},
+	    {false, {{"OPTIONS", "/seldom"}, NULL, 404}},
+	    {true, {{"GET", "/seldom"}, NULL, 200}},
+	    {true, {{"POST", "/seldom"}, NULL, 405}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(turns); i++) {
+		struct fake fake;
+
+		there = turns[i].there;
+		json_object_put(answer(&fake, &turns[i].row));
+		check_int(turns[i].row.variables[0], strtol(fake.answer.data + 8, NULL, 10),
+		    turns[i].row.status);
+		fake_free(&fake);
+	}
+}
+
 /* The log says the pattern, and never the ids that stand in a path. */
 static void
 test_log_line(void **state)
 {
 	static const struct {
 		struct row row;
-		const char *begins;
+		const char *method, *route;
+		long long status, bytes;
 	} said[] = {
-	    {{{"GET", "/things/secret1/parts/secret2"}, NULL, 0, NULL, NULL},
-		"GET /things/{id}/parts/{part} 200, "},
-	    {{{"GET", "/secret"}, NULL, 0, NULL, NULL}, "GET (none) 404, "},
-	    {{{"GET", "REQUEST_URI=/secret%00"}, NULL, 0, NULL, NULL}, "GET (bad) 400, "},
-	    {{{"0123456789abcdefg", "/"}, NULL, 0, NULL, NULL}, "0123456789abcdef (none) 405, "},
-	    {{{"A\nB", "/"}, NULL, 0, NULL, NULL}, "A\nB (none) 405, "},
+	    {{{"GET", "/things/secret1/parts/secret2"}}, "GET", "/things/{id}/parts/{part}", 200,
+		sizeof "[GET][secret1][secret2]" - 1},
+	    {{{"HEAD", "/things/secret1/parts/secret2"}}, "HEAD", "/things/{id}/parts/{part}", 200,
+		0},
+	    {{{"DELETE", "/things/secret"}}, "DELETE", "/things/{id}", 204, 0},
+	    {{{"GET", "/secret"}}, "GET", "(none)", 404, sizeof not_found - 1},
+	    {{{"GET", "REQUEST_URI=/secret%00"}}, "GET", "(bad)", 400,
+		sizeof "The path is broken: its percent-encoding, or a NUL in it." - 1},
+	    {{{"HEAD", "/secret"}}, "HEAD", "(none)", 404, 0},
+	    {{{"0123456789abcdefg", "/move/secret"}}, "0123456789abcdef", "(none)", 405,
+		sizeof "This path does not take that method, but GET, HEAD, OPTIONS." - 1},
+	    {{{"A\nB", "/move/secret"}}, "A\nB", "(none)", 405,
+		sizeof "This path does not take that method, but GET, HEAD, OPTIONS." - 1},
+	    {{{"GET", "/api/x"}}, "GET", "/api/{*}", 200, sizeof "[GET](1: )" - 1},
+	    {{{"GET", "/api/stream/secret"}}, "GET", "/api/stream/{id}", 200,
+		sizeof "event: one\ndata: 1\n\nand more" - 1},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(said); i++) {
 		struct fake fake;
 		struct json_object *line = answer(&fake, &said[i].row);
-		const char *message = json_get_string(line, "message");
+		const char *row = said[i].row.variables[1];
 
-		if (strncmp(message, said[i].begins, strlen(said[i].begins)) != 0 ||
-		    strstr(message, "secret"))
-			fail_msg("%s: said \"%s\"", said[i].begins, message);
+		check_text(row, json_get_string(line, "level"), "info");
+		check_text(row, json_get_string(line, "message"), "request");
+		check_text(row, json_get_string(line, "method"), said[i].method);
+		check_text(row, json_get_string(line, "route"), said[i].route);
+		check_int(row, json_get_int(line, "status", -1), said[i].status);
+		check_int(row, json_get_int(line, "bytes", -1), said[i].bytes);
+		check_int(row, json_get_int(line, "ms", -1) >= 0, true);
+		check_int(row, json_object_object_length(line), 9);
 		json_object_put(line);
 		fake_free(&fake);
 	}
+}
+
+/* At debug the path is there, but for the half of a thread's id, whatever its form. */
+static void
+test_path_line(void **state)
+{
+	static const struct {
+		const char *path, *said;
+	} paths[] = {
+	    {"/", "path /"},
+	    {"/a/bcdefgh", "path /a/bcdefgh"},
+	    {"/threads", "path /threads"},
+	    {"/threads/", "path /threads/"},
+	    {"/threads/thread_abcdEFGH12345678/x", "path /threads/thread_abcd…/x"},
+	    {"/v1/threads/imported.42/messages/m", "path /v1/threads/impor…/messages/m"},
+	    {"/threads/thread_abcd", "path /threads/threa…"},
+	    {"/threads//12", "path /threads//1…"},
+	    {"/threads/threads/threads", "path /threads/thr…/thr…"},
+	};
+
+	(void)state;
+	log_set_level(LOG_LEVEL_DEBUG);
+	for (size_t i = 0; i < COUNT(paths); i++) {
+		const char *variables[] = {"REQUEST_METHOD=GET", NULL, NULL};
+		struct json_object *line = NULL;
+		char path[64], *said, *end;
+		struct capture capture;
+		struct fake fake;
+
+		snprintf(path, sizeof path, "PATH_INFO=%s", paths[i].path);
+		variables[1] = path;
+		fake_init(&fake, variables, NULL);
+		capture_start(&capture);
+		router_answer(&router, &fake.exchange);
+		said = capture_end(&capture);
+		end = strchr(said, '\n');
+		assert_non_null(end);
+		assert_int_equal(json_parse(said, (size_t)(end - said), &line), 0);
+		check_text(paths[i].path, json_get_string(line, "message"), paths[i].said);
+		json_object_put(line);
+		free(said);
+		fake_free(&fake);
+	}
+	log_set_level(LOG_LEVEL_INFO);
 }
 
 /* A web server that takes no answer: nothing to be done, and the log says so. */
 static void
 test_deaf(void **state)
 {
-	static const char *const variables[] = {"REQUEST_METHOD=GET", "PATH_INFO=/", NULL};
-	struct capture capture;
-	struct fake fake;
-	char *said;
+	static const char *const paths[] = {"PATH_INFO=/", "PATH_INFO=/api/stream/x"};
 
 	(void)state;
-	fake_init(&fake, variables, NULL);
-	fake.deaf = true;
-	capture_start(&capture);
-	router_answer(&router, &fake.exchange);
-	said = capture_end(&capture);
-	check_has("deaf", said, "the client did not get it");
-	free(said);
-	fake_free(&fake);
+	for (size_t i = 0; i < COUNT(paths); i++) {
+		const char *const variables[] = {"REQUEST_METHOD=GET", paths[i], NULL};
+		struct capture capture;
+		struct fake fake;
+		char *said;
+
+		fake_init(&fake, variables, NULL);
+		fake.deaf = true;
+		capture_start(&capture);
+		router_answer(&router, &fake.exchange);
+		said = capture_end(&capture);
+		check_has(paths[i], said, "\"bytes\":0,\"delivered\":false}");
+		free(said);
+		fake_free(&fake);
+	}
 }
 
 /* Of the one that came while another waited. */
@@ -432,7 +544,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_rows),
 	    cmocka_unit_test(test_path_too_long),
+	    cmocka_unit_test(test_seldom),
 	    cmocka_unit_test(test_log_line),
+	    cmocka_unit_test(test_path_line),
 	    cmocka_unit_test(test_deaf),
 	    cmocka_unit_test(test_too_many_wait),
 	};

@@ -19,15 +19,15 @@ static struct tenant us = {.name = "us"}, them = {.name = "them"};
 static const struct {
 	const char *pattern, *body; /* %s is an assistant's id */
 } bodies[] = {
-    {"/assistants/{}", "{'name': 'theirs'}"},
-    {"/assistants/{}/files", "{'file_id': 'file-theirs'}"},
-    {"/threads/{}", "{'metadata': {'whose': 'theirs'}}"},
-    {"/threads/{}/messages", "{'role': 'user', 'content': 'theirs'}"},
-    {"/threads/{}/messages/{}", "{'metadata': {'whose': 'theirs'}}"},
-    {"/threads/{}/runs", "{'assistant_id': '%s'}"},
+    {"/assistants/{id}", "{'name': 'theirs'}"},
+    {"/assistants/{id}/files", "{'file_id': 'file-theirs'}"},
+    {"/threads/{id}", "{'metadata': {'whose': 'theirs'}}"},
+    {"/threads/{id}/messages", "{'role': 'user', 'content': 'theirs'}"},
+    {"/threads/{id}/messages/{message}", "{'metadata': {'whose': 'theirs'}}"},
+    {"/threads/{id}/runs", "{'assistant_id': '%s'}"},
     {"/threads/runs", "{'assistant_id': '%s'}"},
-    {"/threads/{}/runs/{}", "{'metadata': {'whose': 'theirs'}}"},
-    {"/threads/{}/runs/{}/submit_tool_outputs",
+    {"/threads/{id}/runs/{run}", "{'metadata': {'whose': 'theirs'}}"},
+    {"/threads/{id}/runs/{run}/submit_tool_outputs",
 	"{'tool_outputs': [{'tool_call_id': 'call_1', 'output': 'theirs'}]}"},
 };
 
@@ -127,7 +127,8 @@ dump(void)
 	return buf_take(&out);
 }
 
-/* The id that stands for the {} after "…/KINDs/": the first one is `first`'s, others `rest`'s. */
+/* The id that stands for the {name} after "…/KINDs/": the first one is `first`'s, others `rest`'s.
+ */
 static void
 fill_path(
     char path[512], const char *pattern, const struct tenant *first, const struct tenant *rest)
@@ -139,7 +140,7 @@ fill_path(
 	for (const char *at = pattern; *at; at++) {
 		const char *kind = path + used, *id;
 
-		if (strncmp(at, "{}", 2) != 0) {
+		if (*at != '{') {
 			path[used++] = *at;
 			path[used] = '\0';
 			continue;
@@ -158,7 +159,7 @@ fill_path(
 			fail_msg("%s: what is the id after %s?", pattern, kind);
 		used += (size_t)snprintf(path + used, 512 - used, "%s", id);
 		tenant = rest;
-		at++;
+		at += strcspn(at, "}");
 	}
 }
 
@@ -213,7 +214,7 @@ anothers_ids_are_unknown_on_every_path(void **state)
 	(void)state;
 	for (size_t i = 0; i < api_rows_len; i++) {
 		const struct api_row *row = &api_rows[i];
-		const char *first = strstr(row->pattern, "{}");
+		const char *first = strchr(row->pattern, '{');
 
 		if (!first)
 			continue;
@@ -222,7 +223,7 @@ anothers_ids_are_unknown_on_every_path(void **state)
 		check_unseen(row, path, body_of(row, them.assistant));
 		rows++;
 		/* In their own thread, too. */
-		if (!strstr(first + 2, "{}"))
+		if (!strchr(first + 1, '{'))
 			continue;
 		fill_path(path, row->pattern, &them, &us);
 		check_unseen(row, path, body_of(row, them.assistant));
@@ -258,10 +259,10 @@ bodies_and_queries_name_only_ones_own(void **state)
 	const struct {
 		const char *method, *path, *body;
 	} rows[] = {
-	    {"POST", "/threads/{}/runs", "{'assistant_id': '%s'}"},
-	    {"GET", "/threads/{}/messages?run_id=R", NULL},
-	    {"GET", "/threads/{}/messages?after=M", NULL},
-	    {"GET", "/threads/{}/messages?before=M", NULL},
+	    {"POST", "/threads/{id}/runs", "{'assistant_id': '%s'}"},
+	    {"GET", "/threads/{id}/messages?run_id=R", NULL},
+	    {"GET", "/threads/{id}/messages?after=M", NULL},
+	    {"GET", "/threads/{id}/messages?before=M", NULL},
 	    {"GET", "/threads?after=T", NULL},
 	    {"GET", "/assistants?before=A", NULL},
 	};
