@@ -223,6 +223,31 @@ dispatch(struct router *router, struct request *request, struct response *respon
 	return route ? route->pattern : "(none)";
 }
 
+/* Who has a thread's id has the conversation: the half of it is enough to find it again. */
+static void
+log_path(const char *path)
+{
+	struct buf shown = BUF_INIT(2 * REQUEST_PATH_MAX);
+	bool is_id = false;
+
+	if (!log_enabled(LOG_LEVEL_DEBUG))
+		return;
+	for (size_t len; path && *path; path += len) {
+		size_t keep;
+
+		len = 1 + strcspn(path + 1, "/");
+		keep = (len - 1) / 2 < ID_SHOWN_MAX ? (len - 1) / 2 : ID_SHOWN_MAX;
+		if (is_id && len > 1)
+			buf_printf(&shown, "/%.*s…", (int)keep, path + 1);
+		else
+			buf_append(&shown, path, len);
+		if (len > 1)
+			is_id = len == 8 && strncmp(path, "/threads", len) == 0;
+	}
+	log_debug("path %s", shown.data ? shown.data : "");
+	buf_free(&shown);
+}
+
 /* The whole pattern, where a handler met one of its own behind the router's prefix. */
 static const char *
 whole_route(const char *pattern, const struct response *response, char route[ROUTE_SIZE])
@@ -288,7 +313,7 @@ router_answer(void *arg, struct exchange *exchange)
 	response_init(&response,
 	    media_negotiate(exchange->variable(exchange, "HTTP_ACCEPT"), MEDIA_TEXT | MEDIA_JSON));
 	response_header(&response, "x-request-id", request.id);
-	log_debug("path %s", request.path ? request.path : "");
+	log_path(request.path);
 	if (cors_answer(&request, &response, router->origins))
 		pattern = "(preflight)";
 	else
