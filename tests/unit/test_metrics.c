@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -205,7 +206,7 @@ count_in_threads(void)
 		pthread_join(threads[i], NULL);
 }
 
-/* A process of its own, with its own opened file. */
+/* A process of its own, with its own opened file; it does not outlive a test that fails. */
 static pid_t
 start_process(void (*work)(void))
 {
@@ -213,6 +214,7 @@ start_process(void (*work)(void))
 
 	if (child != 0)
 		return child;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	metrics_close();
 	metrics_open(folder);
 	work();
@@ -263,6 +265,48 @@ processes_count_together(void **state)
 	check_value("assistants_database_write_wait_seconds_count", PROCESSES * THREADS * TIMES);
 	/* The file and its lock; nothing else was left. */
 	assert_int_equal(files(), 2);
+}
+
+enum { ROUNDS = 100, SERIES_EACH = ENTRIES / 2 / THREADS };
+
+static void *
+count_new_ones(void *arg)
+{
+	for (int i = 0; i < SERIES_EACH; i++) {
+		char own[16];
+
+		snprintf(own, sizeof own, "t%zu-%d", (size_t)arg, i);
+		count_run(own);
+	}
+	return NULL;
+}
+
+/* Two that take the same place at the same moment: the second one goes on to the next. */
+static void
+no_place_is_taken_twice(void **state)
+{
+	char *path = path_in(folder, "metrics");
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		pthread_t threads[THREADS];
+		int ones = 0;
+		char *text;
+
+		metrics_open(folder);
+		for (size_t i = 0; i < THREADS; i++)
+			pthread_create(&threads[i], NULL, count_new_ones, (void *)i);
+		for (size_t i = 0; i < THREADS; i++)
+			pthread_join(threads[i], NULL);
+		text = printed();
+		for (const char *at = text; (at = strstr(at, "\"} 1\n")); at++)
+			ones++;
+		free(text);
+		check_int("series", ones, THREADS * SERIES_EACH);
+		metrics_close();
+		assert_int_equal(unlink(path), 0);
+	}
+	free(path);
 }
 
 static int told[2];
@@ -587,6 +631,7 @@ main(void)
 	    TEST(histograms_are_cumulative),
 	    TEST(counts_stay_when_the_program_ends),
 	    TEST(processes_count_together),
+	    TEST(no_place_is_taken_twice),
 	    TEST(nothing_is_lost_by_a_kill),
 	    TEST(the_dead_are_not_busy),
 	    TEST(a_place_without_a_text_gets_it),
