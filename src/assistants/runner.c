@@ -623,11 +623,11 @@ end_round(struct execution *execution, struct model_result *result)
 	struct run *run = execution->run;
 	int stored;
 
+	metrics_add(METRIC_TOKENS, result->prompt_tokens, "prompt", NULL, NULL);
+	metrics_add(METRIC_TOKENS, result->completion_tokens, "completion", NULL, NULL);
 	estimate_usage(execution, result);
 	usage = usage_object(result);
 	set_end(run, result);
-	metrics_add(METRIC_TOKENS, result->prompt_tokens, "prompt", NULL, NULL);
-	metrics_add(METRIC_TOKENS, result->completion_tokens, "completion", NULL, NULL);
 	if (execution->open || execution->calls)
 		execution->step.usage = json_object_get(usage);
 	add_usage(run, usage);

@@ -224,7 +224,8 @@ threads_delete(struct call *call)
 	if (found == 1 && removal_begin(tx, thread) < 0)
 		found = -1;
 	answer_found(call, tx, found, deleted_object(id, "thread"), "thread", "thread", id);
-	removal_finish(call->api->db);
+	if (found == 1)
+		removal_finish(call->api->db);
 }
 
 int

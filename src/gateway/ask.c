@@ -203,15 +203,19 @@ cancel_run(struct asking *asking)
 	openai_answer_free(&answer);
 }
 
-/* The calls that the run waits for; NULL when it does not. */
-static struct json_object *
-wanted_calls(const struct asking *asking)
+static bool
+wants_outputs(const struct asking *asking)
 {
-	struct json_object *action = json_get_object(asking->reply->run, "required_action");
+	return asking->answer->failure == OPENAI_ANSWERED && asking->answer->status / 100 == 2 &&
+	    strcmp(asking->reply->status, "requires_action") == 0;
+}
 
-	if (asking->answer->failure != OPENAI_ANSWERED || asking->answer->status / 100 != 2 ||
-	    strcmp(asking->reply->status, "requires_action") != 0)
-		return NULL;
+/* NULL when the run does not say. */
+static struct json_object *
+wanted_calls(const struct reply *reply)
+{
+	struct json_object *action = json_get_object(reply->run, "required_action");
+
 	return json_get_array(json_get_object(action, "submit_tool_outputs"), "tool_calls");
 }
 
@@ -264,20 +268,31 @@ submit(struct asking *asking, struct json_object *outputs)
 	json_object_put(body);
 }
 
-/* Answers what the run calls, until it calls nothing more, or may not. */
+/* Why a run that waits for outputs of tools must not get any, for the log; NULL: it may. */
+static const char *
+no_outputs(struct asking *asking, struct json_object *calls, int round)
+{
+	if (!calls || !asking->definition->tools) {
+		asking->reply->tools = TOOLS_MISSING;
+		return calls ? "there are none here" : "it does not say for which";
+	}
+	if (round < TOOL_ROUNDS_MAX)
+		return NULL;
+	asking->reply->tools = TOOLS_ENDLESS;
+	return "it called them endlessly";
+}
+
+/* Answers what the run calls, until it calls nothing more, or may not: then it is cancelled. */
 static void
 answer_calls(struct asking *asking)
 {
-	struct json_object *calls;
+	const char *reason = NULL;
 
-	for (int round = 0; (calls = wanted_calls(asking)); round++) {
-		struct json_object *outputs;
+	for (int round = 0; wants_outputs(asking); round++) {
+		struct json_object *calls = wanted_calls(asking->reply), *outputs;
 
-		if (!asking->definition->tools)
-			asking->reply->tools = TOOLS_MISSING;
-		else if (round == TOOL_ROUNDS_MAX)
-			asking->reply->tools = TOOLS_ENDLESS;
-		if (asking->reply->tools != TOOLS_WELL)
+		reason = no_outputs(asking, calls, round);
+		if (reason)
 			break;
 		outputs = outputs_of(asking, calls);
 		if (interrupt_raised(asking->request->client))
@@ -293,9 +308,7 @@ answer_calls(struct asking *asking)
 	cancel_run(asking);
 	if (asking->answer->failure != OPENAI_INTERRUPTED)
 		log_error("the run that waited for tools was cancelled: %s",
-		    asking->reply->tools == TOOLS_MISSING       ? "there are none here"
-			: asking->reply->tools == TOOLS_ENDLESS ? "it called them endlessly"
-								: "their outputs were not taken");
+		    reason ? reason : "it was not given their outputs");
 }
 
 /* --- what it cost --- */

@@ -105,7 +105,7 @@ e2e('the log has a line for each request, with the route and the bytes of the bo
 	});
 
 e2e('runs by their ends, their times, their tokens', async (bench) => {
-	bench.expectLog(/run: .*400/, /wants a tool/);
+	bench.expectLog(/run: .*400/, /waited for tools was cancelled/);
 	const model = await modelServer(bench);
 	const server = await bench.listen({ env: { ...model.env, ...ON } });
 	const program = new Program(server, await makeKey(bench, 'a'));
@@ -197,7 +197,7 @@ e2e('what goes wrong at the model server, by kind', async (bench) => {
 });
 
 e2e('runs of a remote Assistants API', async (bench) => {
-	bench.expectLog(/answered 500/, /wants a tool/);
+	bench.expectLog(/answered 500/, /waited for tools was cancelled/);
 	const remote = await remoteServer(bench);
 	const server = await bench.listen({ env: { ...remote.env, ...ON } });
 	const thread = await newThread(server);
