@@ -173,7 +173,7 @@ parse_token_file(const struct setting *setting, const char *value, void *field, 
 
 	if (parse_key_file(setting, value, field, error) < 0)
 		return -1;
-	if (strlen(*token) >= ACCESS_TOKEN_LEN_MIN)
+	if (*token && strlen(*token) >= ACCESS_TOKEN_LEN_MIN)
 		return 0;
 	return fail(error,
 	    "%s: the token in %s has fewer than %d characters: `openssl rand -hex 32` makes a good "

@@ -127,7 +127,8 @@ bool
 arguments_fit(
     struct json_object *parameters, struct json_object *arguments, char error[ARGUMENTS_ERROR_SIZE])
 {
-	const struct place whole = {.error = error};
+	struct place whole = {.error = error};
 
+	*error = '\0';
 	return !parameters || fits(&whole, parameters, arguments);
 }

@@ -11,7 +11,7 @@
 enum { ARGUMENTS_ERROR_SIZE = 256 };
 
 /*
- * False with a sentence for the model in `error`. A schema that says nothing of something, or
+ * False with what is wrong in `error`, for the model. A schema that says nothing of something, or
  * nothing that is understood here, allows it.
  */
 bool arguments_fit(struct json_object *parameters, struct json_object *arguments,

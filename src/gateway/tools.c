@@ -105,6 +105,7 @@ read_member(struct tool *tool, struct json_object *function, const char *name,
 		if (!json_object_is_type(value, json_type_object))
 			return fail(reason, "\"parameters\" is not an object");
 		json_set(function, name, json_object_get(value));
+		free(tool->parameters);
 		tool->parameters = strdup(json_text(value));
 	} else if (strcmp(name, "env") == 0) {
 		if (!json_object_is_type(value, json_type_array))
