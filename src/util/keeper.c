@@ -230,7 +230,7 @@ keep(pid_t program, int signals)
 	int status = SIGKILL; /* of one that cannot even be reaped */
 	bool complete;
 
-	/* What it shares with the program would keep the pipes open. */
+	/* While they were open here, nobody would see the program close them. */
 	close(KEEPER_IN);
 	close(KEEPER_OUT);
 	close(KEEPER_ERR);

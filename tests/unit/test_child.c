@@ -368,6 +368,34 @@ test_errors(void **state)
 	}
 }
 
+static void
+on_error_line_slowly(void *arg, const char *line)
+{
+	on_error_line(arg, line);
+	interrupt_sleep(NULL, SHORT_MS);
+}
+
+/* It has ended before we come to read what it said; more of it than one read takes. */
+static void
+test_read_late(void **state)
+{
+	struct said said = {.text = BUF_INIT(1000)};
+	struct trial trial;
+
+	(void)state;
+	trial_init(&trial,
+	    "echo first >&2; head -c 60000 /dev/zero\n"
+	    "head -c 60000 /dev/zero | tr '\\0' '\\n' >&2; echo last >&2");
+	trial.call.on_error_line = on_error_line_slowly;
+	trial.call.arg = &said;
+	trial_run(&trial);
+	assert_int_equal(trial.outcome, CHILD_EXITED);
+	assert_int_equal(trial.output.len, 60000);
+	assert_string_equal(said.text.data, "first|last|");
+	buf_free(&said.text);
+	trial_free(&trial);
+}
+
 /* --- what it is given --- */
 
 static const char *const some_variables[] = {"B=2", "A=1 and\nmore", "EMPTY=", NULL};
@@ -486,32 +514,46 @@ test_at_once(void **state)
 	}
 }
 
-/* By a descriptor that hangs up, and by asking alone. */
+/* Milliseconds from the client's leaving to the end. */
+static long long
+interrupt_one(const char *row, bool by_asking)
+{
+	struct trial trial;
+	pthread_t thread;
+	long long start_ms;
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	trial_init(&trial, "setsid sleep 1000 & echo >started; sleep 1000");
+	trial.call.timeout_ms = 100LL * LONG_MS;
+	trial.call.interrupt = &trial.interrupt;
+	trial.interrupt.fd = by_asking ? -1 : ends[0];
+	assert_int_equal(pthread_create(&thread, NULL, trial_run, &trial), 0);
+	trial_await_file(&trial, "started");
+	trial.raised = true;
+	start_ms = clock_ms();
+	close(ends[1]);
+	pthread_join(thread, NULL);
+	start_ms = clock_ms() - start_ms;
+	check_int(row, trial.outcome, CHILD_INTERRUPTED);
+	check_nothing_left(row, &trial);
+	close(ends[0]);
+	trial_free(&trial);
+	return start_ms;
+}
+
 static void
 test_interrupt(void **state)
 {
-	(void)state;
-	for (int by_asking = 0; by_asking < 2; by_asking++) {
-		const char *row = by_asking ? "by asking" : "by descriptor";
-		struct trial trial;
-		pthread_t thread;
-		int ends[2];
+	enum { TIMES = 8, ASKED_EACH_MS = 1000 };
+	long long took_ms = 0;
 
-		assert_int_equal(pipe(ends), 0);
-		trial_init(&trial, "setsid sleep 1000 & echo >started; sleep 1000");
-		trial.call.timeout_ms = 100LL * LONG_MS;
-		trial.call.interrupt = &trial.interrupt;
-		trial.interrupt.fd = by_asking ? -1 : ends[0];
-		assert_int_equal(pthread_create(&thread, NULL, trial_run, &trial), 0);
-		trial_await_file(&trial, "started");
-		trial.raised = true;
-		close(ends[1]);
-		pthread_join(thread, NULL);
-		check_int(row, trial.outcome, CHILD_INTERRUPTED);
-		check_nothing_left(row, &trial);
-		close(ends[0]);
-		trial_free(&trial);
-	}
+	(void)state;
+	interrupt_one("by asking", true);
+	for (int i = 0; i < TIMES; i++)
+		took_ms += interrupt_one("by a descriptor that hangs up", false);
+	/* Asking alone would take nearly all of it. */
+	assert_in_range(took_ms, 0, TIMES * ASKED_EACH_MS / 2);
 }
 
 /* A descriptor that is readable for ever says nothing while it is not raised. */
@@ -531,22 +573,29 @@ test_interrupt_readable(void **state)
 	trial_free(&trial);
 }
 
+static bool
+is_raised_early(void *arg)
+{
+	*(int *)arg = count_descriptors();
+	return true;
+}
+
 /* Raised before: it does not even start. */
 static void
 test_interrupt_before(void **state)
 {
+	int before, when_asked = -1;
 	struct trial trial;
-	char *path;
 
 	(void)state;
-	trial_init(&trial, "echo >started");
-	path = path_in(trial.folder, "started");
+	trial_init(&trial, "exit 7");
+	trial.interrupt.raised = is_raised_early;
+	trial.interrupt.arg = &when_asked;
 	trial.call.interrupt = &trial.interrupt;
-	trial.raised = true;
+	before = count_descriptors();
 	trial_run(&trial);
 	assert_int_equal(trial.outcome, CHILD_INTERRUPTED);
-	assert_int_equal(access(path, F_OK), -1);
-	free(path);
+	assert_int_equal(when_asked, before);
 	trial_free(&trial);
 }
 
@@ -655,19 +704,16 @@ test_low_descriptors(void **state)
 	trial_free(&trial);
 }
 
-/* kill -9 of who called: the keeper sees it, and ends itself after all others. */
+/* kill -9 of who called, of which the script tells by a file, if it does not do it itself. */
 static void
-test_we_die(void **state)
+die(const char *row, const char *script, bool by_us)
 {
 	struct trial trial;
 	char name[16];
 	long long end_ms;
 	pid_t caller;
 
-	(void)state;
-	trial_init(&trial,
-	    "trap '' TERM HUP; (setsid sh -c 'sleep 1000 & exit' &)\n"
-	    "setsid sleep 1000 & echo >started; sleep 1000");
+	trial_init(&trial, script);
 	snprintf(name, sizeof name, "kept-%d", (int)getpid());
 	caller = fork();
 	assert_true(caller >= 0);
@@ -677,16 +723,31 @@ test_we_die(void **state)
 		trial_run(&trial);
 		_exit(0);
 	}
-	trial_await_file(&trial, "started");
-	/* The caller, the keeper, the program; and at least one of the others. */
-	assert_true(count_alive(trial.mark, name) >= 4);
-	assert_int_equal(kill(caller, SIGKILL), 0);
+	if (by_us) {
+		trial_await_file(&trial, "started");
+		/* The caller, the keeper, the program; and at least one of the others. */
+		assert_true(count_alive(trial.mark, name) >= 4);
+		assert_int_equal(kill(caller, SIGKILL), 0);
+	}
 	assert_int_equal(waitpid(caller, NULL, 0), caller);
-	end_ms = clock_ms() + LONG_MS;
+	end_ms = clock_ms() + LONG_MS / 4;
 	while (count_alive(trial.mark, name) > 0 && clock_ms() < end_ms)
 		interrupt_sleep(NULL, STEP_MS);
-	assert_int_equal(count_alive(trial.mark, name), 0);
+	check_int(row, count_alive(trial.mark, name), 0);
 	trial_free(&trial);
+}
+
+static void
+test_we_die(void **state)
+{
+	(void)state;
+	die("we",
+	    "trap '' TERM HUP; (setsid sh -c 'sleep 1000 & exit' &)\n"
+	    "setsid sleep 1000 & echo >started; sleep 1000",
+	    true);
+	die("we and the keeper",
+	    "read a b c caller rest </proc/$PPID/stat; kill -KILL $PPID $caller; exec sleep 1000",
+	    false);
 }
 
 int
@@ -697,6 +758,7 @@ main(void)
 	    cmocka_unit_test(test_any_bytes),
 	    cmocka_unit_test(test_not_started),
 	    cmocka_unit_test(test_errors),
+	    cmocka_unit_test(test_read_late),
 	    cmocka_unit_test(test_given),
 	    cmocka_unit_test(test_children_ignored),
 	    cmocka_unit_test(test_at_once),
