@@ -34,6 +34,8 @@ enum {
 	WORKERS_MIN = 3,
 	/* A waiting worker's: its client's, the model server's, curl's own two, the database's. */
 	DESCRIPTORS_EACH = 7,
+	/* And of its tools, of which seldom more than two run at once. */
+	DESCRIPTORS_OF_TOOLS = 10,
 	DESCRIPTORS_MORE = 128,
 	IDLE_S = 15,
 	SHUTDOWN_GRACE_S = 30,
@@ -208,9 +210,12 @@ app_open(struct app *app, char error[CONFIG_ERROR_SIZE])
  * one that found none left could not ask the model, and could not even refuse.
  */
 static unsigned
-afford_workers(unsigned workers)
+afford_workers(const struct config *config)
 {
-	rlim_t wanted = (rlim_t)workers * DESCRIPTORS_EACH + DESCRIPTORS_MORE;
+	unsigned workers = config->workers;
+	rlim_t each =
+	    config->tools_dir ? DESCRIPTORS_EACH + DESCRIPTORS_OF_TOOLS : DESCRIPTORS_EACH;
+	rlim_t wanted = workers * each + DESCRIPTORS_MORE;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
@@ -219,8 +224,8 @@ afford_workers(unsigned workers)
 	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == wanted)
 		return workers;
 	workers = WORKERS_MIN;
-	if (limit.rlim_cur > DESCRIPTORS_MORE + WORKERS_MIN * DESCRIPTORS_EACH)
-		workers = (unsigned)((limit.rlim_cur - DESCRIPTORS_MORE) / DESCRIPTORS_EACH);
+	if (limit.rlim_cur > DESCRIPTORS_MORE + WORKERS_MIN * each)
+		workers = (unsigned)((limit.rlim_cur - DESCRIPTORS_MORE) / each);
 	log_warn("%llu file descriptors are allowed, enough for %u workers, %llu would be needed: "
 		 "raise the limit (ulimit -Hn), or lower ASSISTANTS_WORKERS",
 	    (unsigned long long)limit.rlim_cur, workers, (unsigned long long)wanted);
@@ -321,7 +326,7 @@ serve(struct app *app, const struct options *options)
 	bool fastcgi = options->listen || server_inherits_socket();
 
 	if (fastcgi)
-		app->config.workers = afford_workers(app->config.workers);
+		app->config.workers = afford_workers(&app->config);
 	router.waiting_max = app->config.workers - WORKERS_FREE;
 	if (fastcgi)
 		return serve_fastcgi(app, &router, options);

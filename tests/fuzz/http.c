@@ -85,8 +85,7 @@ write_answer(struct exchange *exchange, const void *bytes, size_t len)
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static struct config config = {
-	    .model = (char[]){"m"}, .daily_tokens = 1000000000, .rate = 1000000};
+	static struct config config = {.daily_tokens = 1000000000, .rate = 1000000};
 	char error[GATEWAY_ERROR_SIZE];
 	struct openai *openai;
 	const char *bad;
@@ -94,6 +93,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	(void)argc;
 	(void)argv;
+	config.model = strdup("m");
 	state_open(&state);
 	openai = openai_embedded_new(state.api, state.db);
 	CHECK(openai);

@@ -124,6 +124,12 @@ http_outcome_strerror(enum http_outcome outcome)
 	return "the outcome";
 }
 
+void
+http_count_failure(const char *upstream, enum http_outcome outcome, long status)
+{
+	CHECK(strcmp(upstream, "model") == 0 && outcome < HTTP__MAX && status >= 0);
+}
+
 /* --- the callbacks --- */
 
 /* After one that failed there is no other. */
