@@ -240,7 +240,8 @@ look(struct retention *self, struct sweep *sweep)
 	if (result == 0)
 		result = read_idle(tx, sweep, clock_unix() - (long long)self->days * DAY_S);
 	db_rollback(tx);
-	sweep->ended = sweep->cursor >= last;
+	/* What is found may be too much for this step. */
+	sweep->ended = sweep->cursor >= last && sweep->idle_len == 0;
 	return result;
 }
 
@@ -301,10 +302,8 @@ work(struct retention *self, struct sweep *sweep)
 		result = delete_if_idle(self, &sweep->idle[i]);
 		self->deleted += result > 0;
 		goes_on = give_way(self, begun_ms, &worked_ms);
-		if (!goes_on && i + 1 < sweep->idle_len) {
+		if (!goes_on && i + 1 < sweep->idle_len)
 			sweep->cursor = sweep->idle[i].thread;
-			sweep->ended = false;
-		}
 	}
 	return result < 0 ? -1 : 0;
 }
