@@ -52,24 +52,24 @@ struct sweep {
 struct retention *
 retention_new(struct db *db, unsigned days)
 {
-	struct retention *self = calloc(1, sizeof *self);
+	struct retention *retention = calloc(1, sizeof *retention);
 	pthread_condattr_t attr;
 
-	if (!self)
+	if (!retention)
 		return NULL;
-	self->db = db;
-	self->days = days;
-	pthread_mutex_init(&self->lock, NULL);
+	retention->db = db;
+	retention->days = days;
+	pthread_mutex_init(&retention->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&self->stop, &attr);
+	pthread_cond_init(&retention->stop, &attr);
 	pthread_condattr_destroy(&attr);
-	return self;
+	return retention;
 }
 
 /* Sleeps; true as soon as the thread is to end. */
 static bool
-pause_for(struct retention *self, long long ms)
+pause_for(struct retention *retention, long long ms)
 {
 	struct timespec end;
 	bool stopping;
@@ -81,11 +81,12 @@ pause_for(struct retention *self, long long ms)
 		end.tv_sec++;
 		end.tv_nsec -= 1000000000;
 	}
-	pthread_mutex_lock(&self->lock);
-	while (!self->stopping && pthread_cond_timedwait(&self->stop, &self->lock, &end) == 0)
+	pthread_mutex_lock(&retention->lock);
+	while (!retention->stopping &&
+	    pthread_cond_timedwait(&retention->stop, &retention->lock, &end) == 0)
 		;
-	stopping = self->stopping;
-	pthread_mutex_unlock(&self->lock);
+	stopping = retention->stopping;
+	pthread_mutex_unlock(&retention->lock);
 	return stopping;
 }
 
@@ -93,9 +94,9 @@ pause_for(struct retention *self, long long ms)
 
 /* Seconds until a step is due, -1 when the database failed. */
 static long long
-seconds_left(struct retention *self)
+seconds_left(struct retention *retention)
 {
-	struct db_tx *tx = db_begin(self->db, DB_READ);
+	struct db_tx *tx = db_begin(retention->db, DB_READ);
 	long long now = clock_unix(), left = -1;
 	enum db_result result;
 	struct db_stmt *stmt;
@@ -115,16 +116,16 @@ seconds_left(struct retention *self)
 }
 
 bool
-retention_is_due(struct retention *self)
+retention_is_due(struct retention *retention)
 {
-	return seconds_left(self) == 0;
+	return seconds_left(retention) == 0;
 }
 
 /* 1 the step is ours, and begins at *cursor; 0 it is another process's; -1 failed. */
 static int
-claim(struct retention *self, long long *cursor)
+claim(struct retention *retention, long long *cursor)
 {
-	struct db_tx *tx = db_begin(self->db, DB_WRITE);
+	struct db_tx *tx = db_begin(retention->db, DB_WRITE);
 	long long now = clock_unix();
 	struct db_stmt *stmt;
 	int result = -1;
@@ -153,9 +154,9 @@ claim(struct retention *self, long long *cursor)
 
 /* The next step is anybody's. */
 static void
-release(struct retention *self, const struct sweep *sweep)
+release(struct retention *retention, const struct sweep *sweep)
 {
-	struct db_tx *tx = db_begin(self->db, DB_WRITE);
+	struct db_tx *tx = db_begin(retention->db, DB_WRITE);
 	struct db_stmt *stmt;
 
 	if (!tx)
@@ -231,14 +232,14 @@ read_idle(struct db_tx *tx, struct sweep *sweep, long long cutoff)
 
 /* Finds the next idle threads. 0, or -1 when the database failed. */
 static int
-look(struct retention *self, struct sweep *sweep)
+look(struct retention *retention, struct sweep *sweep)
 {
-	struct db_tx *tx = db_begin(self->db, DB_READ);
+	struct db_tx *tx = db_begin(retention->db, DB_READ);
 	long long last = 0;
 	int result = tx ? read_last(tx, &last) : -1;
 
 	if (result == 0)
-		result = read_idle(tx, sweep, clock_unix() - (long long)self->days * DAY_S);
+		result = read_idle(tx, sweep, clock_unix() - (long long)retention->days * DAY_S);
 	db_rollback(tx);
 	/* What is found may be too much for this step. */
 	sweep->ended = sweep->cursor >= last && sweep->idle_len == 0;
@@ -250,9 +251,9 @@ look(struct retention *self, struct sweep *sweep)
  * more. 1 deleted, 0 kept, or gone already; -1 failed.
  */
 static int
-delete_if_idle(struct retention *self, const struct idle *idle)
+delete_if_idle(struct retention *retention, const struct idle *idle)
 {
-	struct db_tx *tx = db_begin(self->db, DB_WRITE);
+	struct db_tx *tx = db_begin(retention->db, DB_WRITE);
 	struct db_stmt *stmt;
 	int result;
 
@@ -274,17 +275,17 @@ delete_if_idle(struct retention *self, const struct idle *idle)
 
 /* Writers that wait get the lock first. Whether the step has time for more. */
 static bool
-give_way(struct retention *self, long long begun_ms, long long *worked_ms)
+give_way(struct retention *retention, long long begun_ms, long long *worked_ms)
 {
 	long long took_ms = clock_ms() - begun_ms;
 
 	*worked_ms += took_ms;
-	return !pause_for(self, took_ms) && *worked_ms < WORK_MS;
+	return !pause_for(retention, took_ms) && *worked_ms < WORK_MS;
 }
 
 /* 0, or -1 when the database failed. */
 static int
-work(struct retention *self, struct sweep *sweep)
+work(struct retention *retention, struct sweep *sweep)
 {
 	long long worked_ms = 0, begun_ms;
 	bool goes_on = true;
@@ -292,16 +293,16 @@ work(struct retention *self, struct sweep *sweep)
 
 	while (goes_on && result == 1) {
 		begun_ms = clock_ms();
-		result = removal_step(self->db);
-		goes_on = give_way(self, begun_ms, &worked_ms);
+		result = removal_step(retention->db);
+		goes_on = give_way(retention, begun_ms, &worked_ms);
 	}
 	if (result == 0 && goes_on)
-		result = look(self, sweep);
+		result = look(retention, sweep);
 	for (int i = 0; goes_on && result >= 0 && i < sweep->idle_len; i++) {
 		begun_ms = clock_ms();
-		result = delete_if_idle(self, &sweep->idle[i]);
-		self->deleted += result > 0;
-		goes_on = give_way(self, begun_ms, &worked_ms);
+		result = delete_if_idle(retention, &sweep->idle[i]);
+		retention->deleted += result > 0;
+		goes_on = give_way(retention, begun_ms, &worked_ms);
 		if (!goes_on && i + 1 < sweep->idle_len)
 			sweep->cursor = sweep->idle[i].thread;
 	}
@@ -309,66 +310,66 @@ work(struct retention *self, struct sweep *sweep)
 }
 
 void
-retention_step(struct retention *self)
+retention_step(struct retention *retention)
 {
 	struct sweep sweep = {0};
 
-	if (claim(self, &sweep.cursor) == 1 && work(self, &sweep) == 0)
-		release(self, &sweep);
+	if (claim(retention, &sweep.cursor) == 1 && work(retention, &sweep) == 0)
+		release(retention, &sweep);
 }
 
 /* --- the thread --- */
 
 static void
-say_what_was_deleted(struct retention *self)
+say_what_was_deleted(struct retention *retention)
 {
-	if (self->deleted > 0)
-		log_info("%lld threads that were idle for %u days were deleted", self->deleted,
-		    self->days);
-	self->deleted = 0;
+	if (retention->deleted > 0)
+		log_info("%lld threads that were idle for %u days were deleted", retention->deleted,
+		    retention->days);
+	retention->deleted = 0;
 }
 
 static void *
 run(void *arg)
 {
-	struct retention *self = arg;
+	struct retention *retention = arg;
 	long long wait_ms;
 
 	do {
-		long long begun_ms = clock_ms(), left = seconds_left(self);
+		long long begun_ms = clock_ms(), left = seconds_left(retention);
 
 		if (left == 0) {
-			retention_step(self);
+			retention_step(retention);
 			wait_ms = clock_ms() - begun_ms;
 		} else {
-			say_what_was_deleted(self);
+			say_what_was_deleted(retention);
 			wait_ms = (left < 0 || left > ASK_S ? ASK_S : left) * 1000;
 		}
-	} while (!pause_for(self, wait_ms));
+	} while (!pause_for(retention, wait_ms));
 	return NULL;
 }
 
 void
-retention_start(struct retention *self)
+retention_start(struct retention *retention)
 {
-	self->started = pthread_create(&self->thread, NULL, run, self) == 0;
-	if (!self->started)
+	retention->started = pthread_create(&retention->thread, NULL, run, retention) == 0;
+	if (!retention->started)
 		log_error("no thread could be started to delete idle threads");
 }
 
 void
-retention_free(struct retention *self)
+retention_free(struct retention *retention)
 {
-	if (!self)
+	if (!retention)
 		return;
-	pthread_mutex_lock(&self->lock);
-	self->stopping = true;
-	pthread_cond_signal(&self->stop);
-	pthread_mutex_unlock(&self->lock);
-	if (self->started)
-		pthread_join(self->thread, NULL);
-	say_what_was_deleted(self);
-	pthread_cond_destroy(&self->stop);
-	pthread_mutex_destroy(&self->lock);
-	free(self);
+	pthread_mutex_lock(&retention->lock);
+	retention->stopping = true;
+	pthread_cond_signal(&retention->stop);
+	pthread_mutex_unlock(&retention->lock);
+	if (retention->started)
+		pthread_join(retention->thread, NULL);
+	say_what_was_deleted(retention);
+	pthread_cond_destroy(&retention->stop);
+	pthread_mutex_destroy(&retention->lock);
+	free(retention);
 }

@@ -217,7 +217,7 @@ threads_delete(struct call *call)
 {
 	struct db_tx *tx = db_begin(call->api->db, DB_WRITE);
 	const char *id = call->params[0];
-	long long thread;
+	long long thread = 0;
 	int found = tx ? thread_find(tx, call->request->tenant, id, &thread) : -1;
 
 	/* Messages, runs and steps go with it. */
