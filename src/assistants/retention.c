@@ -22,7 +22,8 @@ enum {
 	LOOKED_AT_MAX = 200,
 	LOOK_MS = 20,
 	DELETED_MAX = 20,
-	WORK_MS = 50
+	WORK_MS = 50,
+	STACK_SIZE = 1 << 20
 };
 
 struct retention {
@@ -352,7 +353,12 @@ run(void *arg)
 void
 retention_start(struct retention *retention)
 {
-	retention->started = pthread_create(&retention->thread, NULL, run, retention) == 0;
+	pthread_attr_t attr;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	retention->started = pthread_create(&retention->thread, &attr, run, retention) == 0;
+	pthread_attr_destroy(&attr);
 	if (!retention->started)
 		log_error("no thread could be started to delete idle threads");
 }

@@ -155,7 +155,7 @@ e2e('DELETE of one with 10,000 messages keeps no writer waiting', async (bench, 
 e2e('kill -9 in the middle of a sweep: what was begun is nobody\'s, and is finished',
 	async (bench) => {
 		await newDatabase(bench);
-		fill(bench, 3, 10_000, 2000);
+		fill(bench, 2, 5000, 2000);
 		const server = await bench.listen({ env: SETTING });
 		await eventually('a thread is half removed', () =>
 			inDatabase(bench, 'SELECT count(*) FROM threads WHERE tenant = \'\'') === '1');
