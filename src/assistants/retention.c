@@ -22,7 +22,8 @@ enum {
 	LOOKED_AT_MAX = 200,
 	LOOK_MS = 20,
 	DELETED_MAX = 20,
-	WORK_MS = 50
+	WORK_MS = 50,
+	STACK_SIZE = 1 << 20
 };
 
 struct retention {
@@ -241,7 +242,8 @@ look(struct retention *retention, struct sweep *sweep)
 	if (result == 0)
 		result = read_idle(tx, sweep, clock_unix() - (long long)retention->days * DAY_S);
 	db_rollback(tx);
-	sweep->ended = sweep->cursor >= last;
+	/* What is found may be too much for this step. */
+	sweep->ended = sweep->cursor >= last && sweep->idle_len == 0;
 	return result;
 }
 
@@ -302,10 +304,8 @@ work(struct retention *retention, struct sweep *sweep)
 		result = delete_if_idle(retention, &sweep->idle[i]);
 		retention->deleted += result > 0;
 		goes_on = give_way(retention, begun_ms, &worked_ms);
-		if (!goes_on && i + 1 < sweep->idle_len) {
+		if (!goes_on && i + 1 < sweep->idle_len)
 			sweep->cursor = sweep->idle[i].thread;
-			sweep->ended = false;
-		}
 	}
 	return result < 0 ? -1 : 0;
 }
@@ -353,7 +353,12 @@ run(void *arg)
 void
 retention_start(struct retention *retention)
 {
-	retention->started = pthread_create(&retention->thread, NULL, run, retention) == 0;
+	pthread_attr_t attr;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	retention->started = pthread_create(&retention->thread, &attr, run, retention) == 0;
+	pthread_attr_destroy(&attr);
 	if (!retention->started)
 		log_error("no thread could be started to delete idle threads");
 }
