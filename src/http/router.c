@@ -8,7 +8,7 @@
 enum {
 	WAITING_RETRY_AFTER_S = 5,
 	ROUTE_SIZE = 256,
-	ID_SHOWN_MAX = sizeof "thread_abcd" - 1,
+	ID_LEN_MIN = 8,
 };
 
 /* Matches the pattern; with `request`, keeps what stood for the names. -1: out of memory. */
@@ -223,29 +223,20 @@ dispatch(struct router *router, struct request *request, struct response *respon
 	return route ? route->pattern : "(none)";
 }
 
-/* Who has a thread's id has the conversation: the half of it is enough to find it again. */
+/*
+ * What stands behind "threads" in the path is not shown whole, whatever form it has; unless it is
+ * short, and may be an ordinary word as in "/threads/runs".
+ */
 static void
-log_path(const char *path)
+hide_thread_id(const char *path)
 {
-	struct buf shown = BUF_INIT(2 * REQUEST_PATH_MAX);
-	bool is_id = false;
+	const char *id = path ? strstr(path, "/threads/") : NULL;
+	size_t len;
 
-	if (!log_enabled(LOG_LEVEL_DEBUG))
-		return;
-	for (size_t len; path && *path; path += len) {
-		size_t keep;
-
-		len = 1 + strcspn(path + 1, "/");
-		keep = (len - 1) / 2 < ID_SHOWN_MAX ? (len - 1) / 2 : ID_SHOWN_MAX;
-		if (is_id && len > 1)
-			buf_printf(&shown, "/%.*s…", (int)keep, path + 1);
-		else
-			buf_append(&shown, path, len);
-		if (len > 1)
-			is_id = len == 8 && strncmp(path, "/threads", len) == 0;
-	}
-	log_debug("path %s", shown.data ? shown.data : "");
-	buf_free(&shown);
+	if (id)
+		id += strlen("/threads/");
+	len = id ? strcspn(id, "/") : 0;
+	log_set_thread_id(id, len < ID_LEN_MIN ? 0 : len);
 }
 
 /* The whole pattern, where a handler met one of its own behind the router's prefix. */
@@ -313,7 +304,8 @@ router_answer(void *arg, struct exchange *exchange)
 	response_init(&response,
 	    media_negotiate(exchange->variable(exchange, "HTTP_ACCEPT"), MEDIA_TEXT | MEDIA_JSON));
 	response_header(&response, "x-request-id", request.id);
-	log_path(request.path);
+	hide_thread_id(request.path);
+	log_debug("path %s", request.path ? request.path : "");
 	if (cors_answer(&request, &response, router->origins))
 		pattern = "(preflight)";
 	else
@@ -321,6 +313,7 @@ router_answer(void *arg, struct exchange *exchange)
 	request_drain(&request);
 	if (!response.begun)
 		response_send(&response, exchange, strcmp(request.method, "HEAD") == 0);
+	log_set_thread_id(NULL, 0);
 	tell(&request, &response, pattern, clock_ms() - start_ms);
 	log_set_request_id(NULL);
 	response_free(&response);

@@ -9,6 +9,7 @@
 
 /* A line longer than this loses its end, not the log its form. */
 enum {
+	ID_SHOWN_MAX = sizeof "thread_abcd" - 1,
 	LOG_MESSAGE_MAX = 8192,
 	LOG_LINE_MAX = 16 * LOG_MESSAGE_MAX,
 	LOG_SECRETS_MAX = 8,
@@ -28,6 +29,8 @@ static size_t captured_size;
 
 /* A worker answers one request at a time, top to bottom: its id is the thread's. */
 static _Thread_local char thread_request_id[64];
+static _Thread_local const char *private_id;
+static _Thread_local size_t private_id_len;
 
 void
 log_set_level(enum log_level level)
@@ -61,6 +64,13 @@ log_capture(char *line, size_t size)
 }
 
 void
+log_set_thread_id(const char *id, size_t len)
+{
+	private_id = id;
+	private_id_len = len;
+}
+
+void
 log_set_request_id(const char *request_id)
 {
 	snprintf(thread_request_id, sizeof thread_request_id, "%s", request_id ? request_id : "");
@@ -87,13 +97,17 @@ secret_len(const char *at)
 	return longest;
 }
 
-/* How much of the thread's id that `at` begins with is hidden: all but the first few characters. */
+/* The length of the thread's id that `at` begins with, 0 if none, and how much of it is shown. */
 static size_t
 thread_id_len(const char *at, size_t *shown)
 {
 	size_t len;
 
-	*shown = sizeof "thread_abcd" - 1;
+	if (private_id_len > 0 && strncmp(at, private_id, private_id_len) == 0) {
+		*shown = private_id_len / 2 < ID_SHOWN_MAX ? private_id_len / 2 : ID_SHOWN_MAX;
+		return private_id_len;
+	}
+	*shown = ID_SHOWN_MAX;
 	if (strncmp(at, "thread_", 7) != 0)
 		return 0;
 	len = strspn(at, ID_CHARACTERS);

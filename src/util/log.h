@@ -35,6 +35,13 @@ void log_capture(char *line, size_t size);
 /* The id that this thread's lines carry from now on, at most 63 bytes; NULL for none. */
 void log_set_request_id(const char *request_id);
 
+/*
+ * The id of the conversation that this thread's lines are about from now on, `len` bytes that live
+ * until the next call: who has it has the conversation, so only its beginning is shown, whatever
+ * its form. A length of 0 for none.
+ */
+void log_set_thread_id(const char *id, size_t len);
+
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(...) log_write(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)
@@ -53,7 +60,7 @@ struct log_request {
 void log_request(const struct log_request *request);
 
 /*
- * A copy of `text` without secrets and whole thread ids, the caller's to free; NULL: out of memory.
+ * A copy of `text` without secrets and whole ids of threads, the caller's to free; NULL: out of memory.
  */
 char *log_redact(const char *text);
 

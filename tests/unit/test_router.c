@@ -423,8 +423,10 @@ test_path_line(void **state)
 	    {"/threads/thread_abcdEFGH12345678/x", "path /threads/thread_abcd…/x"},
 	    {"/v1/threads/imported.42/messages/m", "path /v1/threads/impor…/messages/m"},
 	    {"/threads/thread_abcd", "path /threads/threa…"},
-	    {"/threads//12", "path /threads//1…"},
-	    {"/threads/threads/threads", "path /threads/thr…/thr…"},
+	    {"/threads/runs", "path /threads/runs"},
+	    {"/threads//12345678", "path /threads//12345678"},
+	    {"/threads/12345678/x", "path /threads/1234…/x"},
+	    {"/threads/x-12345678-12345678-12345678", "path /threads/x-12345678-…"},
 	};
 
 	(void)state;
