@@ -162,6 +162,7 @@ open_openai(struct app *app, char *error)
 	return app->openai ? 0 : -1;
 }
 
+/* All but the configuration. */
 static void
 app_close(struct app *app)
 {
@@ -173,8 +174,7 @@ app_close(struct app *app)
 	db_close(app->db);
 	http_client_free(app->http_client);
 	metrics_close();
-	config_free(&app->config);
-	*app = (struct app){0};
+	*app = (struct app){.config = app->config};
 }
 
 /* All but the configuration, which is there. -1 with a sentence in `error`. */
@@ -472,6 +472,7 @@ import_or_export(const struct options *options)
 	if (in)
 		fclose(in);
 	app_close(&app);
+	config_free(&app.config);
 	return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -598,5 +599,6 @@ main(int argc, char **argv)
 		status = is_cgi ? EXIT_SUCCESS : EXIT_FAILURE;
 	}
 	app_close(&app);
+	config_free(&app.config);
 	return status;
 }
