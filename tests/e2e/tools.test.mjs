@@ -251,6 +251,16 @@ e2e('a model that calls and calls is stopped after ten rounds', async (bench) =>
 	assert.equal((await say(site, thread, 'words')).text.trimEnd(), 'hello');
 });
 
+e2e('calls of one id in several rounds are different calls', async (bench) => {
+	const { model, site, thread } = await scene(bench, { tool: { script: 'cat; echo x >> ran; wc -l < ran' } });
+	const rounds = ['{"a":1}', '{"a":2}', '{"a":2}'];
+	model.queue.push(...rounds.map((args) => functionCalls(['call_0', 'tool', args])), words('done'));
+	assert.equal((await say(site, thread, 'words')).text.trimEnd(), 'done');
+	assert.deepEqual(model.requests.at(-1).json.input
+		.filter(({ type }) => type === 'function_call_output').map(({ output }) => output),
+	['{"a":1}1\n', '{"a":2}2\n', '{"a":2}3\n']);
+});
+
 e2e('without a folder of tools a run that calls one is cancelled', async (bench) => {
 	bench.expectLog(/the run that waited for tools was cancelled: there are none here/);
 	const model = await modelServer(bench);
