@@ -525,15 +525,17 @@ check_arguments(const struct call *call, char error[ARGUMENTS_ERROR_SIZE])
 static char *
 answer_call(const struct calls *calls, struct call *call)
 {
-	char error[ARGUMENTS_ERROR_SIZE];
+	char error[ARGUMENTS_ERROR_SIZE], name[NAME_MAX_LEN + 1];
 	char *output = NULL;
 
 	if (call->tool && check_arguments(call, error))
 		return run_tool(calls, call);
+	/* The model made it up: it is cut at a character. */
+	utf8_copy(name, sizeof name, call->name);
 	if (asprintf(&output,
 		call->tool ? "The tool was not run, its arguments are wrong: %s."
-			   : "There is no tool \"%.64s\" here.",
-		call->tool ? error : call->name) < 0)
+			   : "There is no tool \"%s\" here.",
+		call->tool ? error : name) < 0)
 		return NULL;
 	log_info("a call of a tool was refused: %s", call->tool ? "its arguments" : "no such tool");
 	return output;

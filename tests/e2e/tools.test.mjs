@@ -225,6 +225,12 @@ e2e('a link that comes later is not followed out of the folder', async (bench) =
 	assert.deepEqual(await outputs(['tool']), ['There is no tool "tool" here.']);
 });
 
+e2e('a name that the model made up, however long, does not spoil the conversation', async (bench) => {
+	const { outputs } = await scene(bench, { tool: {} });
+	assert.deepEqual(await outputs([`a${'é'.repeat(40)}`]), [`There is no tool "a${'é'.repeat(31)}" here.`]);
+	assert.deepEqual(await outputs(['tool', '{"a":1}']), ['{"a":1}']);
+});
+
 e2e('five calls run at once', async (bench) => {
 	// Each waits until all have begun.
 	const script = 'touch began.$$; while [ "$(ls began.* | wc -l)" -lt 5 ]; do sleep 0.02; done; echo all';
