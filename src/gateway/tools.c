@@ -13,6 +13,7 @@
 #include "gateway/arguments.h"
 #include "util/buf.h"
 #include "util/child.h"
+#include "util/clock.h"
 #include "util/file.h"
 #include "util/id.h"
 #include "util/json.h"
@@ -378,7 +379,7 @@ struct calls {
 	struct call *calls;
 	size_t len;
 	atomic_size_t next; /* that no thread has taken yet */
-	long long timeout_ms;
+	long long deadline_ms; /* of all */
 	const struct interrupt *interrupt;
 };
 
@@ -478,6 +479,7 @@ static char *
 run_tool(const struct calls *calls, struct call *call)
 {
 	const struct tool *tool = call->tool;
+	long long left_ms = calls->deadline_ms - clock_ms();
 	char *environment[ENV_MAX + 3];
 	const struct child_call child = {
 	    .path = tool->path,
@@ -485,8 +487,7 @@ run_tool(const struct calls *calls, struct call *call)
 	    .environment = (const char *const *)environment,
 	    .input = call->arguments,
 	    .input_len = strlen(call->arguments),
-	    .timeout_ms =
-		tool->timeout_ms < calls->timeout_ms ? tool->timeout_ms : calls->timeout_ms,
+	    .timeout_ms = tool->timeout_ms < left_ms ? tool->timeout_ms : left_ms,
 	    .on_error_line = on_error_line,
 	    .arg = call,
 	    .interrupt = calls->interrupt,
@@ -547,7 +548,8 @@ work(void *arg)
 	struct calls *calls = arg;
 	size_t index;
 
-	while ((index = atomic_fetch_add(&calls->next, 1)) < calls->len)
+	while ((index = atomic_fetch_add(&calls->next, 1)) < calls->len &&
+	    clock_ms() < calls->deadline_ms)
 		calls->calls[index].output = answer_call(calls, &calls->calls[index]);
 	return NULL;
 }
@@ -574,7 +576,7 @@ tools_answer(const struct tools *tools, struct json_object *tool_calls, long lon
 	struct calls calls = {
 	    .tools = tools,
 	    .len = json_len(tool_calls),
-	    .timeout_ms = timeout_ms,
+	    .deadline_ms = clock_ms() + timeout_ms,
 	    .interrupt = interrupt,
 	};
 	struct json_object *outputs = json_object_new_array();

@@ -267,6 +267,17 @@ e2e('calls of one id in several rounds are different calls', async (bench) => {
 	['{"a":1}1\n', '{"a":2}2\n', '{"a":2}3\n']);
 });
 
+e2e('many slow calls end with the time of their run, not each with its own', async (bench) => {
+	bench.expectLog(/the run that waited for tools was cancelled/);
+	const { model, site, thread, box } = await scene(bench,
+		{ tool: { script: 'echo x >> ran; exec sleep 983' } }, { env: { ASSISTANTS_RUN_TIMEOUT: '2' } });
+	model.queue.push(functionCalls(...Array(20).fill().map((_, i) => [`call_${i}`, 'tool', '{}'])));
+	assertSentence(await say(site, thread, 'words'), 504);
+	// Eight at once; the others were not even begun.
+	assert.equal(fs.readFileSync(path.join(box.folder, 'ran'), 'utf8'), 'x\n'.repeat(8));
+	assert.equal((await say(site, thread, 'again')).status, 200);
+});
+
 e2e('without a folder of tools a run that calls one is cancelled', async (bench) => {
 	bench.expectLog(/the run that waited for tools was cancelled: there are none here/);
 	const model = await modelServer(bench);
