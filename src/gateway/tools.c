@@ -381,6 +381,7 @@ struct calls {
 	atomic_size_t next; /* that no thread has taken yet */
 	long long deadline_ms; /* of all */
 	const struct interrupt *interrupt;
+	const char *request_id;
 };
 
 static void
@@ -554,6 +555,15 @@ work(void *arg)
 	return NULL;
 }
 
+static void *
+work_along(void *arg)
+{
+	const struct calls *calls = arg;
+
+	log_set_request_id(calls->request_id);
+	return work(arg);
+}
+
 /* The calling thread works, too, so a system without threads to spare makes it slower only. */
 static void
 work_together(struct calls *calls)
@@ -562,7 +572,7 @@ work_together(struct calls *calls)
 	size_t started = 0;
 
 	while (started < AT_ONCE - 1 && started + 1 < calls->len &&
-	    pthread_create(&threads[started], NULL, work, calls) == 0)
+	    pthread_create(&threads[started], NULL, work_along, calls) == 0)
 		started++;
 	work(calls);
 	for (size_t i = 0; i < started; i++)
@@ -578,6 +588,7 @@ tools_answer(const struct tools *tools, struct json_object *tool_calls, long lon
 	    .len = json_len(tool_calls),
 	    .deadline_ms = clock_ms() + timeout_ms,
 	    .interrupt = interrupt,
+	    .request_id = log_request_id(),
 	};
 	struct json_object *outputs = json_object_new_array();
 

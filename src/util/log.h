@@ -34,6 +34,9 @@ void log_capture(char *line, size_t size);
 /* The id that this thread's lines carry from now on, at most 63 bytes; NULL for none. */
 void log_set_request_id(const char *request_id);
 
+/* This thread's, for another that works for it; "" if there is none. */
+const char *log_request_id(void);
+
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(...) log_write(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)

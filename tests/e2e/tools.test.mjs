@@ -240,9 +240,11 @@ e2e('five calls run at once', async (bench) => {
 
 e2e('what a tool writes to standard error is in the log', async (bench) => {
 	const { outputs } = await scene(bench, { tool: { script: 'echo "one line" >&2; echo output' } });
-	assert.deepEqual(await outputs(['tool']), ['output\n']);
-	const [line] = bench.logEntries().filter(({ message }) => /one line/.test(message));
-	assert.deepEqual([line.level, line.message], ['info', 'tool tool: one line']);
+	assert.deepEqual(await outputs(['tool'], ['tool']), ['output\n', 'output\n']);
+	const [answered] = bench.logEntries().filter(({ message }) => /messages 200/.test(message));
+	const lines = bench.logEntries().filter(({ message }) => /one line/.test(message));
+	assert.deepEqual(lines.map(({ level, message, request_id }) => [level, message, request_id]),
+		Array(2).fill(['info', 'tool tool: one line', answered.request_id]));
 });
 
 e2e('a model that calls and calls is stopped after ten rounds', async (bench) => {
