@@ -286,6 +286,7 @@ static void
 answer_calls(struct asking *asking)
 {
 	struct json_object *calls;
+	const char *error;
 
 	for (int round = 0; (calls = wanted_calls(asking)); round++) {
 		struct json_object *outputs;
@@ -308,11 +309,15 @@ answer_calls(struct asking *asking)
 	if (strcmp(asking->reply->status, "requires_action") != 0)
 		return;
 	cancel_run(asking);
-	if (asking->answer->failure != OPENAI_INTERRUPTED)
-		log_error("the run that waited for tools was cancelled: %s",
-		    asking->reply->tools == TOOLS_MISSING       ? "there are none here"
-			: asking->reply->tools == TOOLS_ENDLESS ? "it called them endlessly"
-								: "their outputs were not taken");
+	if (asking->answer->failure == OPENAI_INTERRUPTED)
+		return;
+	/* Here nobody else has logged why a 400 or 404 was answered: see openai_call(). */
+	error = asking->reply->tools == TOOLS_WELL ? openai_answer_error(asking->answer) : "";
+	log_error("the run that waited for tools was cancelled: %s%s%s",
+	    asking->reply->tools == TOOLS_MISSING       ? "there are none here"
+		: asking->reply->tools == TOOLS_ENDLESS ? "it called them endlessly"
+							: "their outputs were not taken",
+	    *error ? ": " : "", error);
 }
 
 /* --- what it cost --- */

@@ -9,6 +9,7 @@ import {
 } from './lib.mjs';
 import { makeKey } from './lib-api.mjs';
 import { behindCgid, behindFcgid, behindProxyFcgi } from './lib-apache.mjs';
+import { problem, remoteServer } from './lib-remote.mjs';
 import { behindLighttpd, behindNginx, fromShell } from './lib-servers.mjs';
 import { functionCalls, modelServer, words } from './lib-upstream.mjs';
 
@@ -288,6 +289,21 @@ e2e('without a folder of tools a run that calls one is cancelled', async (bench)
 	const thread = await newThread(site);
 	assertSentence(await say(site, thread, 'words'), 502);
 	assert.equal((await say(site, thread, 'words')).status, 200);
+});
+
+e2e('a remote API that does not take the outputs: the log says why', async (bench) => {
+	bench.expectLog(/was cancelled: their outputs were not taken: too long for us/);
+	const remote = await remoteServer(bench);
+	const site = await bench.listen({ env: { ...remote.env, ...toolbox(bench, { tool: {} }).env } });
+	const tool_calls = [{ id: 'call_1', type: 'function', function: { name: 'tool', arguments: '{}' } }];
+	const required_action = { type: 'submit_tool_outputs', submit_tool_outputs: { tool_calls } };
+	remote.nextRuns.push({ states: [{ status: 'requires_action', required_action }], answers: [] });
+	remote.refuse = (where) => {
+		return where.endsWith('/submit_tool_outputs') ? problem(400, 'too long for us') : undefined;
+	};
+	const thread = await newThread(site);
+	assertSentence(await say(site, thread, 'words'), 502);
+	assert.equal((await say(site, thread, 'words')).text.trimEnd(), 'hello');
 });
 
 e2e('a client that leaves while a tool works ends it, and frees the thread', async (bench) => {
