@@ -34,6 +34,7 @@ enum {
 	/* A waiting worker's: its client's, the model server's, curl's own two, the database's. */
 	DESCRIPTORS_EACH = 7,
 	DESCRIPTORS_MORE = 128,
+	DESCRIPTORS_TOOLS = 80, /* eight tools at once, ten each: util/child.h */
 	IDLE_S = 15,
 	SHUTDOWN_GRACE_S = 30,
 	ARENAS_MAX = 4,
@@ -204,15 +205,17 @@ app_open(struct app *app, char error[CONFIG_ERROR_SIZE])
  * one that found none left could not ask the model, and could not even refuse.
  */
 static unsigned
-afford_workers(unsigned workers)
+afford_workers(unsigned workers, bool tools)
 {
 	rlim_t wanted = (rlim_t)workers * DESCRIPTORS_EACH + DESCRIPTORS_MORE;
+	/* Without these only a tool cannot be run. */
+	rlim_t wished = wanted + (tools ? (rlim_t)workers * DESCRIPTORS_TOOLS : 0);
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wished)
 		return workers;
-	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == wanted)
+	limit.rlim_cur = wished < limit.rlim_max ? wished : limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= wanted)
 		return workers;
 	workers = WORKERS_MIN;
 	if (limit.rlim_cur > DESCRIPTORS_MORE + WORKERS_MIN * DESCRIPTORS_EACH)
@@ -317,7 +320,7 @@ serve(struct app *app, const struct options *options)
 	bool fastcgi = options->listen || server_inherits_socket();
 
 	if (fastcgi)
-		app->config.workers = afford_workers(app->config.workers);
+		app->config.workers = afford_workers(app->config.workers, app->config.tools_dir);
 	router.waiting_max = app->config.workers - WORKERS_FREE;
 	if (fastcgi)
 		return serve_fastcgi(app, &router, options);

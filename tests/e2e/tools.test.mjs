@@ -239,6 +239,20 @@ e2e('five calls run at once', async (bench) => {
 	assert.deepEqual(await outputs(...Array(5).fill(['tool'])), Array(5).fill('all\n'));
 });
 
+e2e('many conversations with many tools have descriptors enough, where the system lets them', async (bench) => {
+	// What twelve workers need by themselves.
+	bench.via = ['/bin/sh', '-c', 'ulimit -Sn 212; exec "$@"', 'sh'];
+	const { model, site } = await scene(bench, { tool: { script: 'sleep 1' } },
+		{ env: { ASSISTANTS_WORKERS: '12' } });
+	const calls = functionCalls(...Array(8).fill().map((_, i) => [`call_${i}`, 'tool', '{}']));
+	model.otherwise = (response, { json }) => {
+		return (json.input.at(-1).type === 'function_call_output' ? words('done') : calls)(response);
+	};
+	const threads = await Promise.all(Array(10).fill().map(() => newThread(site)));
+	const answers = await Promise.all(threads.map((thread) => say(site, thread, 'words')));
+	assert.deepEqual(answers.map(({ text }) => text.trimEnd()), Array(10).fill('done'));
+});
+
 e2e('what a tool writes to standard error is in the log', async (bench) => {
 	const { outputs } = await scene(bench, { tool: { script: 'echo "one line" >&2; echo output' } });
 	assert.deepEqual(await outputs(['tool'], ['tool']), ['output\n', 'output\n']);
