@@ -38,7 +38,11 @@ enum {
 	IDLE_S = 15,
 	SHUTDOWN_GRACE_S = 30,
 	ARENAS_MAX = 4,
+#ifdef __SANITIZE_THREAD__
+	STACK_SIZE = 2 << 20, /* its own share is more than the half */
+#else
 	STACK_SIZE = 512 << 10,
+#endif
 	EXIT_USAGE = 2
 };
 
