@@ -395,7 +395,9 @@ on_error_line(void *arg, const char *line)
 static const char *
 value_of(const char *name)
 {
-	const char *value = getenv(name);
+	/* With CGI these are the client's headers: HTTP_PROXY is no proxy of the owner's. */
+	bool header = strncmp(name, "HTTP_", 5) == 0 && getenv("GATEWAY_INTERFACE");
+	const char *value = header ? NULL : getenv(name);
 
 	if (value)
 		return value;

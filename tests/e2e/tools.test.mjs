@@ -173,6 +173,15 @@ for (const [what, tool, args, expected] of [
 	});
 }
 
+e2e('CGI: a client\'s header is no variable of a tool\'s', async (bench) => {
+	const { site, thread, model } = await scene(bench,
+		{ tool: { script: 'echo "proxy: $HTTP_PROXY"', json: { env: ['HTTP_PROXY'] } } },
+		{ open: (env) => fromShell(bench, env) });
+	model.queue.push(functionCalls(['call_1', 'tool', '{}']), words('done'));
+	assert.equal((await say(site, thread, 'words', { proxy: 'http://stranger' })).status, 200);
+	assert.equal(model.requests.at(-1).json.input.at(-1).output, 'proxy: \n');
+});
+
 e2e('a daemon that a tool leaves is ended with it, wherever it hid', async (bench) => {
 	const marker = path.join(bench.dir, 'daemon');
 	const script = `setsid sh -c 'echo $$ > ${marker}; sleep 986 & exec sleep 986' ` +
