@@ -28,7 +28,7 @@ struct reply {
 	 * run goes on; NULL: nothing.
 	 */
 	struct json_object *calls, *outputs;
-	size_t received;             /* bytes of words, as they came */
+	size_t received; /* bytes of words, as they came */
 };
 
 void reply_init(struct reply *reply);

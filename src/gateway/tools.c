@@ -378,7 +378,7 @@ struct calls {
 	const struct tools *tools;
 	struct call *calls;
 	size_t len;
-	atomic_size_t next; /* that no thread has taken yet */
+	atomic_size_t next;    /* that no thread has taken yet */
 	long long deadline_ms; /* of all */
 	const struct interrupt *interrupt;
 	const char *request_id;
