@@ -117,7 +117,7 @@ check:
 	tools/e2e.sh build/asan/assistants.fcgi
 	tools/e2e.sh cgi-bin/assistants.fcgi tests/soak/*.test.mjs
 	tools/e2e.sh build/tsan/assistants.fcgi $(CONCURRENT_TESTS) tests/e2e/leaves.test.mjs \
-		tests/e2e/process.test.mjs
+		tests/e2e/process.test.mjs tests/e2e/tools.test.mjs
 
 ## make soak       the same with full counts; under valgrind; make fuzz; the bundle in a bare Debian
 .PHONY: soak

@@ -34,13 +34,16 @@ enum {
 	WORKERS_MIN = 3,
 	/* A waiting worker's: its client's, the model server's, curl's own two, the database's. */
 	DESCRIPTORS_EACH = 7,
-	/* And of its tools, of which seldom more than two run at once. */
-	DESCRIPTORS_OF_TOOLS = 10,
 	DESCRIPTORS_MORE = 128,
+	DESCRIPTORS_TOOLS = 80, /* eight tools at once, ten each: util/child.h */
 	IDLE_S = 15,
 	SHUTDOWN_GRACE_S = 30,
 	ARENAS_MAX = 4,
+#ifdef __SANITIZE_THREAD__
+	STACK_SIZE = 2 << 20, /* its own share is more than the half */
+#else
 	STACK_SIZE = 512 << 10,
+#endif
 	EXIT_USAGE = 2
 };
 
@@ -210,22 +213,21 @@ app_open(struct app *app, char error[CONFIG_ERROR_SIZE])
  * one that found none left could not ask the model, and could not even refuse.
  */
 static unsigned
-afford_workers(const struct config *config)
+afford_workers(unsigned workers, bool tools)
 {
-	unsigned workers = config->workers;
-	rlim_t each =
-	    config->tools_dir ? DESCRIPTORS_EACH + DESCRIPTORS_OF_TOOLS : DESCRIPTORS_EACH;
-	rlim_t wanted = workers * each + DESCRIPTORS_MORE;
+	rlim_t wanted = (rlim_t)workers * DESCRIPTORS_EACH + DESCRIPTORS_MORE;
+	/* Without these only a tool cannot be run. */
+	rlim_t wished = wanted + (tools ? (rlim_t)workers * DESCRIPTORS_TOOLS : 0);
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wished)
 		return workers;
-	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == wanted)
+	limit.rlim_cur = wished < limit.rlim_max ? wished : limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= wanted)
 		return workers;
 	workers = WORKERS_MIN;
-	if (limit.rlim_cur > DESCRIPTORS_MORE + WORKERS_MIN * each)
-		workers = (unsigned)((limit.rlim_cur - DESCRIPTORS_MORE) / each);
+	if (limit.rlim_cur > DESCRIPTORS_MORE + WORKERS_MIN * DESCRIPTORS_EACH)
+		workers = (unsigned)((limit.rlim_cur - DESCRIPTORS_MORE) / DESCRIPTORS_EACH);
 	log_warn("%llu file descriptors are allowed, enough for %u workers, %llu would be needed: "
 		 "raise the limit (ulimit -Hn), or lower ASSISTANTS_WORKERS",
 	    (unsigned long long)limit.rlim_cur, workers, (unsigned long long)wanted);
@@ -326,7 +328,7 @@ serve(struct app *app, const struct options *options)
 	bool fastcgi = options->listen || server_inherits_socket();
 
 	if (fastcgi)
-		app->config.workers = afford_workers(&app->config);
+		app->config.workers = afford_workers(app->config.workers, app->config.tools_dir);
 	router.waiting_max = app->config.workers - WORKERS_FREE;
 	if (fastcgi)
 		return serve_fastcgi(app, &router, options);

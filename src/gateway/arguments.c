@@ -63,9 +63,13 @@ has_type(const struct place *place, struct json_object *schema, struct json_obje
 	} else if (len == 0) {
 		return true;
 	}
-	for (size_t i = 0; i < len; i++)
-		if (is_of_type(value, json_object_get_string(json_at(type, i))))
+	for (size_t i = 0; i < len; i++) {
+		struct json_object *one = json_at(type, i);
+
+		/* json-c has no object, and no string, for null. */
+		if (is_of_type(value, one ? json_object_get_string(one) : "null"))
 			return true;
+	}
 	snprintf(place->error, ARGUMENTS_ERROR_SIZE, "%s%s%s must be of type %.60s",
 	    *place->path ? "\"" : "the arguments", place->path, *place->path ? "\"" : "",
 	    len ? json_text(type) : json_object_get_string(type));

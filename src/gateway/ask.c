@@ -20,8 +20,15 @@ struct asking {
 void
 reply_init(struct reply *reply)
 {
-	*reply = (struct reply){
-	    .messages = json_object_new_array(), .outputs = json_object_new_object()};
+	*reply = (struct reply){.messages = json_object_new_array()};
+}
+
+static void
+forget_calls(struct reply *reply)
+{
+	json_object_put(reply->calls);
+	json_object_put(reply->outputs);
+	reply->calls = reply->outputs = NULL;
 }
 
 void
@@ -29,7 +36,7 @@ reply_free(struct reply *reply)
 {
 	json_object_put(reply->messages);
 	json_object_put(reply->run);
-	json_object_put(reply->outputs);
+	forget_calls(reply);
 }
 
 /* A stream that broke off, and was then read from the list, tells a message twice. */
@@ -75,6 +82,9 @@ on_event(void *arg, const char *event, struct json_object *data)
 		json_object_put(reply->run);
 		reply->run = json_object_get(data);
 		snprintf(reply->status, sizeof reply->status, "%s", event + 11);
+		/* It has them, and what it calls now is called anew. */
+		if (strcmp(reply->status, "requires_action") != 0)
+			forget_calls(reply);
 	}
 }
 
@@ -219,35 +229,42 @@ wanted_calls(const struct reply *reply)
 	return json_get_array(json_get_object(action, "submit_tool_outputs"), "tool_calls");
 }
 
+/* The output of a call that was answered before; NULL when it was not. Borrowed. */
+static struct json_object *
+known_output(const struct reply *reply, struct json_object *call)
+{
+	for (size_t i = 0; i < json_len(reply->calls); i++)
+		if (json_object_equal(json_at(reply->calls, i), call))
+			return json_at(reply->outputs, i);
+	return NULL;
+}
+
 /*
  * The outputs of the calls. A server that says after a broken connection that it still waits for
- * some gets the same again: what a tool does is not done twice.
+ * some gets the same again: what a tool does is not done twice. Ids alone do not tell: some models
+ * begin with the same one in each round.
  */
 static struct json_object *
 outputs_of(struct asking *asking, struct json_object *calls)
 {
-	struct json_object *known = asking->reply->outputs, *outputs = json_object_new_array();
-	struct json_object *answered;
+	struct json_object *outputs = json_object_new_array(), *output;
+	struct reply *reply = asking->reply;
 
 	for (size_t i = 0; i < json_len(calls); i++) {
-		const char *id = json_get_string(json_at(calls, i), "id");
-		struct json_object *output = id ? json_get_object(known, id) : NULL;
-
-		if (output)
-			json_add(outputs, json_object_get(output));
+		output = known_output(reply, json_at(calls, i));
+		if (!output)
+			break;
+		json_add(outputs, json_object_get(output));
 	}
 	if (json_len(outputs) == json_len(calls))
 		return outputs;
 	json_object_put(outputs);
-	answered = tools_answer(asking->definition->tools, calls, asking->deadline_ms - clock_ms(),
+	outputs = tools_answer(asking->definition->tools, calls, asking->deadline_ms - clock_ms(),
 	    asking->request->client);
-	for (size_t i = 0; i < json_len(answered); i++) {
-		const char *id = json_get_string(json_at(answered, i), "tool_call_id");
-
-		if (id)
-			json_set(known, id, json_object_get(json_at(answered, i)));
-	}
-	return answered;
+	forget_calls(reply);
+	reply->calls = json_object_get(calls);
+	reply->outputs = json_object_get(outputs);
+	return outputs;
 }
 
 /* All outputs in one submission, and the run goes on. */
@@ -286,7 +303,7 @@ no_outputs(struct asking *asking, struct json_object *calls, int round)
 static void
 answer_calls(struct asking *asking)
 {
-	const char *reason = NULL;
+	const char *reason = NULL, *error;
 
 	for (int round = 0; wants_outputs(asking); round++) {
 		struct json_object *calls = wanted_calls(asking->reply), *outputs;
@@ -306,9 +323,12 @@ answer_calls(struct asking *asking)
 	if (strcmp(asking->reply->status, "requires_action") != 0)
 		return;
 	cancel_run(asking);
-	if (asking->answer->failure != OPENAI_INTERRUPTED)
-		log_error("the run that waited for tools was cancelled: %s",
-		    reason ? reason : "it was not given their outputs");
+	if (asking->answer->failure == OPENAI_INTERRUPTED)
+		return;
+	/* Here nobody else has logged why a 400 or 404 was answered: see openai_call(). */
+	error = reason ? "" : openai_answer_error(asking->answer);
+	log_error("the run that waited for tools was cancelled: %s%s%s",
+	    reason ? reason : "their outputs were not taken", *error ? ": " : "", error);
 }
 
 /* --- what it cost --- */

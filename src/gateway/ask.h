@@ -23,8 +23,12 @@ struct reply {
 	struct json_object *run;      /* as its last event told it; NULL: none did */
 	char status[32];              /* how it ended; "" if no event told */
 	enum tools_end tools;
-	struct json_object *outputs; /* of tools, by their call's id */
-	size_t received;             /* bytes of words, as they came */
+	/*
+	 * What the run called last, and the tools' outputs, one for each, until it is told that the
+	 * run goes on; NULL: nothing.
+	 */
+	struct json_object *calls, *outputs;
+	size_t received; /* bytes of words, as they came */
 };
 
 void reply_init(struct reply *reply);

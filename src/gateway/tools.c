@@ -13,6 +13,7 @@
 #include "gateway/arguments.h"
 #include "util/buf.h"
 #include "util/child.h"
+#include "util/clock.h"
 #include "util/file.h"
 #include "util/id.h"
 #include "util/json.h"
@@ -378,9 +379,10 @@ struct calls {
 	const struct tools *tools;
 	struct call *calls;
 	size_t len;
-	atomic_size_t next; /* that no thread has taken yet */
-	long long timeout_ms;
+	atomic_size_t next;    /* that no thread has taken yet */
+	long long deadline_ms; /* of all */
 	const struct interrupt *interrupt;
+	const char *request_id;
 };
 
 static void
@@ -394,7 +396,9 @@ on_error_line(void *arg, const char *line)
 static const char *
 value_of(const char *name)
 {
-	const char *value = getenv(name);
+	/* With CGI these are the client's headers: HTTP_PROXY is no proxy of the owner's. */
+	bool header = strncmp(name, "HTTP_", 5) == 0 && getenv("GATEWAY_INTERFACE");
+	const char *value = header ? NULL : getenv(name);
 
 	if (value)
 		return value;
@@ -479,6 +483,7 @@ static char *
 run_tool(const struct calls *calls, struct call *call)
 {
 	const struct tool *tool = call->tool;
+	long long left_ms = calls->deadline_ms - clock_ms();
 	char *environment[ENV_MAX + 3];
 	const struct child_call child = {
 	    .path = tool->path,
@@ -486,8 +491,7 @@ run_tool(const struct calls *calls, struct call *call)
 	    .environment = (const char *const *)environment,
 	    .input = call->arguments,
 	    .input_len = strlen(call->arguments),
-	    .timeout_ms =
-		tool->timeout_ms < calls->timeout_ms ? tool->timeout_ms : calls->timeout_ms,
+	    .timeout_ms = tool->timeout_ms < left_ms ? tool->timeout_ms : left_ms,
 	    .on_error_line = on_error_line,
 	    .arg = call,
 	    .interrupt = calls->interrupt,
@@ -526,15 +530,17 @@ check_arguments(const struct call *call, char error[ARGUMENTS_ERROR_SIZE])
 static char *
 answer_call(const struct calls *calls, struct call *call)
 {
-	char error[ARGUMENTS_ERROR_SIZE];
+	char error[ARGUMENTS_ERROR_SIZE], name[NAME_MAX_LEN + 1];
 	char *output = NULL;
 
 	if (call->tool && check_arguments(call, error))
 		return run_tool(calls, call);
+	/* The model made it up: it is cut at a character. */
+	utf8_copy(name, sizeof name, call->name);
 	if (asprintf(&output,
 		call->tool ? "The tool was not run, its arguments are wrong: %s."
-			   : "There is no tool \"%.64s\" here.",
-		call->tool ? error : call->name) < 0)
+			   : "There is no tool \"%s\" here.",
+		call->tool ? error : name) < 0)
 		return NULL;
 	log_info("a call of a tool was refused: %s", call->tool ? "its arguments" : "no such tool");
 	return output;
@@ -546,9 +552,19 @@ work(void *arg)
 	struct calls *calls = arg;
 	size_t index;
 
-	while ((index = atomic_fetch_add(&calls->next, 1)) < calls->len)
+	while ((index = atomic_fetch_add(&calls->next, 1)) < calls->len &&
+	    clock_ms() < calls->deadline_ms)
 		calls->calls[index].output = answer_call(calls, &calls->calls[index]);
 	return NULL;
+}
+
+static void *
+work_along(void *arg)
+{
+	const struct calls *calls = arg;
+
+	log_set_request_id(calls->request_id);
+	return work(arg);
 }
 
 /* The calling thread works, too, so a system without threads to spare makes it slower only. */
@@ -559,7 +575,7 @@ work_together(struct calls *calls)
 	size_t started = 0;
 
 	while (started < AT_ONCE - 1 && started + 1 < calls->len &&
-	    pthread_create(&threads[started], NULL, work, calls) == 0)
+	    pthread_create(&threads[started], NULL, work_along, calls) == 0)
 		started++;
 	work(calls);
 	for (size_t i = 0; i < started; i++)
@@ -573,8 +589,9 @@ tools_answer(const struct tools *tools, struct json_object *tool_calls, long lon
 	struct calls calls = {
 	    .tools = tools,
 	    .len = json_len(tool_calls),
-	    .timeout_ms = timeout_ms,
+	    .deadline_ms = clock_ms() + timeout_ms,
 	    .interrupt = interrupt,
+	    .request_id = log_request_id(),
 	};
 	struct json_object *outputs = json_object_new_array();
 

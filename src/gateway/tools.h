@@ -42,8 +42,9 @@ const char *tools_name(const struct tools *tools, size_t index);
 void tools_define(const struct tools *tools, struct json_object *definition);
 
 /*
- * Carries out a run's `tool_calls`, several at once, each for `timeout_ms` at most: [{tool_call_id,
- * output}] for all of them, the caller's to put; of little worth once `interrupt` is raised.
+ * Carries out a run's `tool_calls`, several at once, all within `timeout_ms`: [{tool_call_id,
+ * output}] for each of them, the caller's to put; of little worth once `interrupt` is raised, or
+ * time is over.
  */
 struct json_object *tools_answer(const struct tools *tools, struct json_object *tool_calls,
     long long timeout_ms, const struct interrupt *interrupt);

@@ -76,6 +76,12 @@ log_set_request_id(const char *request_id)
 	snprintf(thread_request_id, sizeof thread_request_id, "%s", request_id ? request_id : "");
 }
 
+const char *
+log_request_id(void)
+{
+	return thread_request_id;
+}
+
 /* Length of the longest secret that `at` begins with, 0 if none. */
 static size_t
 secret_len(const char *at)

@@ -41,6 +41,8 @@ void log_set_request_id(const char *request_id);
  * its form. A length of 0 for none.
  */
 void log_set_thread_id(const char *id, size_t len);
+/* This thread's, for another that works for it; "" if there is none. */
+const char *log_request_id(void);
 
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(...) log_write(LOG_LEVEL_WARN, __VA_ARGS__)

@@ -9,6 +9,7 @@ import {
 } from './lib.mjs';
 import { makeKey } from './lib-api.mjs';
 import { behindCgid, behindFcgid, behindProxyFcgi } from './lib-apache.mjs';
+import { problem, remoteServer } from './lib-remote.mjs';
 import { behindLighttpd, behindNginx, fromShell } from './lib-servers.mjs';
 import { functionCalls, modelServer, words } from './lib-upstream.mjs';
 
@@ -172,6 +173,15 @@ for (const [what, tool, args, expected] of [
 	});
 }
 
+e2e('CGI: a client\'s header is no variable of a tool\'s', async (bench) => {
+	const { site, thread, model } = await scene(bench,
+		{ tool: { script: 'echo "proxy: $HTTP_PROXY"', json: { env: ['HTTP_PROXY'] } } },
+		{ open: (env) => fromShell(bench, env) });
+	model.queue.push(functionCalls(['call_1', 'tool', '{}']), words('done'));
+	assert.equal((await say(site, thread, 'words', { proxy: 'http://stranger' })).status, 200);
+	assert.equal(model.requests.at(-1).json.input.at(-1).output, 'proxy: \n');
+});
+
 e2e('a daemon that a tool leaves is ended with it, wherever it hid', async (bench) => {
 	const marker = path.join(bench.dir, 'daemon');
 	const script = `setsid sh -c 'echo $$ > ${marker}; sleep 986 & exec sleep 986' ` +
@@ -225,6 +235,12 @@ e2e('a link that comes later is not followed out of the folder', async (bench) =
 	assert.deepEqual(await outputs(['tool']), ['There is no tool "tool" here.']);
 });
 
+e2e('a name that the model made up, however long, does not spoil the conversation', async (bench) => {
+	const { outputs } = await scene(bench, { tool: {} });
+	assert.deepEqual(await outputs([`a${'é'.repeat(40)}`]), [`There is no tool "a${'é'.repeat(31)}" here.`]);
+	assert.deepEqual(await outputs(['tool', '{"a":1}']), ['{"a":1}']);
+});
+
 e2e('five calls run at once', async (bench) => {
 	// Each waits until all have begun.
 	const script = 'touch began.$$; while [ "$(ls began.* | wc -l)" -lt 5 ]; do sleep 0.02; done; echo all';
@@ -232,11 +248,27 @@ e2e('five calls run at once', async (bench) => {
 	assert.deepEqual(await outputs(...Array(5).fill(['tool'])), Array(5).fill('all\n'));
 });
 
+e2e('many conversations with many tools have descriptors enough, where the system lets them', async (bench) => {
+	// What twelve workers need by themselves.
+	bench.via = ['/bin/sh', '-c', 'ulimit -Sn 212; exec "$@"', 'sh'];
+	const { model, site } = await scene(bench, { tool: { script: 'sleep 1' } },
+		{ env: { ASSISTANTS_WORKERS: '12' } });
+	const calls = functionCalls(...Array(8).fill().map((_, i) => [`call_${i}`, 'tool', '{}']));
+	model.otherwise = (response, { json }) => {
+		return (json.input.at(-1).type === 'function_call_output' ? words('done') : calls)(response);
+	};
+	const threads = await Promise.all(Array(10).fill().map(() => newThread(site)));
+	const answers = await Promise.all(threads.map((thread) => say(site, thread, 'words')));
+	assert.deepEqual(answers.map(({ text }) => text.trimEnd()), Array(10).fill('done'));
+});
+
 e2e('what a tool writes to standard error is in the log', async (bench) => {
 	const { outputs } = await scene(bench, { tool: { script: 'echo "one line" >&2; echo output' } });
-	assert.deepEqual(await outputs(['tool']), ['output\n']);
-	const [line] = bench.logEntries().filter(({ message }) => /one line/.test(message));
-	assert.deepEqual([line.level, line.message], ['info', 'tool tool: one line']);
+	assert.deepEqual(await outputs(['tool'], ['tool']), ['output\n', 'output\n']);
+	const [answered] = bench.logEntries().filter(({ message }) => /messages 200/.test(message));
+	const lines = bench.logEntries().filter(({ message }) => /one line/.test(message));
+	assert.deepEqual(lines.map(({ level, message, request_id }) => [level, message, request_id]),
+		Array(2).fill(['info', 'tool tool: one line', answered.request_id]));
 });
 
 e2e('a model that calls and calls is stopped after ten rounds', async (bench) => {
@@ -251,6 +283,27 @@ e2e('a model that calls and calls is stopped after ten rounds', async (bench) =>
 	assert.equal((await say(site, thread, 'words')).text.trimEnd(), 'hello');
 });
 
+e2e('calls of one id in several rounds are different calls', async (bench) => {
+	const { model, site, thread } = await scene(bench, { tool: { script: 'cat; echo x >> ran; wc -l < ran' } });
+	const rounds = ['{"a":1}', '{"a":2}', '{"a":2}'];
+	model.queue.push(...rounds.map((args) => functionCalls(['call_0', 'tool', args])), words('done'));
+	assert.equal((await say(site, thread, 'words')).text.trimEnd(), 'done');
+	assert.deepEqual(model.requests.at(-1).json.input
+		.filter(({ type }) => type === 'function_call_output').map(({ output }) => output),
+	['{"a":1}1\n', '{"a":2}2\n', '{"a":2}3\n']);
+});
+
+e2e('many slow calls end with the time of their run, not each with its own', async (bench) => {
+	bench.expectLog(/the run that waited for tools was cancelled/);
+	const { model, site, thread, box } = await scene(bench,
+		{ tool: { script: 'echo x >> ran; exec sleep 983' } }, { env: { ASSISTANTS_RUN_TIMEOUT: '2' } });
+	model.queue.push(functionCalls(...Array(20).fill().map((_, i) => [`call_${i}`, 'tool', '{}'])));
+	assertSentence(await say(site, thread, 'words'), 504);
+	// Eight at once; the others were not even begun.
+	assert.equal(fs.readFileSync(path.join(box.folder, 'ran'), 'utf8'), 'x\n'.repeat(8));
+	assert.equal((await say(site, thread, 'again')).status, 200);
+});
+
 e2e('without a folder of tools a run that calls one is cancelled', async (bench) => {
 	bench.expectLog(/the run that waited for tools was cancelled: there are none here/);
 	const model = await modelServer(bench);
@@ -259,6 +312,21 @@ e2e('without a folder of tools a run that calls one is cancelled', async (bench)
 	const thread = await newThread(site);
 	assertSentence(await say(site, thread, 'words'), 502);
 	assert.equal((await say(site, thread, 'words')).status, 200);
+});
+
+e2e('a remote API that does not take the outputs: the log says why', async (bench) => {
+	bench.expectLog(/was cancelled: their outputs were not taken: too long for us/);
+	const remote = await remoteServer(bench);
+	const site = await bench.listen({ env: { ...remote.env, ...toolbox(bench, { tool: {} }).env } });
+	const tool_calls = [{ id: 'call_1', type: 'function', function: { name: 'tool', arguments: '{}' } }];
+	const required_action = { type: 'submit_tool_outputs', submit_tool_outputs: { tool_calls } };
+	remote.nextRuns.push({ states: [{ status: 'requires_action', required_action }], answers: [] });
+	remote.refuse = (where) => {
+		return where.endsWith('/submit_tool_outputs') ? problem(400, 'too long for us') : undefined;
+	};
+	const thread = await newThread(site);
+	assertSentence(await say(site, thread, 'words'), 502);
+	assert.equal((await say(site, thread, 'words')).text.trimEnd(), 'hello');
 });
 
 e2e('a client that leaves while a tool works ends it, and frees the thread', async (bench) => {

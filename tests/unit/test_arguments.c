@@ -50,6 +50,8 @@ test_rows(void **state)
 	    {"{}", "{\"a\":1}", NULL},
 	    {"{\"type\":5}", "{\"a\":1}", NULL},
 	    {"{\"type\":[5]}", "{\"a\":1}", "the arguments must be of type [5]"},
+	    {ONE("[\"string\",null]"), "{\"x\":1}", "\"x\" must be of type [\"string\",null]"},
+	    {ONE("[\"string\",null]"), "{\"x\":null}", NULL},
 	    {"{\"required\":[5,null]}", "{\"a\":1}", NULL},
 	    {"{\"properties\":[],\"items\":7}", "{\"a\":[1]}", NULL},
 	};
