@@ -265,7 +265,7 @@ e2e('many conversations with many tools have descriptors enough, where the syste
 e2e('what a tool writes to standard error is in the log', async (bench) => {
 	const { outputs } = await scene(bench, { tool: { script: 'echo "one line" >&2; echo output' } });
 	assert.deepEqual(await outputs(['tool'], ['tool']), ['output\n', 'output\n']);
-	const [answered] = bench.logEntries().filter(({ message }) => /messages 200/.test(message));
+	const [answered] = bench.logEntries().filter(({ route }) => /messages/.test(route));
 	const lines = bench.logEntries().filter(({ message }) => /one line/.test(message));
 	assert.deepEqual(lines.map(({ level, message, request_id }) => [level, message, request_id]),
 		Array(2).fill(['info', 'tool tool: one line', answered.request_id]));
