@@ -133,10 +133,11 @@ parse_outside_path(const struct setting *setting, const char *value, void *field
 	return parse_path(setting, value, field, error);
 }
 
+/* Keeps the file's name in *name as well. */
 static int
-parse_key_file(const struct setting *setting, const char *value, void *field, char *error)
+read_key_file(
+    const struct setting *setting, const char *value, void *field, char **name, char *error)
 {
-	struct config *config = (struct config *)((char *)field - setting->offset);
 	size_t len;
 	char *key;
 	int result;
@@ -160,18 +161,27 @@ parse_key_file(const struct setting *setting, const char *value, void *field, ch
 		result = parse_key(setting, key, field, error);
 	explicit_bzero(key, len);
 	free(key);
-	if (result == 0 && !(config->key_file = strdup(value)))
+	if (result == 0 && !(*name = strdup(value)))
 		return fail(error, "out of memory");
 	return result;
+}
+
+static int
+parse_key_file(const struct setting *setting, const char *value, void *field, char *error)
+{
+	struct config *config = (struct config *)((char *)field - setting->offset);
+
+	return read_key_file(setting, value, field, &config->key_file, error);
 }
 
 /* One that could be guessed would be no protection. */
 static int
 parse_token_file(const struct setting *setting, const char *value, void *field, char *error)
 {
+	struct config *config = (struct config *)((char *)field - setting->offset);
 	char **token = field;
 
-	if (parse_key_file(setting, value, field, error) < 0)
+	if (read_key_file(setting, value, field, &config->token_file, error) < 0)
 		return -1;
 	if (strlen(*token) >= ACCESS_TOKEN_LEN_MIN)
 		return 0;
@@ -684,6 +694,7 @@ config_free(struct config *config)
 	if (config->access_token)
 		explicit_bzero(config->access_token, strlen(config->access_token));
 	free(config->access_token);
+	free(config->token_file);
 	free(config->tools_dir);
 	*config = (struct config){0};
 }
