@@ -192,8 +192,8 @@ parse_token_file(const struct setting *setting, const char *value, void *field, 
 }
 
 /*
- * Whether it is as a browser sends it: a path, a slash at the end, capitals, a * for a part of it, or
- * the port that its scheme has anyway, would never fit.
+ * Whether it is as a browser sends it: a path, a slash at the end, capitals, a * for a part of it,
+ * or the port that its scheme has anyway, would never fit.
  */
 static bool
 is_origin(const char *text, size_t len)
