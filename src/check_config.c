@@ -79,7 +79,7 @@ static bool
 check_configuration(struct checks *checks)
 {
 	const char *file = checks->config.file;
-	const char *const files[] = {file, checks->config.key_file};
+	const char *const files[] = {file, checks->config.key_file, checks->config.token_file};
 
 	if (!checks->configured)
 		return wrong(checks, "%s", checks->config_error);

@@ -133,10 +133,11 @@ parse_outside_path(const struct setting *setting, const char *value, void *field
 	return parse_path(setting, value, field, error);
 }
 
+/* Keeps the file's name in *name as well. */
 static int
-parse_key_file(const struct setting *setting, const char *value, void *field, char *error)
+read_key_file(
+    const struct setting *setting, const char *value, void *field, char **name, char *error)
 {
-	struct config *config = (struct config *)((char *)field - setting->offset);
 	size_t len;
 	char *key;
 	int result;
@@ -160,18 +161,27 @@ parse_key_file(const struct setting *setting, const char *value, void *field, ch
 		result = parse_key(setting, key, field, error);
 	explicit_bzero(key, len);
 	free(key);
-	if (result == 0 && !(config->key_file = strdup(value)))
+	if (result == 0 && !(*name = strdup(value)))
 		return fail(error, "out of memory");
 	return result;
+}
+
+static int
+parse_key_file(const struct setting *setting, const char *value, void *field, char *error)
+{
+	struct config *config = (struct config *)((char *)field - setting->offset);
+
+	return read_key_file(setting, value, field, &config->key_file, error);
 }
 
 /* One that could be guessed would be no protection. */
 static int
 parse_token_file(const struct setting *setting, const char *value, void *field, char *error)
 {
+	struct config *config = (struct config *)((char *)field - setting->offset);
 	char **token = field;
 
-	if (parse_key_file(setting, value, field, error) < 0)
+	if (read_key_file(setting, value, field, &config->token_file, error) < 0)
 		return -1;
 	if (*token && strlen(*token) >= ACCESS_TOKEN_LEN_MIN)
 		return 0;
@@ -181,17 +191,29 @@ parse_token_file(const struct setting *setting, const char *value, void *field, 
 	    setting->name, value, ACCESS_TOKEN_LEN_MIN);
 }
 
-/* Whether it is as a browser sends it: a path, or a slash at the end, would never fit. */
+/*
+ * Whether it is as a browser sends it: a path, a slash at the end, capitals, a * for a part of it,
+ * or the port that its scheme has anyway, would never fit.
+ */
 static bool
 is_origin(const char *text, size_t len)
 {
+	const char *port;
 	size_t scheme = strncmp(text, "http://", 7) == 0 ? 7
 	    : strncmp(text, "https://", 8) == 0          ? 8
 							 : 0;
 
 	if ((len == 1 && *text == '*') || (len == 4 && strncmp(text, "null", 4) == 0))
 		return true;
-	return scheme > 0 && len > scheme && !memchr(text + scheme, '/', len - scheme);
+	if (scheme == 0 || len == scheme)
+		return false;
+	port = scheme == 7 ? ":80" : ":443";
+	if (len > strlen(port) && strncmp(text + len - strlen(port), port, strlen(port)) == 0)
+		return false;
+	for (size_t i = scheme; i < len; i++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-._:[]", text[i]))
+			return false;
+	return true;
 }
 
 static int
@@ -204,8 +226,9 @@ parse_origins(const struct setting *setting, const char *value, void *field, cha
 
 		if (!is_origin(at, len))
 			return fail(error,
-			    "%s has \"%.*s\": accepted are origins as https://example.org, without "
-			    "a path or a slash at the end, parted by blanks or commas; * for all",
+			    "%s has \"%.*s\": accepted are origins as https://example.org, in "
+			    "small letters, without a path, a slash at the end or the scheme's own "
+			    "port, parted by blanks or commas; * for all",
 			    setting->name, (int)(len < 200 ? len : 200), at);
 		at += len;
 	}
@@ -685,6 +708,7 @@ config_free(struct config *config)
 	if (config->access_token)
 		explicit_bzero(config->access_token, strlen(config->access_token));
 	free(config->access_token);
+	free(config->token_file);
 	free(config->tools_dir);
 	*config = (struct config){0};
 }

@@ -52,6 +52,7 @@ struct config {
 	unsigned daily_tokens;           /* of the whole gateway; 0: no bound */
 	struct address_ranges *trusted_proxies; /* whose X-Forwarded-For is believed; NULL: none */
 	char *access_token;                     /* that gateway paths need; NULL: none */
+	char *token_file;                       /* ASSISTANTS_ACCESS_TOKEN_FILE */
 	char *tools_dir;                        /* of function tools; NULL: none */
 	enum config_switch metrics;             /* GET /metrics */
 	unsigned workers;

@@ -383,13 +383,13 @@ tokens_of(size_t bytes)
 }
 
 /*
- * Who leaves early, or is left, has had something all the same: what a server that could not tell
- * any more may want to be paid for.
+ * Who leaves early, or is left, has had something all the same, and some servers never count: what
+ * one that was at work may want to be paid for.
  */
 static void
 estimate_usage(const struct execution *execution, struct model_result *result)
 {
-	if (result->prompt_tokens >= 0 || !result->charged || result->outcome == MODEL_COMPLETED)
+	if (result->prompt_tokens >= 0 || !result->charged)
 		return;
 	result->prompt_tokens = tokens_of(execution->told);
 	result->completion_tokens = tokens_of(execution->said);

@@ -110,6 +110,9 @@ take(struct db_tx *tx, struct bucket *bucket, long long now_ns, long long *wait_
 	if (found != 1)
 		return found;
 	bucket->taken = bucket->settled && row.usual > bucket->units ? row.usual : bucket->units;
+	/* More would be beyond what it can owe, and would be paid back all the same. */
+	if (bucket->taken > bucket->capacity)
+		bucket->taken = bucket->capacity;
 	row.full_at_ns = after(bucket, row.full_at_ns, bucket->taken, now_ns);
 	return store(tx, bucket, &row) == DB_DONE ? 1 : -1;
 }

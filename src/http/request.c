@@ -249,11 +249,12 @@ request_read_body(struct request *request, size_t max)
 void
 request_drain(struct request *request)
 {
+	long long end_ms = request->begun_ms + REQUEST_BODY_GRACE_S * 1000LL, drained = 0;
 	char piece[READ_SIZE];
-	long long drained = 0;
 	ssize_t got;
 
-	while (drained < drain_max && !is_slow(request, (long long)request->body_len + drained) &&
+	/* However much comes: who is refused may not keep a worker for as long as he goes on. */
+	while (drained < drain_max && clock_ms() < end_ms &&
 	    (got = request->exchange->read(request->exchange, piece, sizeof piece)) > 0)
 		drained += got;
 }

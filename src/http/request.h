@@ -75,9 +75,9 @@ enum request_body_result {
 enum request_body_result request_read_body(struct request *request, size_t max);
 
 /*
- * Reads what is left of the body, while its time lasts, and forgets it; before the answer is sent.
- * nginx stops sending a body once the answer has begun, and others lose an answer while they still
- * send.
+ * Reads what is left of the body and forgets it, within the first REQUEST_BODY_GRACE_S seconds of
+ * the request; before the answer is sent. nginx stops sending a body once the answer has begun, and
+ * others lose an answer while they still send.
  */
 void request_drain(struct request *request);
 

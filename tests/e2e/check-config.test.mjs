@@ -245,8 +245,12 @@ e2e('root becomes the state folder\'s owner, and sees what that one may not read
 	fs.chmodSync(bench.config, 0o644);
 	const env = { OPENAI_API_KEY_FILE: bench.file('key', KEY), ASSISTANTS_MODEL_API: 'offline' };
 	assert.match((await check(bench, env)).configuration, /^NOT ok, \S+key cannot be read by/);
+	env.ASSISTANTS_ACCESS_TOKEN_FILE = bench.file('token', 'a-token-of-some-length', 0o644);
+	assert.match((await check(bench, env)).configuration, /^NOT ok, \S+key cannot be read by/);
 	fs.chmodSync(env.OPENAI_API_KEY_FILE, 0o644);
 	assert.match((await check(bench, env)).configuration, /^from /);
+	fs.chmodSync(env.ASSISTANTS_ACCESS_TOKEN_FILE, 0o600);
+	assert.match((await check(bench, env)).configuration, /^NOT ok, \S+token cannot be read by/);
 });
 
 e2e('CGI: the request is answered, whatever the arguments are', async (bench) => {

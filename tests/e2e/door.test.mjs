@@ -163,6 +163,17 @@ e2e('nginx sends a header of several lines as several: the proxy\'s own line cou
 	assert.match(await raw(site.port, lines('203.0.113.2')), /^HTTP\/1.1 429/);
 });
 
+e2e('lighttpd: a header that is spelt nearly like the proxy\'s counts nothing', async (bench) => {
+	const env = { ASSISTANTS_RATE: '1', ASSISTANTS_TRUSTED_PROXIES: '127.0.0.1' };
+	const site = await behindLighttpd(bench, env);
+	const thread = await newThread(site);
+	const lines = (forged) => `POST /threads/${thread}/messages HTTP/1.1\r\nHost: site\r\n` +
+		`X-Forwarded-For: 192.0.2.7\r\nX_Forwarded_For: ${forged}\r\n` +
+		'Content-Type: text/plain\r\nContent-Length: 5\r\nConnection: close\r\n\r\nwords';
+	assert.match(await raw(site.port, lines('203.0.113.1')), /^HTTP\/1.1 200/);
+	assert.match(await raw(site.port, lines('203.0.113.2')), /^HTTP\/1.1 429/);
+});
+
 async function raw(port, text) {
 	const socket = net.connect({ host: '127.0.0.1', port });
 	socket.write(text);
@@ -265,7 +276,11 @@ e2e('a body that comes a byte a second is given up, and others are answered', as
 	assert.equal((await say(site, await newThread(site), 'words')).status, 200);
 	// Also who is refused for something else is not waited for.
 	const stranger = { ...params, CONTENT_LENGTH: '1000', HTTP_ORIGIN: EVIL };
-	assertSentence(await within(fcgiTrickle(site.socket, stranger), 'a slow stranger'), 403);
+	// However much of it comes.
+	const long = { ...stranger, CONTENT_LENGTH: '1000000000' };
+	const refused = [fcgiTrickle(site.socket, stranger),
+		fcgiTrickle(site.socket, long, 'x'.repeat(4096))];
+	for (const one of refused) assertSentence(await within(one, 'a slow stranger'), 403);
 	for (const one of slow) assertSentence(await within(one, 'a slow body'), 408);
 	assert.deepEqual(await transcript(site, thread), []);
 	assert.equal(model.requests.length, 1);

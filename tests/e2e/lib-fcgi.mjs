@@ -88,17 +88,17 @@ export function fcgiRequest(socket, params, body, options) {
 	});
 }
 
-/** Send a request whose body comes a byte a second; resolves to its Answer. */
-export async function fcgiTrickle(socket, params) {
+/** Send a request whose body comes a byte a second, or a larger piece; resolves to its Answer. */
+export async function fcgiTrickle(socket, params, piece = 'x') {
 	const connection = net.connect(socket);
 	const whole = fcgiBytes(params);
 	// All but the end of the body.
 	connection.write(whole.subarray(0, whole.length - record(STDIN, Buffer.alloc(0)).length));
-	const trickle = setInterval(() => connection.write(record(STDIN, Buffer.from('x'))), 1000);
+	const trickle = setInterval(() => connection.write(record(STDIN, Buffer.from(piece))), 1000);
 	const pieces = [];
 	connection.on('error', () => {});
 	try {
-		for await (const piece of connection) pieces.push(piece);
+		for await (const one of connection) pieces.push(one);
 	} finally {
 		clearInterval(trickle);
 	}

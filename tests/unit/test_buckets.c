@@ -219,6 +219,18 @@ it_owes_no_more_than_it_holds(void **state)
 	assert_int_equal(take(a_day(1)), 0);
 }
 
+/* More than it can owe is not taken, and so is not paid back either. */
+static void
+a_huge_use_that_came_to_nothing_changes_nothing(void **state)
+{
+	(void)state;
+	use(1, 80000);
+	assert_true(use(10000000, 0) <= 86400);
+	use(1, 6399);
+	assert_int_equal(take(a_day(1)), 0);
+	assert_true(take(a_day(1)) > 0);
+}
+
 static void
 full_ones_are_not_kept(void **state)
 {
@@ -285,6 +297,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(
 		who_come_at_once_do_not_take_much_more_than_there_is, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(it_owes_no_more_than_it_holds, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		a_huge_use_that_came_to_nothing_changes_nothing, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(full_ones_are_not_kept, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(survives_its_process, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(processes_count_together, set_up, tear_down),
