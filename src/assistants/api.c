@@ -6,6 +6,7 @@
 #include "assistants/retention.h"
 #include "assistants/room.h"
 #include "assistants/runner_pool.h"
+#include "assistants/runs.h"
 #include "util/text.h"
 
 const struct api_row api_rows[] = {
@@ -289,6 +290,12 @@ dispatch(struct call *call)
 	}
 	answer_error(call, known ? 405 : 404, "invalid_request_error", NULL,
 	    known ? "This path does not take that method." : "There is nothing at this path.");
+}
+
+void
+api_keep(struct api *api)
+{
+	runs_renew(api);
 }
 
 void

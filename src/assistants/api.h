@@ -50,6 +50,8 @@ void api_free(struct api *api);
 /* An event of a stream, PROTOCOL's names; `data` is the sender's. */
 typedef void api_event_fn(void *arg, const char *event, struct json_object *data);
 
+typedef bool api_may_ask_fn(void *arg, long long tokens);
+
 struct api_request {
 	const char *tenant; /* the owner of what is made, and the only one who sees it */
 	const char *method;
@@ -64,6 +66,16 @@ struct api_request {
 	api_event_fn *on_event;
 	void *event_arg;
 	const struct interrupt *client;
+	/*
+	 * Asked before each question to the model, with about how many tokens that has; false: the
+	 * run fails, as one for which the model is too busy. NULL: it may always be asked.
+	 */
+	api_may_ask_fn *may_ask;
+	/*
+	 * Whoever asks answers the run's calls himself, at once, and calls api_keep() meanwhile. So
+	 * a run that waits for them ends when this process does, and does not lock its thread.
+	 */
+	bool answers_calls;
 };
 
 struct api_response {
@@ -76,6 +88,9 @@ struct api_response {
 	long retry_after_s; /* what the model server asked for, -1 if it did not */
 	const char *route;  /* the pattern that the path met, "/threads/{id}"; NULL: none */
 };
+
+/* To be called about once a second while a run's calls are being answered. */
+void api_keep(struct api *api);
 
 void api_handle(struct api *api, const struct api_request *request, struct api_response *response);
 

@@ -8,6 +8,8 @@
 #include "util/log.h"
 
 #define CARRIED_OUT "status IN ('in_progress', 'cancelling')"
+/* Of those that have a holder: also what waits for outputs that the holder itself makes. */
+#define HELD "status IN ('in_progress', 'requires_action', 'cancelling')"
 #define LEN(array) (sizeof(array) / sizeof *(array))
 
 /*
@@ -236,8 +238,8 @@ end_abandoned(struct db_tx *tx, const char *holder)
 	struct db_stmt *stmt = db_prepare(tx,
 	    "UPDATE runs SET status = CASE WHEN status = 'cancelling' THEN 'cancelled' "
 	    "WHEN expires_at < ? THEN 'expired' ELSE 'failed' END, ended_at = ?, "
-	    "last_error = CASE WHEN status = 'in_progress' AND expires_at >= ? THEN ? END "
-	    "WHERE lease_holder = ? AND " CARRIED_OUT " RETURNING status");
+	    "last_error = CASE WHEN status <> 'cancelling' AND expires_at >= ? THEN ? END, "
+	    "required_action = NULL WHERE lease_holder = ? AND " HELD " RETURNING status");
 	long long now = clock_unix();
 	enum db_result result;
 
@@ -281,8 +283,7 @@ runs_renew(struct api *api)
 
 	if (!tx)
 		return;
-	stmt = db_prepare(
-	    tx, "UPDATE runs SET lease_until = ? WHERE lease_holder = ? AND " CARRIED_OUT);
+	stmt = db_prepare(tx, "UPDATE runs SET lease_until = ? WHERE lease_holder = ? AND " HELD);
 	db_bind_int(stmt, 1, clock_unix() + LEASE_S);
 	db_bind_text(stmt, 2, run_holder(api));
 	if (db_finish(stmt, db_step(stmt)) == DB_DONE)
@@ -294,7 +295,7 @@ runs_renew(struct api *api)
 static bool
 is_abandoned(struct api *api, const struct run *run)
 {
-	return run->lease_holder && is_carried_out(run) &&
+	return run->lease_holder && run_is_active(run) && strcmp(run->status, "queued") != 0 &&
 	    leases_are_over(api->leases, run->lease_holder, run->lease_until);
 }
 
@@ -373,11 +374,11 @@ run_begin(struct db_tx *tx, struct run *run, const char *holder)
 }
 
 int
-run_end(struct db_tx *tx, const struct run *run)
+run_end(struct db_tx *tx, const struct run *run, bool held)
 {
 	struct db_stmt *stmt = db_prepare(tx,
 	    "UPDATE runs SET status = ?, ended_at = ?, last_error = ?, incomplete_reason = ?, "
-	    "usage = ?, required_action = ?, lease_holder = NULL, lease_until = NULL "
+	    "usage = ?, required_action = ?, lease_holder = CASE WHEN ? THEN lease_holder END "
 	    "WHERE seq = ? AND " CARRIED_OUT);
 
 	db_bind_text(stmt, 1, run->status);
@@ -386,7 +387,8 @@ run_end(struct db_tx *tx, const struct run *run)
 	db_bind_text(stmt, 4, run->incomplete_reason);
 	db_bind_text(stmt, 5, run->usage ? json_text(run->usage) : NULL);
 	db_bind_text(stmt, 6, run->required_action ? json_text(run->required_action) : NULL);
-	db_bind_int(stmt, 7, run->seq);
+	db_bind_int(stmt, 7, held);
+	db_bind_int(stmt, 8, run->seq);
 	if (db_finish(stmt, db_step(stmt)) != DB_DONE)
 		return -1;
 	if (db_changes(tx) == 0)

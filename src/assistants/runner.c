@@ -20,7 +20,9 @@ struct execution {
 	struct api *api;
 	struct run *run;
 	api_event_fn *on_event; /* NULL: nobody listens */
+	api_may_ask_fn *may_ask;
 	void *event_arg;
+	bool answers_calls;         /* who listens does */
 	struct interrupt interrupt; /* what the model is asked with */
 	const struct interrupt *client;
 	long long begun_us;   /* metrics_clock()'s */
@@ -531,7 +533,8 @@ store_end_once(struct execution *execution)
 	/* Who cancelled while the model was still calling wants no answers any more. */
 	if (execution->run->required_action && is_now("cancelling", status_now(tx, execution->run)))
 		cancel_calls(execution);
-	result = run_end(tx, execution->run);
+	result = run_end(
+	    tx, execution->run, execution->run->required_action && execution->answers_calls);
 	if (result == 1 && execution->open && store_message(execution, tx) != DB_DONE)
 		result = -1;
 	if (result == 1 && execution->calls &&
@@ -692,6 +695,18 @@ load_context(struct execution *execution, long long tokens_max)
 	return context;
 }
 
+/* Whether who asked for the run may have so much of the model; if not, the result says so. */
+static bool
+may_ask(const struct execution *execution, struct model_result *result)
+{
+	if (!execution->may_ask ||
+	    execution->may_ask(execution->event_arg, tokens_of(execution->told)))
+		return true;
+	result->outcome = MODEL_BUSY;
+	snprintf(result->error, sizeof result->error, "There are no tokens left for this.");
+	return false;
+}
+
 static void
 ask_model(struct execution *execution, long long tokens_max, struct model_result *result)
 {
@@ -715,10 +730,12 @@ ask_model(struct execution *execution, long long tokens_max, struct model_result
 	*result = (struct model_result){
 	    .outcome = MODEL_FAILED, .retry_after_s = -1, .prompt_tokens = -1};
 	execution->told = context_size(run->body, context);
-	if (context)
-		model_ask(execution->api->model, &request, result);
-	else
+	if (!context)
 		snprintf(result->error, sizeof result->error, "The thread could not be read.");
+	else if (!may_ask(execution, result))
+		execution->told = 0;
+	else
+		model_ask(execution->api->model, &request, result);
 	json_object_put(context);
 }
 
@@ -819,8 +836,10 @@ runner_stream(struct api *api, struct run *run, const struct api_request *reques
 	    .api = api,
 	    .run = run,
 	    .on_event = request->on_event,
+	    .may_ask = request->may_ask,
 	    .event_arg = request->event_arg,
 	    .client = request->client,
+	    .answers_calls = request->answers_calls,
 	};
 	struct json_object *created;
 
@@ -841,8 +860,10 @@ runner_resume(struct api *api, struct run *run, const struct run_step *answered,
 	    .api = api,
 	    .run = run,
 	    .on_event = request->on_event,
+	    .may_ask = request->may_ask,
 	    .event_arg = request->event_arg,
 	    .client = request->client,
+	    .answers_calls = request->answers_calls,
 	};
 
 	emit(&execution, "thread.run.step.completed", run_step_compose(run, answered));

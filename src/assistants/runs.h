@@ -85,10 +85,11 @@ int run_claim(struct db_tx *tx, const char *holder, struct run **run);
 void runs_renew(struct api *api);
 
 /*
- * Writes status, times, error and usage of a run that was being carried out. 1 done; 0 when it no
- * longer is: deleted with its thread, or ended by somebody who found it overdue; -1 failed.
+ * Writes status, times, error and usage of a run that was being carried out. `held`: it waits for
+ * outputs of its calls, and its holder makes them. 1 done; 0 when it no longer is carried out:
+ * deleted with its thread, or ended by somebody who found it overdue; -1 failed.
  */
-int run_end(struct db_tx *tx, const struct run *run);
+int run_end(struct db_tx *tx, const struct run *run, bool held);
 
 /*
  * Whether a run that is being carried out still is, as the transaction sees it: 1, which renews its

@@ -94,6 +94,7 @@ look(struct db_tx *tx, const struct bucket *bucket, long long now_ns, struct row
 
 	if (load(tx, bucket, now_ns, row) == DB_ERROR)
 		return -1;
+	one_left_ns += bucket->taken_before * unit_ns(bucket);
 	if (row->full_at_ns <= one_left_ns)
 		return 1;
 	*wait_s = (row->full_at_ns - one_left_ns + second_ns - 1) / second_ns;
@@ -164,6 +165,11 @@ bucket_settle(struct db *db, const struct bucket *bucket, long long units)
 
 	if (!tx)
 		return;
+	/* A server's word, which may be anything. */
+	if (units < 0)
+		units = 0;
+	if (units > 2 * bucket->capacity)
+		units = 2 * bucket->capacity;
 	if (load(tx, bucket, now_ns, &row) == DB_ERROR)
 		goto fail;
 	row.full_at_ns = after(bucket, row.full_at_ns, units - bucket->taken, now_ns);

@@ -24,6 +24,8 @@ struct bucket {
 	 */
 	long long units;
 	bool settled;
+	/* What this use has taken before, which does not count against it. */
+	long long taken_before;
 	long long taken; /* set by buckets_take() */
 };
 

@@ -30,7 +30,8 @@ void db_close(struct db *db);
 enum db_mode {
 	DB_READ,
 	DB_WRITE,
-	/* The same, but loss of power may undo it, so that nothing waits for the disk. */
+	/* The same, but loss of power may undo it: with a write-ahead log nothing waits for the
+	   disk. */
 	DB_WRITE_SOON
 };
 

@@ -117,6 +117,11 @@ CREATE INDEX idempotent_requests_by_age ON idempotent_requests (created_at);
 
 -- version 4
 
+-- A run that waits for its calls' outputs has a holder, too, if that makes them itself.
+DROP INDEX runs_of_holder;
+CREATE INDEX runs_of_holder ON runs (lease_holder)
+	WHERE status IN ('in_progress', 'requires_action', 'cancelling');
+
 -- Token buckets: what may be used of something in a time (see db/buckets.h).
 CREATE TABLE buckets (
 	name TEXT NOT NULL UNIQUE,     -- "messages 192.0.2.1"

@@ -55,6 +55,7 @@ struct db {
 	/* Threads that write take turns here: SQLite's own wait is a poll with sleeps. */
 	pthread_mutex_t write_lock;
 	struct conn *writer;
+	bool durable_now; /* as the writer is; what the place asks for is what DB_WRITE needs */
 	/* The idle readers, taken and given by all threads. */
 	pthread_mutex_t readers_lock;
 	struct conn *readers;
@@ -246,6 +247,7 @@ db_open(const char *path, bool durable, char error[DB_ERROR_SIZE])
 		return NULL;
 	}
 	db->place = (struct place){.path = db->path, .durable = durable};
+	db->durable_now = durable;
 	pthread_mutex_init(&db->write_lock, NULL);
 	pthread_mutex_init(&db->readers_lock, NULL);
 	db->writer = conn_new(connect_first(&db->place, error, DB_ERROR_SIZE));
@@ -308,21 +310,27 @@ reader_give(struct db *db, struct conn *conn)
 }
 
 static void
-writer_give(struct db *db, enum db_mode mode)
-{
-	if (mode == DB_WRITE_SOON && db->place.durable)
-		conn_exec(db->writer, connect_durable);
-	pthread_mutex_unlock(&db->write_lock);
-}
-
-static void
 tx_end(struct db_tx *tx)
 {
 	if (tx->mode == DB_READ)
 		reader_give(tx->db, tx->conn);
 	else
-		writer_give(tx->db, tx->mode);
+		pthread_mutex_unlock(&tx->db->write_lock);
 	free(tx);
+}
+
+/* Whether the writer's commits wait for the disk from now on. False: it stays as it was, logged. */
+static bool
+make_durable(struct db *db, bool durable)
+{
+	if (db->durable_now == durable)
+		return true;
+	if (conn_exec(db->writer, durable ? connect_durable : connect_not_durable) != SQLITE_OK) {
+		log_failure(db->writer, "synchronous");
+		return false;
+	}
+	db->durable_now = durable;
+	return true;
 }
 
 /*
@@ -340,11 +348,8 @@ writer_take(struct db *db, enum db_mode mode)
 		log_error("the database %s: begin: others write for too long", db->path);
 		return NULL;
 	}
-	if (is_in_place(db)) {
-		if (mode == DB_WRITE_SOON && db->place.durable)
-			conn_exec(db->writer, connect_not_durable);
+	if (is_in_place(db) && make_durable(db, db->place.durable && mode == DB_WRITE))
 		return db->writer;
-	}
 	pthread_mutex_unlock(&db->write_lock);
 	return NULL;
 }

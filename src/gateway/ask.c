@@ -3,7 +3,13 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-enum { BUSY_WAIT_MS = 30000, BUSY_STEP_MS = 100, BUSY_STEP_MAX_MS = 1000, PATH_SIZE = 512 };
+enum {
+	BUSY_WAIT_MS = 30000,
+	BUSY_STEP_MS = 100,
+	BUSY_STEP_MAX_MS = 1000,
+	CALLS_MAX = 128,
+	PATH_SIZE = 512
+};
 
 /* A message on its way. */
 struct asking {
@@ -14,7 +20,10 @@ struct asking {
 	const struct definition *definition; /* of this moment, with its tools */
 	struct reply *reply;
 	struct openai_answer *answer;
+	struct openai_listener listener;
 	long long deadline_ms; /* when the run expires, by clock_ms() */
+	long long taken;       /* tokens from the door's bucket */
+	long long told;        /* tokens of the questions to the model so far */
 };
 
 void
@@ -70,7 +79,8 @@ count_delta(struct reply *reply, struct json_object *data)
 static void
 on_event(void *arg, const char *event, struct json_object *data)
 {
-	struct reply *reply = arg;
+	struct asking *asking = arg;
+	struct reply *reply = asking->reply;
 
 	if (strcmp(event, "thread.message.delta") == 0) {
 		count_delta(reply, data);
@@ -86,6 +96,22 @@ on_event(void *arg, const char *event, struct json_object *data)
 		if (strcmp(reply->status, "requires_action") != 0)
 			forget_calls(reply);
 	}
+}
+
+/* What a question costs is known when the thread was read: not before it was taken. */
+static bool
+may_ask(void *arg, long long tokens)
+{
+	struct asking *asking = arg;
+
+	asking->told += tokens;
+	if (asking->told <= asking->taken)
+		return true;
+	if (!door_takes_tokens(asking->gateway->door, asking->taken, asking->told - asking->taken,
+		&asking->reply->wait_s))
+		return false;
+	asking->taken = asking->told;
+	return true;
 }
 
 static struct json_object *
@@ -132,8 +158,8 @@ run_when_free(struct asking *asking, const char *path, struct json_object *body)
 	for (;;) {
 		asking->deadline_ms =
 		    clock_ms() + (long long)asking->gateway->config->run_timeout_s * 1000;
-		openai_stream(
-		    asking->gateway->openai, path, body, client, on_event, asking->reply, answer);
+		asking->told = 0;
+		openai_stream(asking->gateway->openai, path, body, &asking->listener, answer);
 		if (!is_busy(answer) || clock_ms() + step_ms > end)
 			return;
 		if (interrupt_sleep(client, step_ms)) {
@@ -239,6 +265,15 @@ known_output(const struct reply *reply, struct json_object *call)
 	return NULL;
 }
 
+static bool
+is_left(void *arg)
+{
+	struct asking *asking = arg;
+
+	openai_keep(asking->gateway->openai);
+	return interrupt_raised(asking->request->client);
+}
+
 /*
  * The outputs of the calls. A server that says after a broken connection that it still waits for
  * some gets the same again: what a tool does is not done twice. Ids alone do not tell: some models
@@ -247,6 +282,8 @@ known_output(const struct reply *reply, struct json_object *call)
 static struct json_object *
 outputs_of(struct asking *asking, struct json_object *calls)
 {
+	const struct interrupt interrupt = {
+	    .fd = asking->request->client->fd, .raised = is_left, .arg = asking};
 	struct json_object *outputs = json_object_new_array(), *output;
 	struct reply *reply = asking->reply;
 
@@ -259,8 +296,8 @@ outputs_of(struct asking *asking, struct json_object *calls)
 	if (json_len(outputs) == json_len(calls))
 		return outputs;
 	json_object_put(outputs);
-	outputs = tools_answer(asking->definition->tools, calls, asking->deadline_ms - clock_ms(),
-	    asking->request->client);
+	outputs = tools_answer(
+	    asking->definition->tools, calls, asking->deadline_ms - clock_ms(), &interrupt);
 	forget_calls(reply);
 	reply->calls = json_object_get(calls);
 	reply->outputs = json_object_get(outputs);
@@ -277,8 +314,8 @@ submit(struct asking *asking, struct json_object *outputs)
 	json_set(body, "tool_outputs", json_object_get(outputs));
 	if (run_path(asking, "/submit_tool_outputs", path)) {
 		openai_answer_free(asking->answer);
-		openai_stream(asking->gateway->openai, path, body, asking->request->client,
-		    on_event, asking->reply, asking->answer);
+		openai_stream(
+		    asking->gateway->openai, path, body, &asking->listener, asking->answer);
 	} else {
 		asking->answer->failure = OPENAI_UNREACHABLE;
 	}
@@ -292,6 +329,10 @@ no_outputs(struct asking *asking, struct json_object *calls, int round)
 	if (!calls || !asking->definition->tools) {
 		asking->reply->tools = TOOLS_MISSING;
 		return calls ? "there are none here" : "it does not say for which";
+	}
+	if (json_len(calls) > CALLS_MAX) {
+		asking->reply->tools = TOOLS_ENDLESS;
+		return "it called more than 128 at once";
 	}
 	if (round < TOOL_ROUNDS_MAX)
 		return NULL;
@@ -339,12 +380,15 @@ cost(const struct asking *asking)
 {
 	const struct reply *reply = asking->reply;
 	struct json_object *usage = json_get_object(reply->run, "usage");
+	long long estimate;
 
 	if (usage)
 		return json_get_int(usage, "total_tokens", 0);
 	if (!reply->run || strcmp(reply->status, "failed") == 0)
 		return 0;
-	return door_tokens(strlen(asking->words) + reply->received);
+	estimate = door_tokens(strlen(asking->words) + reply->received);
+	/* Who leaves before the end does not pay less than others. */
+	return estimate > asking->taken ? estimate : asking->taken;
 }
 
 bool
@@ -358,14 +402,20 @@ ask(struct gateway *gateway, struct request *request, struct response *response,
 	    .words = words,
 	    .reply = reply,
 	    .answer = answer,
+	    .listener =
+		{
+		    .on_event = on_event,
+		    .may_ask = may_ask,
+		    .arg = &asking,
+		    .interrupt = request->client,
+		},
 	};
 	struct definition *definition;
 	char path[PATH_SIZE];
-	long long taken;
 	bool asked;
 
 	if (!thread_path(request, response, "/runs", path, sizeof path) ||
-	    !door_takes_message(gateway->door, request, response, strlen(words), &taken))
+	    !door_takes_message(gateway->door, request, response, strlen(words), &asking.taken))
 		return false;
 	definition = definition_take(gateway->definitions);
 	asking.definition = definition;
@@ -373,6 +423,6 @@ ask(struct gateway *gateway, struct request *request, struct response *response,
 	if (asked)
 		answer_calls(&asking);
 	definition_give(gateway->definitions, definition);
-	door_settle(gateway->door, taken, cost(&asking));
+	door_settle(gateway->door, asking.taken, cost(&asking));
 	return asked;
 }

@@ -189,6 +189,11 @@ post_definition(struct assistant *assistant, const struct definition *definition
 	json_object_put(body);
 	if (update && answer->failure == OPENAI_ANSWERED && answer->status == 404)
 		return 0;
+	if (update && answer->failure == OPENAI_ANSWERED && answer->status == 400) {
+		log_error("the assistant %s stays as it was, its new definition is refused: %s", id,
+		    openai_answer_error(answer));
+		return 1;
+	}
 	if (!keep_id(answer, answer->body, id))
 		return -1;
 	log_info(

@@ -9,7 +9,9 @@
  * Guarantees: one assistant, however many processes start at once on an empty folder (who finds no
  * valid file takes the lock on `assistant.lock` and reads again before he lists or creates); an
  * assistant that already bears the name is used as it is; it is updated, once, only when the file
- * was made for the same place from another definition.
+ * was made for the same place from another definition. Where that is refused it stays as it was.
+ * Who still answers by the old definition when the new one comes may put the old one back, until
+ * the next message.
  */
 #ifndef GATEWAY_ASSISTANT_H
 #define GATEWAY_ASSISTANT_H

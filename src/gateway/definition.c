@@ -51,6 +51,11 @@ definition_load(const struct config *config, char error[DEFINITION_ERROR_SIZE])
 	}
 	name = json_get_string(definition, "name");
 	model = json_get_string(definition, "model");
+	if (json_get(definition, "tools") && !json_get_array(definition, "tools")) {
+		snprintf(error, DEFINITION_ERROR_SIZE,
+		    "ASSISTANTS_DEFINITION: \"tools\" in %s is not an array", config->definition);
+		goto fail;
+	}
 	if (name && *name && model && *model) {
 		free(text);
 		return definition;

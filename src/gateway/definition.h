@@ -9,7 +9,7 @@
 #include "gateway/tools.h"
 #include "util/hash.h"
 
-/* As it was at one moment; never changed. */
+/* As it was at one moment; what others than definition.c see is never changed. */
 struct definition {
 	char *name;
 	char *text; /* the JSON body of POST /assistants */

@@ -97,6 +97,22 @@ retry_after(struct response *response, long long seconds)
 	response_header(response, "Retry-After", text);
 }
 
+static const char no_tokens[] = "The assistant has used up its tokens for now";
+
+static void
+answer_empty(struct response *response, const char *words, long long wait_s)
+{
+	retry_after(response, wait_s);
+	response_problem(response, 429, "%s; try again in %lld second%s.", words, wait_s,
+	    wait_s == 1 ? "" : "s");
+}
+
+void
+door_answer_empty(struct response *response, long long wait_s)
+{
+	answer_empty(response, no_tokens, wait_s);
+}
+
 /* Takes from the buckets. False, answered, with the words for an empty one in `empty_words`. */
 static bool
 take(struct door *door, struct response *response, struct bucket *buckets, int len,
@@ -109,9 +125,7 @@ take(struct door *door, struct response *response, struct bucket *buckets, int l
 	case BUCKETS_TAKEN:
 		return true;
 	case BUCKETS_EMPTY:
-		retry_after(response, wait_s);
-		response_problem(response, 429, "%s; try again in %lld second%s.",
-		    empty_words[empty], wait_s, wait_s == 1 ? "" : "s");
+		answer_empty(response, empty_words[empty], wait_s);
 		return false;
 	default:
 		retry_after(response, wait_s);
@@ -162,7 +176,7 @@ door_takes_message(struct door *door, struct request *request, struct response *
 	if (door->config->daily_tokens) {
 		buckets[wanted] = tokens_bucket(door);
 		buckets[wanted].units = door_tokens(len);
-		words[wanted++] = "The assistant has said all that it may say today";
+		words[wanted++] = no_tokens;
 	}
 	if (door->config->rate) {
 		name_bucket(door, request, "messages", name);
@@ -174,6 +188,24 @@ door_takes_message(struct door *door, struct request *request, struct response *
 		return false;
 	if (door->config->daily_tokens)
 		*taken = buckets[0].taken;
+	return true;
+}
+
+bool
+door_takes_tokens(struct door *door, long long taken_before, long long tokens, long long *wait_s)
+{
+	struct bucket bucket = tokens_bucket(door);
+	int empty;
+
+	if (!door->config->daily_tokens)
+		return true;
+	*wait_s = FAILURE_RETRY_AFTER_S;
+	bucket.settled = false;
+	bucket.taken_before = taken_before;
+	bucket.units = tokens;
+	if (buckets_take(door->db, &bucket, 1, &empty, wait_s) != BUCKETS_TAKEN)
+		return false;
+	*wait_s = 0;
 	return true;
 }
 

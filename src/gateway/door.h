@@ -35,6 +35,16 @@ bool door_takes_thread(struct door *door, struct request *request, struct respon
 bool door_takes_message(struct door *door, struct request *request, struct response *response,
     size_t len, long long *taken);
 
+/*
+ * Takes more, when it is known what the message costs. False, with the seconds to wait: there are
+ * none left, or they could not be counted.
+ */
+bool door_takes_tokens(
+    struct door *door, long long taken_before, long long tokens, long long *wait_s);
+
+/* 429 for those who find no tokens left. */
+void door_answer_empty(struct response *response, long long wait_s);
+
 /* `taken` is what door_takes_message() said. */
 void door_settle(struct door *door, long long taken, long long tokens);
 

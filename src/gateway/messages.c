@@ -166,6 +166,8 @@ answer_message(
 		    "The thread is still busy with another message; send this one again later.");
 	} else if (answer.failure != OPENAI_ANSWERED || answer.status / 100 != 2) {
 		answer_failure(response, &answer);
+	} else if (reply.wait_s > 0) {
+		door_answer_empty(response, reply.wait_s);
 	} else {
 		answer_run(gateway, request, response, &reply, &answer);
 	}

@@ -28,6 +28,7 @@ enum {
 	TIMEOUT_S = 30,
 	TIMEOUT_MAX_S = 3600,
 	AT_ONCE = 8,
+	TOOLS_MAX = 128, /* the API's bound */
 	REASON_SIZE = 256
 };
 
@@ -149,10 +150,15 @@ static int
 read_json(struct tool *tool, const char *path, char *reason)
 {
 	struct json_object *json = NULL;
+	struct stat status;
 	size_t len;
-	char *text = file_read(path, JSON_MAX, &len);
+	char *text;
 	int result;
 
+	/* A pipe would keep everybody waiting. */
+	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+		return fail(reason, "%s is not a file", path);
+	text = file_read(path, JSON_MAX, &len);
 	if (!text)
 		return fail(reason, "%s: %s", path, strerror(errno));
 	if (json_parse(text, len, &json) < 0 || !json_object_is_type(json, json_type_object))
@@ -184,7 +190,8 @@ find_executable(const struct tools *tools, struct tool *tool, char *reason)
 		return fail(reason, "%s is not a file", path);
 	if (access(real, X_OK) < 0)
 		return fail(reason, "%s cannot be run by this user: chmod +x", path);
-	tool->path = strdup(real);
+	/* By the name that it has here: it may go by that. */
+	tool->path = strdup(path);
 	return tool->path ? 0 : fail(reason, "out of memory");
 }
 
@@ -204,6 +211,12 @@ add_tool(struct tools *tools, const char *file, size_t name_len)
 	struct tool tool = {.timeout_ms = TIMEOUT_S * 1000}, *more;
 	char path[PATH_MAX], reason[REASON_SIZE];
 
+	snprintf(path, sizeof path, "%s/%.*s", tools->folder, (int)name_len, file);
+	if (access(path, F_OK) < 0 && errno == ENOENT) {
+		/* Programs bring files like package.json along. */
+		log_info("no tool: there is no %s for %s", path, file);
+		return;
+	}
 	snprintf(path, sizeof path, "%s/%s", tools->folder, file);
 	snprintf(tool.name, sizeof tool.name, "%.*s",
 	    (int)(name_len < NAME_MAX_LEN ? name_len : NAME_MAX_LEN), file);
@@ -240,6 +253,17 @@ by_name(const void *a, const void *b)
 	return strcmp(((const struct tool *)a)->name, ((const struct tool *)b)->name);
 }
 
+static void
+leave_out_surplus(struct tools *tools)
+{
+	if (tools->len <= TOOLS_MAX)
+		return;
+	log_warn("the tool %s and those behind it are left out: an assistant may have %d",
+	    tools->tools[TOOLS_MAX].name, TOOLS_MAX);
+	while (tools->len > TOOLS_MAX)
+		tool_free(&tools->tools[--tools->len]);
+}
+
 struct tools *
 tools_load(const char *folder)
 {
@@ -262,6 +286,7 @@ tools_load(const char *folder)
 	/* In the folder they have no order, and the same tools must make the same definition. */
 	if (tools->len > 0)
 		qsort(tools->tools, tools->len, sizeof *tools->tools, by_name);
+	leave_out_surplus(tools);
 	return tools;
 }
 
@@ -430,14 +455,16 @@ free_environment(char *environment[ENV_MAX + 3])
 		free(environment[i]);
 }
 
-/* What it printed, as text: what is no UTF-8 becomes U+FFFD, as does NUL. */
+/* What it printed, as text: what is no UTF-8 becomes U+FFFD, as does NUL. Not longer than that. */
 static void
 append_text(struct buf *out, const struct buf *printed)
 {
 	const unsigned char *at = (const unsigned char *)printed->data;
 	size_t left = printed->len;
 
-	while (left > 0) {
+	size_t most = out->len + OUTPUT_MAX + 3;
+
+	while (left > 0 && out->len + 3 < most) {
 		size_t len = *at ? utf8_sequence_len(at, left) : 0;
 
 		if (len > 0)
@@ -496,7 +523,7 @@ run_tool(const struct calls *calls, struct call *call)
 	    .arg = call,
 	    .interrupt = calls->interrupt,
 	};
-	struct buf printed = BUF_INIT(OUTPUT_MAX), out = BUF_INIT(4 * OUTPUT_MAX);
+	struct buf printed = BUF_INIT(OUTPUT_MAX), out = BUF_INIT(2 * OUTPUT_MAX);
 	enum child_outcome outcome;
 	int number;
 

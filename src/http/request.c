@@ -201,7 +201,8 @@ request_client(
 static bool
 is_slow(const struct request *request, long long len)
 {
-	return clock_ms() - request->begun_ms > REQUEST_BODY_GRACE_S * 1000LL + len * 1000 / 1024;
+	return clock_ms() - request->begun_ms >
+	    REQUEST_BODY_GRACE_S * 1000LL + len * 1000 / (16 << 10);
 }
 
 enum request_body_result

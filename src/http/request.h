@@ -12,7 +12,8 @@
 enum {
 	REQUEST_PARAMS_MAX = 4,
 	REQUEST_PATH_MAX = 8192,
-	/* A body may take so long, and a second more for each KiB: who sends slower keeps a worker.
+	/* A body may take so long, and a second more for each 16 KiB: who sends slower keeps a
+	 * worker.
 	 */
 	REQUEST_BODY_GRACE_S = 20
 };

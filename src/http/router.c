@@ -136,7 +136,8 @@ read_whole(const struct router *router, const struct route *route, struct reques
 		return false;
 	case REQUEST_BODY_SLOW:
 		response_problem(response, 408,
-		    "The body came too slowly: it may take %d seconds, and one more for each KiB.",
+		    "The body came too slowly: it may take %d seconds, and one more for each 16 "
+		    "KiB.",
 		    REQUEST_BODY_GRACE_S);
 		return false;
 	case REQUEST_BODY_CUT:

@@ -66,11 +66,19 @@ embedded_stream(
 	    .path = call->path,
 	    .body = call->body,
 	    .on_event = call->on_event,
+	    .may_ask = call->may_ask,
+	    .answers_calls = true,
 	    .event_arg = call->event_arg,
 	    .client = call->interrupt,
 	};
 
 	ask((struct embedded *)openai, &request, answer);
+}
+
+static void
+embedded_keep(struct openai *openai)
+{
+	api_keep(((struct embedded *)openai)->api);
 }
 
 static void
@@ -92,6 +100,7 @@ openai_embedded_new(struct api *api, struct db *db)
 	    .ready = embedded_ready,
 	    .call = embedded_call,
 	    .stream = embedded_stream,
+	    .keep = embedded_keep,
 	    .free = embedded_free,
 	};
 	self->api = api;

@@ -100,19 +100,25 @@ openai_list(struct openai *openai, const char *path, const struct interrupt *int
 
 void
 openai_stream(struct openai *openai, const char *path, struct json_object *body,
-    const struct interrupt *interrupt, api_event_fn *on_event, void *event_arg,
-    struct openai_answer *answer)
+    const struct openai_listener *listener, struct openai_answer *answer)
 {
 	const struct openai_stream_call call = {
 	    .path = path,
 	    .body = body,
-	    .interrupt = interrupt,
-	    .on_event = on_event,
-	    .event_arg = event_arg,
+	    .interrupt = listener->interrupt,
+	    .on_event = listener->on_event,
+	    .may_ask = listener->may_ask,
+	    .event_arg = listener->arg,
 	};
 
 	*answer = (struct openai_answer){.retry_after_s = -1};
 	json_set(body, "stream", json_object_new_boolean(1));
 	openai->stream(openai, &call, answer);
 	log_refusal(openai, answer);
+}
+
+void
+openai_keep(struct openai *openai)
+{
+	openai->keep(openai);
 }

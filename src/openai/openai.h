@@ -83,8 +83,20 @@ int openai_list(struct openai *openai, const char *path, const struct interrupt 
  * requires_action. When `interrupt` is raised, or time is over, the run is cancelled before the
  * call returns; only a server that does not tell the run's id within 5 s after that keeps it.
  */
+struct openai_listener {
+	api_event_fn *on_event;
+	/*
+	 * As api_request's; the embedded API asks it, a remote one does not tell. NULL: it may
+	 * always be asked.
+	 */
+	api_may_ask_fn *may_ask;
+	void *arg;
+	const struct interrupt *interrupt;
+};
 void openai_stream(struct openai *openai, const char *path, struct json_object *body,
-    const struct interrupt *interrupt, api_event_fn *on_event, void *event_arg,
-    struct openai_answer *answer);
+    const struct openai_listener *listener, struct openai_answer *answer);
+
+/* To be called about once a second while outputs are made that a run waits for. */
+void openai_keep(struct openai *openai);
 
 #endif

@@ -547,6 +547,13 @@ remote_ready(struct openai *openai)
 	return true;
 }
 
+/* Until it expires a run there waits, whatever becomes of us. */
+static void
+remote_keep(struct openai *openai)
+{
+	(void)openai;
+}
+
 static void
 remote_free(struct openai *openai)
 {
@@ -570,6 +577,7 @@ openai_remote_new(struct http_client *client, const struct openai_server *server
 	    .ready = remote_ready,
 	    .call = remote_call,
 	    .stream = remote_stream,
+	    .keep = remote_keep,
 	    .free = remote_free,
 	};
 	self->client = client;

@@ -11,6 +11,7 @@ struct openai_stream_call {
 	struct json_object *body;
 	const struct interrupt *interrupt;
 	api_event_fn *on_event;
+	api_may_ask_fn *may_ask;
 	void *event_arg;
 };
 
@@ -24,6 +25,7 @@ struct openai {
 	    struct openai_answer *answer);
 	void (*stream)(struct openai *openai, const struct openai_stream_call *call,
 	    struct openai_answer *answer);
+	void (*keep)(struct openai *openai);
 	void (*free)(struct openai *openai);
 };
 

@@ -10,8 +10,9 @@
  * Any number of threads may call at once. A call takes ten descriptors for a moment, and five while
  * the program runs.
  *
- * Out of reach are a program that kills its keeper after it has left the session, one that becomes
- * another user, and one that the kernel does not let die; of the last two the log tells.
+ * Out of reach are a program that kills its keeper after it has left the session, or stops it again
+ * and again until it is given up, one that becomes another user, and one that the kernel does not
+ * let die; of the last two the log tells.
  */
 #ifndef UTIL_CHILD_H
 #define UTIL_CHILD_H

@@ -272,6 +272,8 @@ keeper_run(const struct keeper_start *start)
 
 	/* What is sent to the web server's group is not meant for this one. */
 	setsid();
+	/* Who stopped this process does not keep it from seeing that we have died. */
+	prctl(PR_SET_PDEATHSIG, SIGCONT);
 	if (take_ends(start->ends) < 0)
 		_exit(EXIT_FAILURE);
 	reset_signals();

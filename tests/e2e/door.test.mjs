@@ -6,11 +6,11 @@ import net from 'node:net';
 import { cgiVariables } from './lib-cgi.mjs';
 import { fcgiTrickle } from './lib-fcgi.mjs';
 import {
-	assertSentence, e2e, freePort, newThread, say, transcript, within,
+	assertSentence, e2e, eventually, freePort, newThread, say, transcript, within,
 } from './lib.mjs';
 import { behindProxyFcgi } from './lib-apache.mjs';
 import { behindLighttpd, behindNginx, fromShell } from './lib-servers.mjs';
-import { modelServer, status, usage } from './lib-upstream.mjs';
+import { gate, modelServer, status, usage, words } from './lib-upstream.mjs';
 
 const OWN = 'https://site.example', OTHER = 'https://other.example', EVIL = 'https://evil.example';
 const TOKEN = 'a-token-of-some-length-7c1d';
@@ -217,7 +217,7 @@ for (const [way, open] of [['FastCGI', (bench, env) => bench.listen({ env })], [
 		const thread = await newThread(site);
 		const refused = await say(site, thread, 'words');
 		assertRefused(refused, 86400);
-		assert.match(refused.text, /today/);
+		assert.match(refused.text, /used up its tokens/);
 		assert.equal(model.requests.length, 3);
 		assert.deepEqual(await transcript(site, thread), []);
 	});
@@ -236,6 +236,33 @@ e2e('what came to nothing costs nothing', async (bench) => {
 		assert.equal((await say(site, `thread_${'0'.repeat(24)}`, 'words')).status, 404);
 	}
 	assert.equal((await say(site, await newThread(site), 'words')).status, 200);
+});
+
+e2e('many long conversations at once do not take more than there is', async (bench) => {
+	bench.expectLog(/answered 400/, /There are no tokens left/);
+	const model = await modelServer(bench);
+	const site = await bench.listen({
+		env: { ...model.env, ASSISTANTS_DAILY_TOKENS: '25000', ASSISTANTS_WORKERS: '30' },
+	});
+	// Ten conversations of 10,000 tokens each, which cost nothing yet.
+	const threads = await Promise.all(Array.from({ length: 10 }, () => newThread(site)));
+	for (const thread of threads) {
+		model.queue.push(status(400));
+		assert.equal((await say(site, thread, 'long '.repeat(8000))).status, 502);
+	}
+	const before = model.requests.length, held = gate(), answered = [];
+	model.otherwise = words('hello', held.opened);
+	const asked = threads.map((thread) => say(site, thread, 'hi')
+		.then((answer) => { answered.push(answer); }));
+	const seen = () => model.requests.length - before;
+	await eventually('all are asked or refused', () => seen() + answered.length === 10);
+	answered.forEach((answer) => assertRefused(answer, 86400));
+	// The third finds something, and takes more.
+	assert.equal(seen(), 3);
+	held.open();
+	await Promise.all(asked);
+	// What they did not use is there again.
+	assert.equal((await say(site, threads[0], 'hi')).status, 200);
 });
 
 for (const [way, open] of [['lighttpd', behindLighttpd], ['mod_proxy_fcgi', behindProxyFcgi],

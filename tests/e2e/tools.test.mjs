@@ -2,12 +2,13 @@
 // and that nothing that they do ends a conversation, stays behind, or shows a key.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import {
-	assertSentence, Bench, e2e, eventually, freePort, KEY, newThread, say, transcript,
+	assertSentence, Bench, e2e, eventually, freePort, KEY, newThread, say, transcript, within,
 } from './lib.mjs';
-import { makeKey } from './lib-api.mjs';
+import { makeKey, Program } from './lib-api.mjs';
 import { behindCgid, behindFcgid, behindProxyFcgi } from './lib-apache.mjs';
 import { problem, remoteServer } from './lib-remote.mjs';
 import { behindLighttpd, behindNginx, fromShell } from './lib-servers.mjs';
@@ -196,17 +197,16 @@ e2e('what looks like a tool and is none is left out, and the log says why', asyn
 	const outside = bench.file('outside', '#!/bin/sh\necho outside\n', 0o755);
 	bench.expectLog(/tool not_executable is left out: .* chmod \+x/, /tool link is left out: .* a link out/,
 		/tool bad_json is left out: .* not a JSON object/, /tool bad_member is left out: .* "enviroment"/,
-		/tool a_key is left out: .* OPENAI_API_KEY/, /tool alone is left out: .* No such file/,
+		/tool a_key is left out: .* OPENAI_API_KEY/, 
 		/tool bad name is left out/, /tool timeout is left out: .* 1 to 3600/);
 	const model = await modelServer(bench);
 	const box = toolbox(bench, {
 		good: {}, not_executable: { mode: 0o644 }, bad_json: {}, link: {},
 		bad_member: { json: { enviroment: [] } }, a_key: { json: { env: ['OPENAI_API_KEY'] } },
-		alone: {}, 'bad name': {}, timeout: { json: { timeout_s: 0 } },
+'bad name': {}, timeout: { json: { timeout_s: 0 } },
 	});
 	const at = (name) => path.join(box.folder, name);
 	fs.writeFileSync(at('bad_json.json'), '{');
-	fs.rmSync(at('alone'));
 	fs.rmSync(at('link'));
 	fs.symlinkSync(outside, at('link'));
 	// One in the folder is well, and so is what has nothing to do with tools.
@@ -341,13 +341,71 @@ e2e('a client that leaves while a tool works ends it, and frees the thread', asy
 	assert.deepEqual(processesWith(box.folder), []);
 });
 
-e2e('kill -9 in the middle of a tool leaves none of its processes', async (bench) => {
-	const { model, site, thread } = await scene(bench, { tool: { script: 'sleep 984' } });
+e2e('kill -9 in the middle of a tool leaves none of its processes, and the thread free',
+	async (bench) => {
+		const { model, site, thread, box } = await scene(bench, { tool: { script: 'sleep 984' } });
+		model.queue.push(functionCalls(['call_1', 'tool', '{}']));
+		say(site, thread, 'words').catch(() => {});
+		await eventually('the tool runs', () => processesWith('sleep\u0000984').length > 0);
+		await site.kill();
+		await eventually('the tool is gone', () => processesWith('sleep\u0000984').length === 0);
+		const again = await bench.listen({ env: { ...model.env, ...box.env }, port: await freePort() });
+		const answer = await within(say(again, thread, 'again'), 'the thread is free', 10_000);
+		assert.deepEqual([answer.status, answer.text.trimEnd()], [200, 'hello']);
+	});
+
+e2e('a /v1 program\'s run goes on waiting for its outputs when this program ends', async (bench) => {
+	const model = await modelServer(bench);
 	model.queue.push(functionCalls(['call_1', 'tool', '{}']));
-	say(site, thread, 'words').catch(() => {});
-	await eventually('the tool runs', () => processesWith('sleep\u0000984').length > 0);
-	await site.kill();
-	await eventually('the tool is gone', () => processesWith('sleep\u0000984').length === 0);
+	const server = await bench.listen({ env: model.env });
+	const program = new Program(server, await makeKey(bench, 'somebody'));
+	const tools = [{ type: 'function', function: { name: 'tool' } }];
+	const assistant = await program.call('POST', '/assistants', { model: 'a-model', tools });
+	const messages = [{ role: 'user', content: 'words' }];
+	const run = await program.call('POST', '/threads/runs',
+		{ assistant_id: assistant.id, thread: { messages } });
+	const path = `/threads/${run.thread_id}/runs/${run.id}`;
+	const status = (one) => one.call('GET', path).then((now) => now.status);
+	await eventually('it waits', async () => await status(program) === 'requires_action');
+	await server.kill();
+	const after = new Program(await bench.listen({ env: model.env, port: await freePort() }),
+		program.key);
+	assert.equal(await status(after), 'requires_action');
+	await after.call('POST', `${path}/submit_tool_outputs`,
+		{ tool_outputs: [{ tool_call_id: 'call_1', output: 'done' }] });
+	await eventually('it is done', async () => await status(after) === 'completed');
+});
+
+e2e('a definition that the API refuses leaves the assistant as it was', async (bench) => {
+	bench.expectLog(/the assistant asst_\w+ stays as it was, its new definition is refused: .*tools/);
+	const definition = bench.file('assistant.json', JSON.stringify({
+		name: 'With tools', model: 'a-model',
+		tools: [{ type: 'function', function: { name: 'elsewhere' } }],
+	}));
+	const { model, outputs, box } = await scene(bench, { tool: {} },
+		{ env: { ASSISTANTS_DEFINITION: definition } });
+	assert.deepEqual(await outputs(['tool']), ['{}']);
+	for (let i = 0; i < 127; i++) box.put(`more_${i}`);
+	assert.deepEqual(await outputs(['tool']), ['{}']);
+	assert.deepEqual(await outputs(['tool']), ['{}']);
+	assert.deepEqual(model.requests.at(-1).json.tools.map(({ name }) => name), ['elsewhere', 'tool']);
+	const refused = bench.logEntries().filter(({ message }) => /stays as it was/.test(message));
+	assert.equal(refused.length, 1);
+});
+
+e2e('a folder of a thousand things: 128 tools at most, and files that are none', async (bench) => {
+	bench.expectLog(/the tool tool_128 and those behind it are left out: an assistant may have 128/,
+		/tool pipe is left out: .*pipe\.json is not a file/);
+	const model = await modelServer(bench);
+	const box = toolbox(bench, Object.fromEntries(Array.from({ length: 140 }, (_, i) =>
+		[`tool_${String(i).padStart(3, '0')}`, {}])));
+	fs.writeFileSync(path.join(box.folder, 'package.json'), '{"private": true}');
+	fs.writeFileSync(path.join(box.folder, 'pipe'), '', { mode: 0o755 });
+	execFileSync('mkfifo', [path.join(box.folder, 'pipe.json')]);
+	const site = await bench.listen({ env: { ...model.env, ...box.env } });
+	assert.equal((await say(site, await newThread(site), 'words')).status, 200);
+	assert.equal(model.requests[0].json.tools.length, 128);
+	assert.equal(model.requests[0].json.tools.at(-1).name, 'tool_127');
 });
 
 e2e('a change in the folder updates the assistant, once, for all processes', async (bench) => {

@@ -210,6 +210,20 @@ who_come_at_once_do_not_take_much_more_than_there_is(void **state)
 }
 
 static void
+what_a_use_has_taken_does_not_count_against_it(void **state)
+{
+	struct bucket mine = a_day(86400), more = a_day(100);
+
+	(void)state;
+	assert_int_equal(take(mine), 0);
+	assert_true(take(more) > 0);
+	more.taken_before = 86400;
+	assert_int_equal(take(more), 0);
+	more.taken_before = 50;
+	assert_int_equal(take(more), 51);
+}
+
+static void
 it_owes_no_more_than_it_holds(void **state)
 {
 	(void)state;
@@ -296,6 +310,8 @@ main(void)
 		it_pays_back_what_was_taken_too_much, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 		who_come_at_once_do_not_take_much_more_than_there_is, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		what_a_use_has_taken_does_not_count_against_it, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(it_owes_no_more_than_it_holds, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 		a_huge_use_that_came_to_nothing_changes_nothing, set_up, tear_down),
