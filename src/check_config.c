@@ -223,10 +223,11 @@ check_door(struct checks *checks)
 		snprintf(rate, sizeof rate, "%u messages a minute from an address", config->rate);
 	if (config->daily_tokens)
 		snprintf(tokens, sizeof tokens, "%u tokens", config->daily_tokens);
-	return well(checks, "%s, %s a day; %s%s; %s", rate, tokens,
+	return well(checks, "%s, %s a day; %s%s; %s%s", rate, tokens,
 	    config->allow_origin ? "pages of this site and of " : "pages of this site alone",
 	    config->allow_origin ? config->allow_origin : "",
-	    config->access_token ? "who has the access token" : "no access token");
+	    config->access_token ? "who has the access token" : "no access token",
+	    config->trusted_proxies ? "; X-Forwarded-For of trusted proxies" : "");
 }
 
 /* --- servers --- */
