@@ -173,12 +173,14 @@ compiler-flags: $(BUILD)/schema.inc.h
 .PHONY: install
 install: $(PROGRAM)
 	install -d $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/cgi-bin $(DESTDIR)$(PREFIX)/share/man/man8 \
-		$(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/examples
+		$(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/examples/tools
 	install -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/cgi-bin/assistants.fcgi
 	install -m 0644 cgi-bin/.htaccess $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/cgi-bin/
 	install -m 0644 man/assistants.fcgi.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 0644 README.md LICENSE lighttpd.conf.example $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/
-	install -m 0644 examples/* $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/examples/
+	install -m 0644 $(wildcard examples/*.*) $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/examples/
+	install -m 0644 examples/tools/add_numbers.json $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/examples/tools/
+	install -m 0755 examples/tools/add_numbers $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/examples/tools/
 
 ## make clean      remove what was built
 .PHONY: clean

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 import { PROGRAM, e2e, eventually, newThread, say, start, within } from './lib.mjs';
@@ -42,6 +43,21 @@ test('the units, make install and nginx\'s example agree', () => {
 	assert.doesNotMatch(service, /^RuntimeDirectory=/m);
 	const installed = adapt('Makefile', []).match(/\$\(PREFIX\)(\S*assistants\.fcgi)$/m)[1];
 	assert.equal(service.match(/^ExecStart=(.*)$/m)[1], `/usr/local${installed}`);
+});
+
+test('make install puts all in place', async (t) => {
+	const root = fs.mkdtempSync(path.join(os.tmpdir(), 'assistants-install-'));
+	t.after(() => fs.rmSync(root, { recursive: true }));
+	const top = path.resolve(import.meta.dirname, '../..');
+	execFileSync('make', ['-s', 'install', `DESTDIR=${root}`, 'PREFIX=/usr'], { cwd: top });
+	const mode = (file) => fs.statSync(path.join(root, 'usr', file)).mode & 0o777;
+	assert.equal(mode('lib/assistants-fcgi/cgi-bin/assistants.fcgi'), 0o755);
+	assert.equal(mode('share/man/man8/assistants.fcgi.8'), 0o644);
+	const doc = 'share/doc/assistants-fcgi';
+	assert.equal(mode(`${doc}/examples/tools/add_numbers`), 0o755);
+	// All the examples that there are.
+	const files = (folder) => fs.readdirSync(folder, { recursive: true }).sort();
+	assert.deepEqual(files(path.join(root, 'usr', doc, 'examples')), files(path.join(top, 'examples')));
 });
 
 // The program behind nginx, on a socket that systemd's own tool opens and hands over; it is started
