@@ -127,8 +127,8 @@ e2e('1,000 clients that leave in the middle leave no run, no lock and no memory'
 		threads.push(...mine);
 	};
 	for (let i = 0; i < 10; i++) await leaveTogether();
-	// AddressSanitizer keeps what is freed, and finds what is lost by itself.
-	const weighed = !/asan/.test(PROGRAM);
+	// Sanitizers keep what is freed; AddressSanitizer finds what is lost by itself.
+	const weighed = !/asan|tsan/.test(PROGRAM);
 	const once = weighed && await restingMemory(site);
 	for (let i = 0; i < 10; i++) await leaveTogether();
 	const count = (condition) => Number(execFileSync('sqlite3', [
