@@ -62,7 +62,8 @@ struct log_request {
 void log_request(const struct log_request *request);
 
 /*
- * A copy of `text` without secrets and whole ids of threads, the caller's to free; NULL: out of memory.
+ * A copy of `text` without secrets and whole ids of threads, the caller's to free; NULL: out of
+ * memory.
  */
 char *log_redact(const char *text);
 
