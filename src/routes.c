@@ -21,7 +21,7 @@ const struct route routes[] = {
     {"GET", "/metrics", MEDIA_TEXT, 0, 0, false, gateway_metrics, metrics_on},
     {"POST", "/threads", TEXT_OR_JSON, 0, ROUTE_BODY_MAX, false, gateway_threads_create},
     {"DELETE", "/threads/{id}", 0, 0, 0, false, gateway_threads_delete},
-    {"POST", "/threads/{id}/messages", TEXT_OR_JSON, WORDS, ROUTE_BODY_MAX, true,
+    {"POST", "/threads/{id}/messages", TEXT_OR_JSON | MEDIA_EVENTS, WORDS, ROUTE_BODY_MAX, true,
 	gateway_messages_create},
     {"GET", "/threads/{id}/messages", TEXT_OR_JSON, 0, 0, false, gateway_messages_list},
 

@@ -15,7 +15,8 @@ enum {
 struct asking {
 	struct gateway *gateway;
 	struct request *request;
-	struct response *response;
+	struct stream *stream;
+	struct interrupt interrupt; /* the client's; asking keeps the stream and the run alive */
 	const char *words;
 	const struct definition *definition; /* of this moment, with its tools */
 	struct reply *reply;
@@ -82,6 +83,7 @@ on_event(void *arg, const char *event, struct json_object *data)
 	struct asking *asking = arg;
 	struct reply *reply = asking->reply;
 
+	stream_event(asking->stream, event, data);
 	if (strcmp(event, "thread.message.delta") == 0) {
 		count_delta(reply, data);
 	} else if (strcmp(event, "thread.message.completed") == 0 ||
@@ -151,7 +153,7 @@ is_unknown_assistant(const struct openai_answer *answer)
 static void
 run_when_free(struct asking *asking, const char *path, struct json_object *body)
 {
-	const struct interrupt *client = asking->request->client;
+	const struct interrupt *client = &asking->interrupt;
 	long long end = clock_ms() + BUSY_WAIT_MS, step_ms = BUSY_STEP_MS;
 	struct openai_answer *answer = asking->answer;
 
@@ -176,7 +178,7 @@ static bool
 run(struct asking *asking, const char *path)
 {
 	struct gateway *gateway = asking->gateway;
-	const struct interrupt *client = asking->request->client;
+	const struct interrupt *client = &asking->interrupt;
 	char assistant[ASSISTANT_ID_SIZE];
 	bool again = true;
 
@@ -185,7 +187,7 @@ run(struct asking *asking, const char *path)
 
 		if (assistant_id(gateway->assistant, asking->definition, client, assistant,
 			asking->answer) < 0) {
-			answer_unavailable(asking->response, asking->answer);
+			answer_unavailable(asking->stream->response, asking->answer);
 			return false;
 		}
 		openai_answer_free(asking->answer);
@@ -195,7 +197,7 @@ run(struct asking *asking, const char *path)
 		if (!is_unknown_assistant(asking->answer))
 			return true;
 		if (!again) {
-			answer_unavailable(asking->response, asking->answer);
+			answer_unavailable(asking->stream->response, asking->answer);
 			return false;
 		}
 		/*
@@ -265,15 +267,6 @@ known_output(const struct reply *reply, struct json_object *call)
 	return NULL;
 }
 
-static bool
-is_left(void *arg)
-{
-	struct asking *asking = arg;
-
-	openai_keep(asking->gateway->openai);
-	return interrupt_raised(asking->request->client);
-}
-
 /*
  * The outputs of the calls. A server that says after a broken connection that it still waits for
  * some gets the same again: what a tool does is not done twice. Ids alone do not tell: some models
@@ -282,8 +275,6 @@ is_left(void *arg)
 static struct json_object *
 outputs_of(struct asking *asking, struct json_object *calls)
 {
-	const struct interrupt interrupt = {
-	    .fd = asking->request->client->fd, .raised = is_left, .arg = asking};
 	struct json_object *outputs = json_object_new_array(), *output;
 	struct reply *reply = asking->reply;
 
@@ -297,7 +288,7 @@ outputs_of(struct asking *asking, struct json_object *calls)
 		return outputs;
 	json_object_put(outputs);
 	outputs = tools_answer(
-	    asking->definition->tools, calls, asking->deadline_ms - clock_ms(), &interrupt);
+	    asking->definition->tools, calls, asking->deadline_ms - clock_ms(), &asking->interrupt);
 	forget_calls(reply);
 	reply->calls = json_object_get(calls);
 	reply->outputs = json_object_get(outputs);
@@ -353,7 +344,7 @@ answer_calls(struct asking *asking)
 		if (reason)
 			break;
 		outputs = outputs_of(asking, calls);
-		if (interrupt_raised(asking->request->client))
+		if (interrupt_raised(&asking->interrupt))
 			asking->answer->failure = OPENAI_INTERRUPTED;
 		else if (clock_ms() >= asking->deadline_ms)
 			asking->answer->failure = OPENAI_SILENT;
@@ -370,6 +361,16 @@ answer_calls(struct asking *asking)
 	error = reason ? "" : openai_answer_error(asking->answer);
 	log_error("the run that waited for tools was cancelled: %s%s%s",
 	    reason ? reason : "their outputs were not taken", *error ? ": " : "", error);
+}
+
+/* Asked about once a second, whatever is waited for; while tools run, by all their threads. */
+static bool
+is_left(void *arg)
+{
+	struct asking *asking = arg;
+
+	openai_keep(asking->gateway->openai);
+	return stream_ping(asking->stream) || interrupt_raised(asking->request->client);
 }
 
 /* --- what it cost --- */
@@ -392,13 +393,15 @@ cost(const struct asking *asking)
 }
 
 bool
-ask(struct gateway *gateway, struct request *request, struct response *response, const char *words,
+ask(struct gateway *gateway, struct request *request, struct stream *stream, const char *words,
     struct reply *reply, struct openai_answer *answer)
 {
+	struct response *response = stream->response;
 	struct asking asking = {
 	    .gateway = gateway,
 	    .request = request,
-	    .response = response,
+	    .stream = stream,
+	    .interrupt = {.fd = request->client->fd, .raised = is_left, .arg = &asking},
 	    .words = words,
 	    .reply = reply,
 	    .answer = answer,
@@ -407,7 +410,7 @@ ask(struct gateway *gateway, struct request *request, struct response *response,
 		    .on_event = on_event,
 		    .may_ask = may_ask,
 		    .arg = &asking,
-		    .interrupt = request->client,
+		    .interrupt = &asking.interrupt,
 		},
 	};
 	struct definition *definition;

@@ -76,8 +76,8 @@ shown_usage(const struct reply *reply)
 }
 
 static void
-answer_json(struct response *response, const struct reply *reply, const char *words,
-    struct json_object *texts, struct json_object *citations)
+answer_json(const struct request *request, struct response *response, const struct reply *reply,
+    const char *words, struct json_object *texts, struct json_object *citations)
 {
 	struct json_object *body = json_object_new_object();
 
@@ -89,6 +89,13 @@ answer_json(struct response *response, const struct reply *reply, const char *wo
 	json_set(body, "messages", json_object_get(texts));
 	json_set(body, "citations", json_object_get(citations));
 	json_set(body, "usage", shown_usage(reply));
+	if (request->media == MEDIA_EVENTS) {
+		/* No header can say it any more; and the text is the whole again, in place of the
+		   pieces, as deep-chat calls it. */
+		if (strcmp(reply->status, "incomplete") == 0)
+			json_set_string(body, "incomplete", incomplete_reason(reply));
+		json_set(body, "overwrite", json_object_new_boolean(1));
+	}
 	response_json(response, 200, body);
 }
 
@@ -110,8 +117,8 @@ answer_words(struct gateway *gateway, const struct request *request, struct resp
 		if (strcmp(reply->status, "incomplete") == 0)
 			response_header(
 			    response, "Assistants-Incomplete", incomplete_reason(reply));
-		if (request->media == MEDIA_JSON)
-			answer_json(response, reply, words, texts, citations.list);
+		if (request->media != MEDIA_TEXT)
+			answer_json(request, response, reply, words, texts, citations.list);
 		else
 			answer_text(response, words, citations.list);
 	}
@@ -156,10 +163,12 @@ answer_message(
     struct gateway *gateway, struct request *request, struct response *response, const char *words)
 {
 	struct openai_answer answer = {.retry_after_s = -1};
+	struct stream stream;
 	struct reply reply;
 
 	reply_init(&reply);
-	if (!ask(gateway, request, response, words, &reply, &answer)) {
+	stream_init(&stream, request, response);
+	if (!ask(gateway, request, &stream, words, &reply, &answer)) {
 		/* Answered. */
 	} else if (is_busy(&answer)) {
 		response_problem(response, 409,
@@ -171,6 +180,7 @@ answer_message(
 	} else {
 		answer_run(gateway, request, response, &reply, &answer);
 	}
+	stream_end(&stream);
 	openai_answer_free(&answer);
 	reply_free(&reply);
 }

@@ -9,6 +9,7 @@ static const struct {
     {MEDIA_TEXT, "text", "plain"},
     {MEDIA_JSON, "application", "json"},
     {MEDIA_FORM, "application", "x-www-form-urlencoded"},
+    {MEDIA_EVENTS, "text", "event-stream"},
 };
 
 enum { KINDS_LEN = sizeof kinds / sizeof *kinds, Q_MAX = 1000 };

@@ -9,10 +9,11 @@
  */
 enum media {
 	MEDIA_NONE = 0,
-	MEDIA_TEXT = 1, /* text/plain; charset=utf-8 */
-	MEDIA_JSON = 2, /* application/json */
-	MEDIA_FORM = 4, /* application/x-www-form-urlencoded, curl's type for --data */
-	MEDIA_API = 8,  /* the Assistants API's JSON, whatever the client accepts; errors too */
+	MEDIA_TEXT = 1,    /* text/plain; charset=utf-8 */
+	MEDIA_JSON = 2,    /* application/json */
+	MEDIA_FORM = 4,    /* application/x-www-form-urlencoded, curl's type for --data */
+	MEDIA_EVENTS = 16, /* text/event-stream */
+	MEDIA_API = 8,     /* the Assistants API's JSON, whatever the client accepts; errors too */
 };
 
 /*

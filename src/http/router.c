@@ -94,7 +94,9 @@ acceptable(const struct route *route, struct request *request, struct response *
 	if (request->media != MEDIA_NONE)
 		return true;
 	response_problem(response, 406, "This path answers %s.",
-	    route->produces & MEDIA_JSON ? "text/plain and application/json" : "text/plain");
+	    route->produces & MEDIA_EVENTS ? "text/plain, application/json and text/event-stream"
+		: route->produces & MEDIA_JSON ? "text/plain and application/json"
+					       : "text/plain");
 	return false;
 }
 

@@ -1,0 +1,157 @@
+#include "gateway/stream.h"
+
+#include "util/clock.h"
+#include "util/json.h"
+
+enum { PING_MS = 2000 };
+
+void
+stream_init(struct stream *stream, struct request *request, struct response *response)
+{
+	*stream = (struct stream){.response = response, .written_ms = clock_ms()};
+	if (request->media != MEDIA_EVENTS)
+		return;
+	stream->request = request;
+	/* Errors are one sentence, in an event or instead of all. */
+	response->media = MEDIA_TEXT;
+	pthread_mutex_init(&stream->lock, NULL);
+}
+
+static void
+write_text(struct stream *stream, const char *text)
+{
+	struct exchange *exchange = stream->request->exchange;
+
+	if (!stream->gone && !stream->response->begun)
+		stream->gone = response_begin_events(stream->response, exchange) < 0;
+	if (!stream->gone)
+		stream->gone = response_write(stream->response, exchange, text, strlen(text)) < 0;
+	stream->written_ms = clock_ms();
+}
+
+/* One event; takes `data` over. */
+static void
+write_event(struct stream *stream, const char *event, struct json_object *data)
+{
+	struct buf text = BUF_INIT((size_t)-1 / 2);
+
+	if (event)
+		buf_printf(&text, "event: %s\n", event);
+	buf_printf(&text, "data: %s\n\n", json_text(data));
+	if (!text.failed)
+		write_text(stream, text.data);
+	buf_free(&text);
+	json_object_put(data);
+}
+
+static void
+write_word(struct stream *stream, const char *event, const char *name, const char *value)
+{
+	struct json_object *data = json_object_new_object();
+
+	json_set_string(data, name, value);
+	write_event(stream, event, data);
+}
+
+static void
+write_words(struct stream *stream, const char *words)
+{
+	if (!*words)
+		return;
+	if (stream->again)
+		write_word(stream, NULL, "text", "\n\n");
+	stream->again = false;
+	stream->spoken = true;
+	write_word(stream, NULL, "text", words);
+}
+
+static void
+write_part(struct stream *stream, struct json_object *part)
+{
+	const char *words = json_get_string(json_get_object(part, "text"), "value");
+
+	if (!words)
+		words = json_get_string(part, "refusal");
+	if (words)
+		write_words(stream, words);
+}
+
+/* The words of a delta, or of a whole message. */
+static void
+write_content(struct stream *stream, struct json_object *holder)
+{
+	struct json_object *content = json_get_array(holder, "content");
+
+	for (size_t i = 0; i < json_len(content); i++)
+		write_part(stream, json_at(content, i));
+}
+
+static void
+write_calls(struct stream *stream, struct json_object *run)
+{
+	struct json_object *action = json_get_object(run, "required_action");
+	struct json_object *calls =
+	    json_get_array(json_get_object(action, "submit_tool_outputs"), "tool_calls");
+
+	for (size_t i = 0; i < json_len(calls); i++) {
+		struct json_object *function = json_get_object(json_at(calls, i), "function");
+
+		write_word(stream, "tool", "name", json_get_string(function, "name"));
+	}
+}
+
+void
+stream_event(struct stream *stream, const char *event, struct json_object *data)
+{
+	if (!stream->request)
+		return;
+	if (strcmp(event, "thread.message.delta") == 0) {
+		write_content(stream, json_get_object(data, "delta"));
+	} else if (strcmp(event, "thread.message.completed") == 0 ||
+	    strcmp(event, "thread.message.incomplete") == 0) {
+		/* A server that is polled has no deltas. */
+		if (!stream->spoken)
+			write_content(stream, data);
+		stream->again = stream->again || stream->spoken;
+		stream->spoken = false;
+	} else if (strcmp(event, "thread.run.requires_action") == 0) {
+		write_calls(stream, data);
+	}
+}
+
+bool
+stream_ping(struct stream *stream)
+{
+	bool gone;
+
+	if (!stream->request)
+		return false;
+	pthread_mutex_lock(&stream->lock);
+	if (clock_ms() - stream->written_ms >= PING_MS)
+		write_text(stream, ": ping\n\n");
+	gone = stream->gone;
+	pthread_mutex_unlock(&stream->lock);
+	return gone;
+}
+
+void
+stream_end(struct stream *stream)
+{
+	struct response *response = stream->response;
+	const char *body = response->body.data ? response->body.data : "";
+	struct buf done = BUF_INIT((size_t)-1 / 2);
+
+	if (!stream->request)
+		return;
+	if (response->status == 200) {
+		buf_printf(&done, "event: done\ndata: %s\n\n", body);
+		if (!done.failed)
+			write_text(stream, done.data);
+	} else if (response->begun) {
+		write_word(stream, NULL, "error", body);
+		/* That is what was answered. */
+		response->status = 200;
+	}
+	buf_free(&done);
+	pthread_mutex_destroy(&stream->lock);
+}
