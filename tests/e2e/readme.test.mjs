@@ -79,7 +79,7 @@ e2e('README: the examples for Node do what they say', async (bench) => {
 	};
 	folderWithOpenai(bench);
 	for (const block of blocks) {
-		bench.file('example.mjs', block);
+		bench.file('example.mjs', block.replaceAll('localhost:8080', `localhost:${port}`));
 		assert.match(await bench.shell('node example.mjs', env), /\S/);
 	}
 });

@@ -14,6 +14,12 @@ test_accept(void **state)
 		enum media chosen;
 	} rows[] = {
 	    {NULL, BOTH, MEDIA_TEXT},
+	    {NULL, BOTH | MEDIA_EVENTS, MEDIA_TEXT},
+	    {"*/*", BOTH | MEDIA_EVENTS, MEDIA_TEXT},
+	    {"text/*", BOTH | MEDIA_EVENTS, MEDIA_TEXT},
+	    {"text/event-stream", BOTH | MEDIA_EVENTS, MEDIA_EVENTS},
+	    {"text/event-stream, */*;q=0.1", BOTH | MEDIA_EVENTS, MEDIA_EVENTS},
+	    {"text/event-stream", BOTH, MEDIA_NONE},
 	    {NULL, MEDIA_JSON, MEDIA_JSON},
 	    {"", BOTH, MEDIA_TEXT},
 	    {" \t", BOTH, MEDIA_TEXT},

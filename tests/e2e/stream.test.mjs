@@ -1,0 +1,195 @@
+// The words as they come: a message answered as server-sent events, through every way of hosting.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
+import path from 'node:path';
+import { assertSentence, e2e, eventually, newThread, say, transcript, within } from './lib.mjs';
+import { behindCgi, behindCgid, behindFcgid, behindProxyFcgi } from './lib-apache.mjs';
+import { remoteServer } from './lib-remote.mjs';
+import { behindFcgiwrap, behindLighttpd, behindNginx, fromShell } from './lib-servers.mjs';
+import { cutAfter, functionCalls, gate, messageEvents, modelServer, status, words } from './lib-upstream.mjs';
+
+const WAYS = {
+	lighttpd: behindLighttpd, nginx: behindNginx, mod_proxy_fcgi: behindProxyFcgi,
+	mod_fcgid: behindFcgid, mod_cgid: behindCgid, mod_cgi: behindCgi, fcgiwrap: behindFcgiwrap,
+};
+const EVENTS = 'text/event-stream';
+const TOOLS = path.resolve(import.meta.dirname, '../../examples/tools');
+
+// The blocks of a stream of events, as they come: {event, data} each, or {comment}.
+async function* blocksOf(readable) {
+	let rest = '';
+	for await (const piece of readable.setEncoding('utf8')) {
+		const blocks = (rest + piece).split('\n\n');
+		rest = blocks.pop();
+		for (const block of blocks) {
+			const [, event, data] = /^(?:event: (.*)\n)?data: (.*)$/.exec(block) ?? [];
+			if (data !== undefined) yield { event, data: JSON.parse(data) };
+			else yield { comment: block };
+		}
+	}
+	assert.equal(rest, '', 'the stream ends with a whole event');
+}
+
+/** Say something and have the answer as events; `.next()` is the next one, `.leave()` leaves. */
+async function stream(bench, site, thread, text, headers = {}) {
+	const request = http.request({
+		host: '127.0.0.1', port: site.port, method: 'POST', agent: false,
+		path: `${site.base}/threads/${thread}/messages`,
+		headers: { accept: EVENTS, 'content-type': 'text/plain', ...headers },
+	});
+	request.end(text);
+	const [response] = await within(once(request, 'response'), 'the head');
+	assert.equal(response.statusCode, 200);
+	assert.match(response.headers['content-type'], /^text\/event-stream/);
+	return reader(blocksOf(response), () => request.destroy());
+}
+
+function reader(blocks, leave) {
+	const next = async () => (await within(blocks.next(), 'an event')).value;
+	const rest = async () => {
+		const all = [];
+		for (let one = await next(); one; one = await next()) all.push(one);
+		return all;
+	};
+	return { next, rest, leave };
+}
+
+for (const [way, open] of Object.entries(WAYS)) {
+	e2e(`${way}: a piece comes while the model holds back the next`, async (bench) => {
+		const model = await modelServer(bench);
+		const held = gate();
+		model.queue.push(words('Subtract 11 first, “then” divide.', held.opened));
+		const site = await open(bench, model.env);
+		const thread = await newThread(site);
+		const answer = await stream(bench, site, thread, 'words');
+		assert.deepEqual(await answer.next(), { event: undefined, data: { text: 'Subtrac' } });
+		held.open();
+		const rest = await answer.rest();
+		const done = rest.pop();
+		assert.equal(done.event, 'done');
+		const text = 'Subtract 11 first, “then” divide.';
+		assert.equal(['Subtrac', ...rest.map(({ data }) => data.text)].join(''), text);
+		assert.equal(done.data.text, text);
+		assert.deepEqual(await transcript(site, thread), [['user', 'words'], ['assistant', text]]);
+	});
+}
+
+e2e('compression does not undo it', async (bench) => {
+	const model = await modelServer(bench);
+	const held = gate();
+	model.queue.push(words('Subtract 11 first.', held.opened));
+	const site = await behindNginx(bench, model.env);
+	const answer = await stream(bench, site, await newThread(site), 'words',
+		{ 'accept-encoding': 'gzip, deflate, br' });
+	assert.deepEqual((await answer.next()).data, { text: 'Subtrac' });
+	held.open();
+	await answer.rest();
+});
+
+e2e('the end is the JSON answer, that takes the place of the pieces', async (bench) => {
+	const model = await modelServer(bench);
+	const site = await behindNginx(bench, model.env);
+	const thread = await newThread(site);
+	const done = (await (await stream(bench, site, thread, 'words')).rest()).pop();
+	const { overwrite, ...data } = done.data;
+	assert.equal(overwrite, true);
+	const json = (await say(site, thread, 'words', { accept: 'application/json' })).json;
+	assert.deepEqual(Object.keys(data), Object.keys(json));
+	assert.deepEqual([data.text, data.thread_id, data.usage], [json.text, json.thread_id, json.usage]);
+});
+
+e2e('a call of a tool is an event with the name alone', async (bench) => {
+	const model = await modelServer(bench);
+	model.queue.push(functionCalls(['call_1', 'add_numbers', '{"a": 1, "b": 2}']), words('It is 3.'));
+	const site = await behindLighttpd(bench, { ...model.env, ASSISTANTS_TOOLS_DIR: TOOLS });
+	const events = await (await stream(bench, site, await newThread(site), 'words')).rest();
+	assert.deepEqual(events[0], { event: 'tool', data: { name: 'add_numbers' } });
+	assert.equal(events.at(-1).data.text, 'It is 3.');
+});
+
+e2e('silence is filled with pings', async (bench) => {
+	const model = await modelServer(bench);
+	const held = gate();
+	model.queue.push(async (response) => {
+		await held.opened;
+		await words('hello')(response);
+	});
+	const site = await behindProxyFcgi(bench, model.env);
+	const answer = await stream(bench, site, await newThread(site), 'words');
+	assert.deepEqual(await answer.next(), { comment: ': ping' });
+	assert.deepEqual(await answer.next(), { comment: ': ping' });
+	held.open();
+	assert.equal((await answer.rest()).at(-1).data.text, 'hello');
+});
+
+for (const [way, open] of Object.entries(WAYS)) {
+	e2e(`${way}: who leaves a stream ends the request to the model`, async (bench) => {
+		const model = await modelServer(bench);
+		model.queue.push(words('hello you', new Promise(() => {})));
+		const site = await open(bench, model.env);
+		const thread = await newThread(site);
+		const answer = await stream(bench, site, thread, 'words');
+		await answer.next();
+		answer.leave();
+		await within(model.requests[0].left, 'the request to the model ends', 20_000);
+		await eventually('the thread is free', async () =>
+			(await say(site, thread, 'again')).text.trimEnd() === 'hello');
+	});
+}
+
+e2e('what fails before the first word is answered as without a stream', async (bench) => {
+	bench.expectLog(/answered 500/);
+	const model = await modelServer(bench);
+	model.queue.push(status(500));
+	const site = await bench.listen({ env: model.env });
+	const thread = await newThread(site);
+	const accept = { accept: EVENTS };
+	assertSentence(await say(site, thread, 'words', accept), 502);
+	assertSentence(await say(site, thread, '  ', accept), 400);
+	assertSentence(await say(site, `thread_${'0'.repeat(24)}`, 'words', accept), 404);
+	for (const [method, uri] of [['POST', '/threads'], ['GET', `/threads/${thread}/messages`]]) {
+		assert.equal((await site.request(method, uri, { headers: accept })).status, 406);
+	}
+});
+
+e2e('what fails later is an event, and the next message works', async (bench) => {
+	bench.expectLog(/run: /);
+	const model = await modelServer(bench);
+	const events = messageEvents({ type: 'output_text', text: 'Subtract 11 first.', annotations: [] });
+	model.queue.push(cutAfter(6, events));
+	const site = await behindNginx(bench, model.env);
+	const thread = await newThread(site);
+	const all = await (await stream(bench, site, thread, 'words')).rest();
+	assert.match(all.pop().data.error, /^The assistant [^\n]*\.$/);
+	assert.ok(all.length > 0 && all.every(({ data }) => typeof data.text === 'string'));
+	assert.equal((await say(site, thread, 'again')).text.trimEnd(), 'hello');
+});
+
+e2e('a remote that is polled has its words in whole messages, parted as in the text', async (bench) => {
+	const remote = await remoteServer(bench);
+	remote.run = { states: [{ status: 'completed' }], answers: ['one\nmore', 'two'] };
+	const site = await behindNginx(bench, remote.env);
+	const all = await (await stream(bench, site, await newThread(site), 'words')).rest();
+	const { data } = all.pop();
+	assert.equal(all.map((one) => one.data.text).join(''), 'one\nmore\n\ntwo');
+	assert.equal(data.text, 'one\nmore\n\ntwo');
+});
+
+e2e('CGI from a shell: a piece comes while the model holds back the next', async (bench) => {
+	const model = await modelServer(bench);
+	const held = gate();
+	model.queue.push(words('Subtract 11 first.', held.opened));
+	const site = await fromShell(bench, model.env);
+	const child = bench.startCgi({
+		env: model.env, method: 'POST', path: `/threads/${await newThread(site)}/messages`,
+		body: 'words', headers: { accept: EVENTS, 'content-type': 'text/plain' },
+	});
+	let written = '';
+	child.stdout.on('data', (piece) => { written += piece; });
+	await eventually('the first piece', () => written.endsWith('data: {"text":"Subtrac"}\n\n'));
+	held.open();
+	await child.ended;
+	assert.match(written, /^Status: 200 OK\r\n[^]*\nevent: done\ndata: {.*"text":"Subtract 11 first."/);
+});
