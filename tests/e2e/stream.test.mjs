@@ -76,18 +76,6 @@ for (const [way, open] of Object.entries(WAYS)) {
 	});
 }
 
-e2e('compression does not undo it', async (bench) => {
-	const model = await modelServer(bench);
-	const held = gate();
-	model.queue.push(words('Subtract 11 first.', held.opened));
-	const site = await behindNginx(bench, model.env);
-	const answer = await stream(bench, site, await newThread(site), 'words',
-		{ 'accept-encoding': 'gzip, deflate, br' });
-	assert.deepEqual((await answer.next()).data, { text: 'Subtrac' });
-	held.open();
-	await answer.rest();
-});
-
 e2e('the end is the JSON answer, that takes the place of the pieces', async (bench) => {
 	const model = await modelServer(bench);
 	const site = await behindNginx(bench, model.env);
