@@ -25,6 +25,7 @@ struct asking {
 	long long deadline_ms; /* when the run expires, by clock_ms() */
 	long long taken;       /* tokens from the door's bucket */
 	long long told;        /* tokens of the questions to the model so far */
+	long long covered;     /* of these, that the door was asked for */
 };
 
 void
@@ -107,12 +108,12 @@ may_ask(void *arg, long long tokens)
 	struct asking *asking = arg;
 
 	asking->told += tokens;
-	if (asking->told <= asking->taken)
+	if (asking->told <= asking->covered)
 		return true;
-	if (!door_takes_tokens(asking->gateway->door, asking->taken, asking->told - asking->taken,
-		&asking->reply->wait_s))
+	if (!door_takes_tokens(asking->gateway->door, &asking->taken,
+		asking->told - asking->covered, &asking->reply->wait_s))
 		return false;
-	asking->taken = asking->told;
+	asking->covered = asking->told;
 	return true;
 }
 
@@ -389,7 +390,7 @@ cost(const struct asking *asking)
 		return 0;
 	estimate = door_tokens(strlen(asking->words) + reply->received);
 	/* Who leaves before the end does not pay less than others. */
-	return estimate > asking->taken ? estimate : asking->taken;
+	return estimate > asking->covered ? estimate : asking->covered;
 }
 
 bool
@@ -422,6 +423,7 @@ ask(struct gateway *gateway, struct request *request, struct stream *stream, con
 		return false;
 	definition = definition_take(gateway->definitions);
 	asking.definition = definition;
+	asking.covered = asking.taken;
 	asked = run(&asking, path);
 	if (asked)
 		answer_calls(&asking);
