@@ -50,8 +50,8 @@ reply_free(struct reply *reply)
 	forget_calls(reply);
 }
 
-/* A stream that broke off, and was then read from the list, tells a message twice. */
-static void
+/* A stream that broke off, and was then read from the list, tells a message twice: false then. */
+static bool
 add_message(struct reply *reply, struct json_object *message)
 {
 	const char *id = json_get_string(message, "id");
@@ -60,9 +60,10 @@ add_message(struct reply *reply, struct json_object *message)
 		const char *known = json_get_string(json_at(reply->messages, i), "id");
 
 		if (id && known && strcmp(id, known) == 0)
-			return;
+			return false;
 	}
 	json_add(reply->messages, json_object_get(message));
+	return true;
 }
 
 static void
@@ -84,12 +85,15 @@ on_event(void *arg, const char *event, struct json_object *data)
 	struct asking *asking = arg;
 	struct reply *reply = asking->reply;
 
+	if (strcmp(event, "thread.message.completed") == 0 ||
+	    strcmp(event, "thread.message.incomplete") == 0) {
+		if (add_message(reply, data))
+			stream_event(asking->stream, event, data);
+		return;
+	}
 	stream_event(asking->stream, event, data);
 	if (strcmp(event, "thread.message.delta") == 0) {
 		count_delta(reply, data);
-	} else if (strcmp(event, "thread.message.completed") == 0 ||
-	    strcmp(event, "thread.message.incomplete") == 0) {
-		add_message(reply, data);
 	} else if (strncmp(event, "thread.run.", 11) == 0 &&
 	    strncmp(event, "thread.run.step.", 16) != 0) {
 		json_object_put(reply->run);
@@ -371,7 +375,7 @@ is_left(void *arg)
 	struct asking *asking = arg;
 
 	openai_keep(asking->gateway->openai);
-	return stream_ping(asking->stream) || interrupt_raised(asking->request->client);
+	return stream_is_left(asking->stream);
 }
 
 /* --- what it cost --- */
