@@ -107,6 +107,7 @@ take(struct db_tx *tx, struct bucket *bucket, long long now_ns, long long *wait_
 {
 	struct row row;
 	int found = look(tx, bucket, now_ns, &row, wait_s);
+	long long full_at_ns;
 
 	if (found != 1)
 		return found;
@@ -114,7 +115,10 @@ take(struct db_tx *tx, struct bucket *bucket, long long now_ns, long long *wait_
 	/* More would be beyond what it can owe, and would be paid back all the same. */
 	if (bucket->taken > bucket->capacity)
 		bucket->taken = bucket->capacity;
-	row.full_at_ns = after(bucket, row.full_at_ns, bucket->taken, now_ns);
+	full_at_ns = after(bucket, row.full_at_ns, bucket->taken, now_ns);
+	/* Nor has been taken what is beyond that with what others owe. */
+	bucket->taken = (full_at_ns - row.full_at_ns) / unit_ns(bucket);
+	row.full_at_ns = full_at_ns;
 	return store(tx, bucket, &row) == DB_DONE ? 1 : -1;
 }
 

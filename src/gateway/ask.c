@@ -25,6 +25,7 @@ struct asking {
 	long long deadline_ms; /* when the run expires, by clock_ms() */
 	long long taken;       /* tokens from the door's bucket */
 	long long told;        /* tokens of the questions to the model so far */
+	long long covered;     /* of these, that the door was asked for */
 };
 
 void
@@ -49,8 +50,8 @@ reply_free(struct reply *reply)
 	forget_calls(reply);
 }
 
-/* A stream that broke off, and was then read from the list, tells a message twice. */
-static void
+/* A stream that broke off, and was then read from the list, tells a message twice: false then. */
+static bool
 add_message(struct reply *reply, struct json_object *message)
 {
 	const char *id = json_get_string(message, "id");
@@ -59,9 +60,10 @@ add_message(struct reply *reply, struct json_object *message)
 		const char *known = json_get_string(json_at(reply->messages, i), "id");
 
 		if (id && known && strcmp(id, known) == 0)
-			return;
+			return false;
 	}
 	json_add(reply->messages, json_object_get(message));
+	return true;
 }
 
 static void
@@ -83,12 +85,15 @@ on_event(void *arg, const char *event, struct json_object *data)
 	struct asking *asking = arg;
 	struct reply *reply = asking->reply;
 
+	if (strcmp(event, "thread.message.completed") == 0 ||
+	    strcmp(event, "thread.message.incomplete") == 0) {
+		if (add_message(reply, data))
+			stream_event(asking->stream, event, data);
+		return;
+	}
 	stream_event(asking->stream, event, data);
 	if (strcmp(event, "thread.message.delta") == 0) {
 		count_delta(reply, data);
-	} else if (strcmp(event, "thread.message.completed") == 0 ||
-	    strcmp(event, "thread.message.incomplete") == 0) {
-		add_message(reply, data);
 	} else if (strncmp(event, "thread.run.", 11) == 0 &&
 	    strncmp(event, "thread.run.step.", 16) != 0) {
 		json_object_put(reply->run);
@@ -107,12 +112,12 @@ may_ask(void *arg, long long tokens)
 	struct asking *asking = arg;
 
 	asking->told += tokens;
-	if (asking->told <= asking->taken)
+	if (asking->told <= asking->covered)
 		return true;
-	if (!door_takes_tokens(asking->gateway->door, asking->taken, asking->told - asking->taken,
-		&asking->reply->wait_s))
+	if (!door_takes_tokens(asking->gateway->door, &asking->taken,
+		asking->told - asking->covered, &asking->reply->wait_s))
 		return false;
-	asking->taken = asking->told;
+	asking->covered = asking->told;
 	return true;
 }
 
@@ -370,7 +375,7 @@ is_left(void *arg)
 	struct asking *asking = arg;
 
 	openai_keep(asking->gateway->openai);
-	return stream_ping(asking->stream) || interrupt_raised(asking->request->client);
+	return stream_is_left(asking->stream);
 }
 
 /* --- what it cost --- */
@@ -389,7 +394,7 @@ cost(const struct asking *asking)
 		return 0;
 	estimate = door_tokens(strlen(asking->words) + reply->received);
 	/* Who leaves before the end does not pay less than others. */
-	return estimate > asking->taken ? estimate : asking->taken;
+	return estimate > asking->covered ? estimate : asking->covered;
 }
 
 bool
@@ -422,6 +427,7 @@ ask(struct gateway *gateway, struct request *request, struct stream *stream, con
 		return false;
 	definition = definition_take(gateway->definitions);
 	asking.definition = definition;
+	asking.covered = asking.taken;
 	asked = run(&asking, path);
 	if (asked)
 		answer_calls(&asking);

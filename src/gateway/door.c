@@ -192,7 +192,7 @@ door_takes_message(struct door *door, struct request *request, struct response *
 }
 
 bool
-door_takes_tokens(struct door *door, long long taken_before, long long tokens, long long *wait_s)
+door_takes_tokens(struct door *door, long long *taken, long long tokens, long long *wait_s)
 {
 	struct bucket bucket = tokens_bucket(door);
 	int empty;
@@ -201,10 +201,11 @@ door_takes_tokens(struct door *door, long long taken_before, long long tokens, l
 		return true;
 	*wait_s = FAILURE_RETRY_AFTER_S;
 	bucket.settled = false;
-	bucket.taken_before = taken_before;
+	bucket.taken_before = *taken;
 	bucket.units = tokens;
 	if (buckets_take(door->db, &bucket, 1, &empty, wait_s) != BUCKETS_TAKEN)
 		return false;
+	*taken += bucket.taken;
 	*wait_s = 0;
 	return true;
 }

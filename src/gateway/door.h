@@ -36,16 +36,15 @@ bool door_takes_message(struct door *door, struct request *request, struct respo
     size_t len, long long *taken);
 
 /*
- * Takes more, when it is known what the message costs. False, with the seconds to wait: there are
- * none left, or they could not be counted.
+ * Takes more, when it is known what the message costs, and adds what it got to *taken. False, with
+ * the seconds to wait: there are none left, or they could not be counted.
  */
-bool door_takes_tokens(
-    struct door *door, long long taken_before, long long tokens, long long *wait_s);
+bool door_takes_tokens(struct door *door, long long *taken, long long tokens, long long *wait_s);
 
 /* 429 for those who find no tokens left. */
 void door_answer_empty(struct response *response, long long wait_s);
 
-/* `taken` is what door_takes_message() said. */
+/* `taken` is what door_takes_message() and door_takes_tokens() said. */
 void door_settle(struct door *door, long long taken, long long tokens);
 
 /* What so many bytes of text cost where nobody has counted. */

@@ -100,9 +100,12 @@ answer_json(const struct request *request, struct response *response, const stru
 }
 
 static void
-answer_words(struct gateway *gateway, const struct request *request, struct response *response,
-    const struct reply *reply)
+answer_words(struct gateway *gateway, struct stream *stream, const struct reply *reply)
 {
+	const struct request *request = stream->request;
+	const struct interrupt client = {
+	    .fd = request->client->fd, .raised = stream_is_left, .arg = stream};
+	struct response *response = stream->response;
 	struct json_object *texts = json_object_new_array();
 	struct citations citations;
 	char *words;
@@ -113,7 +116,7 @@ answer_words(struct gateway *gateway, const struct request *request, struct resp
 		log_error("the run ended as %s, without words", reply->status);
 		response_problem(response, 502, "The assistant ended without an answer.");
 	} else {
-		names_find(citations.list, gateway->openai, request->client);
+		names_find(citations.list, gateway->openai, &client);
 		if (strcmp(reply->status, "incomplete") == 0)
 			response_header(
 			    response, "Assistants-Incomplete", incomplete_reason(reply));
@@ -128,14 +131,15 @@ answer_words(struct gateway *gateway, const struct request *request, struct resp
 }
 
 static void
-answer_run(struct gateway *gateway, const struct request *request, struct response *response,
-    const struct reply *reply, const struct openai_answer *answer)
+answer_run(struct gateway *gateway, struct stream *stream, const struct reply *reply,
+    const struct openai_answer *answer)
 {
+	struct response *response = stream->response;
 	struct json_object *error = json_get_object(reply->run, "last_error");
 	const char *code = json_get_string(error, "code");
 
 	if (strcmp(reply->status, "completed") == 0 || strcmp(reply->status, "incomplete") == 0) {
-		answer_words(gateway, request, response, reply);
+		answer_words(gateway, stream, reply);
 	} else if (strcmp(reply->status, "expired") == 0) {
 		response_problem(response, 504, "The assistant did not answer in time.");
 	} else if (code && strcmp(code, "rate_limit_exceeded") == 0) {
@@ -148,7 +152,7 @@ answer_run(struct gateway *gateway, const struct request *request, struct respon
 		    "The assistant used its tools %d times without coming to an answer, and was "
 		    "stopped.",
 		    TOOL_ROUNDS_MAX);
-	} else if (interrupt_raised(request->client)) {
+	} else if (stream_is_left(stream)) {
 		answer_interrupted(response);
 	} else if (strcmp(reply->status, "cancelled") == 0) {
 		response_problem(
@@ -178,7 +182,7 @@ answer_message(
 	} else if (reply.wait_s > 0) {
 		door_answer_empty(response, reply.wait_s);
 	} else {
-		answer_run(gateway, request, response, &reply, &answer);
+		answer_run(gateway, &stream, &reply, &answer);
 	}
 	stream_end(&stream);
 	openai_answer_free(&answer);

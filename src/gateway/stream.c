@@ -8,10 +8,14 @@ enum { PING_MS = 2000 };
 void
 stream_init(struct stream *stream, struct request *request, struct response *response)
 {
-	*stream = (struct stream){.response = response, .written_ms = clock_ms()};
-	if (request->media != MEDIA_EVENTS)
+	*stream = (struct stream){
+	    .request = request,
+	    .response = response,
+	    .wanted = request->media == MEDIA_EVENTS,
+	    .written_ms = clock_ms(),
+	};
+	if (!stream->wanted)
 		return;
-	stream->request = request;
 	/* Errors are one sentence, in an event or instead of all. */
 	response->media = MEDIA_TEXT;
 	pthread_mutex_init(&stream->lock, NULL);
@@ -53,27 +57,29 @@ write_word(struct stream *stream, const char *event, const char *name, const cha
 	write_event(stream, event, data);
 }
 
+/* Parted as in the whole text: messages, and the parts of one. */
 static void
-write_words(struct stream *stream, const char *words)
+write_words(struct stream *stream, const char *words, long long part)
 {
 	if (!*words)
 		return;
-	if (stream->again)
+	if (stream->again || (stream->spoken && part != stream->part))
 		write_word(stream, NULL, "text", "\n\n");
 	stream->again = false;
 	stream->spoken = true;
+	stream->part = part;
 	write_word(stream, NULL, "text", words);
 }
 
 static void
-write_part(struct stream *stream, struct json_object *part)
+write_part(struct stream *stream, struct json_object *part, long long place)
 {
 	const char *words = json_get_string(json_get_object(part, "text"), "value");
 
 	if (!words)
 		words = json_get_string(part, "refusal");
 	if (words)
-		write_words(stream, words);
+		write_words(stream, words, json_get_int(part, "index", place));
 }
 
 /* The words of a delta, or of a whole message. */
@@ -83,7 +89,7 @@ write_content(struct stream *stream, struct json_object *holder)
 	struct json_object *content = json_get_array(holder, "content");
 
 	for (size_t i = 0; i < json_len(content); i++)
-		write_part(stream, json_at(content, i));
+		write_part(stream, json_at(content, i), (long long)i);
 }
 
 static void
@@ -103,7 +109,7 @@ write_calls(struct stream *stream, struct json_object *run)
 void
 stream_event(struct stream *stream, const char *event, struct json_object *data)
 {
-	if (!stream->request)
+	if (!stream->wanted)
 		return;
 	if (strcmp(event, "thread.message.delta") == 0) {
 		write_content(stream, json_get_object(data, "delta"));
@@ -120,18 +126,21 @@ stream_event(struct stream *stream, const char *event, struct json_object *data)
 }
 
 bool
-stream_ping(struct stream *stream)
+stream_is_left(void *arg)
 {
-	bool gone;
+	struct stream *stream = arg;
+	const struct interrupt *client = stream->request->client;
+	bool left;
 
-	if (!stream->request)
-		return false;
+	if (!stream->wanted)
+		return interrupt_raised(client);
 	pthread_mutex_lock(&stream->lock);
 	if (clock_ms() - stream->written_ms >= PING_MS)
 		write_text(stream, ": ping\n\n");
-	gone = stream->gone;
+	/* The client is asked about here, too: that looks at what a write changes. */
+	left = stream->gone || interrupt_raised(client);
 	pthread_mutex_unlock(&stream->lock);
-	return gone;
+	return left;
 }
 
 void
@@ -141,7 +150,7 @@ stream_end(struct stream *stream)
 	const char *body = response->body.data ? response->body.data : "";
 	struct buf done = BUF_INIT((size_t)-1 / 2);
 
-	if (!stream->request)
+	if (!stream->wanted)
 		return;
 	if (response->status == 200) {
 		buf_printf(&done, "event: done\ndata: %s\n\n", body);

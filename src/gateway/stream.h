@@ -21,14 +21,16 @@
 #include "http/response.h"
 
 struct stream {
-	struct request *request; /* NULL: nobody wants one, and nothing is written */
+	struct request *request;
 	struct response *response;
+	bool wanted; /* else nothing is written */
 	/* Tools' threads that wait race to ping; nobody writes words meanwhile. */
 	pthread_mutex_t lock;
 	long long written_ms; /* when something was written last, by clock_ms() */
 	bool gone;            /* nobody takes it any more */
 	bool spoken;          /* there were words, and no message has ended since */
 	bool again;           /* a message has ended: a blank line parts it from the next */
+	long long part;       /* of the message, that the last words were of */
 };
 
 /* Borrows both. The stream is one if the request's media is MEDIA_EVENTS. */
@@ -37,8 +39,8 @@ void stream_init(struct stream *stream, struct request *request, struct response
 /* An event of the Assistants API's, in a run's stream. */
 void stream_event(struct stream *stream, const char *event, struct json_object *data);
 
-/* To be called now and then while nothing comes. Whether the client has left. */
-bool stream_ping(struct stream *stream);
+/* Whether the client has left: an interrupt's `raised`. Who asks while nothing comes, pings. */
+bool stream_is_left(void *stream);
 
 /* Ends it: the response is what would have been answered without a stream. */
 void stream_end(struct stream *stream);

@@ -10,7 +10,9 @@ import {
 } from './lib.mjs';
 import { behindProxyFcgi } from './lib-apache.mjs';
 import { behindLighttpd, behindNginx, fromShell } from './lib-servers.mjs';
-import { gate, modelServer, status, usage, words } from './lib-upstream.mjs';
+import {
+	gate, messageEvents, modelServer, status, stream, usage, words,
+} from './lib-upstream.mjs';
 
 const OWN = 'https://site.example', OTHER = 'https://other.example', EVIL = 'https://evil.example';
 const TOKEN = 'a-token-of-some-length-7c1d';
@@ -263,6 +265,20 @@ e2e('many long conversations at once do not take more than there is', async (ben
 	await Promise.all(asked);
 	// What they did not use is there again.
 	assert.equal((await say(site, threads[0], 'hi')).status, 200);
+});
+
+e2e('a conversation that has more than all the tokens of a day is not free', async (bench) => {
+	bench.expectLog(/answered 400/);
+	const model = await modelServer(bench);
+	const site = await bench.listen({ env: { ...model.env, ASSISTANTS_DAILY_TOKENS: '5000' } });
+	const thread = await newThread(site);
+	model.queue.push(status(400));
+	assert.equal((await say(site, thread, 'long '.repeat(8000))).status, 502);
+	const end = { status: 'completed', usage: { ...usage, input_tokens: 20_000 } };
+	const part = { type: 'output_text', text: 'hello', annotations: [] };
+	model.queue.push(stream(messageEvents(part, end)));
+	assert.equal((await say(site, thread, 'hi')).status, 200);
+	assertRefused(await say(site, thread, 'hi'), 2 * 86400);
 });
 
 for (const [way, open] of [['lighttpd', behindLighttpd], ['mod_proxy_fcgi', behindProxyFcgi],

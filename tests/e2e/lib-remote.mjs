@@ -53,6 +53,7 @@ class Remote {
 		this.run = { states: [{ status: 'completed' }], answers: ['hello'] };
 		/*
 		 * 'json': stream:true is not understood; 'stream'; 'cut': after thread.run.created;
+		 * 'cut late': before the run's last event;
 		 * 'open': the stream goes on, without a word, after the run's last event.
 		 */
 		this.mode = 'json';
@@ -213,6 +214,10 @@ class Remote {
 		settle(at, run, run.states.at(-1));
 		const answers = at.messages.filter(({ run_id }) => run_id === run.id);
 		answers.forEach((message) => sendMessage(send, message));
+		if (this.mode === 'cut late') {
+			setTimeout(() => response.destroy(), 50);
+			return;
+		}
 		send(`thread.run.${run.status}`, shown(run));
 		if (this.mode === 'open') return;
 		send('done', '[DONE]');

@@ -4,11 +4,14 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { assertSentence, e2e, eventually, newThread, say, transcript, within } from './lib.mjs';
 import { behindCgi, behindCgid, behindFcgid, behindProxyFcgi } from './lib-apache.mjs';
 import { remoteServer } from './lib-remote.mjs';
 import { behindFcgiwrap, behindLighttpd, behindNginx, fromShell } from './lib-servers.mjs';
-import { cutAfter, functionCalls, gate, messageEvents, modelServer, status, words } from './lib-upstream.mjs';
+import {
+	cutAfter, functionCalls, gate, messageEvents, modelServer, status, stream as streamed, words,
+} from './lib-upstream.mjs';
 
 const WAYS = {
 	lighttpd: behindLighttpd, nginx: behindNginx, mod_proxy_fcgi: behindProxyFcgi,
@@ -163,6 +166,66 @@ e2e('a remote that is polled has its words in whole messages, parted as in the t
 	const { data } = all.pop();
 	assert.equal(all.map((one) => one.data.text).join(''), 'one\nmore\n\ntwo');
 	assert.equal(data.text, 'one\nmore\n\ntwo');
+});
+
+// The pieces' words, and those of the end.
+async function wordsOf(answer) {
+	const all = (await answer.rest()).filter(({ comment }) => comment === undefined);
+	const { data } = all.pop();
+	return [all.map((one) => one.data.text).join(''), data.text];
+}
+
+e2e('a stream of a remote that breaks off late does not say its words twice', async (bench) => {
+	bench.expectLog(/broke off/);
+	const remote = await remoteServer(bench);
+	remote.mode = 'cut late';
+	remote.run.answers = ['one\nmore', 'two'];
+	const site = await behindNginx(bench, remote.env);
+	const answer = await stream(bench, site, await newThread(site), 'words');
+	assert.deepEqual(await wordsOf(answer), ['one\nmore\n\ntwo', 'one\nmore\n\ntwo']);
+});
+
+const PARTS = ['one', 'and two'].map((text) => ({ type: 'output_text', text, annotations: [] }));
+const PARTED = ['one\n\nand two', 'one\n\nand two'];
+
+e2e('the parts of a message are parted as in the text', async (bench) => {
+	const model = await modelServer(bench);
+	const [first, second] = PARTS.map((part) => messageEvents(part));
+	const end = first.findIndex(({ type }) => type === 'response.output_item.done');
+	const more = second.filter(({ content_index }) => content_index === 0)
+		.map((event) => ({ ...event, content_index: 1 }));
+	first[end].item.content = PARTS;
+	model.queue.push(streamed([...first.slice(0, end), ...more, ...first.slice(end)]));
+	const site = await behindNginx(bench, model.env);
+	const answer = await stream(bench, site, await newThread(site), 'words');
+	assert.deepEqual(await wordsOf(answer), PARTED);
+});
+
+e2e('those of a whole message, too', async (bench) => {
+	const remote = await remoteServer(bench);
+	remote.run.answers = [PARTS];
+	const site = await behindNginx(bench, remote.env);
+	const answer = await stream(bench, site, await newThread(site), 'words');
+	assert.deepEqual(await wordsOf(answer), PARTED);
+});
+
+e2e('there are pings, too, while the names of files are asked for', async (bench) => {
+	const remote = await remoteServer(bench);
+	remote.mode = 'stream';
+	const annotations = [{
+		type: 'file_citation', text: '[x]', start_index: 5, end_index: 8,
+		file_citation: { file_id: 'file-A' },
+	}];
+	remote.run.answers = [[{ text: 'hello[x]', annotations }]];
+	remote.refuse = (uri) => uri.includes('/files/') ? async (response) => {
+		await sleep(3800);
+		response.end(JSON.stringify({ id: 'file-A', object: 'file', filename: 'a.pdf' }));
+	} : undefined;
+	const site = await behindNginx(bench, remote.env);
+	const all = await (await stream(bench, site, await newThread(site), 'words')).rest();
+	const { data } = all.pop();
+	assert.equal(data.citations[0].name, 'a.pdf');
+	assert.deepEqual(all.pop(), { comment: ': ping' });
 });
 
 e2e('CGI from a shell: a piece comes while the model holds back the next', async (bench) => {

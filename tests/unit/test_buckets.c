@@ -223,6 +223,23 @@ what_a_use_has_taken_does_not_count_against_it(void **state)
 	assert_int_equal(take(more), 51);
 }
 
+/* It would be paid back, and who takes much would have it for nothing. */
+static void
+it_does_not_say_that_it_gave_what_it_cannot(void **state)
+{
+	struct bucket bucket = a_day(86400);
+	long long wait_s;
+	int empty;
+
+	(void)state;
+	bucket.settled = false;
+	for (int i = 0; i < 3; i++) {
+		bucket.taken_before = i * 86400;
+		assert_int_equal(buckets_take(db, &bucket, 1, &empty, &wait_s), BUCKETS_TAKEN);
+		assert_int_equal(bucket.taken, i < 2 ? 86400 : 0);
+	}
+}
+
 static void
 it_owes_no_more_than_it_holds(void **state)
 {
@@ -312,6 +329,8 @@ main(void)
 		who_come_at_once_do_not_take_much_more_than_there_is, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 		what_a_use_has_taken_does_not_count_against_it, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		it_does_not_say_that_it_gave_what_it_cannot, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(it_owes_no_more_than_it_holds, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 		a_huge_use_that_came_to_nothing_changes_nothing, set_up, tear_down),
