@@ -295,8 +295,12 @@ sweep_cgi(struct app *app, bool detached)
 		return;
 	if (!detached) {
 		app_close(app);
-		if (!server_outlive_cgi() || app_open(app, error) < 0)
+		if (!server_outlive_cgi())
 			return;
+		if (app_open(app, error) < 0) {
+			log_error("%s", error);
+			return;
+		}
 	}
 	api_sweep(app->api);
 }

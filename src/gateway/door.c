@@ -195,19 +195,19 @@ bool
 door_takes_tokens(struct door *door, long long *taken, long long tokens, long long *wait_s)
 {
 	struct bucket bucket = tokens_bucket(door);
+	enum buckets_result result;
 	int empty;
 
+	*wait_s = 0;
 	if (!door->config->daily_tokens)
 		return true;
-	*wait_s = FAILURE_RETRY_AFTER_S;
 	bucket.settled = false;
 	bucket.taken_before = *taken;
 	bucket.units = tokens;
-	if (buckets_take(door->db, &bucket, 1, &empty, wait_s) != BUCKETS_TAKEN)
-		return false;
-	*taken += bucket.taken;
-	*wait_s = 0;
-	return true;
+	result = buckets_take(door->db, &bucket, 1, &empty, wait_s);
+	if (result == BUCKETS_TAKEN)
+		*taken += bucket.taken;
+	return result == BUCKETS_TAKEN;
 }
 
 void

@@ -36,8 +36,8 @@ bool door_takes_message(struct door *door, struct request *request, struct respo
     size_t len, long long *taken);
 
 /*
- * Takes more, when it is known what the message costs, and adds what it got to *taken. False, with
- * the seconds to wait: there are none left, or they could not be counted.
+ * Takes more, when it is known what the message costs, and adds what it got to *taken. False: there
+ * are none left for *wait_s seconds, or, with 0, they could not be counted.
  */
 bool door_takes_tokens(struct door *door, long long *taken, long long tokens, long long *wait_s);
 

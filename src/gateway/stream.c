@@ -101,8 +101,10 @@ write_calls(struct stream *stream, struct json_object *run)
 
 	for (size_t i = 0; i < json_len(calls); i++) {
 		struct json_object *function = json_get_object(json_at(calls, i), "function");
+		const char *name = json_get_string(function, "name");
 
-		write_word(stream, "tool", "name", json_get_string(function, "name"));
+		if (name)
+			write_word(stream, "tool", "name", name);
 	}
 }
 
