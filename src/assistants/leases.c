@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/file.h>
@@ -70,6 +71,9 @@ leases_new(const char *state_dir)
 	snprintf(leases->holder, sizeof leases->holder, "%s.%s", machine, id);
 	pthread_mutex_init(&leases->lock, NULL);
 	leases->fd = -1;
+	/* Without a file there is nothing to renew; and to make it needs the database for itself.
+	 */
+	atomic_init(&leases->renewal_ms, LLONG_MAX);
 	return leases;
 }
 

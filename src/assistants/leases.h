@@ -30,7 +30,10 @@ const char *leases_holder(struct leases *leases, leases_dead_fn *on_dead, void *
 /* Whether `holder`, whose lease ends at `until` (Unix seconds), carries nothing out any more. */
 bool leases_are_over(const struct leases *leases, const char *holder, long long until);
 
-/* Whether this process's leases must be renewed now: true for one caller each LEASE_RENEWAL_S. */
+/*
+ * Whether this process's leases must be renewed now: true for one caller each LEASE_RENEWAL_S, and
+ * never before leases_holder() was called.
+ */
 bool leases_renewal_due(struct leases *leases);
 
 #endif

@@ -379,6 +379,24 @@ a_process_never_gives_up_its_own(void **state)
 	free(path);
 }
 
+/* Who renews holds the database: it must not be then that a process begins, and buries the dead. */
+static void
+nothing_is_renewed_before_there_is_a_lease(void **state)
+{
+	struct leases *leases = leases_new(folder);
+
+	(void)state;
+	open_api();
+	later_s += 2 * LEASE_RENEWAL_S;
+	assert_false(leases_renewal_due(leases));
+	assert_non_null(leases_holder(leases, NULL, NULL));
+	assert_false(leases_renewal_due(leases));
+	later_s += LEASE_RENEWAL_S;
+	assert_true(leases_renewal_due(leases));
+	assert_false(leases_renewal_due(leases));
+	leases_free(leases);
+}
+
 /* A lease is renewed while its run waits: the wait's questions do it. */
 static void
 ask_and_renew(struct model *self, const struct model_request *request, struct model_result *result)
@@ -440,6 +458,7 @@ main(void)
 	    TEST(the_living_keep_their_runs_whatever_the_lease),
 	    TEST(another_machine_has_until_its_lease_ends),
 	    TEST(a_process_never_gives_up_its_own),
+	    TEST(nothing_is_renewed_before_there_is_a_lease),
 	    TEST(a_lease_is_renewed),
 	    TEST(the_file_goes_with_the_process),
 	};
