@@ -5,6 +5,13 @@
 
 enum { PING_MS = 2000 };
 
+/*
+ * A comment before the first event. Apache's mod_deflate wants to see more than 68 bytes before it
+ * lets anything through, even what it has been told to leave alone.
+ */
+static const char OPENING[] =
+    ": The words as they come; the event done has the whole answer, also as text.\n\n";
+
 void
 stream_init(struct stream *stream, struct request *request, struct response *response)
 {
@@ -27,7 +34,7 @@ write_text(struct stream *stream, const char *text)
 	struct exchange *exchange = stream->request->exchange;
 
 	if (!stream->gone && !stream->response->begun)
-		stream->gone = response_begin_events(stream->response, exchange) < 0;
+		stream->gone = response_begin_events(stream->response, exchange, OPENING) < 0;
 	if (!stream->gone)
 		stream->gone = response_write(stream->response, exchange, text, strlen(text)) < 0;
 	stream->written_ms = clock_ms();

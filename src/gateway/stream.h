@@ -7,9 +7,9 @@
  *	event: done, data: {…}		at the end, what the JSON answer has
  *	data: {"error":"…"}		in its place, when it failed after the stream had begun
  *
- * It begins with the first of these; what fails before that is answered as without a stream. Behind
- * most web servers only a write tells that the client has left, hence the pings. Only for
- * src/gateway/.
+ * It begins with the first of these, behind a comment; what fails before that is answered as
+ *without a stream. Behind most web servers only a write tells that the client has left, hence the
+ *pings. Only for src/gateway/.
  */
 #ifndef GATEWAY_STREAM_H
 #define GATEWAY_STREAM_H

@@ -188,17 +188,26 @@ response_send(struct response *response, struct exchange *exchange, bool head)
 	return result;
 }
 
-int
-response_begin(struct response *response, struct exchange *exchange)
+static int
+begin(struct response *response, struct exchange *exchange, const char *body)
 {
-	struct buf out = BUF_INIT(HEADERS_MAX * 2);
+	struct buf out = BUF_INIT((size_t)-1 / 2);
+	size_t head_len;
 	int result;
 
 	response->begun = true;
 	print_head(response, &out);
-	result = send_bytes(response, exchange, &out, out.len);
+	head_len = out.len;
+	buf_puts(&out, body);
+	result = send_bytes(response, exchange, &out, head_len);
 	buf_free(&out);
 	return result;
+}
+
+int
+response_begin(struct response *response, struct exchange *exchange)
+{
+	return begin(response, exchange, "");
 }
 
 int
@@ -214,11 +223,11 @@ response_write(struct response *response, struct exchange *exchange, const void 
 }
 
 int
-response_begin_events(struct response *response, struct exchange *exchange)
+response_begin_events(struct response *response, struct exchange *exchange, const char *first)
 {
 	response->status = 200;
 	response->content_type = "text/event-stream; charset=utf-8";
-	return response_begin(response, exchange);
+	return begin(response, exchange, first);
 }
 
 int

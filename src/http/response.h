@@ -60,10 +60,11 @@ int response_write(
     struct response *response, struct exchange *exchange, const void *bytes, size_t len);
 
 /*
- * Answers with server-sent events (HTML standard, 9.2): sends the head now, and then each event as
- * it comes. `data` has no line breaks. -1 when nobody takes them any more.
+ * Answers with server-sent events (HTML standard, 9.2): sends the head now, with `first`, the
+ * events that are there already, and then each event as it comes. `data` has no line breaks. -1
+ * when nobody takes them any more.
  */
-int response_begin_events(struct response *response, struct exchange *exchange);
+int response_begin_events(struct response *response, struct exchange *exchange, const char *first);
 int response_event(
     struct response *response, struct exchange *exchange, const char *event, const char *data);
 

@@ -165,7 +165,7 @@ on_event(void *arg, const char *event, struct json_object *data)
 	struct exchange_call *call = arg;
 
 	if (!call->response->begun)
-		call->gone = response_begin_events(call->response, call->request->exchange) < 0;
+		call->gone = response_begin_events(call->response, call->request->exchange, "") < 0;
 	if (call->gone)
 		return;
 	data = call->old ? old_shapes_shown(data) : json_object_get(data);

@@ -42,8 +42,10 @@ Require all denied
 ${site}`;
 }
 
-async function apache(bench, modules, site, { port, base }) {
-	const config = bench.file('apache.conf', mainConfig(bench, modules, site));
+async function apache(bench, modules, site, { port, base, compress }) {
+	const config = bench.file('apache.conf', compress
+		? mainConfig(bench, [...modules, 'filter', 'deflate'], `${site}SetOutputFilter DEFLATE\n`)
+		: mainConfig(bench, modules, site));
 	const args = ['-D', 'FOREGROUND', '-f', config];
 	const env = { PATH: bench.env.PATH };
 	return serve(bench, 'apache2', args, { port, env, base, detached: true });
@@ -63,7 +65,7 @@ function programOfApache(bench, where, env, program) {
 const LISTEN = /(?<=^(?:Listen |<VirtualHost )127\.0\.0\.1:)8080/gm;
 
 /** By mod_proxy_fcgi: the program listens on a socket. */
-export async function behindProxyFcgi(bench, env = {}, { program, prefix } = {}) {
+export async function behindProxyFcgi(bench, env = {}, { program, prefix, compress } = {}) {
 	const port = await freePort();
 	const { socket } = await bench.listen({ env, program });
 	fs.chmodSync(socket, 0o666);
@@ -74,11 +76,11 @@ export async function behindProxyFcgi(bench, env = {}, { program, prefix } = {})
 		[/(?<=^\tProxyPass .*"unix:).*(?=\|)/m, socket],
 	]);
 	const base = prefix ? PREFIX : '';
-	return apache(bench, ['mpm_event', 'proxy', 'proxy_fcgi'], site, { port, base });
+	return apache(bench, ['mpm_event', 'proxy', 'proxy_fcgi'], site, { port, base, compress });
 }
 
 /** By mod_fcgid, which starts the program, as many processes as requests are under way. */
-export async function behindFcgid(bench, env = {}, { program, prefix } = {}) {
+export async function behindFcgid(bench, env = {}, { program, prefix, compress } = {}) {
 	const port = await freePort();
 	fs.mkdirSync(path.join(bench.dir, 'cgi-bin'));
 	const { started } = programOfApache(bench, 'cgi-bin/assistants.fcgi', env, program);
@@ -88,7 +90,7 @@ export async function behindFcgid(bench, env = {}, { program, prefix } = {}) {
 		[/(?<=^\t(?:Alias|<Directory) .*")\/usr\/local\/lib\/assistants-fcgi(?=\/)/gm, bench.dir],
 	]);
 	const base = prefix ? PREFIX : '';
-	return { ...await apache(bench, ['mpm_event', 'fcgid'], site, { port, base }), started };
+	return { ...await apache(bench, ['mpm_event', 'fcgid'], site, { port, base, compress }), started };
 }
 
 // A folder with the program and the shipped .htaccess, and with other files, as such a folder has.
@@ -104,7 +106,7 @@ function cgiFolder(bench, folder, env, program) {
 }
 
 /** By mod_cgid, for .htaccess in a folder of the site, or in the folder that is the site. */
-export async function behindCgid(bench, env = {}, { program, prefix } = {}) {
+export async function behindCgid(bench, env = {}, { program, prefix, compress } = {}) {
 	const port = await freePort();
 	const base = prefix ? PREFIX : '';
 	cgiFolder(bench, `site${base}`, env, program);
@@ -116,11 +118,11 @@ Options Indexes FollowSymLinks MultiViews
 Require all granted
 </Directory>
 `;
-	return apache(bench, ['mpm_event', 'cgid', 'rewrite'], site, { port, base });
+	return apache(bench, ['mpm_event', 'cgid', 'rewrite'], site, { port, base, compress });
 }
 
 /** By mod_cgi, for .htaccess in a folder of scripts. */
-export async function behindCgi(bench, env = {}, { program } = {}) {
+export async function behindCgi(bench, env = {}, { program, compress } = {}) {
 	const port = await freePort();
 	cgiFolder(bench, 'scripts', env, program);
 	const site = `Listen 127.0.0.1:${port}
@@ -131,5 +133,5 @@ AllowOverride All
 Require all granted
 </Directory>
 `;
-	return apache(bench, ['mpm_prefork', 'cgi', 'rewrite'], site, { port, base: '/cgi-bin' });
+	return apache(bench, ['mpm_prefork', 'cgi', 'rewrite'], site, { port, base: '/cgi-bin', compress });
 }

@@ -2,9 +2,9 @@
 // lib-apache.mjs; the servers from the shipped examples, in which only paths and ports are replaced.
 //
 // Each way is a function of the bench, the program's environment, and options: `program`, what is
-// served instead of the program itself, and `prefix`, which takes the form of the example that is
-// below /assistant. It resolves to a site, whose requests' paths are the program's; `base` is what
-// stands before them.
+// served instead of the program itself, `prefix`, which takes the form of the example that is below
+// /assistant, and `compress`: the server compresses whatever it can. It resolves to a site, whose
+// requests' paths are the program's; `base` is what stands before them.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -107,7 +107,7 @@ function alive(pid) {
 }
 
 /** Behind lighttpd, which starts the program. */
-export async function behindLighttpd(bench, env = {}, { program, prefix } = {}) {
+export async function behindLighttpd(bench, env = {}, { program, prefix, compress } = {}) {
 	const port = await freePort();
 	const { script, started } = startedByServer(bench, 'program', {}, program);
 	const config = adapt('lighttpd.conf.example', [
@@ -119,6 +119,9 @@ export async function behindLighttpd(bench, env = {}, { program, prefix } = {}) 
 		[/(?<=^server\.document-root = )".*"$/m, `"${bench.dir}"`],
 		[/(?<=^\t+"socket" => )".*"/m, `"${path.join(bench.dir, 'lighttpd-socket')}"`],
 		[/(?<=^\t+"bin-path" => )".*"/m, `"${script}"`],
+		...(compress ? [[/^server\.modules = \(/m, `deflate.mimetypes = ("text/event-stream", "application/json")
+deflate.allowed-encodings = ("gzip")
+$& "mod_deflate", `]] : []),
 	]);
 	// lighttpd starts a dead program again.
 	bench.onClose(() => assert.equal(started().length, 1, 'the program was started again'));
@@ -127,13 +130,18 @@ export async function behindLighttpd(bench, env = {}, { program, prefix } = {}) 
 	return serve(bench, 'lighttpd', args, { port, env: { ...bench.env, ...env }, base });
 }
 
+const COMPRESSING = [
+	[/^http \{/m, '$&\n\tgzip on; gzip_types *; gzip_min_length 0; gzip_proxied any;'],
+];
+
 /** Behind nginx, to which the program listens on a socket; `kept`: nginx keeps connections to it. */
-export async function behindNginx(bench, env = {}, { program, prefix, kept } = {}) {
+export async function behindNginx(bench, env = {}, { program, prefix, kept, compress } = {}) {
 	const server = await bench.listen({ env, program });
 	const { socket, child } = server;
 	// When root runs the tests, nginx's workers are somebody else, in nobody's group here.
 	fs.chmodSync(socket, 0o666);
 	const site = await nginx(bench, prefix ? PREFIX : '', [
+		...(compress ? COMPRESSING : []),
 		...(prefix ? instead(/^\t\tlocation \/ \{[^]*?^\t\t\}$/m,
 			/^\t\t#location ~ [^]*?^\t\t#\}$/m) : []),
 		[/(?<=^\t\t\tfastcgi_pass unix:).*(?=;)/m, socket],
@@ -146,7 +154,7 @@ export async function behindNginx(bench, env = {}, { program, prefix, kept } = {
 }
 
 /** Behind nginx, for which fcgiwrap runs the program as CGI. */
-export async function behindFcgiwrap(bench, env = {}, { program } = {}) {
+export async function behindFcgiwrap(bench, env = {}, { program, compress } = {}) {
 	const { script } = startedByServer(bench, 'program', { ...bench.env, ...env }, program);
 	const socket = path.join(bench.dir, 'fcgiwrap-socket');
 	const child = start(sbin('fcgiwrap'), ['-c', '8', '-s', `unix:${socket}`], {
@@ -156,6 +164,7 @@ export async function behindFcgiwrap(bench, env = {}, { program } = {}) {
 	await eventually('fcgiwrap listens', () => fs.existsSync(socket));
 	fs.chmodSync(socket, 0o666);
 	return nginx(bench, '', [
+		...(compress ? COMPRESSING : []),
 		...instead(/^\t\tlocation \/ \{[^]*?^\t\t\}$/m, /^\t\t#location \/ \{[^]*?^\t\t#\}$/m),
 		[/(?<=^\t\t\tfastcgi_pass unix:).*(?=;)/m, socket],
 		[/(?<=^\t\t\tfastcgi_param SCRIPT_FILENAME ).*(?=;)/m, script],

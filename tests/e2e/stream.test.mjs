@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import zlib from 'node:zlib';
 import { assertSentence, e2e, eventually, newThread, say, transcript, within } from './lib.mjs';
 import { behindCgi, behindCgid, behindFcgid, behindProxyFcgi } from './lib-apache.mjs';
 import { remoteServer } from './lib-remote.mjs';
@@ -20,13 +21,19 @@ const WAYS = {
 const EVENTS = 'text/event-stream';
 const TOOLS = path.resolve(import.meta.dirname, '../../examples/tools');
 
-// The blocks of a stream of events, as they come: {event, data} each, or {comment}.
+// The blocks of a stream of events, as they come: {event, data} each, or {comment}. The first is a
+// comment that is long enough for mod_deflate, and left out.
 async function* blocksOf(readable) {
-	let rest = '';
+	let rest = '', opened = false;
 	for await (const piece of readable.setEncoding('utf8')) {
 		const blocks = (rest + piece).split('\n\n');
 		rest = blocks.pop();
 		for (const block of blocks) {
+			if (!opened) {
+				assert.match(block, /^: .{68,}$/);
+				opened = true;
+				continue;
+			}
 			const [, event, data] = /^(?:event: (.*)\n)?data: (.*)$/.exec(block) ?? [];
 			if (data !== undefined) yield { event, data: JSON.parse(data) };
 			else yield { comment: block };
@@ -46,7 +53,9 @@ async function stream(bench, site, thread, text, headers = {}) {
 	const [response] = await within(once(request, 'response'), 'the head');
 	assert.equal(response.statusCode, 200);
 	assert.match(response.headers['content-type'], /^text\/event-stream/);
-	return reader(blocksOf(response), () => request.destroy());
+	const plain = response.headers['content-encoding'] === 'gzip'
+		? response.pipe(zlib.createGunzip()) : response;
+	return reader(blocksOf(plain), () => request.destroy());
 }
 
 function reader(blocks, leave) {
@@ -76,6 +85,20 @@ for (const [way, open] of Object.entries(WAYS)) {
 		assert.equal(['Subtrac', ...rest.map(({ data }) => data.text)].join(''), text);
 		assert.equal(done.data.text, text);
 		assert.deepEqual(await transcript(site, thread), [['user', 'words'], ['assistant', text]]);
+	});
+}
+
+for (const [way, open] of Object.entries(WAYS)) {
+	e2e(`${way}: a server that compresses everything holds no piece back`, async (bench) => {
+		const model = await modelServer(bench);
+		const held = gate();
+		model.queue.push(words('Subtract 11 first.', held.opened));
+		const site = await open(bench, model.env, { compress: true });
+		const gzip = { 'accept-encoding': 'gzip' };
+		const answer = await stream(bench, site, await newThread(site), 'words', gzip);
+		assert.deepEqual(await answer.next(), { event: undefined, data: { text: 'Subtrac' } });
+		held.open();
+		assert.equal((await answer.rest()).at(-1).data.text, 'Subtract 11 first.');
 	});
 }
 
