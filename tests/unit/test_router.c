@@ -74,7 +74,7 @@ stream(void *room, struct request *request, struct response *response)
 {
 	(void)room;
 	response->route = "/stream/{id}";
-	response_begin_events(response, request->exchange);
+	response_begin_events(response, request->exchange, "");
 	response_event(response, request->exchange, "one", "1");
 	response_write(response, request->exchange, "and more", 8);
 }
