@@ -185,6 +185,18 @@ e2e('a remote run that is given up is over, though the server is slow to cancel 
 	await assertSame(await bench.listen({ env: remote.env }), 502);
 });
 
+e2e('a run that has just failed is where it was asked for, whatever a server calls it', async (bench) => {
+	const remote = await remoteServer(bench);
+	const site = await bench.listen({ env: remote.env });
+	const { json } = await say(site, await newThread(site), 'words', JSON_TOO);
+	const where = `/threads/${json.thread_id}/runs/${json.run_id}`;
+	const failed_at = Math.floor(Date.now() / 1000) + 60;
+	const run = { id: 'run_a\r\nx-b: c', status: 'failed', failed_at, metadata: { deferred: 'pending' } };
+	remote.refuse = () => run;
+	const { status: code, headers } = await site.request('GET', where);
+	assert.deepEqual([code, headers.location, headers['x-b']], [202, where, undefined]);
+});
+
 e2e('a remote run whose state nobody knows is at work', async (bench) => {
 	const remote = await remoteServer(bench);
 	remote.run = { states: [{ status: 'waking' }], answers: ['hello'] };
