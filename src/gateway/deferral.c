@@ -190,7 +190,8 @@ deferral_answer_failed(
 	if (!deferred)
 		return false;
 	if (strcmp(deferred, "pending") == 0 && now - ended_at < KEEPING_S) {
-		deferral_answer_pending(response, request, json_get_string(run, "id"));
+		/* A remote server's own word for it is not for a header. */
+		deferral_answer_pending(response, request, request->params[1]);
 		return true;
 	}
 	if (!detail || status < 400 || status > 599)

@@ -56,9 +56,9 @@ void deferral_answer_pending(
     struct response *response, const struct request *request, const char *run);
 
 /*
- * Answers for a run that ended without words, if its answer was deferred: with what was kept, or,
- * where that is just being done, that it is not there yet. False: there was nothing kept, and there
- * will be nothing.
+ * Answers for a run that has not ended with words, if its answer was deferred: with what was kept,
+ * or, where it has just ended and that is being done, that it is not there yet. False: there is
+ * nothing kept.
  */
 bool deferral_answer_failed(
     struct response *response, const struct request *request, struct json_object *run);

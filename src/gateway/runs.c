@@ -3,15 +3,14 @@
  */
 #include "gateway/answer.h"
 
-/* What the API says of a run that is not over. */
+/* Whether the run ended without words. What else it may be called, it is at work. */
 static bool
-is_active(const char *status)
+has_failed(const char *status)
 {
-	static const char *const active[] = {
-	    "queued", "in_progress", "requires_action", "cancelling"};
+	static const char *const ends[] = {"failed", "cancelled", "expired"};
 
-	for (size_t i = 0; i < sizeof active / sizeof *active; i++)
-		if (strcmp(status, active[i]) == 0)
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		if (strcmp(status, ends[i]) == 0)
 			return true;
 	return false;
 }
@@ -59,11 +58,16 @@ answer_known(struct gateway *gateway, struct request *request, struct response *
 	snprintf(reply.status, sizeof reply.status, "%s", status ? status : "");
 	spoke = strcmp(reply.status, "completed") == 0 || strcmp(reply.status, "incomplete") == 0;
 	stream_init(&stream, request, response);
-	if (is_active(reply.status))
-		deferral_answer_pending(response, request, request->params[1]);
-	else if (spoke ? read_messages(gateway, request, response, &reply)
-		       : !deferral_answer_failed(response, request, run))
+	if (spoke) {
+		if (read_messages(gateway, request, response, &reply))
+			answer_run(gateway, &stream, &reply, &told);
+	} else if (deferral_answer_failed(response, request, run)) {
+		/* Answered; a server may take its time to cancel what we gave up. */
+	} else if (has_failed(reply.status)) {
 		answer_run(gateway, &stream, &reply, &told);
+	} else {
+		deferral_answer_pending(response, request, request->params[1]);
+	}
 	stream_end(&stream);
 	reply_free(&reply);
 }

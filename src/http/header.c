@@ -30,6 +30,8 @@ header_next(struct header_span *rest, char separator)
 	while (part.len < rest->len && (quoted || part.at[part.len] != separator)) {
 		if (part.at[part.len] == '"')
 			quoted = !quoted;
+		else if (quoted && part.at[part.len] == '\\' && part.len + 1 < rest->len)
+			part.len++;
 		part.len++;
 	}
 	rest->at += part.len;
@@ -44,7 +46,7 @@ header_next(struct header_span *rest, char separator)
 struct header_span
 header_unquote(struct header_span span)
 {
-	if (span.len >= 2 && span.at[0] == '"')
+	if (span.len >= 2 && span.at[0] == '"' && span.at[span.len - 1] == '"')
 		return (struct header_span){span.at + 1, span.len - 2};
 	return span;
 }

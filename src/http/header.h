@@ -17,7 +17,10 @@ struct header_span {
 /* A whole value; NULL is an empty one. */
 struct header_span header_of(const char *value);
 
-/* Takes the part up to `separator`, outside quotes, off the front; without the blanks around it. */
+/*
+ * Takes the part up to `separator`, outside quotes, off the front; without the blanks around it. A
+ * quoted string whose end is missing goes on to the value's.
+ */
 struct header_span header_next(struct header_span *rest, char separator);
 
 /* Without the blanks around it. */

@@ -159,6 +159,7 @@ class Remote {
 		const run = at.runs.get(id);
 		if (!run) return problem(404, `No run found with id '${id}'.`);
 		if (action === 'cancel') return cancel(run);
+		if (method === 'POST') return shown(Object.assign(run, body));
 		return this.poll(at, run);
 	}
 
@@ -257,13 +258,13 @@ function addMessage({ thread, messages }, { role, content, run_id = null, assist
 	return message;
 }
 
-function makeRun({ thread }, { assistant_id }, { states, answers }) {
+function makeRun({ thread }, { assistant_id, metadata = {} }, { states, answers }) {
 	return {
 		id: newId('run'), object: 'thread.run', created_at: now(),
 		thread_id: thread.id, assistant_id, status: 'queued', required_action: null,
 		last_error: null, expires_at: 1_900_000_000, started_at: null, cancelled_at: null,
 		failed_at: null, completed_at: null, model: 'a-model', instructions: '', tools: [],
-		metadata: {}, usage: null, incomplete_details: null, max_prompt_tokens: null,
+		metadata, usage: null, incomplete_details: null, max_prompt_tokens: null,
 		max_completion_tokens: null, tool_choice: 'auto', parallel_tool_calls: true,
 		truncation_strategy: { type: 'auto', last_messages: null }, response_format: 'auto',
 		states, answers: [...answers],
@@ -290,6 +291,7 @@ function cancel(run) {
 		return problem(400, `Cannot cancel run with status '${run.status}'.`);
 	}
 	run.status = 'cancelled';
+	run.cancelled_at = now();
 	return shown({ ...run, status: 'cancelling' });
 }
 

@@ -11,7 +11,7 @@ import {
 	behindFcgiwrap, behindLighttpd, behindNginx, fromShell, serve,
 } from './lib-servers.mjs';
 import {
-	functionCalls, gate, messageEvents, modelServer, status, stream, usage, words,
+	functionCalls, gate, incomplete, messageEvents, modelServer, status, stream, usage, words,
 } from './lib-upstream.mjs';
 
 const WAYS = {
@@ -124,28 +124,91 @@ e2e('the 202 is JSON for who wants JSON, and logged when it is sent', async (ben
 	assert.equal(lines.length, 1, 'one line for the message');
 });
 
-const FAILURES = {
+// What a client is told: all but what differs from one request to the next.
+function told({ status, text, headers }) {
+	const own = /^(date|connection|content-length|x-request-id|preference-applied|retry-after)$/;
+	const rest = Object.entries(headers).filter(([name]) => !own.test(name)).sort();
+	return {
+		status, text: text.replace(/(thread|run|msg)_\w{24}/g, '$1'), rest,
+		later: 'retry-after' in headers,
+	};
+}
+
+/** Assert that who does not wait is told what who waits is, at once and for ever. */
+async function assertSame(site, expected) {
+	for (const headers of [{}, JSON_TOO]) {
+		const blocking = await say(site, await newThread(site), 'words', headers);
+		assert.equal(blocking.status, expected, blocking.text);
+		const where = await sayAsync(site, await newThread(site), 'words', ASYNC);
+		assert.deepEqual(told(await answerAt(site, where, headers)), told(blocking));
+		assert.deepEqual(told(await site.request('GET', where, { headers })), told(blocking));
+	}
+}
+
+const OUTCOMES = {
+	'an answer that is cut short': [incomplete('a beginning'), 200],
+	'one without words': [words(''), 502, /without words/],
 	'a model server that fails': [status(500), 502, /answered 500/],
 	'one that is busy': [status(429, { 'retry-after': '0' }), 503, /answered 429/],
+	'a tool that is not here': [sum, 502, /there are none here/],
 };
-for (const [what, [failure, code, logged]] of Object.entries(FAILURES)) {
+for (const [what, [outcome, code, ...logged]] of Object.entries(OUTCOMES)) {
 	e2e(`${what} is told as if it had been waited for`, async (bench) => {
-		bench.expectLog(logged);
+		bench.expectLog(...logged);
 		const model = await modelServer(bench);
-		model.otherwise = failure;
-		const site = await bench.listen({ env: model.env });
-		const thread = await newThread(site);
-		const blocking = await say(site, thread, 'words');
-		assertSentence(blocking, code);
-		const where = await sayAsync(site, thread, 'words');
-		const answer = await answerAt(site, where);
-		assertSentence(answer, code);
-		assert.equal(answer.text, blocking.text);
-		assert.equal('retry-after' in answer.headers, 'retry-after' in blocking.headers);
-		const { json } = await site.request('GET', where, { headers: JSON_TOO });
-		assert.deepEqual([json.status, json.detail], [code, blocking.text]);
+		model.otherwise = outcome;
+		await assertSame(await bench.listen({ env: model.env }), code);
 	});
 }
+
+const RUNS = {
+	failed: [{ last_error: { code: 'server_error', message: 'broken' } }, 502, /broken/],
+	busy: [{ last_error: { code: 'rate_limit_exceeded', message: 'busy' } }, 503, /busy/],
+};
+for (const [what, [fields, code, logged]] of Object.entries(RUNS)) {
+	e2e(`a remote run that ends as ${what} is, too`, async (bench) => {
+		bench.expectLog(logged);
+		const remote = await remoteServer(bench);
+		const failed_at = Math.floor(Date.now() / 1000);
+		remote.run = { states: [{ status: 'failed', failed_at, ...fields }], answers: [] };
+		await assertSame(await bench.listen({ env: remote.env }), code);
+	});
+}
+
+e2e('a remote run that is given up is over, though the server is slow to cancel it', async (bench) => {
+	bench.expectLog(/there are none here/);
+	const remote = await remoteServer(bench);
+	const call = { id: 'call_1', type: 'function', function: { name: 'f', arguments: '{}' } };
+	const required_action = { type: 'submit_tool_outputs', submit_tool_outputs: { tool_calls: [call] } };
+	remote.run = { states: [{ status: 'requires_action', required_action }], answers: [] };
+	remote.refuse = (at) => (at.endsWith('/cancel') ? { status: 'cancelling' } : undefined);
+	await assertSame(await bench.listen({ env: remote.env }), 502);
+});
+
+e2e('a run that has just failed is where it was asked for, whatever a server calls it', async (bench) => {
+	const remote = await remoteServer(bench);
+	const site = await bench.listen({ env: remote.env });
+	const { json } = await say(site, await newThread(site), 'words', JSON_TOO);
+	const where = `/threads/${json.thread_id}/runs/${json.run_id}`;
+	const failed_at = Math.floor(Date.now() / 1000) + 60;
+	const run = { id: 'run_a\r\nx-b: c', status: 'failed', failed_at, metadata: { deferred: 'pending' } };
+	remote.refuse = () => run;
+	const { status: code, headers } = await site.request('GET', where);
+	assert.deepEqual([code, headers.location, headers['x-b']], [202, where, undefined]);
+});
+
+e2e('a remote run whose state nobody knows is at work', async (bench) => {
+	const remote = await remoteServer(bench);
+	remote.run = { states: [{ status: 'waking' }], answers: ['hello'] };
+	const site = await bench.listen({ env: remote.env });
+	const thread = await newThread(site);
+	const where = await sayAsync(site, thread, 'words');
+	assert.equal((await site.request('GET', where)).status, 202);
+	const [run] = remote.threads.get(thread).runs.values();
+	assert.equal(run.status, 'waking');
+	run.states = [{ status: 'completed' }];
+	assert.equal((await answerAt(site, where)).text, 'hello');
+});
 
 e2e('tokens that are used up meanwhile are told with the time to wait', async (bench) => {
 	bench.expectLog(/There are no tokens left/);

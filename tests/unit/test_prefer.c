@@ -33,6 +33,12 @@ test_prefer(void **state)
 	    {"\"respond-async\"", false, -1, ""},
 	    {"x=\"a, respond-async\"", false, -1, ""},
 	    {"x=\"a, respond-async", false, -1, ""},
+	    {"x=\"a\\\", respond-async, \"", false, -1, ""},
+	    {"x=\"a\\\\\", respond-async", true, -1, "respond-async"},
+	    {"x=\"\\", false, -1, ""},
+	    {"wait=\"10", false, -1, ""},
+	    {"wait=\"", false, -1, ""},
+	    {"wait=\"1\\\"", false, -1, ""},
 	    {"return=minimal;wait=10", false, -1, ""},
 	    {",,respond-async,,", true, -1, "respond-async"},
 	};
