@@ -11,11 +11,12 @@
 #include <sys/stat.h>
 
 #include "db/connect.h"
+#include "db/writers.h"
 #include "schema.inc.h"
 #include "util/log.h"
 
 enum {
-	STMTS_MAX = 64, /* prepared statements a connection keeps; the program has fewer */
+	STMTS_MAX = 96, /* prepared statements a connection keeps; the program has fewer */
 	READERS_KEPT = 16,
 	COUNTED_MAX = 8 /* different ones in a transaction; the program has fewer */
 };
@@ -45,6 +46,8 @@ struct db_tx {
 	struct db *db;
 	struct conn *conn;
 	enum db_mode mode;
+	struct writer writer;
+	bool shared; /* others' writing is in the transaction, too, before this one's */
 	struct counted counted[COUNTED_MAX];
 };
 
@@ -52,8 +55,8 @@ struct db {
 	char *path;
 	struct place place;
 	struct stat file; /* as it was opened */
-	/* Threads that write take turns here: SQLite's own wait is a poll with sleeps. */
-	pthread_mutex_t write_lock;
+	/* Threads that write take turns: SQLite's own wait is a poll with sleeps. */
+	struct writers writers;
 	struct conn *writer;
 	bool durable_now; /* as the writer is; what the place asks for is what DB_WRITE needs */
 	/* The idle readers, taken and given by all threads. */
@@ -99,6 +102,45 @@ conn_new(sqlite3 *handle)
 	else
 		sqlite3_close(handle);
 	return conn;
+}
+
+/* The connection's place for the statement, with or without a prepared form. */
+static struct db_stmt *
+stmt_place(struct conn *conn, const char *sql)
+{
+	struct db_stmt *stmt;
+
+	for (int i = 0; i < conn->stmts_len; i++)
+		if (conn->stmts[i].sql == sql)
+			return &conn->stmts[i];
+	/* Full: the last one makes room. */
+	if (conn->stmts_len == STMTS_MAX)
+		sqlite3_finalize(conn->stmts[--conn->stmts_len].stmt);
+	stmt = &conn->stmts[conn->stmts_len++];
+	*stmt = (struct db_stmt){.sql = sql, .conn = conn};
+	return stmt;
+}
+
+static struct db_stmt *
+conn_prepare(struct conn *conn, const char *sql)
+{
+	struct db_stmt *stmt = stmt_place(conn, sql);
+
+	if (!stmt->stmt)
+		stmt->error = sqlite3_prepare_v3(
+		    conn->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt->stmt, NULL);
+	return stmt;
+}
+
+/* A statement without rows, a literal: what begins and ends transactions. An SQLite code. */
+static int
+conn_run(struct conn *conn, const char *sql)
+{
+	struct db_stmt *stmt = conn_prepare(conn, sql);
+	int code = stmt->error != SQLITE_OK ? stmt->error : sqlite3_step(stmt->stmt);
+
+	db_finish(stmt, DB_DONE);
+	return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
 /* The number that a query answers. An SQLite code. */
@@ -241,6 +283,9 @@ db_open(const char *path, bool durable, char error[DB_ERROR_SIZE])
 {
 	struct db *db = calloc(1, sizeof *db);
 
+	/* Its statistics of memory are a lock for all threads. Refused, and not needed, once in
+	 * use. */
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	snprintf(error, DB_ERROR_SIZE, "out of memory");
 	if (!db || !(db->path = strdup(path))) {
 		free(db);
@@ -248,7 +293,7 @@ db_open(const char *path, bool durable, char error[DB_ERROR_SIZE])
 	}
 	db->place = (struct place){.path = db->path, .durable = durable};
 	db->durable_now = durable;
-	pthread_mutex_init(&db->write_lock, NULL);
+	writers_init(&db->writers);
 	pthread_mutex_init(&db->readers_lock, NULL);
 	db->writer = conn_new(connect_first(&db->place, error, DB_ERROR_SIZE));
 	if (db->writer && migrate(db, error) == 0 && find_file(db, error) == 0)
@@ -269,7 +314,7 @@ db_close(struct db *db)
 		conn_close(conn);
 	}
 	conn_close(db->writer);
-	pthread_mutex_destroy(&db->write_lock);
+	writers_free(&db->writers);
 	pthread_mutex_destroy(&db->readers_lock);
 	free(db->path);
 	free(db);
@@ -309,16 +354,6 @@ reader_give(struct db *db, struct conn *conn)
 	conn_close(conn);
 }
 
-static void
-tx_end(struct db_tx *tx)
-{
-	if (tx->mode == DB_READ)
-		reader_give(tx->db, tx->conn);
-	else
-		pthread_mutex_unlock(&tx->db->write_lock);
-	free(tx);
-}
-
 /* Whether the writer's commits wait for the disk from now on. False: it stays as it was, logged. */
 static bool
 make_durable(struct db *db, bool durable)
@@ -333,37 +368,68 @@ make_durable(struct db *db, bool durable)
 	return true;
 }
 
+/* Ends the transaction with all that is written in it. */
+static bool
+commit_all(struct db *db)
+{
+	bool kept = conn_run(db->writer, "COMMIT") == SQLITE_OK;
+
+	if (!kept) {
+		log_failure(db->writer, "commit");
+		conn_run(db->writer, "ROLLBACK");
+	}
+	writers_settle(&db->writers, kept);
+	return kept;
+}
+
+/* Gives up the turn of one who has written nothing. */
+static void
+writer_give(struct db *db)
+{
+	if (writers_have_passed(&db->writers)) {
+		if (writers_pass(&db->writers, NULL))
+			return;
+		commit_all(db);
+	}
+	writers_give(&db->writers);
+}
+
 /*
  * The writers' queue is bounded in time: who comes too late is told so, and does not come later
  * still.
  */
 static struct conn *
-writer_take(struct db *db, enum db_mode mode)
+writer_take(struct db *db, struct db_tx *tx)
 {
-	struct timespec end;
+	bool durable = db->place.durable && tx->mode == DB_WRITE;
 
-	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += BUSY_TIMEOUT_MS / 1000;
-	if (pthread_mutex_timedlock(&db->write_lock, &end) != 0) {
+	if (!writers_take(&db->writers, &tx->writer, BUSY_TIMEOUT_MS)) {
 		log_error("the database %s: begin: others write for too long", db->path);
 		return NULL;
 	}
-	if (is_in_place(db) && make_durable(db, db->place.durable && mode == DB_WRITE))
+	/* That cannot change in the middle of a transaction. */
+	if (durable && !db->durable_now && writers_have_passed(&db->writers))
+		commit_all(db);
+	if (is_in_place(db) && (writers_have_passed(&db->writers) || make_durable(db, durable)))
 		return db->writer;
-	pthread_mutex_unlock(&db->write_lock);
+	writer_give(db);
 	return NULL;
 }
 
-/* In the queue of this process's writers, and then for the lock that all processes' share. */
+/*
+ * In the queue of this process's writers, and then for the lock that all processes' share; or in
+ * the transaction of those before, who have that already.
+ */
 static int
 begin_write(struct db_tx *tx)
 {
 	long long since_us = metrics_clock();
 	int code = SQLITE_OK;
 
-	tx->conn = writer_take(tx->db, tx->mode);
+	tx->conn = writer_take(tx->db, tx);
+	tx->shared = tx->conn && writers_have_passed(&tx->db->writers);
 	if (tx->conn)
-		code = conn_exec(tx->conn, "BEGIN IMMEDIATE");
+		code = conn_run(tx->conn, tx->shared ? "SAVEPOINT own" : "BEGIN IMMEDIATE");
 	metrics_observe(METRIC_WRITE_WAIT, since_us);
 	return code;
 }
@@ -372,7 +438,7 @@ static int
 begin_read(struct db_tx *tx)
 {
 	tx->conn = reader_take(tx->db);
-	return tx->conn ? conn_exec(tx->conn, "BEGIN") : SQLITE_OK;
+	return tx->conn ? conn_run(tx->conn, "BEGIN") : SQLITE_OK;
 }
 
 struct db_tx *
@@ -393,7 +459,11 @@ db_begin(struct db *db, enum db_mode mode)
 	if (code == SQLITE_OK)
 		return tx;
 	log_failure(tx->conn, "begin");
-	tx_end(tx);
+	if (mode == DB_READ)
+		reader_give(db, tx->conn);
+	else
+		writer_give(db);
+	free(tx);
 	return NULL;
 }
 
@@ -420,20 +490,52 @@ count_committed(const struct db_tx *tx)
 		    tx->counted[i].metric, tx->counted[i].times, tx->counted[i].label, NULL, NULL);
 }
 
+/* Takes back what the transaction has written. What others have, stays, where SQLite lets it. */
+static void
+undo(struct db_tx *tx)
+{
+	if (tx->shared && conn_run(tx->conn, "ROLLBACK TO own") == SQLITE_OK &&
+	    conn_run(tx->conn, "RELEASE own") == SQLITE_OK)
+		return;
+	conn_run(tx->conn, "ROLLBACK");
+	if (tx->shared)
+		writers_settle(&tx->db->writers, false);
+}
+
+/* Whether what the transaction has written is kept. */
+static bool
+commit_write(struct db_tx *tx)
+{
+	struct db *db = tx->db;
+	bool kept;
+
+	if (tx->shared && conn_run(tx->conn, "RELEASE own") != SQLITE_OK) {
+		log_failure(tx->conn, "release");
+		undo(tx);
+		writer_give(db);
+		return false;
+	}
+	if (writers_pass(&db->writers, &tx->writer))
+		return tx->writer.kept;
+	kept = commit_all(db);
+	writers_give(&db->writers);
+	return kept;
+}
+
 int
 db_commit(struct db_tx *tx)
 {
-	int result = 0;
+	bool kept;
 
-	if (conn_exec(tx->conn, "COMMIT") != SQLITE_OK) {
-		log_failure(tx->conn, "commit");
-		conn_exec(tx->conn, "ROLLBACK");
-		result = -1;
-	} else {
-		count_committed(tx);
+	if (tx->mode == DB_READ) {
+		db_rollback(tx);
+		return 0;
 	}
-	tx_end(tx);
-	return result;
+	kept = commit_write(tx);
+	if (kept)
+		count_committed(tx);
+	free(tx);
+	return kept ? 0 : -1;
 }
 
 void
@@ -441,36 +543,20 @@ db_rollback(struct db_tx *tx)
 {
 	if (!tx)
 		return;
-	conn_exec(tx->conn, "ROLLBACK");
-	tx_end(tx);
-}
-
-/* The connection's place for the statement, with or without a prepared form. */
-static struct db_stmt *
-stmt_place(struct conn *conn, const char *sql)
-{
-	struct db_stmt *stmt;
-
-	for (int i = 0; i < conn->stmts_len; i++)
-		if (conn->stmts[i].sql == sql)
-			return &conn->stmts[i];
-	/* Full: the last one makes room. */
-	if (conn->stmts_len == STMTS_MAX)
-		sqlite3_finalize(conn->stmts[--conn->stmts_len].stmt);
-	stmt = &conn->stmts[conn->stmts_len++];
-	*stmt = (struct db_stmt){.sql = sql, .conn = conn};
-	return stmt;
+	if (tx->mode == DB_READ) {
+		conn_run(tx->conn, "ROLLBACK");
+		reader_give(tx->db, tx->conn);
+	} else {
+		undo(tx);
+		writer_give(tx->db);
+	}
+	free(tx);
 }
 
 struct db_stmt *
 db_prepare(struct db_tx *tx, const char *sql)
 {
-	struct db_stmt *stmt = stmt_place(tx->conn, sql);
-
-	if (!stmt->stmt)
-		stmt->error = sqlite3_prepare_v3(
-		    tx->conn->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt->stmt, NULL);
-	return stmt;
+	return conn_prepare(tx->conn, sql);
 }
 
 static void

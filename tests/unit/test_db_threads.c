@@ -1,8 +1,10 @@
 /* The database, several at once: threads, processes that share a file, statements that are kept. */
 #include "support.h"
 
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #include "db/db.h"
 #include "util/interrupt.h"
@@ -234,6 +236,98 @@ test_busy(void **state)
 	db_close(other);
 }
 
+struct follower {
+	struct db *db;
+	pthread_t thread;
+	long long index;
+	bool commits; /* else it takes back what it wrote */
+	int result;
+};
+
+static void *
+follow(void *arg)
+{
+	struct follower *follower = arg;
+	struct db_tx *tx = db_begin(follower->db, DB_WRITE);
+
+	follower->result = -2;
+	if (!tx || add_thread(tx, follower->index) != DB_DONE)
+		return NULL;
+	if (follower->commits)
+		follower->result = db_commit(tx);
+	else
+		db_rollback(tx);
+	return NULL;
+}
+
+/* Writers in a queue, of whom each third takes back what it wrote; `result`: of those who commit.
+ */
+static void
+write_in_queue(struct db *db, rlim_t size_max, int result)
+{
+	struct follower followers[12];
+	struct db_tx *first = db_begin(db, DB_WRITE);
+	struct rlimit before, small;
+
+	assert_non_null(first);
+	assert_int_equal(add_thread(first, 100), DB_DONE);
+	for (size_t i = 0; i < COUNT(followers); i++) {
+		followers[i] =
+		    (struct follower){.db = db, .index = (long long)i, .commits = i % 3 != 1};
+		assert_int_equal(
+		    pthread_create(&followers[i].thread, NULL, follow, &followers[i]), 0);
+	}
+	/* So that they stand in the queue; what comes out is the same if not all do. */
+	interrupt_sleep(NULL, 100);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = (struct rlimit){.rlim_cur = size_max, .rlim_max = before.rlim_max};
+	setrlimit(RLIMIT_FSIZE, &small);
+	assert_int_equal(db_commit(first), result);
+	for (size_t i = 0; i < COUNT(followers); i++)
+		pthread_join(followers[i].thread, NULL);
+	setrlimit(RLIMIT_FSIZE, &before);
+	for (size_t i = 0; i < COUNT(followers); i++)
+		assert_int_equal(followers[i].result, followers[i].commits ? result : -2);
+}
+
+/* What one takes back is gone, and nothing else is. */
+static void
+test_queue(void **state)
+{
+	struct db *db = open_db();
+	struct db_tx *tx;
+
+	(void)state;
+	write_in_queue(db, RLIM_INFINITY, 0);
+	tx = db_begin(db, DB_READ);
+	assert_int_equal(number(tx, "SELECT count(*) FROM threads"), 9);
+	assert_int_equal(number(tx, "SELECT count(*) FROM threads WHERE created_at % 3 = 1"), 1);
+	db_rollback(tx);
+	db_close(db);
+}
+
+/* A commit that fails fails for all who share it; and all goes on. */
+static void
+test_queue_not_kept(void **state)
+{
+	void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+	struct db *db = open_db();
+	struct capture capture;
+	char *said;
+
+	(void)state;
+	capture_start(&capture);
+	write_in_queue(db, 4000, -1);
+	said = capture_end(&capture);
+	signal(SIGXFSZ, handler);
+	check_has("logged", said, "commit: disk I/O error (File too large)");
+	free(said);
+	assert_int_equal(threads_now(db), 0);
+	assert_int_equal(add_next(db), 0);
+	assert_int_equal(threads_now(db), 1);
+	db_close(db);
+}
+
 /* More readers at once than are kept; each sees what is there. */
 static void
 test_many_readers(void **state)
@@ -380,6 +474,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_processes, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_open_at_once, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_busy, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_queue, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_queue_not_kept, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_many_readers, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_statements_are_kept, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_many_statements, set_up, tear_down),
