@@ -39,6 +39,7 @@ enum {
 	IDLE_S = 15,
 	SHUTDOWN_GRACE_S = 30,
 	ARENAS_MAX = 4,
+	TRIM_THRESHOLD = 4 << 20,
 #ifdef __SANITIZE_THREAD__
 	STACK_SIZE = 2 << 20, /* its own share is more than the half */
 #else
@@ -383,6 +384,8 @@ spare_address_space(void)
 
 	/* One is slower by a third, and takes 64 MiB less for each that it leaves out. */
 	mallopt(M_ARENA_MAX, limited ? 1 : ARENAS_MAX);
+	/* By default each message's memory went back to the system, and was taken from it again. */
+	mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
 	pthread_setattr_default_np(&attr);
