@@ -361,7 +361,7 @@ struct model *
 model_chat_new(struct http_client *client, const struct model_server *server)
 {
 	static const struct dialect dialect = {
-	    "chat/completions", fill, read_event, read_body, read_end, optional};
+	    "chat/completions", fill, NULL, read_event, read_body, read_end, optional};
 
 	return server_model_new(client, server, &dialect);
 }

@@ -318,14 +318,18 @@ take_call_items(struct answer *answer)
 /* --- the answer: messages --- */
 
 static int
-on_delta(struct answer *answer, struct json_object *event, enum model_part kind)
+tell_delta(struct answer *answer, enum model_part kind, const char *delta, long long index)
 {
-	const char *delta = json_get_string(event, "delta");
-	int index = (int)json_get_int(event, "content_index", 0);
-
 	if (!delta || !*delta || answer_is_late(answer))
 		return 0;
-	return answer_delta(answer, kind, index < 0 ? 0 : index, delta);
+	return answer_delta(answer, kind, index < 0 ? 0 : (int)index, delta);
+}
+
+static int
+on_delta(struct answer *answer, struct json_object *event, enum model_part kind)
+{
+	return tell_delta(
+	    answer, kind, json_get_string(event, "delta"), json_get_int(event, "content_index", 0));
 }
 
 /* Puts the item's parts into `content`, and shows them unless deltas have. */
@@ -527,6 +531,42 @@ end_response(struct answer *answer, struct json_object *response)
 	return 0;
 }
 
+/* An answer is mostly deltas: of these only two members are parsed. */
+static int
+peek_delta(struct answer *answer, const char *data, size_t len)
+{
+	struct json_object *delta = json_peek(data, len, "delta");
+	struct json_object *index = json_peek(data, len, "content_index");
+	int result = 0;
+
+	if (json_object_is_type(delta, json_type_string))
+		result = tell_delta(answer, MODEL_TEXT, json_object_get_string(delta),
+			     json_object_get_int64(index)) < 0
+		    ? -1
+		    : 1;
+	json_object_put(delta);
+	json_object_put(index);
+	return result;
+}
+
+/* Half of a stream says once more what the other half says. */
+static int
+peek(struct answer *answer, const char *name, const char *data, size_t len)
+{
+	static const char *const read[] = {"output_item.added", "refusal.delta",
+	    "function_call_arguments.delta", "output_item.done", "completed", "incomplete",
+	    "failed"};
+
+	if (strncmp(name, "response.", 9) != 0)
+		return 0;
+	if (strcmp(name + 9, "output_text.delta") == 0)
+		return peek_delta(answer, data, len);
+	for (size_t i = 0; i < sizeof read / sizeof *read; i++)
+		if (strcmp(name + 9, read[i]) == 0)
+			return 0;
+	return 1;
+}
+
 static int
 read_event(struct answer *answer, const char *type, struct json_object *event)
 {
@@ -573,7 +613,7 @@ struct model *
 model_responses_new(struct http_client *client, const struct model_server *server)
 {
 	static const struct dialect dialect = {
-	    "responses", fill, read_event, read_body, read_end, optional};
+	    "responses", fill, peek, read_event, read_body, read_end, optional};
 
 	return server_model_new(client, server, &dialect);
 }

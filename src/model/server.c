@@ -196,6 +196,15 @@ server_read_usage(
 	answer->result->completion_tokens = out;
 }
 
+/* As the dialect's peek(). */
+static int
+peek(struct question *question, const char *name, const char *data, size_t len)
+{
+	const struct dialect *dialect = question->dialect;
+
+	return dialect->peek ? dialect->peek(&question->answer, name, data, len) : 0;
+}
+
 static int
 on_event(void *arg, const char *name, const char *data, size_t len)
 {
@@ -207,6 +216,8 @@ on_event(void *arg, const char *name, const char *data, size_t len)
 
 	if (strcmp(data, "[DONE]") == 0) {
 		result = question->dialect->read_end(answer);
+	} else if ((result = peek(question, name, data, len)) != 0) {
+		/* Read. */
 	} else if (json_parse_foreign(data, len, &event) < 0) {
 		return answer_break(answer, "The model server sent an event that is not JSON.");
 	} else {

@@ -23,6 +23,11 @@ struct dialect {
 	/* The request's own members, without those whose bits are set. */
 	void (*fill)(struct json_object *body, const struct model_request *request,
 	    const char *server, unsigned without);
+	/*
+	 * Reads an event that need not be parsed whole, or not at all. 1: done, 0: parse it, -1:
+	 * the answer breaks off. NULL: all are parsed.
+	 */
+	int (*peek)(struct answer *answer, const char *name, const char *data, size_t len);
 	int (*read_event)(struct answer *answer, const char *type, struct json_object *event);
 	/* An answer that was not streamed. False: it is none. */
 	bool (*read_body)(struct answer *answer, struct json_object *body);

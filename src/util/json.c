@@ -2,6 +2,7 @@
 
 #include <json_visit.h>
 #include <math.h>
+#include <pthread.h>
 
 #include "util/buf.h"
 #include "util/text.h"
@@ -10,7 +11,13 @@
  * What json-c makes of a text is far larger: some 70 bytes of a number of one digit, 800 of {}. So
  * values are counted, an object or array as 16 of them, and bounded.
  */
-enum { JSON_DEPTH_MAX = 64, JSON_VALUES_MAX = 1 << 20, JSON_CONTAINER_VALUES = 16 };
+enum {
+	JSON_DEPTH_MAX = 64,
+	JSON_VALUES_MAX = 1 << 20,
+	JSON_CONTAINER_VALUES = 16,
+	PLAIN_DIGITS_MAX = 300, /* a number with fewer, and no exponent, is finite */
+	KEPT_TEXT_MAX = 64 << 10
+};
 
 /* json-c takes 1e999 for infinity, which could not be written again. */
 static int
@@ -27,6 +34,52 @@ refuse_infinite(struct json_object *value, int flags, struct json_object *parent
 		!isfinite(json_object_get_double(value))
 	    ? JSON_C_VISIT_RETURN_ERROR
 	    : JSON_C_VISIT_RETURN_CONTINUE;
+}
+
+/*
+ * A tokener of each thread's own: to make one takes as long as to read a short text with it. It
+ * keeps the room of the longest string that it has read.
+ */
+static pthread_key_t tokener_key;
+static pthread_once_t tokener_once = PTHREAD_ONCE_INIT;
+
+static void
+free_tokener(void *tokener)
+{
+	json_tokener_free(tokener);
+}
+
+static void
+make_tokener_key(void)
+{
+	if (pthread_key_create(&tokener_key, free_tokener) != 0)
+		abort();
+}
+
+static struct json_tokener *
+new_tokener(void)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
+
+	if (!tokener)
+		abort(); /* as json-c does */
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+	return tokener;
+}
+
+static struct json_tokener *
+tokener_of_thread(void)
+{
+	struct json_tokener *tokener;
+
+	pthread_once(&tokener_once, make_tokener_key);
+	tokener = pthread_getspecific(tokener_key);
+	if (tokener)
+		return tokener;
+	tokener = new_tokener();
+	if (pthread_setspecific(tokener_key, tokener) != 0)
+		abort();
+	return tokener;
 }
 
 static size_t
@@ -68,6 +121,12 @@ number_len(const char *at, const char *end)
 	return (size_t)(at - start);
 }
 
+static bool
+is_extreme(const char *number, size_t len)
+{
+	return len > PLAIN_DIGITS_MAX || memchr(number, 'e', len) || memchr(number, 'E', len);
+}
+
 /* Bytes of the string, quotes included; 0 when it does not end, or has a control character in it.
  */
 static size_t
@@ -86,10 +145,10 @@ string_len(const char *at, const char *end)
 
 /*
  * json-c also takes 1. and -01, 'single quotes' and raw line breaks: what is not JSON by its words.
- * What has too many of them is refused as well.
+ * What has too many of them is refused as well. `may_be_infinite`: a number may.
  */
 static bool
-has_json_words(const char *at, size_t len)
+has_json_words(const char *at, size_t len, bool *may_be_infinite)
 {
 	const char *end = at + len;
 	size_t values = 0;
@@ -100,7 +159,7 @@ has_json_words(const char *at, size_t len)
 		if (*at == '"')
 			word = string_len(at, end);
 		else if (*at == '-' || (*at >= '0' && *at <= '9'))
-			word = number_len(at, end);
+			*may_be_infinite |= is_extreme(at, word = number_len(at, end));
 		else if (!*at || !strchr(" \t\r\n{}[],:truefalsn", *at))
 			word = 0;
 		values += *at == '{' || *at == '[' ? JSON_CONTAINER_VALUES : *at == ',';
@@ -111,44 +170,48 @@ has_json_words(const char *at, size_t len)
 	return true;
 }
 
-int
-json_parse(const char *text, size_t len, struct json_object **out)
+/* What the tokener makes of the whole text; false: it is not JSON. */
+static bool
+tokenize(struct json_tokener *tokener, const char *text, size_t len, struct json_object **value)
 {
-	struct json_tokener *tokener;
-	struct json_object *value;
-	enum json_tokener_error error;
-	size_t end;
+	size_t end = len;
 
-	*out = NULL;
-	/* json-c counts in int. */
-	if (len >= INT32_MAX || !utf8_valid(text, len) || !has_json_words(text, len))
-		return -1;
-	tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
-	if (!tokener)
-		return -1;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-	value = json_tokener_parse_ex(tokener, text, (int)len);
-	error = json_tokener_get_error(tokener);
+	json_tokener_reset(tokener);
+	*value = json_tokener_parse_ex(tokener, text, (int)len);
 	/*
 	 * A number, or a literal, at the very end is complete only when something comes after it.
 	 */
-	if (error == json_tokener_continue) {
-		value = json_tokener_parse_ex(tokener, "\n", 1);
-		error = json_tokener_get_error(tokener);
-		end = len;
-	} else {
+	if (json_tokener_get_error(tokener) == json_tokener_continue)
+		*value = json_tokener_parse_ex(tokener, "\n", 1);
+	else
 		end = json_tokener_get_parse_end(tokener);
-	}
-	json_tokener_free(tokener);
 	while (end < len && strchr(" \t\r\n", text[end]) && text[end])
 		end++;
-	if (error != json_tokener_success || end != len ||
-	    json_c_visit(value, 0, refuse_infinite, NULL) < 0) {
-		json_object_put(value);
+	return json_tokener_get_error(tokener) == json_tokener_success && end == len;
+}
+
+int
+json_parse(const char *text, size_t len, struct json_object **out)
+{
+	bool may_be_infinite = false, valid, kept = len <= KEPT_TEXT_MAX;
+	struct json_tokener *tokener;
+
+	*out = NULL;
+	/* json-c counts in int. */
+	if (len >= INT32_MAX || !utf8_valid(text, len) ||
+	    !has_json_words(text, len, &may_be_infinite))
 		return -1;
-	}
-	*out = value;
-	return 0;
+	tokener = kept ? tokener_of_thread() : new_tokener();
+	valid = tokenize(tokener, text, len, out);
+	if (!kept)
+		json_tokener_free(tokener);
+	if (valid && may_be_infinite)
+		valid = json_c_visit(*out, 0, refuse_infinite, NULL) >= 0;
+	if (valid)
+		return 0;
+	json_object_put(*out);
+	*out = NULL;
+	return -1;
 }
 
 static int
@@ -186,9 +249,61 @@ json_parse_foreign(const char *text, size_t len, struct json_object **out)
 {
 	int result = json_parse(text, len, out);
 
-	if (result == 0)
+	if (result == 0 && memmem(text, len, "\\u0000", 6))
 		json_c_visit(*out, 0, replace_nuls, NULL);
 	return result;
+}
+
+static const char *
+skip_space(const char *at, const char *end)
+{
+	while (at < end && (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n'))
+		at++;
+	return at;
+}
+
+/* Bytes of the value that begins at `at`, roughly; 0 if it does not end. */
+static size_t
+value_len(const char *at, const char *end)
+{
+	const char *start = at;
+	size_t depth = 0, word;
+
+	for (; at < end; at += word) {
+		word = *at == '"' ? string_len(at, end) : 1;
+		if (word == 0 || (depth == 0 && strchr(",}]", *at)))
+			break;
+		depth += *at == '{' || *at == '[';
+		depth -= *at == '}' || *at == ']';
+	}
+	return (size_t)(at - start);
+}
+
+struct json_object *
+json_peek(const char *text, size_t len, const char *key)
+{
+	const char *end = text + len, *at = skip_space(text, end);
+	size_t key_len = strlen(key), name_len, found_len;
+	struct json_object *value = NULL;
+
+	if (at == end || *at != '{')
+		return NULL;
+	do {
+		const char *name = skip_space(at + 1, end);
+
+		name_len = name < end && *name == '"' ? string_len(name, end) : 0;
+		at = skip_space(name + name_len, end);
+		if (name_len == 0 || at == end || *at != ':')
+			return NULL;
+		at = skip_space(at + 1, end);
+		found_len = value_len(at, end);
+		if (name_len == key_len + 2 && memcmp(name + 1, key, key_len) == 0) {
+			json_parse_foreign(at, found_len, &value);
+			return value;
+		}
+		at += found_len;
+	} while (at < end && *at == ',');
+	return NULL;
 }
 
 struct json_object *

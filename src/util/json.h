@@ -22,6 +22,13 @@ int json_parse(const char *text, size_t len, struct json_object **out);
  */
 int json_parse_foreign(const char *text, size_t len, struct json_object **out);
 
+/*
+ * One member of the object that `text` is, as json_parse_foreign() has it, for a tenth of what the
+ * whole would cost. NULL when it is missing, null, or not found: the rest of the text is not
+ * checked, and its keys are not unescaped. The object is the caller's.
+ */
+struct json_object *json_peek(const char *text, size_t len, const char *key);
+
 /* The member, NULL when missing, null, or `object` is no object. */
 struct json_object *json_get(struct json_object *object, const char *key);
 

@@ -256,6 +256,57 @@ test_get(void **state)
 }
 
 static void
+test_peek(void **state)
+{
+	static const struct {
+		const char *text, *value;
+	} rows[] = {
+	    {"{\"key\": \"a\"}", "\"a\""},
+	    {"{\"key\":1}", "1"},
+	    {" { \"a\" : {\"key\": 2, \"b\": [\"]}\"]} , \"key\" : [1, {\"x\": 3}] } ",
+		"[1,{\"x\":3}]"},
+	    {"{\"a\":\"\\\"key\\\":1,\",\"key\":\"\\u00e9\\n\"}", "\"\xc3\xa9\\n\""},
+	    {"{\"a\":null,\"key\":true}", "true"},
+	    {"{\"key\":\"a\\u0000b\"}",
+		"\"a\xef\xbf\xbd"
+		"b\""},
+	    {"{\"key\":1,\"key\":2}", "1"},
+	    {"{\"key\":1 what stands here is not read", "null"},
+	    {"{\"key\":1,what stands here is not read", "1"},
+	    {"{\"key\":null}", "null"},
+	    {"{\"keys\":1,\"ke\":2,\"a\":\"key\"}", "null"},
+	    {"{\"a\":{\"key\":1}}", "null"},
+	    {"{\"key\":\"a", "null"},
+	    {"{\"key\":}", "null"},
+	    {"{\"key\":\"\xff\"}", "null"},
+	    {"{\"key\"", "null"},
+	    {"{\"key\":", "null"},
+	    {"{\"a\":1", "null"},
+	    {"{\"a\":[", "null"},
+	    {"{\"a\" 1, \"key\":2}", "null"},
+	    {"{", "null"},
+	    {"{}", "null"},
+	    {"[\"key\",1]", "null"},
+	    {"\"key\"", "null"},
+	    {"", "null"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		size_t len = strlen(rows[i].text);
+		/* Without a NUL behind it, so that reading too far is found. */
+		char *text = malloc(len + !len);
+		struct json_object *value;
+
+		memcpy(text, rows[i].text, len);
+		value = json_peek(text, len, "key");
+		check_text(rows[i].text, json_text(value), rows[i].value);
+		json_object_put(value);
+		free(text);
+	}
+}
+
+static void
 test_set(void **state)
 {
 	struct json_object *object = json_object_new_object(), *array = json_object_new_array();
@@ -283,6 +334,7 @@ main(void)
 	    cmocka_unit_test(test_parse_depth),
 	    cmocka_unit_test(test_parse_size),
 	    cmocka_unit_test(test_parse_foreign),
+	    cmocka_unit_test(test_peek),
 	    cmocka_unit_test(test_get),
 	    cmocka_unit_test(test_set),
 	};
