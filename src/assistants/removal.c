@@ -46,7 +46,7 @@ removal_begin(struct db_tx *tx, long long thread)
 		"UPDATE threads SET tenant = " REMOVAL_TENANT ", id = 'removed_' || seq "
 		"WHERE seq = ?",
 		thread) != DB_DONE ||
-	    execute(tx, "DELETE FROM runs WHERE thread = ? AND " RUN_ACTIVE, thread) != DB_DONE)
+	    execute(tx, "DELETE FROM runs WHERE thread = ? AND " RUN_ACTIVE(""), thread) != DB_DONE)
 		return -1;
 	return remove_piece(tx, thread);
 }

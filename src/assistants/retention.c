@@ -196,9 +196,10 @@ prepare_look(struct db_tx *tx, long long cursor, long long cutoff)
 	    "(SELECT 1 FROM messages m WHERE m.thread = t.seq AND m.created_at >= ? "
 	    "ORDER BY m.seq DESC LIMIT 1), "
 	    "(SELECT 1 FROM runs r WHERE r.thread = t.seq AND (r.created_at >= ? OR "
-	    "(r." RUN_ACTIVE " AND r.expires_at >= ?)) ORDER BY r.seq DESC LIMIT 1) "
-	    "FROM threads t WHERE t.seq > ? AND t.seq <= ? AND t.created_at < ? "
-	    "AND t.tenant <> " REMOVAL_TENANT " ORDER BY t.seq");
+	    "(" RUN_ACTIVE(
+		"r.") " AND r.expires_at >= ?)) ORDER BY r.seq DESC LIMIT 1) "
+		      "FROM threads t WHERE t.seq > ? AND t.seq <= ? AND t.created_at < ? "
+		      "AND t.tenant <> " REMOVAL_TENANT " ORDER BY t.seq");
 
 	db_bind_int(stmt, 1, cutoff);
 	db_bind_int(stmt, 2, cutoff);

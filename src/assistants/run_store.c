@@ -8,8 +8,8 @@
 #include "util/log.h"
 
 #define CARRIED_OUT "status IN ('in_progress', 'cancelling')"
-/* Of those that have a holder: also what waits for outputs that the holder itself makes. */
-#define HELD "status IN ('in_progress', 'requires_action', 'cancelling')"
+/* Of a holder: also what waits for outputs that the holder itself makes. */
+#define HELD RUN_ACTIVE("") " AND status <> 'queued' AND lease_holder = ?"
 #define LEN(array) (sizeof(array) / sizeof *(array))
 
 /*
@@ -222,7 +222,8 @@ end_overdue(struct db_tx *tx, long long thread)
 	struct db_stmt *stmt = db_prepare(tx,
 	    "UPDATE runs SET status = CASE status WHEN 'cancelling' THEN "
 	    "'cancelled' ELSE 'expired' END, required_action = NULL, "
-	    "ended_at = ? WHERE thread = ? AND " RUN_ACTIVE " AND expires_at < ? RETURNING status");
+	    "ended_at = ? WHERE thread = ? AND " RUN_ACTIVE(
+		"") " AND expires_at < ? RETURNING status");
 	long long now = clock_unix();
 
 	db_bind_int(stmt, 1, now);
@@ -239,7 +240,7 @@ end_abandoned(struct db_tx *tx, const char *holder)
 	    "UPDATE runs SET status = CASE WHEN status = 'cancelling' THEN 'cancelled' "
 	    "WHEN expires_at < ? THEN 'expired' ELSE 'failed' END, ended_at = ?, "
 	    "last_error = CASE WHEN status <> 'cancelling' AND expires_at >= ? THEN ? END, "
-	    "required_action = NULL WHERE lease_holder = ? AND " HELD " RETURNING status");
+	    "required_action = NULL WHERE " HELD " RETURNING status");
 	long long now = clock_unix();
 	enum db_result result;
 
@@ -283,7 +284,7 @@ runs_renew(struct api *api)
 
 	if (!tx)
 		return;
-	stmt = db_prepare(tx, "UPDATE runs SET lease_until = ? WHERE lease_holder = ? AND " HELD);
+	stmt = db_prepare(tx, "UPDATE runs SET lease_until = ? WHERE " HELD);
 	db_bind_int(stmt, 1, clock_unix() + LEASE_S);
 	db_bind_text(stmt, 2, run_holder(api));
 	if (db_finish(stmt, db_step(stmt)) == DB_DONE)
@@ -303,7 +304,7 @@ is_abandoned(struct api *api, const struct run *run)
 static struct run *
 load_active(struct db_tx *tx, long long thread, bool *failed)
 {
-	struct db_stmt *stmt = db_prepare(tx, RUN_SELECT "r.thread = ? AND r." RUN_ACTIVE);
+	struct db_stmt *stmt = db_prepare(tx, RUN_SELECT "r.thread = ? AND " RUN_ACTIVE("r."));
 	enum db_result result;
 	struct run *run = NULL;
 
@@ -319,14 +320,13 @@ load_active(struct db_tx *tx, long long thread, bool *failed)
 int
 run_active(struct api *api, struct db_tx *tx, long long thread, char id[ID_SIZE])
 {
-	struct run *run = NULL;
-	bool failed = end_overdue(tx, thread) != DB_DONE;
-	int result;
+	bool failed;
+	struct run *run = load_active(tx, thread, &failed);
+	int result = failed ? -1 : run != NULL;
 
-	if (!failed)
-		run = load_active(tx, thread, &failed);
-	result = failed ? -1 : run != NULL;
-	if (run && is_abandoned(api, run))
+	if (run && run->expires_at < clock_unix())
+		result = end_overdue(tx, thread) == DB_DONE ? 0 : -1;
+	else if (run && is_abandoned(api, run))
 		result = end_abandoned(tx, run->lease_holder) == DB_DONE ? 0 : -1;
 	else if (run)
 		snprintf(id, ID_SIZE, "%s", run->id);

@@ -14,7 +14,11 @@
 	"r.body, r.lease_holder, r.lease_until, r.required_action"
 #define RUN_TABLES "runs r JOIN threads t ON t.seq = r.thread"
 #define RUN_SELECT "SELECT " RUN_COLUMNS " FROM " RUN_TABLES " WHERE "
-#define RUN_ACTIVE "status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
+/* As the index runs_active says it, which is found by that. `r`: "", or the table's name with its
+ * dot. */
+#define RUN_ACTIVE(r)                                                                              \
+	"(" r "status = 'queued' OR " r "status = 'in_progress' OR " r                             \
+	"status = 'requires_action' OR " r "status = 'cancelling')"
 
 struct run {
 	long long seq, thread;
