@@ -269,7 +269,7 @@ message_insert(struct db_tx *tx, long long thread, struct json_object *message, 
 	};
 	enum db_result result;
 
-	id_new(id, "msg_");
+	id_new_in_order(id, "msg_");
 	kept.completed_at = kept.created_at;
 	copy_member(body, message, "attachments");
 	copy_member(body, message, "metadata");

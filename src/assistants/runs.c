@@ -154,7 +154,7 @@ run_new(struct call *call, struct json_object *body, struct json_object *assista
 
 	if (!run)
 		return NULL;
-	id_new(id, "run_");
+	id_new_in_order(id, "run_");
 	run->id = strdup(id);
 	run->thread_id = strdup(thread_id);
 	run->assistant_id = strdup(json_get_string(body, "assistant_id"));

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <sys/random.h>
 
-enum { ID_RANDOM_LEN = 24, ID_LEN_MAX = 128 };
+#include "util/clock.h"
+
+enum { ID_RANDOM_LEN = 24, ID_TIME_LEN = 7, ID_LEN_MAX = 128 };
 
 static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -38,6 +40,17 @@ id_new(char id[ID_SIZE], const char *prefix)
 				id[used++] = alphabet[bytes[i] % 62];
 	}
 	id[used] = '\0';
+}
+
+void
+id_new_in_order(char id[ID_SIZE], const char *prefix)
+{
+	long long ms = clock_unix_ns() / 1000000;
+	char *time = id + strlen(prefix);
+
+	id_new(id, prefix);
+	for (int i = ID_TIME_LEN; i > 0; i--, ms /= 62)
+		time[i - 1] = alphabet[ms % 62];
 }
 
 bool

@@ -2,8 +2,9 @@
 #include "support.h"
 
 #include "util/id.h"
+#include "util/interrupt.h"
 
-enum { RANDOM_LEN = 24, IDS = 8000 };
+enum { RANDOM_LEN = 24, TIME_LEN = 7, IDS = 8000 };
 
 static int
 compare(const void *a, const void *b)
@@ -57,6 +58,30 @@ test_random(void **state)
 		assert_in_range(counts[(unsigned char)*at], 3097 - 400, 3097 + 400);
 }
 
+/* Later ones come later in an index, and none comes twice. */
+static void
+test_in_order(void **state)
+{
+	static char ids[IDS][ID_SIZE];
+	size_t steps = 0;
+
+	(void)state;
+	for (size_t i = 0; i < IDS; i++) {
+		id_new_in_order(ids[i], "x_");
+		assert_int_equal(strlen(ids[i]), 2 + RANDOM_LEN);
+		if (i > 0)
+			assert_true(memcmp(ids[i - 1], ids[i], 2 + TIME_LEN) <= 0);
+		/* Some in each millisecond. */
+		if (i % 100 == 0)
+			interrupt_sleep(NULL, 1);
+		steps += i > 0 && memcmp(ids[i - 1], ids[i], 2 + TIME_LEN) < 0;
+	}
+	assert_true(steps >= IDS / 100 - 1);
+	qsort(ids, IDS, sizeof ids[0], compare);
+	for (size_t i = 1; i < IDS; i++)
+		assert_string_not_equal(ids[i - 1], ids[i]);
+}
+
 static void
 test_has_form(void **state)
 {
@@ -101,6 +126,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_form),
 	    cmocka_unit_test(test_random),
+	    cmocka_unit_test(test_in_order),
 	    cmocka_unit_test(test_has_form),
 	};
 

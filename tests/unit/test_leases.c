@@ -40,6 +40,12 @@ clock_unix(void)
 	return time(NULL) + later_s;
 }
 
+long long
+clock_unix_ns(void)
+{
+	return clock_unix() * 1000000000;
+}
+
 /* In the child it waits for its end; in the parent it answers. */
 static pid_t parent;
 

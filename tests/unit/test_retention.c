@@ -36,6 +36,12 @@ clock_unix(void)
 	return 1800000000 + later_s;
 }
 
+long long
+clock_unix_ns(void)
+{
+	return clock_unix() * 1000000000;
+}
+
 /* Instead of SQLite's own: who would wait here waits for itself. */
 int
 sqlite3_busy_timeout(sqlite3 *handle, int ms)
