@@ -50,6 +50,9 @@ void api_free(struct api *api);
 /* An event of a stream, PROTOCOL's names; `data` is the sender's. */
 typedef void api_event_fn(void *arg, const char *event, struct json_object *data);
 
+/* Whether who asked for the run wants events of this name. */
+typedef bool api_wants_fn(void *arg, const char *event);
+
 typedef bool api_may_ask_fn(void *arg, long long tokens);
 
 struct api_request {
@@ -64,6 +67,7 @@ struct api_request {
 	 * run.
 	 */
 	api_event_fn *on_event;
+	api_wants_fn *wants; /* NULL: all */
 	void *event_arg;
 	const struct interrupt *client;
 	/*

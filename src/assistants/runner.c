@@ -20,6 +20,7 @@ struct execution {
 	struct api *api;
 	struct run *run;
 	api_event_fn *on_event; /* NULL: nobody listens */
+	api_wants_fn *wants;
 	api_may_ask_fn *may_ask;
 	void *event_arg;
 	bool answers_calls;         /* who listens does */
@@ -48,29 +49,37 @@ emit(struct execution *execution, const char *event, struct json_object *data)
 	json_object_put(data);
 }
 
+/* Whether somebody listens to such events: else they are not even made. */
+static bool
+is_wanted(const struct execution *execution, const char *event)
+{
+	return execution->on_event &&
+	    (!execution->wants || execution->wants(execution->event_arg, event));
+}
+
 static void
 emit_run(struct execution *execution, const char *status)
 {
 	char event[48];
 
-	if (!execution->on_event)
-		return;
-	execution->run->status = status;
+	if (execution->on_event)
+		execution->run->status = status;
 	snprintf(event, sizeof event, "thread.run.%s", status);
-	emit(execution, event, run_compose(execution->run));
+	if (is_wanted(execution, event))
+		emit(execution, event, run_compose(execution->run));
 }
 
 static void
 emit_step(struct execution *execution, const char *event)
 {
-	if (execution->on_event)
+	if (is_wanted(execution, event))
 		emit(execution, event, run_step_compose(execution->run, &execution->step));
 }
 
 static void
 emit_message(struct execution *execution, const char *event)
 {
-	if (execution->on_event)
+	if (is_wanted(execution, event))
 		emit(execution, event, run_message_compose(execution->run, &execution->message));
 }
 
@@ -80,7 +89,7 @@ emit_delta(struct execution *execution, enum model_part kind, int index, const c
 {
 	struct json_object *data, *delta, *content, *part;
 
-	if (!execution->on_event)
+	if (!is_wanted(execution, "thread.message.delta"))
 		return;
 	data = json_object_new_object();
 	delta = json_object_new_object();
@@ -116,7 +125,7 @@ open_step(struct execution *execution, long long now, struct json_object *detail
 {
 	execution->step =
 	    (struct run_step){.created_at = now, .status = "in_progress", .details = details};
-	id_new(execution->step.id, "step_");
+	id_new_in_order(execution->step.id, "step_");
 	emit_step(execution, "thread.run.step.created");
 	emit_step(execution, "thread.run.step.in_progress");
 }
@@ -152,7 +161,7 @@ open_message(struct execution *execution)
 	execution->written = false;
 	execution->first_delta = true;
 	execution->message = (struct run_message){.created_at = now};
-	id_new(execution->message.id, "msg_");
+	id_new_in_order(execution->message.id, "msg_");
 	open_step(execution, now, message_details(execution->message.id));
 	emit_message(execution, "thread.message.created");
 	emit_message(execution, "thread.message.in_progress");
@@ -836,18 +845,17 @@ runner_stream(struct api *api, struct run *run, const struct api_request *reques
 	    .api = api,
 	    .run = run,
 	    .on_event = request->on_event,
+	    .wants = request->wants,
 	    .may_ask = request->may_ask,
 	    .event_arg = request->event_arg,
 	    .client = request->client,
 	    .answers_calls = request->answers_calls,
 	};
-	struct json_object *created;
-
 	/* It was stored as in_progress, and is told as it was born. */
 	run->status = "queued";
 	run->started_at = 0;
-	created = run_compose(run);
-	emit(&execution, "thread.run.created", created);
+	if (is_wanted(&execution, "thread.run.created"))
+		emit(&execution, "thread.run.created", run_compose(run));
 	run->started_at = run->created_at;
 	return carry_out(&execution);
 }
@@ -860,6 +868,7 @@ runner_resume(struct api *api, struct run *run, const struct run_step *answered,
 	    .api = api,
 	    .run = run,
 	    .on_event = request->on_event,
+	    .wants = request->wants,
 	    .may_ask = request->may_ask,
 	    .event_arg = request->event_arg,
 	    .client = request->client,

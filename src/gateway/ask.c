@@ -107,6 +107,30 @@ on_event(void *arg, const char *event, struct json_object *data)
 	}
 }
 
+/*
+ * A stream has the pieces. Else they would only be counted, which is for runs that nobody counts:
+ * the embedded API counts them all.
+ */
+static bool
+wants(void *arg, const char *event)
+{
+	static const char *const unwanted[] = {
+	    "thread.run.queued", "thread.message.created", "thread.message.in_progress"};
+	struct asking *asking = arg;
+
+	if (strcmp(event, "thread.message.delta") == 0)
+		return asking->stream->wanted;
+	if (strcmp(event, "thread.run.created") == 0)
+		return asking->deferral->wanted;
+	/* It says that the outputs were taken. */
+	if (strcmp(event, "thread.run.in_progress") == 0)
+		return asking->reply->calls;
+	for (size_t i = 0; i < sizeof unwanted / sizeof *unwanted; i++)
+		if (strcmp(event, unwanted[i]) == 0)
+			return false;
+	return strncmp(event, "thread.run.step.", 16) != 0;
+}
+
 /* What a question costs is known when the thread was read: not before it was taken. */
 static bool
 may_ask(void *arg, long long tokens)
@@ -419,6 +443,7 @@ ask(struct gateway *gateway, struct stream *stream, struct deferral *deferral, c
 	    .listener =
 		{
 		    .on_event = on_event,
+		    .wants = wants,
 		    .may_ask = may_ask,
 		    .arg = &asking,
 		    .interrupt = &asking.interrupt,

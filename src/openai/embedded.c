@@ -66,6 +66,7 @@ embedded_stream(
 	    .path = call->path,
 	    .body = call->body,
 	    .on_event = call->on_event,
+	    .wants = call->wants,
 	    .may_ask = call->may_ask,
 	    .answers_calls = true,
 	    .event_arg = call->event_arg,

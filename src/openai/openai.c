@@ -107,6 +107,7 @@ openai_stream(struct openai *openai, const char *path, struct json_object *body,
 	    .body = body,
 	    .interrupt = listener->interrupt,
 	    .on_event = listener->on_event,
+	    .wants = listener->wants,
 	    .may_ask = listener->may_ask,
 	    .event_arg = listener->arg,
 	};

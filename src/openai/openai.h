@@ -86,6 +86,8 @@ int openai_list(struct openai *openai, const char *path, const struct interrupt 
  */
 struct openai_listener {
 	api_event_fn *on_event;
+	/* What is not wanted need not be told, but may be. NULL: all is. */
+	api_wants_fn *wants;
 	/*
 	 * As api_request's; the embedded API asks it, a remote one does not tell. NULL: it may
 	 * always be asked.

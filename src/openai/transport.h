@@ -11,6 +11,7 @@ struct openai_stream_call {
 	struct json_object *body;
 	const struct interrupt *interrupt;
 	api_event_fn *on_event;
+	api_wants_fn *wants;
 	api_may_ask_fn *may_ask;
 	void *event_arg;
 };
