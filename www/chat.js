@@ -224,6 +224,9 @@ class AssistantChat extends HTMLElement {
 			return;
 		}
 		const chat = this.chat = document.createElement(INSIDE);
+		// It renders once, 20 ms from now, and not again for the properties that follow: a second time, which
+		// comes where 20 ms are short, would throw away what begin() has completed.
+		chat._waitingToRender_ = true;
 		const greeting = this.getAttribute('greeting');
 		// Without a font deep-chat fetches one from another host.
 		chat.style.fontFamily = 'inherit';

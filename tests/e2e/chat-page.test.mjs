@@ -196,6 +196,22 @@ inBrowser('a busy thread: the message waits, or is refused and can be sent again
 	await chat.sees(['You', 'Three'], ['Assistant', 'hello']);
 });
 
+inBrowser('a machine so slow that deep-chat is late', async (bench) => {
+	const { chat } = await scene(bench);
+	await chat.page.addInitScript(() => {
+		const create = document.createElement;
+		document.createElement = function slowly(name) {
+			const made = create.call(this, name);
+			const end = performance.now() + (name === 'assistant-chat-inside' ? 60 : 0);
+			while (performance.now() < end);
+			return made;
+		};
+	});
+	await chat.page.reload();
+	await chat.say('One');
+	await chat.sees(HELLO, ['You', 'One'], ['Assistant', 'hello']);
+});
+
 inBrowser('a conversation that is gone', async (bench) => {
 	const { demo, chat } = await scene(bench);
 	await chat.say('One');
