@@ -80,11 +80,18 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_HELPERS) $(BUILD)/libassistants.
 	$(CC) $(SANITIZE) -pthread $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 .PRECIOUS: $(BUILD)/%.o
 
+## make www        complete the chat page, www/, with deep-chat from npm
+.PHONY: www
+www: www/deep-chat/deepChat.js
+www/deep-chat/deepChat.js: www/package.json www/package-lock.json tools/www.sh
+	tools/deps.sh www
+	tools/www.sh
+
 ## make demo       serve everything on one port with lighttpd (PORT=8080)
 .PHONY: demo
 demo:
 	tools/deps.sh build demo
-	$(MAKE) all
+	$(MAKE) www all
 	PORT=$(PORT) tools/demo.sh
 
 # The same objects, for a host that has none of the libraries. DT_RPATH, since DT_RUNPATH would not
@@ -99,7 +106,7 @@ $(BUNDLED): $(BUILD)/src/main.o $(BUILD)/libassistants.a
 .PHONY: bundle
 bundle:
 	tools/deps.sh build
-	$(MAKE) $(BUNDLED)
+	$(MAKE) $(BUNDLED) www
 	tools/bundle.sh $(BUNDLED) build
 
 # The tests in which much happens at once, for ThreadSanitizer and valgrind.
@@ -109,7 +116,7 @@ CONCURRENT_TESTS := tests/soak/crowd.test.mjs tests/e2e/model.test.mjs tests/e2e
 .PHONY: check
 check:
 	tools/deps.sh build check
-	$(MAKE) WERROR=-Werror all unit build/powercut.so
+	$(MAKE) WERROR=-Werror all www unit build/powercut.so
 	$(MAKE) WERROR=-Werror VARIANT=asan all unit
 	$(MAKE) WERROR=-Werror VARIANT=tsan all
 	$(MAKE) FUZZ_SECONDS=6 fuzz
@@ -169,13 +176,14 @@ build/powercut.so: tests/soak/powercut.c
 compiler-flags: $(BUILD)/schema.inc.h
 	@printf '%s\n' $(ALL_CFLAGS)
 
-## make install    to PREFIX (/usr/local), below DESTDIR
+## make install    to PREFIX (/usr/local), below DESTDIR; with the chat page, if make www was run
 .PHONY: install
 install: $(PROGRAM)
 	install -d $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/cgi-bin $(DESTDIR)$(PREFIX)/share/man/man8 \
 		$(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/examples/tools
 	install -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/cgi-bin/assistants.fcgi
 	install -m 0644 cgi-bin/.htaccess $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/cgi-bin/
+	if [ -e www/deep-chat ]; then tools/copy-page.sh $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/www; fi
 	install -m 0644 man/assistants.fcgi.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 0644 README.md LICENSE lighttpd.conf.example $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/
 	install -m 0644 $(wildcard examples/*.*) $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/examples/
@@ -185,7 +193,7 @@ install: $(PROGRAM)
 ## make clean      remove what was built
 .PHONY: clean
 clean:
-	rm -rf build cgi-bin/assistants.fcgi
+	rm -rf build cgi-bin/assistants.fcgi www/deep-chat
 
 -include $(OBJECTS:.o=.d) $(BUILD)/src/main.d $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/tests/unit/%.d) $(UNIT_HELPERS:.o=.d)
 -include $(FUZZ_SOURCES:%.c=$(BUILD)/%.d) $(FUZZ_HELPERS:.o=.d)

@@ -76,6 +76,8 @@ mkdir -p "$web/lib" "$top/licenses"
 install -m 0755 -s "$program" "$web/assistants.fcgi"
 install -m 0644 cgi-bin/.htaccess "$web/"
 copy_libraries
+tools/copy-page.sh "$web/chat"
+install -m 0644 www/deep-chat/LICENSES "$top/licenses/deep-chat"
 install -m 0644 LICENSE README.md bundle/config examples/assistant.json "$top/"
 
 version=$("$program" --version | sed 's/.* //')

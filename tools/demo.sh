@@ -28,16 +28,30 @@ port_taken() {
 	return 1
 }
 
+# The chat page, which says above the conversation who answers.
+write_page() {
+	local page words
+	words=$(greet_person | sed -e 's/&/\&amp;/g' -e 's/</\&lt;/g' \
+		-e 's|OPENAI_[A-Z_]*=.* make demo|<code>&</code>|' -e 's|.*|<p>&</p>|')
+	rm -rf "$folder/chat"
+	tools/copy-page.sh "$folder/chat"
+	page=$(<www/index.html)
+	page=${page/'</assistant-chat>'/"$words</assistant-chat>"}
+	echo "$page" >"$folder/chat/index.html"
+}
+
 # The names are relative because lighttpd splits bin-path at blanks, and a socket's path may have no
 # more than 107 bytes; a checkout may have any.
 write_config() {
 	mkdir -p "$folder/www"
+	write_page
 	rm -f "$folder"/socket-*
 	ln -sfn ../../cgi-bin/assistants.fcgi "$folder/assistants.fcgi"
 	sed -e "s|^server.port = .*|server.port = $port|" \
 		-e 's|"/var/www/html"|"www"|' \
 		-e 's|"/run/lighttpd/assistants-fcgi"|"socket"|' \
 		-e 's|"/usr/local/lib/.*/assistants.fcgi"|"./assistants.fcgi"|' \
+		-e 's|"/usr/local/lib/.*/www/"|var.CWD + "/chat/"|' \
 		lighttpd.conf.example >"$folder/lighttpd.conf"
 }
 
@@ -62,8 +76,19 @@ who_answers() {
 	elif [ -n "$file" ]; then
 		echo "as $file says"
 	else
-		echo "the offline model, a small script; set OPENAI_API_KEY for a real one"
+		echo "the built-in offline model, a small script that knows little"
 	fi
+}
+
+# Who answers, and how to get answers from a real model.
+greet_person() {
+	echo "Who answers: $(who_answers)."
+	[[ $(who_answers) = *offline* ]] || return 0
+	cat <<-END
+		For a real model end the demo and start it anew, with OpenAI's or one on this machine:
+		OpenAI: OPENAI_API_KEY=… make demo
+		Ollama, llama.cpp: OPENAI_BASE_URL=http://localhost:11434/v1 ASSISTANTS_MODEL=… make demo
+	END
 }
 
 # Whether the assistants are another server's, so that there is no /v1.
@@ -99,13 +124,13 @@ greet_programs() {
 
 greet() {
 	cat <<-END
-		http://localhost:$port answers from now on; Ctrl-C ends it. Try:
+		http://localhost:$port/chat/ is a page to talk to it; Ctrl-C ends it. By curl:
 
 		  id=\$(curl -sX POST localhost:$port/threads)
 		  curl -s --data 'I need to solve 3x + 11 = 14' localhost:$port/threads/\$id/messages
 		  curl -s --data 'call add_numbers {"a": 2, "b": 40}' localhost:$port/threads/\$id/messages
 
-		Who answers: $(who_answers)
+		$(greet_person)
 		State: $ASSISTANTS_STATE_DIR
 
 	END

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install the Debian packages that are missing: tools/deps.sh [--quiet] SET…
 #
-# The sets are build, demo, check, soak, lint and fuzz. Where nothing is missing it says nothing and
+# The sets are build, www, demo, check, soak, lint and fuzz. Where nothing is missing it says nothing and
 # changes nothing. --quiet hides what apt-get says, unless it fails.
 set -eu
 
@@ -22,6 +22,10 @@ needs() {
 		library sqlite3 libsqlite3-dev
 		library libcrypto libssl-dev
 	END
+	www) cat <<-'END' ;;
+		program node nodejs
+		program npm npm
+	END
 	demo) cat <<-'END' ;;
 		program lighttpd lighttpd
 		program curl curl
@@ -39,6 +43,7 @@ needs() {
 		program systemd-analyze systemd
 		program node nodejs
 		program npm npm
+		program chromium chromium
 		library cmocka libcmocka-dev
 		file /usr/lib/python3/dist-packages/prometheus_client/parser.py python3-prometheus-client
 	END
@@ -55,7 +60,7 @@ needs() {
 		clang-runtime fuzzer libclang-rt-14-dev
 	END
 	*)
-		echo "usage: tools/deps.sh [--quiet] build|demo|check|soak|lint|fuzz…" >&2
+		echo "usage: tools/deps.sh [--quiet] build|www|demo|check|soak|lint|fuzz…" >&2
 		return 2
 		;;
 	esac

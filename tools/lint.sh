@@ -38,7 +38,7 @@ check_includes() {
 
 # The brackets keep this line from finding itself.
 check_leftovers() {
-	! files '*' src tests tools bundle examples man .ci | xargs grep -nwE 'TO[D]O|FIX[M]E' Makefile README.md
+	! files '*' src tests tools bundle examples man .ci | xargs grep -nwE 'TO[D]O|FIX[M]E' Makefile README.md www/*.*
 }
 
 check_shell() {

@@ -97,7 +97,7 @@ bundled('the archive: modes, owners, nothing but the program in the web folder, 
 		assert.ok(names.every((name) => name.startsWith('assistants-fcgi/')));
 		const web = names.map((name) => /^assistants-fcgi\/assistant\/([^/]+)/.exec(name)?.[1]);
 		assert.deepEqual([...new Set(web)].filter(Boolean),
-			['.htaccess', 'assistants.fcgi', 'lib']);
+			['.htaccess', 'assistants.fcgi', 'chat', 'lib']);
 		const install = run('tar', ['-xzOf', archive, 'assistants-fcgi/INSTALL']);
 		const [, glibc] = /with glibc (\d+\.\d+) or newer/.exec(said);
 		assert.ok(install.includes(`glibc ${glibc} or newer`), said);

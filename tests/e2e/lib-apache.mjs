@@ -4,11 +4,11 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { freePort } from './lib.mjs';
-import { PREFIX, adapt, instead, serve, startedByServer } from './lib-servers.mjs';
+import { PAGE, PAGE_BELOW, PREFIX, adapt, instead, serve, startedByServer } from './lib-servers.mjs';
 
 const MODULES = '/usr/lib/apache2/modules';
 const USER = 'www-data';
-const ALWAYS = ['alias', 'authz_core', 'authz_host', 'dir', 'env', 'mime', 'negotiation'];
+const ALWAYS = ['alias', 'authz_core', 'authz_host', 'dir', 'env', 'headers', 'mime', 'negotiation'];
 
 /*
  * What Debian's own apache2.conf says where the examples are sites: nothing may be reached unless a
@@ -70,10 +70,11 @@ export async function behindProxyFcgi(bench, env = {}, { program, prefix, compre
 	const { socket } = await bench.listen({ env, program });
 	fs.chmodSync(socket, 0o666);
 	const site = adapt('examples/apache.conf.example', [
-		...(prefix ? instead(/^\tProxyPass [^]*?^\t<\/Location>$/m,
-			/^\t#ProxyPass [^]*?^\t#<\/Location>$/m) : []),
+		...(prefix ? [...instead(/^\tProxyPass "\/" [^]*?^\t<\/Location>$/m,
+			/^\t#ProxyPass [^]*?^\t#<\/Location>$/m), PAGE_BELOW] : []),
 		[LISTEN, port],
 		[/(?<=^\tProxyPass .*"unix:).*(?=\|)/m, socket],
+		[PAGE, path.join(bench.dir, 'www')],
 	]);
 	const base = prefix ? PREFIX : '';
 	return apache(bench, ['mpm_event', 'proxy', 'proxy_fcgi'], site, { port, base, compress });
@@ -85,7 +86,7 @@ export async function behindFcgid(bench, env = {}, { program, prefix, compress }
 	fs.mkdirSync(path.join(bench.dir, 'cgi-bin'));
 	const { started } = programOfApache(bench, 'cgi-bin/assistants.fcgi', env, program);
 	const site = adapt('examples/apache-fcgid.conf.example', [
-		...(prefix ? instead(/^\tAlias .*$/m, /^\t#Alias .*$/m) : []),
+		...(prefix ? [...instead(/^\tAlias "\/" .*$/m, /^\t#Alias .*$/m), PAGE_BELOW] : []),
 		[LISTEN, port],
 		[/(?<=^\t(?:Alias|<Directory) .*")\/usr\/local\/lib\/assistants-fcgi(?=\/)/gm, bench.dir],
 	]);

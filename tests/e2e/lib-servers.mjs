@@ -7,12 +7,16 @@
 // requests' paths are the program's; `base` is what stands before them.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { PROGRAM, eventually, freePort, httpRequest, openRequest, start } from './lib.mjs';
 
 const TOP = path.resolve(import.meta.dirname, '../..');
 export const PREFIX = '/assistant';
+// Where `make install` puts the chat page.
+export const PAGE = /\/usr\/local\/lib\/assistants-fcgi\/www\b/g;
+export const PAGE_BELOW = [/(?<=["^ ])\/chat\//g, `${PREFIX}/chat/`];
 
 /** As plain CGI: a process a request. */
 export async function fromShell(bench, env) {
@@ -69,6 +73,11 @@ export async function stop(child) {
 	await child.ended;
 }
 
+/** Put the chat page where the servers look for it, or into `folder` of the bench's. */
+export function placePage(bench, folder = 'www') {
+	execFileSync(path.join(TOP, 'tools/copy-page.sh'), [path.join(bench.dir, folder)]);
+}
+
 // Debian keeps servers where an ordinary user's PATH does not look.
 function sbin(name) {
 	const found = [...process.env.PATH.split(':'), '/usr/sbin', '/usr/local/sbin']
@@ -114,11 +123,13 @@ export async function behindLighttpd(bench, env = {}, { program, prefix, compres
 		...(prefix ? [
 			...instead(/^fastcgi\.server = [^]*?^\)\)\)$/m, /^#\$HTTP\["url"\][^]*?^#\}$/m),
 			[/^server\.error-handler = .*$/m, ''],
+			PAGE_BELOW,
 		] : []),
 		[/(?<=^server\.port = )\d+$/m, port],
 		[/(?<=^server\.document-root = )".*"$/m, `"${bench.dir}"`],
 		[/(?<=^\t+"socket" => )".*"/m, `"${path.join(bench.dir, 'lighttpd-socket')}"`],
 		[/(?<=^\t+"bin-path" => )".*"/m, `"${script}"`],
+		[PAGE, `${bench.dir}/www`],
 		...(compress ? [[/^server\.modules = \(/m, `deflate.mimetypes = ("text/event-stream", "application/json")
 deflate.allowed-encodings = ("gzip")
 $& "mod_deflate", `]] : []),
@@ -143,7 +154,7 @@ export async function behindNginx(bench, env = {}, { program, prefix, kept, comp
 	const site = await nginx(bench, prefix ? PREFIX : '', [
 		...(compress ? COMPRESSING : []),
 		...(prefix ? instead(/^\t\tlocation \/ \{[^]*?^\t\t\}$/m,
-			/^\t\t#location ~ [^]*?^\t\t#\}$/m) : []),
+			/^\t\t#location ~ [^]*?^\t\t#\}$/m).concat([PAGE_BELOW]) : []),
 		[/(?<=^\t\t\tfastcgi_pass unix:).*(?=;)/m, socket],
 		...(kept ? [
 			[/fastcgi_pass unix:.*;/, 'fastcgi_pass kept; fastcgi_keep_conn on;'],
@@ -182,6 +193,7 @@ export async function nginx(bench, base, replacements) {
 		[/(?<=^pid ).*(?=;)/m, at('nginx.pid')],
 		[/(?<=^error_log ).*(?=;)/m, at('error.log')],
 		[/(?<=^\taccess_log ).*(?=;)/m, at('access.log')],
+		[PAGE, `${bench.dir}/www`],
 		[/(?<=_temp_path )\/var\/lib\/nginx(?=\/)/g, temp],
 	]);
 	// -e: Debian's nginx opens its default log before it reads a configuration.

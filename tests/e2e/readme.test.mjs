@@ -5,8 +5,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { PROGRAM, e2e, eventually, freePort, httpRequest, start } from './lib.mjs';
-import { behindLighttpd, stop } from './lib-servers.mjs';
+import { PROGRAM, e2e } from './lib.mjs';
+import { demoTree, startDemo } from './lib-demo.mjs';
+import { behindLighttpd } from './lib-servers.mjs';
 import { makeKey } from './lib-v1.mjs';
 
 const README = path.resolve(import.meta.dirname, '../../README.md');
@@ -85,44 +86,17 @@ e2e('README: the examples for Node do what they say', async (bench) => {
 });
 
 e2e('make demo: what it prints works as pasted', async (bench) => {
-	// In a tree of its own, beside a demo that somebody may have started.
-	const tree = path.join(bench.dir, 'a tree');
-	const top = path.dirname(README);
-	for (const folder of ['tools', 'cgi-bin']) {
-		fs.mkdirSync(path.join(tree, folder), { recursive: true });
-	}
-	for (const file of ['tools/demo.sh', 'lighttpd.conf.example']) {
-		fs.copyFileSync(path.join(top, file), path.join(tree, file));
-	}
-	fs.symlinkSync(PROGRAM, path.join(tree, 'cgi-bin/assistants.fcgi'));
-	fs.cpSync(path.join(top, 'examples'), path.join(tree, 'examples'), { recursive: true });
-	const port = await freePort();
-	const env = { ...bench.env, ASSISTANTS_STATE_DIR: path.join(tree, 'the state'), PORT: port };
-	const [out, err] = [bench.file('demo.out', ''), bench.file('demo.err', '')];
-	// Of what is said on standard error, the program's lines.
-	bench.onClose(() => fs.writeFileSync(bench.logFile,
-		fs.readFileSync(err, 'utf8').replace(/^[^{].*\n/gm, '')));
-	const begin = async () => {
-		const fds = [fs.openSync(out, 'w'), fs.openSync(err, 'a')];
-		const demo = start('bash', [path.join(tree, 'tools/demo.sh')],
-			{ env, stdio: ['ignore', ...fds], detached: true });
-		fds.forEach((fd) => fs.closeSync(fd));
-		const ended = demo.ended.then(() => assert.fail('the demo ended'));
-		const answers = eventually('the demo answers', () => httpRequest(port, 'GET', '/health')
-			.then(({ status }) => status === 200, () => false));
-		await Promise.race([answers, ended]);
-		return demo;
-	};
+	const tree = demoTree(bench);
 	// The second time there is a key already.
-	await stop(await begin());
-	const demo = await begin();
-	bench.onClose(() => stop(demo));
+	await startDemo(bench, tree);
+	await bench.close();
+	const { printed, port } = await startDemo(bench, tree);
 	const state = (file) => fs.readFileSync(path.join(tree, 'the state', file), 'utf8').trim();
 	assert.match(state('keys'), /^demo sha256:\w+$/);
 
-	const printed = fs.readFileSync(out, 'utf8');
-	assert.ok(!printed.includes(state('demo-key')), 'a key on the screen');
-	const pasted = [...printed.matchAll(/^ {2}(.*)$/gm)].map(([, line]) => line).join('\n');
+	assert.ok(!printed().includes(state('demo-key')), 'a key on the screen');
+	assert.ok(printed().includes(`http://localhost:${port}/chat/`), 'the page is named');
+	const pasted = [...printed().matchAll(/^ {2}(.*)$/gm)].map(([, line]) => line).join('\n');
 	assert.match(pasted, /^id=[^]*\ncurl [^]*\nexport [^]*\ncurl [^]*\nnode /);
 	folderWithOpenai(bench);
 	const output = await bench.shell(

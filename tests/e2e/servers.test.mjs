@@ -3,10 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
 import path from 'node:path';
 import { assertSentence, e2e, eventually, httpRequest, newThread, say } from './lib.mjs';
 import { behindCgi, behindCgid, behindFcgid, behindProxyFcgi } from './lib-apache.mjs';
-import { behindFcgiwrap, behindLighttpd, behindNginx } from './lib-servers.mjs';
+import { behindFcgiwrap, behindLighttpd, behindNginx, placePage } from './lib-servers.mjs';
 import { gate, modelServer, status, words } from './lib-upstream.mjs';
 
 const FORMS = [['at the root', {}], ['below a prefix', { prefix: true }]];
@@ -16,8 +17,8 @@ const SERVERS = [
 	{ name: 'mod_proxy_fcgi', open: behindProxyFcgi, forms: FORMS },
 	{ name: 'mod_fcgid', open: behindFcgid, forms: FORMS },
 	// A .htaccess can't allow encoded slashes, and Apache's default is not to.
-	{ name: 'mod_cgid', open: behindCgid, forms: FORMS, refusesSlashes: true },
-	{ name: 'mod_cgi', open: behindCgi, forms: [['in a folder of scripts', {}]] },
+	{ name: 'mod_cgid', open: behindCgid, forms: FORMS, refusesSlashes: true, page: 'site/chat' },
+	{ name: 'mod_cgi', open: behindCgi, forms: [['in a folder of scripts', {}]], page: 'scripts/chat' },
 	{ name: 'fcgiwrap', open: behindFcgiwrap, forms: FORMS.slice(0, 1) },
 ];
 
@@ -25,8 +26,10 @@ const SERVERS = [
 const ODD_PATHS = [
 	['/a%3Fb', '/a?b'], ['/a%25b', '/a%b'], ['/a%2541', '/a%41'], ['/a%20b', '/a b'],
 	['/a%23b', '/a#b'], ['/%C3%A9', '/é'], ['/a;b+c', '/a;b+c'], ['/a%22%5C', '/a"\\'],
-	['/a//b', '/a/b'], ['/a/../b', '/b'], ['/a?b=%2F%3F', '/a'], ['/', '/'],
+	['/a//b', '/a/b'], ['/a/../b', '/b'], ['/a?b=%2F%3F', '/a'],
 ];
+// At the root it is the chat page's.
+const ROOT = ['/', '/'];
 const ENCODED_SLASH = ['/a%2Fb', '/a/b'];
 
 function pathSeen(bench, answer) {
@@ -38,7 +41,8 @@ function pathSeen(bench, answer) {
 }
 
 async function pathsArrive(bench, site, refusesSlashes) {
-	for (const [sent, seen] of refusesSlashes ? ODD_PATHS : [...ODD_PATHS, ENCODED_SLASH]) {
+	const paths = [...ODD_PATHS, ...(site.base ? [ROOT] : []), ...(refusesSlashes ? [] : [ENCODED_SLASH])];
+	for (const [sent, seen] of paths) {
 		const answer = await site.request('GET', sent);
 		assertSentence(answer, 404);
 		assert.equal(pathSeen(bench, answer), seen, sent);
@@ -108,6 +112,61 @@ for (const { name, open, forms, refusesSlashes } of SERVERS) {
 		const headers = { authorization: 'Bearer a-token' };
 		const answer = await site.request('GET', '/health', { headers });
 		assert.match(answer.text, /^(REDIRECT_)?HTTP_AUTHORIZATION=Bearer a-token$/m);
+	});
+}
+
+const INDEX = fs.readFileSync(path.join(import.meta.dirname, '../../www/index.html'), 'utf8');
+const [, POLICY] = /http-equiv="Content-Security-Policy" content="(.*)"/.exec(INDEX);
+
+async function pageIsServed(site) {
+	for (const [file, type] of Object.entries({
+		'': /^text\/html; charset=utf-8$/i, 'embed.html': /^text\/html; charset=utf-8$/i,
+		'chat.css': /^text\/css; charset=utf-8$/i,
+		'chat.js': /^(text|application)\/javascript; charset=utf-8$/i,
+		'deep-chat/deepChat.js': /^(text|application)\/javascript; charset=utf-8$/i,
+	})) {
+		const { status, headers } = await site.request('GET', `/chat/${file}`);
+		assert.equal(status, 200, file);
+		assert.match(headers['content-type'], type, file);
+		// Who is told by a <meta> can't be told by whom he may be framed.
+		assert.equal(headers['content-security-policy'], `${POLICY}; frame-ancestors 'none'`, file);
+		assert.equal(headers['x-content-type-options'], 'nosniff', file);
+		assert.equal(headers['referrer-policy'], 'no-referrer', file);
+		assert.equal(headers['cache-control'], 'no-cache', file);
+	}
+	assert.equal((await site.request('GET', '/chat/')).text, INDEX);
+	const none = await site.request('GET', '/chat/none.js');
+	assert.deepEqual([none.status, none.headers['x-request-id']], [404, undefined]);
+	await newThread(site);
+}
+
+// At the root of a site the page is where one arrives.
+async function pageIsFound(site) {
+	for (const path of ['/', '/chat']) {
+		const { status, headers } = await site.request('GET', path);
+		assert.equal(status, 302);
+		assert.match(headers.location, /^(http:\/\/[^/]+)?\/chat\/$/);
+	}
+}
+
+for (const { name, open, forms, page } of SERVERS) {
+	for (const [where, form] of forms) {
+		e2e(`${name}, ${where}: the chat page beside the program, with its policy`, async (bench) => {
+			placePage(bench, page && form.prefix ? page.replace('/', '/assistant/') : page);
+			const site = await open(bench, {}, form);
+			await pageIsServed(site);
+			if (!page && !form.prefix) await pageIsFound(site);
+		});
+	}
+}
+
+for (const { name, open, page } of SERVERS.filter(({ page }) => page)) {
+	e2e(`${name}: the chat page's files may be compressed, other than streams`, async (bench) => {
+		placePage(bench, page);
+		const site = await open(bench, {}, { compress: true });
+		const headers = { 'accept-encoding': 'gzip' };
+		const answer = await site.request('GET', '/chat/deep-chat/deepChat.js', { headers });
+		assert.equal(answer.headers['content-encoding'], 'gzip');
 	});
 }
 

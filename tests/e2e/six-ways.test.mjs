@@ -154,7 +154,7 @@ async function refusals(site) {
 	assertSentence(await site.request('DELETE', '/threads/asst_1'), 400);
 	assertSentence(await say(site, UNKNOWN, 'words'), 404);
 	assertSentence(await site.request('GET', `/threads/${UNKNOWN}/messages`), 404);
-	for (const path of ['/', '/thread', '/threads/', `${messages}/`, '/health/x', '/Health']) {
+	for (const path of ['/thread', '/threads/', `${messages}/`, '/health/x', '/Health']) {
 		assertSentence(await site.request('GET', path), 404);
 	}
 	const tooLarge = await post('a'.repeat(2 << 20));
