@@ -32,9 +32,9 @@
 enum {
 	WORKERS_FREE = 2, /* never wait on a model */
 	WORKERS_MIN = 3,
-	/* A waiting worker's: its client's, the model server's, curl's own two, the database's. */
-	DESCRIPTORS_EACH = 7,
-	DESCRIPTORS_MORE = 128,
+	/* A waiting worker's: its client's, the model server's, curl's own two. */
+	DESCRIPTORS_EACH = 4,
+	DESCRIPTORS_MORE = 128 + 2 * DB_READERS_MAX,
 	DESCRIPTORS_TOOLS = 80, /* eight tools at once, ten each: util/child.h */
 	IDLE_S = 15,
 	SHUTDOWN_GRACE_S = 30,

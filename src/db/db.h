@@ -17,7 +17,10 @@ struct db;      /* the database; one serves all threads */
 struct db_tx;   /* a transaction, one thread's */
 struct db_stmt; /* a statement that runs in a transaction */
 
-enum { DB_ERROR_SIZE = 512 };
+enum {
+	DB_ERROR_SIZE = 512,
+	DB_READERS_MAX = 16 /* who reads beyond them waits; two descriptors each */
+};
 
 /*
  * Opens, or creates, the database file `path`, and brings its schema to this program's version.
@@ -37,8 +40,8 @@ enum db_mode {
 
 /*
  * Begins. A writer waits for those before it, at most 20 s, and holds everyone else up: no calls to
- * the outside until it ends. A reader sees the moment of its first statement throughout. NULL when
- * the database is busy or broken; it has been logged.
+ * the outside until it ends. A reader sees the moment of its first statement throughout; a thread
+ * has one at a time. NULL when the database is busy or broken; it has been logged.
  */
 struct db_tx *db_begin(struct db *db, enum db_mode mode);
 

@@ -17,7 +17,6 @@
 
 enum {
 	STMTS_MAX = 96, /* prepared statements a connection keeps; the program has fewer */
-	READERS_KEPT = 16,
 	COUNTED_MAX = 8 /* different ones in a transaction; the program has fewer */
 };
 
@@ -59,10 +58,12 @@ struct db {
 	struct writers writers;
 	struct conn *writer;
 	bool durable_now; /* as the writer is; what the place asks for is what DB_WRITE needs */
-	/* The idle readers, taken and given by all threads. */
+	/* The idle readers, taken and given by all threads; who finds none, and may make none,
+	 * waits. */
 	pthread_mutex_t readers_lock;
+	pthread_cond_t reader_given;
 	struct conn *readers;
-	int readers_len;
+	int readers_len; /* the others, too */
 };
 
 static void
@@ -295,6 +296,7 @@ db_open(const char *path, bool durable, char error[DB_ERROR_SIZE])
 	db->durable_now = durable;
 	writers_init(&db->writers);
 	pthread_mutex_init(&db->readers_lock, NULL);
+	pthread_cond_init(&db->reader_given, NULL);
 	db->writer = conn_new(connect_first(&db->place, error, DB_ERROR_SIZE));
 	if (db->writer && migrate(db, error) == 0 && find_file(db, error) == 0)
 		return db;
@@ -315,43 +317,57 @@ db_close(struct db *db)
 	}
 	conn_close(db->writer);
 	writers_free(&db->writers);
+	pthread_cond_destroy(&db->reader_given);
 	pthread_mutex_destroy(&db->readers_lock);
 	free(db->path);
 	free(db);
-}
-
-static struct conn *
-reader_take(struct db *db)
-{
-	char error[DB_ERROR_SIZE] = "out of memory";
-	struct conn *conn;
-
-	if (!is_in_place(db))
-		return NULL;
-	pthread_mutex_lock(&db->readers_lock);
-	conn = db->readers;
-	if (conn) {
-		db->readers = conn->next;
-		db->readers_len--;
-	}
-	pthread_mutex_unlock(&db->readers_lock);
-	if (!conn && !(conn = conn_new(connect_again(&db->place, error, sizeof error))))
-		log_error("%s", error);
-	return conn;
 }
 
 static void
 reader_give(struct db *db, struct conn *conn)
 {
 	pthread_mutex_lock(&db->readers_lock);
-	if (db->readers_len < READERS_KEPT) {
-		conn->next = db->readers;
-		db->readers = conn;
-		db->readers_len++;
-		conn = NULL;
-	}
+	conn->next = db->readers;
+	db->readers = conn;
+	pthread_cond_signal(&db->reader_given);
 	pthread_mutex_unlock(&db->readers_lock);
-	conn_close(conn);
+}
+
+/* A connection that was not there before; NULL, logged, when there is none. */
+static struct conn *
+reader_new(struct db *db)
+{
+	char error[DB_ERROR_SIZE] = "out of memory";
+	struct conn *conn = conn_new(connect_again(&db->place, error, sizeof error));
+
+	if (conn)
+		return conn;
+	log_error("%s", error);
+	pthread_mutex_lock(&db->readers_lock);
+	db->readers_len--;
+	pthread_cond_signal(&db->reader_given);
+	pthread_mutex_unlock(&db->readers_lock);
+	return NULL;
+}
+
+/* Reading is short: there is no end to the wait, which others' reading is all that it is for. */
+static struct conn *
+reader_take(struct db *db)
+{
+	struct conn *conn;
+
+	if (!is_in_place(db))
+		return NULL;
+	pthread_mutex_lock(&db->readers_lock);
+	while (!db->readers && db->readers_len == DB_READERS_MAX)
+		pthread_cond_wait(&db->reader_given, &db->readers_lock);
+	conn = db->readers;
+	if (conn)
+		db->readers = conn->next;
+	else
+		db->readers_len++;
+	pthread_mutex_unlock(&db->readers_lock);
+	return conn ? conn : reader_new(db);
 }
 
 /* Whether the writer's commits wait for the disk from now on. False: it stays as it was, logged. */

@@ -23,6 +23,7 @@ enum {
 	MAXAGE_S = 55,        /* idle connections older than this are not used again */
 	POOL_MAX = 64,        /* idle handles that are kept */
 	UPLOAD_BUFFER_SIZE = 16 << 10,
+	EVENTS_BUFFER_SIZE = 4 << 10,
 	ASK_MS = 1000 /* see struct interrupt */
 };
 
@@ -531,6 +532,9 @@ configure(struct http_client *client, struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	/* Events come in small pieces, and thousands wait for them. */
+	if (call->on_event)
+		curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)EVENTS_BUFFER_SIZE);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	for (const char *const *header = call->headers; header && *header; header++)
