@@ -531,40 +531,66 @@ end_response(struct answer *answer, struct json_object *response)
 	return 0;
 }
 
-/* An answer is mostly deltas: of these only two members are parsed. */
-static int
-peek_delta(struct answer *answer, const char *data, size_t len)
-{
-	struct json_object *delta = json_peek(data, len, "delta");
-	struct json_object *index = json_peek(data, len, "content_index");
-	int result = 0;
+static const char text_delta[] = "response.output_text.delta";
 
-	if (json_object_is_type(delta, json_type_string))
-		result = tell_delta(answer, MODEL_TEXT, json_object_get_string(delta),
-			     json_object_get_int64(index)) < 0
-		    ? -1
-		    : 1;
+/* Events that are parsed. Of the others, half of a stream, each says once more what these say. */
+static bool
+is_parsed(const char *name)
+{
+	static const char *const parsed[] = {"output_item.added", "refusal.delta",
+	    "function_call_arguments.delta", "output_item.done", "completed", "incomplete",
+	    "failed"};
+
+	if (strncmp(name, "response.", 9) != 0)
+		return true;
+	for (size_t i = 0; i < sizeof parsed / sizeof *parsed; i++)
+		if (strcmp(name + 9, parsed[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool
+is_word(struct json_object *value, const char *word)
+{
+	return json_object_is_type(value, json_type_string) &&
+	    strcmp(json_object_get_string(value), word) == 0;
+}
+
+static int
+tell_peeked(struct answer *answer, struct json_raw raw_delta, struct json_raw raw_index)
+{
+	struct json_object *delta = json_raw_parse(raw_delta), *index = json_raw_parse(raw_index);
+	const char *words =
+	    json_object_is_type(delta, json_type_string) ? json_object_get_string(delta) : NULL;
+	long long place =
+	    json_object_is_type(index, json_type_int) ? json_object_get_int64(index) : 0;
+	int result = tell_delta(answer, MODEL_TEXT, words, place);
+
 	json_object_put(delta);
 	json_object_put(index);
 	return result;
 }
 
-/* Half of a stream says once more what the other half says. */
+/* An answer is mostly deltas: these are not parsed whole. */
 static int
 peek(struct answer *answer, const char *name, const char *data, size_t len)
 {
-	static const char *const read[] = {"output_item.added", "refusal.delta",
-	    "function_call_arguments.delta", "output_item.done", "completed", "incomplete",
-	    "failed"};
+	static const char *const keys[] = {"type", "delta", "content_index", NULL};
+	struct json_object *type;
+	struct json_raw values[3];
+	bool as_named;
 
-	if (strncmp(name, "response.", 9) != 0)
+	if (is_parsed(name) || !json_peek(data, len, keys, values))
 		return 0;
-	if (strcmp(name + 9, "output_text.delta") == 0)
-		return peek_delta(answer, data, len);
-	for (size_t i = 0; i < sizeof read / sizeof *read; i++)
-		if (strcmp(name + 9, read[i]) == 0)
-			return 0;
-	return 1;
+	/* What it says of itself counts. */
+	type = json_raw_parse(values[0]);
+	as_named = is_word(type, name);
+	json_object_put(type);
+	if (!as_named)
+		return 0;
+	if (strcmp(name, text_delta) != 0)
+		return 1;
+	return tell_peeked(answer, values[1], values[2]) < 0 ? -1 : 1;
 }
 
 static int

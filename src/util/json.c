@@ -2,7 +2,6 @@
 
 #include <json_visit.h>
 #include <math.h>
-#include <pthread.h>
 
 #include "util/buf.h"
 #include "util/text.h"
@@ -34,52 +33,6 @@ refuse_infinite(struct json_object *value, int flags, struct json_object *parent
 		!isfinite(json_object_get_double(value))
 	    ? JSON_C_VISIT_RETURN_ERROR
 	    : JSON_C_VISIT_RETURN_CONTINUE;
-}
-
-/*
- * A tokener of each thread's own: to make one takes as long as to read a short text with it. It
- * keeps the room of the longest string that it has read.
- */
-static pthread_key_t tokener_key;
-static pthread_once_t tokener_once = PTHREAD_ONCE_INIT;
-
-static void
-free_tokener(void *tokener)
-{
-	json_tokener_free(tokener);
-}
-
-static void
-make_tokener_key(void)
-{
-	if (pthread_key_create(&tokener_key, free_tokener) != 0)
-		abort();
-}
-
-static struct json_tokener *
-new_tokener(void)
-{
-	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
-
-	if (!tokener)
-		abort(); /* as json-c does */
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-	return tokener;
-}
-
-static struct json_tokener *
-tokener_of_thread(void)
-{
-	struct json_tokener *tokener;
-
-	pthread_once(&tokener_once, make_tokener_key);
-	tokener = pthread_getspecific(tokener_key);
-	if (tokener)
-		return tokener;
-	tokener = new_tokener();
-	if (pthread_setspecific(tokener_key, tokener) != 0)
-		abort();
-	return tokener;
 }
 
 static size_t
@@ -176,7 +129,7 @@ tokenize(struct json_tokener *tokener, const char *text, size_t len, struct json
 {
 	size_t end = len;
 
-	json_tokener_reset(tokener);
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
 	*value = json_tokener_parse_ex(tokener, text, (int)len);
 	/*
 	 * A number, or a literal, at the very end is complete only when something comes after it.
@@ -193,7 +146,7 @@ tokenize(struct json_tokener *tokener, const char *text, size_t len, struct json
 int
 json_parse(const char *text, size_t len, struct json_object **out)
 {
-	bool may_be_infinite = false, valid, kept = len <= KEPT_TEXT_MAX;
+	bool may_be_infinite = false, valid;
 	struct json_tokener *tokener;
 
 	*out = NULL;
@@ -201,10 +154,12 @@ json_parse(const char *text, size_t len, struct json_object **out)
 	if (len >= INT32_MAX || !utf8_valid(text, len) ||
 	    !has_json_words(text, len, &may_be_infinite))
 		return -1;
-	tokener = kept ? tokener_of_thread() : new_tokener();
+	/* A new one each time: what a bad text has left in it is not all reset. */
+	tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
+	if (!tokener)
+		return -1;
 	valid = tokenize(tokener, text, len, out);
-	if (!kept)
-		json_tokener_free(tokener);
+	json_tokener_free(tokener);
 	if (valid && may_be_infinite)
 		valid = json_c_visit(*out, 0, refuse_infinite, NULL) >= 0;
 	if (valid)
@@ -254,6 +209,8 @@ json_parse_foreign(const char *text, size_t len, struct json_object **out)
 	return result;
 }
 
+/* --- looking into a text --- */
+
 static const char *
 skip_space(const char *at, const char *end)
 {
@@ -262,48 +219,128 @@ skip_space(const char *at, const char *end)
 	return at;
 }
 
-/* Bytes of the value that begins at `at`, roughly; 0 if it does not end. */
-static size_t
-value_len(const char *at, const char *end)
+/* Whether a string has only the escapes that JSON knows. */
+static bool
+has_good_escapes(const char *at, const char *end)
 {
-	const char *start = at;
-	size_t depth = 0, word;
-
-	for (; at < end; at += word) {
-		word = *at == '"' ? string_len(at, end) : 1;
-		if (word == 0 || (depth == 0 && strchr(",}]", *at)))
-			break;
-		depth += *at == '{' || *at == '[';
-		depth -= *at == '}' || *at == ']';
+	while ((at = memchr(at, '\\', (size_t)(end - at)))) {
+		if (!at[1] || !strchr("\"\\/bfnrtu", at[1]) ||
+		    (at[1] == 'u' && strspn(at + 2, "0123456789abcdefABCDEF") < 4))
+			return false;
+		at += 2;
 	}
-	return (size_t)(at - start);
+	return true;
+}
+
+static const char *skip_value(const char *at, const char *end, unsigned depth);
+
+/* Behind the key and its colon, at the value; NULL when it is not so. */
+static const char *
+skip_key(const char *at, const char *end)
+{
+	size_t len = at < end && *at == '"' ? string_len(at, end) : 0;
+
+	if (len == 0 || !has_good_escapes(at, at + len))
+		return NULL;
+	at = skip_space(at + len, end);
+	return at < end && *at == ':' ? skip_space(at + 1, end) : NULL;
+}
+
+/* Behind an object or array, whose first character is at `at`; NULL when it is none. */
+static const char *
+skip_container(const char *at, const char *end, unsigned depth)
+{
+	char close = *at == '{' ? '}' : ']';
+
+	at = skip_space(at + 1, end);
+	if (at < end && *at == close)
+		return at + 1;
+	while (at) {
+		if (close == '}')
+			at = skip_key(at, end);
+		at = at ? skip_value(at, end, depth + 1) : NULL;
+		at = at ? skip_space(at, end) : NULL;
+		if (!at || at == end || (*at != ',' && *at != close))
+			return NULL;
+		if (*at == close)
+			return at + 1;
+		at = skip_space(at + 1, end);
+	}
+	return NULL;
+}
+
+static const char *
+skip_literal(const char *at, const char *end)
+{
+	static const char *const literals[] = {"true", "false", "null"};
+
+	for (size_t i = 0; i < sizeof literals / sizeof *literals; i++) {
+		size_t len = strlen(literals[i]);
+
+		if ((size_t)(end - at) >= len && memcmp(at, literals[i], len) == 0)
+			return at + len;
+	}
+	return NULL;
+}
+
+/* Behind the value that begins at `at`; NULL when it is none. */
+static const char *
+skip_value(const char *at, const char *end, unsigned depth)
+{
+	size_t len;
+
+	if (at == end || depth >= JSON_DEPTH_MAX)
+		return NULL;
+	if (*at == '{' || *at == '[')
+		return skip_container(at, end, depth);
+	if (*at == '"')
+		len = string_len(at, end);
+	else if (*at == '-' || (*at >= '0' && *at <= '9'))
+		len = number_len(at, end);
+	else
+		return skip_literal(at, end);
+	if (len == 0 || (*at == '"' ? !has_good_escapes(at, at + len) : is_extreme(at, len)))
+		return NULL;
+	return at + len;
+}
+
+bool
+json_peek(const char *text, size_t len, const char *const *keys, struct json_raw *values)
+{
+	const char *end = text + len, *at = skip_space(text, end), *key, *value;
+
+	for (size_t i = 0; keys[i]; i++)
+		values[i] = (struct json_raw){0};
+	if (!utf8_valid(text, len) || at == end || *at != '{')
+		return false;
+	do {
+		key = skip_space(at + 1, end);
+		value = skip_key(key, end);
+		/* An escaped key may be one of them. */
+		if (!value || memchr(key, '\\', (size_t)(value - key)))
+			return false;
+		at = skip_value(value, end, 1);
+		for (size_t i = 0; at && keys[i]; i++) {
+			size_t key_len = strlen(keys[i]);
+
+			if ((size_t)(value - key) > key_len + 1 && key[key_len + 1] == '"' &&
+			    memcmp(key + 1, keys[i], key_len) == 0)
+				values[i] = (struct json_raw){value, (size_t)(at - value)};
+		}
+		at = at ? skip_space(at, end) : NULL;
+	} while (at && at < end && *at == ',');
+	return at && at < end && *at == '}' && skip_space(at + 1, end) == end;
 }
 
 struct json_object *
-json_peek(const char *text, size_t len, const char *key)
+json_raw_parse(struct json_raw raw)
 {
-	const char *end = text + len, *at = skip_space(text, end);
-	size_t key_len = strlen(key), name_len, found_len;
 	struct json_object *value = NULL;
 
-	if (at == end || *at != '{')
-		return NULL;
-	do {
-		const char *name = skip_space(at + 1, end);
-
-		name_len = name < end && *name == '"' ? string_len(name, end) : 0;
-		at = skip_space(name + name_len, end);
-		if (name_len == 0 || at == end || *at != ':')
-			return NULL;
-		at = skip_space(at + 1, end);
-		found_len = value_len(at, end);
-		if (name_len == key_len + 2 && memcmp(name + 1, key, key_len) == 0) {
-			json_parse_foreign(at, found_len, &value);
-			return value;
-		}
-		at += found_len;
-	} while (at < end && *at == ',');
-	return NULL;
+	if (raw.len >= 2 && *raw.at == '"' && !memchr(raw.at, '\\', raw.len))
+		return json_object_new_string_len(raw.at + 1, (int)raw.len - 2);
+	json_parse_foreign(raw.at ? raw.at : "", raw.len, &value);
+	return value;
 }
 
 struct json_object *

@@ -22,12 +22,21 @@ int json_parse(const char *text, size_t len, struct json_object **out);
  */
 int json_parse_foreign(const char *text, size_t len, struct json_object **out);
 
+/* A part of a text, as it stands there; {NULL, 0}: none. */
+struct json_raw {
+	const char *at;
+	size_t len;
+};
+
 /*
- * One member of the object that `text` is, as json_parse_foreign() has it, for a tenth of what the
- * whole would cost. NULL when it is missing, null, or not found: the rest of the text is not
- * checked, and its keys are not unescaped. The object is the caller's.
+ * The values of some members of the object that `text` is, for a tenth of what parsing it costs;
+ * `keys`, which have nothing to escape, end with NULL. False when it is not JSON, not an object, or
+ * an empty one; and for what only parsing can tell, such as whether 1e999 is a number.
  */
-struct json_object *json_peek(const char *text, size_t len, const char *key);
+bool json_peek(const char *text, size_t len, const char *const *keys, struct json_raw *values);
+
+/* As json_parse_foreign() has it; NULL: null, or none. The object is the caller's. */
+struct json_object *json_raw_parse(struct json_raw raw);
 
 /* The member, NULL when missing, null, or `object` is no object. */
 struct json_object *json_get(struct json_object *object, const char *key);

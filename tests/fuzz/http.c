@@ -258,6 +258,10 @@ check_events(const struct answer *answer)
 
 		end = strstr(at, "\n\n");
 		CHECK(end);
+		if (begins(at, ": ")) {
+			CHECK(at == answer->body);
+			continue;
+		}
 		if (begins(at, "event: "))
 			at = strchr(at, '\n') + 1;
 		CHECK(begins(at, "data: "));

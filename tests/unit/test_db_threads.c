@@ -328,12 +328,20 @@ test_queue_not_kept(void **state)
 	db_close(db);
 }
 
-/* More readers at once than are kept; each sees what is there. */
+static void *
+read_one(void *arg)
+{
+	assert_int_equal(threads_now(arg), 1);
+	return NULL;
+}
+
+/* As many readers at once as there may be; each sees what is there, and who comes beyond waits. */
 static void
 test_many_readers(void **state)
 {
 	struct db *db = open_db();
-	struct db_tx *readers[40];
+	struct db_tx *readers[DB_READERS_MAX];
+	pthread_t beyond[4];
 
 	(void)state;
 	assert_int_equal(add_next(db), 0);
@@ -343,8 +351,13 @@ test_many_readers(void **state)
 			assert_non_null(readers[i]);
 			assert_int_equal(number(readers[i], "SELECT count(*) FROM threads"), 1);
 		}
+		for (size_t i = 0; i < COUNT(beyond); i++)
+			assert_int_equal(pthread_create(&beyond[i], NULL, read_one, db), 0);
+		interrupt_sleep(NULL, 20);
 		for (size_t i = 0; i < COUNT(readers); i++)
 			assert_int_equal(db_commit(readers[i]), 0);
+		for (size_t i = 0; i < COUNT(beyond); i++)
+			pthread_join(beyond[i], NULL);
 	}
 	db_close(db);
 }

@@ -255,40 +255,50 @@ test_get(void **state)
 	json_object_put(object);
 }
 
+/* Each text's "key", and "a" behind it; NULL where that is missing, all NULL where it is no object.
+ */
 static void
 test_peek(void **state)
 {
+	static const char *const keys[] = {"key", "a", NULL};
 	static const struct {
-		const char *text, *value;
+		const char *text;
+		bool is_object;
+		const char *key, *a;
 	} rows[] = {
-	    {"{\"key\": \"a\"}", "\"a\""},
-	    {"{\"key\":1}", "1"},
-	    {" { \"a\" : {\"key\": 2, \"b\": [\"]}\"]} , \"key\" : [1, {\"x\": 3}] } ",
-		"[1,{\"x\":3}]"},
-	    {"{\"a\":\"\\\"key\\\":1,\",\"key\":\"\\u00e9\\n\"}", "\"\xc3\xa9\\n\""},
-	    {"{\"a\":null,\"key\":true}", "true"},
-	    {"{\"key\":\"a\\u0000b\"}",
-		"\"a\xef\xbf\xbd"
-		"b\""},
-	    {"{\"key\":1,\"key\":2}", "1"},
-	    {"{\"key\":1 what stands here is not read", "null"},
-	    {"{\"key\":1,what stands here is not read", "1"},
-	    {"{\"key\":null}", "null"},
-	    {"{\"keys\":1,\"ke\":2,\"a\":\"key\"}", "null"},
-	    {"{\"a\":{\"key\":1}}", "null"},
-	    {"{\"key\":\"a", "null"},
-	    {"{\"key\":}", "null"},
-	    {"{\"key\":\"\xff\"}", "null"},
-	    {"{\"key\"", "null"},
-	    {"{\"key\":", "null"},
-	    {"{\"a\":1", "null"},
-	    {"{\"a\":[", "null"},
-	    {"{\"a\" 1, \"key\":2}", "null"},
-	    {"{", "null"},
-	    {"{}", "null"},
-	    {"[\"key\",1]", "null"},
-	    {"\"key\"", "null"},
-	    {"", "null"},
+	    {"{\"key\": \"x\"}", true, "\"x\"", NULL},
+	    {" { \"a\" : {\"key\": 2, \"b\": [\"]}\"]} , \"key\" : [1, {\"x\": 3}] } ", true,
+		"[1, {\"x\": 3}]", "{\"key\": 2, \"b\": [\"]}\"]}"},
+	    {"{\"a\":\"\\\"key\\\":1,\",\"key\":\"\\u00e9\\n\"}", true, "\"\\u00e9\\n\"",
+		"\"\\\"key\\\":1,\""},
+	    {"{\"a\":null,\"key\":true}", true, "true", "null"},
+	    {"{\"key\":1,\"key\":-2.5}", true, "-2.5", NULL},
+	    {"{\"key\":1e3}", false, NULL, NULL},
+	    {"{\"\\u0061\":1}", false, NULL, NULL},
+	    {"{\"keys\":1,\"ke\":2,\"b\":\"key\"}", true, NULL, NULL},
+	    {"{\"b\":{\"key\":1},\"c\":[],\"d\":{}}", true, NULL, NULL},
+	    {"{\"key\":1 x", false, NULL, NULL},
+	    {"{\"key\":1,x", false, NULL, NULL},
+	    {"{\"key\":1,}", false, NULL, NULL},
+	    {"{\"key\":1}}", false, NULL, NULL},
+	    {"{\"key\":01}", false, NULL, NULL},
+	    {"{\"key\":tru}", false, NULL, NULL},
+	    {"{\"key\":\"\\q\"}", false, NULL, NULL},
+	    {"{\"key\":\"\\u12x4\"}", false, NULL, NULL},
+	    {"{\"key\":\"x", false, NULL, NULL},
+	    {"{\"key\":}", false, NULL, NULL},
+	    {"{\"key\":\"\xff\"}", false, NULL, NULL},
+	    {"{\"key\"", false, NULL, NULL},
+	    {"{\"key\":", false, NULL, NULL},
+	    {"{\"a\":1", false, NULL, NULL},
+	    {"{\"a\":[", false, NULL, NULL},
+	    {"{\"a\":[1}", false, NULL, NULL},
+	    {"{\"a\" 1}", false, NULL, NULL},
+	    {"{\"k", false, NULL, NULL},
+	    {"{", false, NULL, NULL},
+	    {"[\"key\",1]", false, NULL, NULL},
+	    {"\"key\"", false, NULL, NULL},
+	    {"", false, NULL, NULL},
 	};
 
 	(void)state;
@@ -296,14 +306,51 @@ test_peek(void **state)
 		size_t len = strlen(rows[i].text);
 		/* Without a NUL behind it, so that reading too far is found. */
 		char *text = malloc(len + !len);
-		struct json_object *value;
+		struct json_raw values[2];
 
 		memcpy(text, rows[i].text, len);
-		value = json_peek(text, len, "key");
-		check_text(rows[i].text, json_text(value), rows[i].value);
-		json_object_put(value);
+		check_int(rows[i].text, json_peek(text, len, keys, values), rows[i].is_object);
+		for (int k = 0; rows[i].is_object && k < 2; k++) {
+			const char *expected = k ? rows[i].a : rows[i].key;
+
+			check_int(rows[i].text, values[k].at != NULL, expected != NULL);
+			if (expected) {
+				check_int(rows[i].text, (long long)values[k].len,
+				    (long long)strlen(expected));
+				assert_memory_equal(values[k].at, expected, values[k].len);
+			}
+		}
 		free(text);
 	}
+}
+
+static void
+test_raw(void **state)
+{
+	static const struct {
+		const char *text, *value;
+	} rows[] = {
+	    {"\"plain\"", "\"plain\""},
+	    {"\"\"", "\"\""},
+	    {"\"\\u00e9\\n\"", "\"\xc3\xa9\\n\""},
+	    {"\"a\\u0000b\"",
+		"\"a\xef\xbf\xbd"
+		"b\""},
+	    {"-12", "-12"},
+	    {"[1]", "[1]"},
+	    {"null", "null"},
+	    {"", "null"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct json_object *value =
+		    json_raw_parse((struct json_raw){rows[i].text, strlen(rows[i].text)});
+
+		check_text(rows[i].text, json_text(value), rows[i].value);
+		json_object_put(value);
+	}
+	assert_null(json_raw_parse((struct json_raw){0}));
 }
 
 static void
@@ -335,6 +382,7 @@ main(void)
 	    cmocka_unit_test(test_parse_size),
 	    cmocka_unit_test(test_parse_foreign),
 	    cmocka_unit_test(test_peek),
+	    cmocka_unit_test(test_raw),
 	    cmocka_unit_test(test_get),
 	    cmocka_unit_test(test_set),
 	};
