@@ -7,6 +7,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -178,6 +179,22 @@ export async function fixedServer(place) {
 		${answer('~ ^/plain/v1/threads/[^/]+/messages$', 'messages.json', list(message))}
 	}`]);
 	return { url: `http://127.0.0.1:${port}`, pids: [pid] };
+}
+
+/** A model server that sends `first`, and `rest` after a while, or, with -1, when release() is called. */
+export async function heldServer(place, first, rest, hold_ms) {
+	const [a, b] = [['first', first], ['rest', rest]].map(([name, events]) =>
+		place.bench.file(`${name}.sse`, sse(events)));
+	const child = start(process.execPath, [path.join(PEERS, 'model.mjs'), a, b, String(hold_ms)],
+		{ stdio: ['ignore', 'pipe', 'inherit'] });
+	place.bench.onClose(() => stop(child));
+	const [said] = await once(child.stdout, 'data');
+	const port = Number(said);
+	return {
+		url: `http://127.0.0.1:${port}`, pids: [child.pid],
+		held: async () => Number((await httpRequest(port, 'GET', '/held')).text),
+		release: () => httpRequest(port, 'POST', '/release'),
+	};
 }
 
 /* --- the program --- */
