@@ -267,8 +267,8 @@ serve_fastcgi(struct app *app, struct router *router, const struct options *opti
 }
 
 /*
- * Whether this CGI request may leave a run behind that goes on without it: one of /v1, since the
- * gateway's end with their clients.
+ * Whether this CGI request may leave a run behind that goes on without it: one of /v1, or one of
+ * the gateway's whose client does not want to wait.
  */
 static bool
 leaves_a_run(void)
@@ -277,9 +277,11 @@ leaves_a_run(void)
 
 	if (!path || !*path)
 		path = getenv("REQUEST_URI");
-	return method && path && strcmp(method, "POST") == 0 &&
-	    (strstr(path, "/v1/threads/") || strstr(path, "/openai/threads/")) &&
-	    strstr(path, "/runs");
+	if (!method || !path || strcmp(method, "POST") != 0)
+		return false;
+	if (strstr(path, "/v1/threads/") || strstr(path, "/openai/threads/"))
+		return strstr(path, "/runs") != NULL;
+	return getenv("HTTP_PREFER") && strstr(path, "/messages");
 }
 
 /*

@@ -24,6 +24,7 @@ const struct route routes[] = {
     {"POST", "/threads/{id}/messages", TEXT_OR_JSON | MEDIA_EVENTS, WORDS, ROUTE_BODY_MAX, true,
 	gateway_messages_create},
     {"GET", "/threads/{id}/messages", TEXT_OR_JSON, 0, 0, false, gateway_messages_list},
+    {"GET", "/threads/{id}/runs/{run}", TEXT_OR_JSON, 0, 0, false, gateway_runs_retrieve},
 
     /* Those that may stream wait on a model. */
     V1("POST", "/threads/runs", true),

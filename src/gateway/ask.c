@@ -16,6 +16,7 @@ struct asking {
 	struct gateway *gateway;
 	struct request *request;
 	struct stream *stream;
+	struct deferral *deferral;
 	struct interrupt interrupt; /* the client's; asking keeps the stream and the run alive */
 	const char *words;
 	const struct definition *definition; /* of this moment, with its tools */
@@ -102,6 +103,7 @@ on_event(void *arg, const char *event, struct json_object *data)
 		/* It has them, and what it calls now is called anew. */
 		if (strcmp(reply->status, "requires_action") != 0)
 			forget_calls(reply);
+		deferral_meet(asking->deferral, data);
 	}
 }
 
@@ -122,16 +124,17 @@ may_ask(void *arg, long long tokens)
 }
 
 static struct json_object *
-run_body(const char *assistant, const char *words)
+run_body(const struct asking *asking, const char *assistant)
 {
 	struct json_object *body = json_object_new_object(), *message = json_object_new_object();
 	struct json_object *messages = json_object_new_array();
 
 	json_set_string(message, "role", "user");
-	json_set_string(message, "content", words);
+	json_set_string(message, "content", asking->words);
 	json_add(messages, message);
 	json_set_string(body, "assistant_id", assistant);
 	json_set(body, "additional_messages", messages);
+	deferral_mark(asking->deferral, body);
 	return body;
 }
 
@@ -159,7 +162,8 @@ static void
 run_when_free(struct asking *asking, const char *path, struct json_object *body)
 {
 	const struct interrupt *client = &asking->interrupt;
-	long long end = clock_ms() + BUSY_WAIT_MS, step_ms = BUSY_STEP_MS;
+	long long patience_ms = deferral_patience_ms(asking->deferral), step_ms = BUSY_STEP_MS;
+	long long end = clock_ms() + (patience_ms < BUSY_WAIT_MS ? patience_ms : BUSY_WAIT_MS);
 	struct openai_answer *answer = asking->answer;
 
 	for (;;) {
@@ -196,7 +200,7 @@ run(struct asking *asking, const char *path)
 			return false;
 		}
 		openai_answer_free(asking->answer);
-		body = run_body(assistant, asking->words);
+		body = run_body(asking, assistant);
 		run_when_free(asking, path, body);
 		json_object_put(body);
 		if (!is_unknown_assistant(asking->answer))
@@ -375,7 +379,7 @@ is_left(void *arg)
 	struct asking *asking = arg;
 
 	openai_keep(asking->gateway->openai);
-	return stream_is_left(asking->stream);
+	return deferral_is_left(asking->deferral, asking->stream);
 }
 
 /* --- what it cost --- */
@@ -398,14 +402,16 @@ cost(const struct asking *asking)
 }
 
 bool
-ask(struct gateway *gateway, struct request *request, struct stream *stream, const char *words,
+ask(struct gateway *gateway, struct stream *stream, struct deferral *deferral, const char *words,
     struct reply *reply, struct openai_answer *answer)
 {
 	struct response *response = stream->response;
+	struct request *request = stream->request;
 	struct asking asking = {
 	    .gateway = gateway,
 	    .request = request,
 	    .stream = stream,
+	    .deferral = deferral,
 	    .interrupt = {.fd = request->client->fd, .raised = is_left, .arg = &asking},
 	    .words = words,
 	    .reply = reply,

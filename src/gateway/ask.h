@@ -5,6 +5,7 @@
 #ifndef GATEWAY_ASK_H
 #define GATEWAY_ASK_H
 
+#include "gateway/deferral.h"
 #include "gateway/room.h"
 #include "gateway/stream.h"
 #include "util/json.h"
@@ -37,11 +38,11 @@ void reply_init(struct reply *reply);
 void reply_free(struct reply *reply);
 
 /*
- * Puts the words to the assistant, and waits for the end, telling `stream` what comes. False when
- * that was refused, or there is no assistant: answered.
+ * Puts the words to the assistant, and waits for the end, telling `stream` what comes, and
+ * `deferral` for which run it is. False when that was refused, or there is no assistant: answered.
  */
-bool ask(struct gateway *gateway, struct request *request, struct stream *stream, const char *words,
-    struct reply *reply, struct openai_answer *answer);
+bool ask(struct gateway *gateway, struct stream *stream, struct deferral *deferral,
+    const char *words, struct reply *reply, struct openai_answer *answer);
 
 /* Whether another run had the thread, for all the time that was waited. */
 bool is_busy(const struct openai_answer *answer);

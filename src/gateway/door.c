@@ -88,21 +88,12 @@ name_bucket(
 	snprintf(name, NAME_SIZE, "%s %s", what, client);
 }
 
-static void
-retry_after(struct response *response, long long seconds)
-{
-	char text[24];
-
-	snprintf(text, sizeof text, "%lld", seconds);
-	response_header(response, "Retry-After", text);
-}
-
 static const char no_tokens[] = "The assistant has used up its tokens for now";
 
 static void
 answer_empty(struct response *response, const char *words, long long wait_s)
 {
-	retry_after(response, wait_s);
+	response->retry_after_s = wait_s;
 	response_problem(response, 429, "%s; try again in %lld second%s.", words, wait_s,
 	    wait_s == 1 ? "" : "s");
 }
@@ -128,7 +119,7 @@ take(struct door *door, struct response *response, struct bucket *buckets, int l
 		answer_empty(response, empty_words[empty], wait_s);
 		return false;
 	default:
-		retry_after(response, wait_s);
+		response->retry_after_s = wait_s;
 		response_problem(response, 503, "The database is busy; try again soon.");
 		return false;
 	}

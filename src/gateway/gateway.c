@@ -65,11 +65,7 @@ thread_path(const struct request *request, struct response *response, const char
 void
 answer_busy(struct response *response, long retry_after_s, const char *sentence)
 {
-	char seconds[24];
-
-	snprintf(seconds, sizeof seconds, "%ld",
-	    retry_after_s >= 0 ? retry_after_s : (long)RETRY_AFTER_DEFAULT_S);
-	response_header(response, "Retry-After", seconds);
+	response->retry_after_s = retry_after_s >= 0 ? retry_after_s : RETRY_AFTER_DEFAULT_S;
 	response_problem(response, 503, "%s", sentence);
 }
 

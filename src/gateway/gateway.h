@@ -29,5 +29,6 @@ router_admit_fn gateway_admits;
 route_handler_fn gateway_health, gateway_metrics;
 route_handler_fn gateway_threads_create, gateway_threads_delete;
 route_handler_fn gateway_messages_create, gateway_messages_list;
+route_handler_fn gateway_runs_retrieve;
 
 #endif

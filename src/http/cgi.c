@@ -28,7 +28,8 @@ on_terminate(int number)
 
 struct cgi_exchange {
 	struct exchange exchange;
-	long long left; /* bytes of the body, as announced; -1: up to the end of the input */
+	long long unread; /* bytes of the body, as announced; -1: up to the end of the input */
+	bool left;        /* nobody waits any more */
 };
 
 static const char *
@@ -56,12 +57,12 @@ cgi_read(struct exchange *exchange, void *bytes, size_t size)
 	/*
 	 * RFC 3875, 4.2: no more than was announced; a terminal or a socket would keep us waiting.
 	 */
-	if (self->left >= 0 && (long long)size > self->left)
-		size = (size_t)self->left;
+	if (self->unread >= 0 && (long long)size > self->unread)
+		size = (size_t)self->unread;
 	while ((got = read(STDIN_FILENO, bytes, size)) < 0 && errno == EINTR && !terminated)
 		;
-	if (got > 0 && self->left >= 0)
-		self->left -= got;
+	if (got > 0 && self->unread >= 0)
+		self->unread -= got;
 	return got;
 }
 
@@ -88,10 +89,34 @@ cgi_write(struct exchange *exchange, const void *bytes, size_t len)
 static bool
 cgi_client_gone(void *arg)
 {
+	const struct cgi_exchange *self = arg;
 	struct pollfd fd = {.fd = STDOUT_FILENO};
 
-	(void)arg;
-	return terminated || (poll(&fd, 1, 0) > 0 && (fd.revents & (POLLERR | POLLHUP)));
+	return terminated ||
+	    (!self->left && poll(&fd, 1, 0) > 0 && (fd.revents & (POLLERR | POLLHUP)));
+}
+
+/* Nothing of the web server's stays open, so that it takes the program for ended. */
+static void
+let_go(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	/* mod_cgi waits for the end of standard error, mod_cgid for that of standard input. */
+	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+	if (null > STDERR_FILENO)
+		close(null);
+}
+
+/* Web servers end a program that still does something then, unless it is out of their reach. */
+static void
+cgi_leave(struct exchange *exchange)
+{
+	struct cgi_exchange *self = (struct cgi_exchange *)exchange;
+
+	let_go();
+	self->left = true;
 }
 
 /*
@@ -119,9 +144,10 @@ server_run_cgi(server_handler_fn *handler, void *arg)
 		    .variables = cgi_variables,
 		    .read = cgi_read,
 		    .write = cgi_write,
-		    .client = {.fd = -1, .raised = cgi_client_gone},
+		    .leave = cgi_leave,
+		    .client = {.fd = -1, .raised = cgi_client_gone, .arg = &self},
 		},
-	    .left = body_length(),
+	    .unread = body_length(),
 	};
 	const struct sigaction terminate = {.sa_handler = on_terminate};
 
@@ -173,15 +199,9 @@ server_detach_cgi(void)
 void
 server_leave_cgi(void)
 {
-	int null = open("/dev/null", O_RDWR);
-
 	/* Nobody looks at the flag any more; what is left undone is ended by who meets it. */
 	signal(SIGTERM, SIG_DFL);
-	/* mod_cgi waits for the end of standard error, mod_cgid for that of standard input. */
-	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
-		dup2(null, fd);
-	if (null > STDERR_FILENO)
-		close(null);
+	let_go();
 }
 
 bool

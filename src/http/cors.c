@@ -49,8 +49,8 @@ cors_answer(struct request *request, struct response *response, const char *orig
 		return false;
 	response_header(response, "Access-Control-Allow-Origin", origin);
 	response_header(response, "Access-Control-Expose-Headers",
-	    "x-request-id, location, retry-after, assistants-incomplete, openai-poll-after-ms, "
-	    "retry-after-ms, x-should-retry, idempotent-replayed");
+	    "x-request-id, location, retry-after, preference-applied, assistants-incomplete, "
+	    "openai-poll-after-ms, retry-after-ms, x-should-retry, idempotent-replayed");
 	if (!preflight)
 		return false;
 	reflect(request, response, "HTTP_ACCESS_CONTROL_REQUEST_METHOD",

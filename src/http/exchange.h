@@ -31,6 +31,11 @@ struct exchange {
 	 */
 	int (*write)(struct exchange *exchange, const void *bytes, size_t len);
 	/*
+	 * The answer is whole: neither the server nor the client waits for what is still done, and
+	 * only the program's end is a reason to stop that. Nothing may be written afterwards.
+	 */
+	void (*leave)(struct exchange *exchange);
+	/*
 	 * Raised when the client has gone, as far as the server lets us know, or the program must
 	 * end.
 	 */

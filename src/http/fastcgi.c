@@ -83,6 +83,7 @@ struct fastcgi_exchange {
 	struct exchange exchange;
 	struct server *server;
 	FCGX_Request *request;
+	bool left;
 };
 
 static void start_worker(struct server *server);
@@ -163,9 +164,25 @@ fastcgi_client_gone(void *arg)
 	struct fastcgi_exchange *self = arg;
 	struct pollfd fd = {.fd = self->request->ipcFd, .events = POLLRDHUP};
 
-	if (atomic_load(&self->server->stop_now) || FCGX_GetError(self->request->out) != 0)
+	if (atomic_load(&self->server->stop_now))
+		return true;
+	if (self->left)
+		return false;
+	if (FCGX_GetError(self->request->out) != 0)
 		return true;
 	return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
+/* The descriptor stays: who watches it for the client's leaving must not meet another one there. */
+static void
+fastcgi_leave(struct exchange *exchange)
+{
+	struct fastcgi_exchange *self = (struct fastcgi_exchange *)exchange;
+
+	FCGX_FClose(self->request->err);
+	FCGX_FClose(self->request->out);
+	shutdown(self->request->ipcFd, SHUT_RDWR);
+	self->left = true;
 }
 
 static void
@@ -178,6 +195,7 @@ answer(struct server *server, FCGX_Request *request)
 		    .variables = fastcgi_variables,
 		    .read = fastcgi_read,
 		    .write = fastcgi_write,
+		    .leave = fastcgi_leave,
 		    .client = {.fd = request->ipcFd, .raised = fastcgi_client_gone},
 		    .workers_missing = atomic_load(&server->missing),
 		},

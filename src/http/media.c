@@ -1,6 +1,8 @@
 #include "http/media.h"
 
-#include <strings.h>
+#include <string.h>
+
+#include "http/header.h"
 
 static const struct {
 	enum media media;
@@ -14,54 +16,9 @@ static const struct {
 
 enum { KINDS_LEN = sizeof kinds / sizeof *kinds, Q_MAX = 1000 };
 
-/* A piece of a header's value. */
-struct span {
-	const char *at;
-	size_t len;
-};
-
-static struct span
-trimmed(struct span span)
-{
-	while (span.len > 0 && strchr(" \t", span.at[0])) {
-		span.at++;
-		span.len--;
-	}
-	while (span.len > 0 && strchr(" \t", span.at[span.len - 1]))
-		span.len--;
-	return span;
-}
-
-/* Takes the part up to `separator`, outside quotes, off the front. */
-static struct span
-next_part(struct span *rest, char separator)
-{
-	struct span part = {rest->at, 0};
-	int quoted = 0;
-
-	while (part.len < rest->len && (quoted || part.at[part.len] != separator)) {
-		if (part.at[part.len] == '"')
-			quoted = !quoted;
-		part.len++;
-	}
-	rest->at += part.len;
-	rest->len -= part.len;
-	if (rest->len > 0) {
-		rest->at++;
-		rest->len--;
-	}
-	return trimmed(part);
-}
-
-static int
-span_is(struct span span, const char *text)
-{
-	return span.len == strlen(text) && strncasecmp(span.at, text, span.len) == 0;
-}
-
 /* The value of `name=value` in thousandths (RFC 9110, 12.4.2); what cannot be read counts as 1. */
 static int
-quality(struct span value)
+quality(struct header_span value)
 {
 	int q = 0, digit = 100;
 
@@ -76,24 +33,24 @@ quality(struct span value)
 
 /* One media range with its quality. */
 struct range {
-	struct span type, subtype;
+	struct header_span type, subtype;
 	int q;
 };
 
 static struct range
-parse_range(struct span element)
+parse_range(struct header_span element)
 {
-	struct span type = next_part(&element, ';');
+	struct header_span type = header_next(&element, ';');
 	struct range range = {.q = Q_MAX};
 
-	range.type = next_part(&type, '/');
-	range.subtype = trimmed(type);
+	range.type = header_next(&type, '/');
+	range.subtype = header_trim(type);
 	while (element.len > 0) {
-		struct span parameter = next_part(&element, ';');
-		struct span name = next_part(&parameter, '=');
+		struct header_span parameter = header_next(&element, ';');
+		struct header_span name = header_next(&parameter, '=');
 
-		if (span_is(name, "q"))
-			range.q = quality(trimmed(parameter));
+		if (header_is(name, "q"))
+			range.q = quality(header_trim(parameter));
 	}
 	return range;
 }
@@ -102,25 +59,25 @@ parse_range(struct span element)
 static int
 precision(const struct range *range, int kind)
 {
-	if (span_is(range->type, "*") && span_is(range->subtype, "*"))
+	if (header_is(range->type, "*") && header_is(range->subtype, "*"))
 		return 1;
-	if (!span_is(range->type, kinds[kind].type))
+	if (!header_is(range->type, kinds[kind].type))
 		return 0;
-	if (span_is(range->subtype, "*"))
+	if (header_is(range->subtype, "*"))
 		return 2;
-	return span_is(range->subtype, kinds[kind].subtype) ? 3 : 0;
+	return header_is(range->subtype, kinds[kind].subtype) ? 3 : 0;
 }
 
 enum media
 media_negotiate(const char *accept, unsigned offered)
 {
 	int precisions[KINDS_LEN] = {0}, qs[KINDS_LEN] = {0}, best = -1;
-	struct span rest = {accept, accept ? strlen(accept) : 0};
+	struct header_span rest = header_of(accept);
 
-	if (trimmed(rest).len == 0)
-		rest = (struct span){"*/*", 3};
+	if (header_trim(rest).len == 0)
+		rest = (struct header_span){"*/*", 3};
 	while (rest.len > 0) {
-		struct range range = parse_range(next_part(&rest, ','));
+		struct range range = parse_range(header_next(&rest, ','));
 
 		for (int i = 0; i < KINDS_LEN; i++) {
 			int exact = precision(&range, i);
@@ -140,27 +97,25 @@ media_negotiate(const char *accept, unsigned offered)
 enum media
 media_of_body(const char *content_type)
 {
-	struct span rest = {content_type, content_type ? strlen(content_type) : 0};
-	struct span type, subtype;
+	struct header_span rest = header_of(content_type);
+	struct header_span type, subtype;
 	enum media media = MEDIA_NONE;
 
-	if (trimmed(rest).len == 0)
+	if (header_trim(rest).len == 0)
 		return MEDIA_TEXT;
-	subtype = next_part(&rest, ';');
-	type = next_part(&subtype, '/');
-	subtype = trimmed(subtype);
+	subtype = header_next(&rest, ';');
+	type = header_next(&subtype, '/');
+	subtype = header_trim(subtype);
 	for (int i = 0; i < KINDS_LEN; i++)
-		if (span_is(type, kinds[i].type) && span_is(subtype, kinds[i].subtype))
+		if (header_is(type, kinds[i].type) && header_is(subtype, kinds[i].subtype))
 			media = kinds[i].media;
 	while (rest.len > 0) {
-		struct span parameter = next_part(&rest, ';');
-		struct span name = next_part(&parameter, '=');
-		struct span value = trimmed(parameter);
+		struct header_span parameter = header_next(&rest, ';');
+		struct header_span name = header_next(&parameter, '=');
+		struct header_span value = header_unquote(header_trim(parameter));
 
-		if (value.len >= 2 && value.at[0] == '"')
-			value = (struct span){value.at + 1, value.len - 2};
-		if (span_is(name, "charset") && !span_is(value, "utf-8") &&
-		    !span_is(value, "us-ascii"))
+		if (header_is(name, "charset") && !header_is(value, "utf-8") &&
+		    !header_is(value, "us-ascii"))
 			return MEDIA_NONE;
 	}
 	return media;

@@ -30,6 +30,8 @@ struct request {
 	char *body; /* NUL-terminated; NULL when the route takes none */
 	size_t body_len;
 	long long begun_ms; /* by clock_ms() */
+	const char *route;  /* the pattern that was met, for the log; a literal */
+	bool left;          /* answered, though the handler still works: see router_leave() */
 	const struct interrupt *client;
 	struct exchange *exchange;
 };

@@ -12,6 +12,7 @@ static const struct {
 } reasons[] = {
     {200, "OK"},
     {201, "Created"},
+    {202, "Accepted"},
     {204, "No Content"},
     {400, "Bad Request"},
     {401, "Unauthorized"},
@@ -61,7 +62,8 @@ response_init(struct response *response, enum media media)
 	*response = (struct response){.status = 500,
 	    .headers = BUF_INIT(HEADERS_MAX),
 	    .body = BUF_INIT((size_t)-1 / 2),
-	    .media = media};
+	    .media = media,
+	    .retry_after_s = -1};
 }
 
 void
@@ -146,6 +148,8 @@ print_head(const struct response *response, struct buf *out)
 		buf_puts(out, "X-Accel-Buffering: no\r\n");
 	else if (response->content_type)
 		buf_printf(out, "Content-Length: %zu\r\n", response->body.len);
+	if (response->retry_after_s >= 0)
+		buf_printf(out, "Retry-After: %lld\r\n", response->retry_after_s);
 	buf_puts(out, always);
 	buf_append(out, response->headers.data, response->headers.len);
 	buf_puts(out, "\r\n");

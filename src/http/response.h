@@ -17,9 +17,10 @@ struct response {
 	const char *content_type; /* NULL: no body */
 	struct buf headers;
 	struct buf body;
-	enum media media; /* what the client wants to be told errors in */
-	bool api_errors;  /* errors in the Assistants API's form instead */
-	bool begun;       /* the head has been sent: what follows is written as it comes */
+	enum media media;        /* what the client wants to be told errors in */
+	long long retry_after_s; /* -1: not said */
+	bool api_errors;         /* errors in the Assistants API's form instead */
+	bool begun;              /* the head has been sent: what follows is written as it comes */
 	/* The pattern that was met behind the router's own, which is a prefix; a literal; or NULL.
 	 */
 	const char *route;

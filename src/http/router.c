@@ -180,18 +180,15 @@ handle(struct router *router, const struct route *route, struct request *request
 		route->handler(room, request, response);
 		metrics_change(METRIC_WAITING, -1);
 	} else {
-		char seconds[16];
-
-		snprintf(seconds, sizeof seconds, "%d", WAITING_RETRY_AFTER_S);
-		response_header(response, "Retry-After", seconds);
+		response->retry_after_s = WAITING_RETRY_AFTER_S;
 		response_problem(
 		    response, 503, "Too many conversations wait for an answer; try again soon.");
 	}
 	atomic_fetch_sub(&router->waiting, 1);
 }
 
-/* The pattern that was met, for the log: the path itself has thread ids in it. A literal. */
-static const char *
+/* What the log has in place of the path, which has thread ids in it, stands in request->route. */
+static void
 dispatch(struct router *router, struct request *request, struct response *response,
     enum request_path_result path)
 {
@@ -199,31 +196,35 @@ dispatch(struct router *router, struct request *request, struct response *respon
 	const struct route *route;
 
 	if (router->out_of_order) {
+		request->route = "(out of order)";
 		response_problem(response, 500, "%s", router->out_of_order);
-		return "(out of order)";
+		return;
 	}
 	if (path == REQUEST_PATH_TOO_LONG) {
+		request->route = "(too long)";
 		response_problem(
 		    response, 414, "The path is longer than %d bytes.", REQUEST_PATH_MAX);
-		return "(too long)";
+		return;
 	}
 	if (path == REQUEST_PATH_BAD) {
+		request->route = "(bad)";
 		response_problem(
 		    response, 400, "The path is broken: its percent-encoding, or a NUL in it.");
-		return "(bad)";
+		return;
 	}
 	if (request->refused_status) {
+		request->route = "(refused)";
 		response_problem(response, request->refused_status,
 		    "The web server could not take this request.");
-		return "(refused)";
+		return;
 	}
 	route = find_route(router, request, &allow);
+	request->route = route ? route->pattern : "(none)";
 	if (route)
 		handle(router, route, request, response);
 	else
 		answer_without_route(request, allow.len ? allow.data : "", response);
 	buf_free(&allow);
-	return route ? route->pattern : "(none)";
 }
 
 /*
@@ -244,8 +245,9 @@ hide_thread_id(const char *path)
 
 /* The whole pattern, where a handler met one of its own behind the router's prefix. */
 static const char *
-whole_route(const char *pattern, const struct response *response, char route[ROUTE_SIZE])
+whole_route(const struct request *request, const struct response *response, char route[ROUTE_SIZE])
 {
+	const char *pattern = request->route;
 	int prefix_len = 1 + (int)strcspn(pattern + 1, "/");
 
 	if (!response->route)
@@ -272,33 +274,42 @@ count(const char *method, const char *route, int status)
 }
 
 static void
-tell(const struct request *request, const struct response *response, const char *pattern,
-    long long ms)
+tell(const struct request *request, const struct response *response)
 {
 	char route[ROUTE_SIZE], method[17];
 	struct log_request line = {
 	    .method = method,
-	    .route = whole_route(pattern, response, route),
+	    .route = whole_route(request, response, route),
 	    .status = response->status,
-	    .ms = ms,
+	    .ms = clock_ms() - request->begun_ms,
 	    .bytes = response->sent,
 	    .delivered = !response->lost,
 	};
 
 	snprintf(method, sizeof method, "%s", request->method);
+	/* An id may be a word of the route's. */
+	log_set_thread_id(NULL, 0);
 	log_request(&line);
 	count(request->method, line.route, response->status);
+}
+
+void
+router_leave(struct request *request, struct response *response)
+{
+	response_send(response, request->exchange, false);
+	tell(request, response);
+	hide_thread_id(request->path);
+	request->exchange->leave(request->exchange);
+	request->left = true;
 }
 
 void
 router_answer(void *arg, struct exchange *exchange)
 {
 	struct router *router = arg;
-	long long start_ms = clock_ms();
 	struct response response;
 	struct request request;
 	enum request_path_result path;
-	const char *pattern;
 
 	metrics_change(METRIC_WORKERS_BUSY, 1);
 	path = request_init(&request, exchange);
@@ -310,14 +321,16 @@ router_answer(void *arg, struct exchange *exchange)
 	hide_thread_id(request.path);
 	log_debug("path %s", request.path ? request.path : "");
 	if (cors_answer(&request, &response, router->origins))
-		pattern = "(preflight)";
+		request.route = "(preflight)";
 	else
-		pattern = dispatch(router, &request, &response, path);
-	request_drain(&request);
-	if (!response.begun)
-		response_send(&response, exchange, strcmp(request.method, "HEAD") == 0);
+		dispatch(router, &request, &response, path);
+	if (!request.left) {
+		request_drain(&request);
+		if (!response.begun)
+			response_send(&response, exchange, strcmp(request.method, "HEAD") == 0);
+		tell(&request, &response);
+	}
 	log_set_thread_id(NULL, 0);
-	tell(&request, &response, pattern, clock_ms() - start_ms);
 	log_set_request_id(NULL);
 	response_free(&response);
 	request_free(&request);

@@ -54,4 +54,11 @@ struct router {
  */
 void router_answer(void *arg, struct exchange *exchange);
 
+/*
+ * For a handler whose work outlasts its client's patience: sends the response as it is now, and
+ * logs the request. Only the program's end interrupts the handler from then on, and what it makes
+ * of the response is not sent.
+ */
+void router_leave(struct request *request, struct response *response);
+
 #endif

@@ -51,7 +51,7 @@ void server_block_signals(void);
 void server_run_cgi(server_handler_fn *handler, void *arg);
 
 /*
- * Makes a process of its own for a CGI request whose work must outlive it: web servers end a CGI
+ * Makes a process of its own for a CGI request whose work may outlive it: web servers end a CGI
  * program when its client leaves. The process that they know stays behind, and hands the answer on.
  * Returns in the new one; before any thread is started and any file opened. False when none could
  * be made: this is still the only one.

@@ -76,12 +76,13 @@ int openai_list(struct openai *openai, const char *path, const struct interrupt 
 /*
  * Creates a run ("/threads/{id}/runs"), or gives one the outputs that it waits for
  * ("…/runs/{id}/submit_tool_outputs"), with `stream`, and waits until it is over, whether the
- * server can stream or must be polled. Of the events these can be relied on:
- * thread.message.completed and thread.message.incomplete for each message of the run, oldest first,
- * perhaps more than once for one id; and last, if the answer's status is 200 and its failure
- * OPENAI_ANSWERED, one of thread.run.completed, failed, cancelled, incomplete, expired,
- * requires_action. When `interrupt` is raised, or time is over, the run is cancelled before the
- * call returns; only a server that does not tell the run's id within 5 s after that keeps it.
+ * server can stream or must be polled. Of the events these can be relied on: one of thread.run.… as
+ * soon as the server has told the run's id; thread.message.completed and thread.message.incomplete
+ * for each message of the run, oldest first, perhaps more than once for one id; and last, if the
+ * answer's status is 200 and its failure OPENAI_ANSWERED, one of thread.run.completed, failed,
+ * cancelled, incomplete, expired, requires_action. When `interrupt` is raised, or time is over, the
+ * run is cancelled before the call returns; only a server that does not tell the run's id within 5
+ * s after that keeps it.
  */
 struct openai_listener {
 	api_event_fn *on_event;

@@ -478,6 +478,7 @@ follow(struct remote_run *run, enum http_outcome outcome, const struct http_answ
 	meet_run(run, answer->body);
 	if (*run->path) {
 		answer->status = 200;
+		run->call->on_event(run->call->event_arg, "thread.run.created", answer->body);
 		poll_run(run, answer);
 		return;
 	}

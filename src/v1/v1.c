@@ -81,10 +81,7 @@ v1_forbid_retry(struct response *response)
 void
 v1_retry_after(struct response *response, long seconds)
 {
-	char text[24];
-
-	snprintf(text, sizeof text, "%ld", seconds >= 0 ? seconds : (long)RETRY_AFTER_DEFAULT_S);
-	response_header(response, "Retry-After", text);
+	response->retry_after_s = seconds >= 0 ? seconds : RETRY_AFTER_DEFAULT_S;
 }
 
 /* --- who asks --- */

@@ -24,6 +24,7 @@ struct fuzz_exchange {
 	size_t body_len, body_at;
 	struct buf answer;
 	unsigned writes;
+	bool left;
 };
 
 /* An answer, taken apart. */
@@ -78,6 +79,7 @@ write_answer(struct exchange *exchange, const void *bytes, size_t len)
 {
 	struct fuzz_exchange *self = (struct fuzz_exchange *)exchange;
 
+	CHECK(!self->left);
 	self->writes++;
 	return buf_append(&self->answer, bytes, len);
 }
@@ -119,6 +121,12 @@ is_variable(const char *at)
 	return len > 0 && at[len] == '=';
 }
 
+static void
+leave(struct exchange *exchange)
+{
+	((struct fuzz_exchange *)exchange)->left = true;
+}
+
 /* Cuts the input up; the strings point into it. */
 static void
 read_input(struct fuzz_exchange *self, char *text, size_t size)
@@ -131,6 +139,7 @@ read_input(struct fuzz_exchange *self, char *text, size_t size)
 	    .variables = variables,
 	    .read = read_body,
 	    .write = write_answer,
+	    .leave = leave,
 	    .client = {.fd = -1}};
 	for (char *line = text; at < end && count < VARIABLES_MAX; at++) {
 		bool last = *at == '\n' && at + 1 < end && at[1] == '\n';
@@ -209,7 +218,8 @@ begins(const char *text, const char *with)
 static bool
 is_expected(struct fuzz_exchange *self, int status)
 {
-	static const int expected[] = {200, 201, 204, 400, 403, 404, 405, 406, 413, 414, 415, 429};
+	static const int expected[] = {
+	    200, 201, 202, 204, 400, 403, 404, 405, 406, 413, 414, 415, 429};
 	const char *refused = variable(&self->exchange, "REDIRECT_STATUS");
 
 	for (size_t i = 0; i < COUNT(expected); i++)

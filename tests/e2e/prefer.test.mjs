@@ -1,0 +1,272 @@
+// Answers that outlast their client's patience: Prefer (RFC 7240), a 202, and the run's own path.
+
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import {
+	assertSentence, e2e, eventually, freePort, newThread, say, transcript,
+} from './lib.mjs';
+import { behindCgi, behindCgid, behindFcgid, behindProxyFcgi } from './lib-apache.mjs';
+import { remoteServer } from './lib-remote.mjs';
+import {
+	behindFcgiwrap, behindLighttpd, behindNginx, fromShell, serve,
+} from './lib-servers.mjs';
+import {
+	functionCalls, gate, messageEvents, modelServer, status, stream, usage, words,
+} from './lib-upstream.mjs';
+
+const WAYS = {
+	shell: fromShell, lighttpd: behindLighttpd, nginx: behindNginx,
+	mod_proxy_fcgi: behindProxyFcgi, mod_fcgid: behindFcgid, mod_cgid: behindCgid,
+	mod_cgi: behindCgi, fcgiwrap: behindFcgiwrap,
+};
+const TOOLS = path.resolve(import.meta.dirname, '../../examples/tools');
+const sum = functionCalls(['call_1', 'add_numbers', '{"a": 1, "b": 2}']);
+const ASYNC = { prefer: 'respond-async' };
+const JSON_TOO = { accept: 'application/json' };
+
+/** Says something, and is answered 202; the path of the answer. */
+async function sayAsync(site, thread, text, headers = ASYNC) {
+	const answer = await say(site, thread, text, headers);
+	assert.equal(answer.status, 202, answer.text);
+	assert.match(answer.headers['retry-after'], /^[1-9]\d*$/);
+	const { location } = answer.headers;
+	assert.ok(location.startsWith(`${site.base ?? ''}/threads/${thread}/runs/run_`), location);
+	return location.slice((site.base ?? '').length);
+}
+
+/** Asks until there is an answer. */
+async function answerAt(site, where, headers = {}) {
+	let answer;
+	await eventually('an answer', async () => {
+		answer = await site.request('GET', where, { headers });
+		return answer.status !== 202;
+	});
+	return answer;
+}
+
+for (const [way, open] of Object.entries(WAYS)) {
+	e2e(`${way}: an answer that nobody waits for is fetched when it is there`, async (bench) => {
+		const model = await modelServer(bench);
+		const held = gate();
+		model.queue.push(words('At last.', held.opened));
+		const site = await open(bench, model.env);
+		const thread = await newThread(site);
+		const where = await sayAsync(site, thread, 'words');
+		const early = await site.request('GET', where);
+		assert.equal(early.status, 202, early.text);
+		assert.match(early.headers['retry-after'], /^[1-9]\d*$/);
+		held.open();
+		const answer = await answerAt(site, where);
+		assert.deepEqual([answer.status, answer.text.trimEnd()], [200, 'At last.']);
+		assert.deepEqual(await transcript(site, thread),
+			[['user', 'words'], ['assistant', 'At last.']]);
+		assert.equal((await say(site, thread, 'again')).text.trimEnd(), 'hello');
+	});
+}
+
+e2e('both forms of an answer are those that the blocking form has', async (bench) => {
+	const model = await modelServer(bench);
+	const site = await bench.listen({ env: model.env });
+	const thread = await newThread(site);
+	const blocking = await say(site, thread, 'words', JSON_TOO);
+	const where = await sayAsync(site, thread, 'words', { ...ASYNC, ...JSON_TOO });
+	const { json, headers } = await answerAt(site, where, JSON_TOO);
+	assert.equal(headers['content-type'], 'application/json');
+	assert.deepEqual(Object.keys(json), Object.keys(blocking.json));
+	assert.deepEqual([json.text, json.thread_id, json.usage],
+		[blocking.json.text, thread, blocking.json.usage]);
+	assert.equal(where.endsWith(`/runs/${json.run_id}`), true);
+	// Any run's answer has its path, also one that was waited for.
+	const known = await site.request('GET', `/threads/${thread}/runs/${blocking.json.run_id}`);
+	assert.deepEqual([known.status, known.text], [200, blocking.json.text]);
+});
+
+e2e('what was preferred, and kept to, is said', async (bench) => {
+	const model = await modelServer(bench);
+	const site = await bench.listen({ env: model.env });
+	const thread = await newThread(site);
+	const applied = async (prefer, expected, preference, more = {}) => {
+		const answer = await say(site, thread, 'words', { prefer, ...more });
+		assert.deepEqual([answer.status, answer.headers['preference-applied']],
+			[expected, preference], prefer);
+		if (expected === 202) await answerAt(site, answer.headers.location);
+	};
+	await applied('respond-async', 202, 'respond-async');
+	await applied('wait=60', 200, 'wait=60');
+	await applied('respond-async, wait=60', 200, 'respond-async, wait=60');
+	await applied('wait=0', 202, 'wait=0');
+	await applied('return=minimal; x="a, wait=0", WAIT = "60"', 200, 'wait=60');
+	await applied('wait=soon', 200, undefined);
+	await applied('handling=lenient', 200, undefined);
+	await applied('respond-async', 200, undefined, { accept: 'text/event-stream' });
+	const held = gate();
+	model.queue.push(words('hello you', held.opened));
+	const answer = await say(site, thread, 'words', { prefer: 'wait=1, respond-async' });
+	assert.deepEqual([answer.status, answer.headers['preference-applied']],
+		[202, 'respond-async, wait=1']);
+	held.open();
+	assert.equal((await answerAt(site, answer.headers.location)).text, 'hello you');
+});
+
+e2e('the 202 is JSON for who wants JSON, and logged when it is sent', async (bench) => {
+	const model = await modelServer(bench);
+	const held = gate();
+	model.queue.push(words('hello you', held.opened));
+	const site = await bench.listen({ env: model.env });
+	const thread = await newThread(site);
+	const { json, headers } = await say(site, thread, 'words', { ...ASYNC, ...JSON_TOO });
+	assert.deepEqual(json, { thread_id: thread, run_id: json.run_id, status: 'in_progress' });
+	await eventually('the line of the request', () => bench.logEntries().some(
+		(line) => line.status === 202 && line.route === '/threads/{id}/messages'));
+	held.open();
+	await answerAt(site, headers.location);
+	const lines = bench.logEntries().filter((line) => line.route === '/threads/{id}/messages');
+	assert.equal(lines.length, 1, 'one line for the message');
+});
+
+const FAILURES = {
+	'a model server that fails': [status(500), 502, /answered 500/],
+	'one that is busy': [status(429, { 'retry-after': '0' }), 503, /answered 429/],
+};
+for (const [what, [failure, code, logged]] of Object.entries(FAILURES)) {
+	e2e(`${what} is told as if it had been waited for`, async (bench) => {
+		bench.expectLog(logged);
+		const model = await modelServer(bench);
+		model.otherwise = failure;
+		const site = await bench.listen({ env: model.env });
+		const thread = await newThread(site);
+		const blocking = await say(site, thread, 'words');
+		assertSentence(blocking, code);
+		const where = await sayAsync(site, thread, 'words');
+		const answer = await answerAt(site, where);
+		assertSentence(answer, code);
+		assert.equal(answer.text, blocking.text);
+		assert.equal('retry-after' in answer.headers, 'retry-after' in blocking.headers);
+		const { json } = await site.request('GET', where, { headers: JSON_TOO });
+		assert.deepEqual([json.status, json.detail], [code, blocking.text]);
+	});
+}
+
+e2e('tokens that are used up meanwhile are told with the time to wait', async (bench) => {
+	bench.expectLog(/There are no tokens left/);
+	const model = await modelServer(bench);
+	const held = gate();
+	model.queue.push(async (response) => {
+		await held.opened;
+		await sum(response);
+	});
+	const env = { ...model.env, ASSISTANTS_TOOLS_DIR: TOOLS, ASSISTANTS_DAILY_TOKENS: '5000' };
+	const site = await bench.listen({ env });
+	const where = await sayAsync(site, await newThread(site), 'words');
+	await eventually('the model is asked', () => model.requests.length === 1);
+	const part = { type: 'output_text', text: 'hello', annotations: [] };
+	const end = { status: 'completed', usage: { ...usage, input_tokens: 20_000 } };
+	model.queue.push(stream(messageEvents(part, end)));
+	assert.equal((await say(site, await newThread(site), 'much')).status, 200);
+	held.open();
+	const answer = await answerAt(site, where);
+	assertSentence(answer, 429);
+	assert.match(answer.headers['retry-after'], /^[1-9]\d{3,}$/);
+	assert.equal(model.requests.length, 2);
+});
+
+e2e('tools work for nobody, too', async (bench) => {
+	const model = await modelServer(bench);
+	const held = gate();
+	model.queue.push(async (response) => {
+		await held.opened;
+		await sum(response);
+	}, words('It is 3.'));
+	const env = { ...model.env, ASSISTANTS_TOOLS_DIR: TOOLS };
+	const site = await behindCgid(bench, env);
+	const where = await sayAsync(site, await newThread(site), 'words');
+	held.open();
+	assert.equal((await answerAt(site, where)).text, 'It is 3.');
+	const outputs = model.requests[1].json.input.filter(({ type }) => type === 'function_call_output');
+	assert.equal(outputs[0].output.trim(), '3');
+});
+
+e2e('a thread that is busy is told at once, or after the time that is waited', async (bench) => {
+	const model = await modelServer(bench);
+	const held = gate();
+	model.queue.push(words('hello you', held.opened));
+	const site = await bench.listen({ env: model.env });
+	const thread = await newThread(site);
+	const where = await sayAsync(site, thread, 'words');
+	assertSentence(await say(site, thread, 'more', ASYNC), 409);
+	assertSentence(await say(site, thread, 'more', { prefer: 'wait=1' }), 409);
+	held.open();
+	await answerAt(site, where);
+	assert.deepEqual((await transcript(site, thread)).map(([role]) => role), ['user', 'assistant']);
+});
+
+for (const mode of ['stream', 'json']) {
+	e2e(`the same for a remote Assistants API: ${mode}`, async (bench) => {
+		const remote = await remoteServer(bench);
+		remote.mode = mode;
+		const site = await bench.listen({ env: remote.env });
+		const thread = await newThread(site);
+		const blocking = await say(site, thread, 'words');
+		assert.equal(blocking.status, 200, blocking.text);
+		const answer = await answerAt(site, await sayAsync(site, thread, 'words'));
+		assert.deepEqual([answer.status, answer.text], [200, blocking.text]);
+	});
+}
+
+e2e('a program that is killed leaves an answer that says so', async (bench) => {
+	const model = await modelServer(bench);
+	model.queue.push(words('hello you', new Promise(() => {})));
+	const killed = await bench.listen({ env: model.env });
+	const thread = await newThread(killed);
+	const where = await sayAsync(killed, thread, 'words');
+	await eventually('the model is asked', () => model.requests.length === 1);
+	await killed.kill();
+	const site = await bench.listen({ env: model.env });
+	assertSentence(await answerAt(site, where), 502);
+	assert.equal((await say(site, thread, 'again')).text, 'hello');
+});
+
+e2e('what is no run is told so', async (bench) => {
+	const site = await bench.listen();
+	const thread = await newThread(site);
+	const get = (where, headers) => site.request('GET', where, { headers });
+	assertSentence(await get(`/threads/${thread}/runs/run_abcdefghijklmnopqrstuvwx`), 404);
+	assertSentence(await get(`/threads/${thread}/runs/now`), 404);
+	assertSentence(await get(`/threads/${thread}/runs/a.b`), 400);
+	assertSentence(await get('/threads/a.b/runs/run_abcdefghijklmnopqrstuvwx'), 400);
+	const { json } = await say(site, thread, 'words', JSON_TOO);
+	const where = `/threads/${thread}/runs/${json.run_id}`;
+	assert.equal((await get(where, { accept: 'text/event-stream' })).status, 406);
+	assertSentence(await get(where.replace(thread, await newThread(site))), 404);
+	assert.equal((await site.request('POST', where)).headers.allow, 'GET, HEAD, OPTIONS');
+	await site.request('DELETE', `/threads/${thread}`);
+	assertSentence(await get(where), 404);
+});
+
+/** A proxy before the site that cuts whatever says nothing for a second. */
+async function impatient(bench, site) {
+	const port = await freePort();
+	const config = bench.file('impatient.conf', `pid ${bench.dir}/impatient.pid;
+		error_log ${bench.dir}/impatient.log; events {}
+		http { access_log off; client_body_temp_path ${bench.dir}/impatient; server {
+			listen 127.0.0.1:${port};
+			location / { proxy_pass http://127.0.0.1:${site.port}; proxy_read_timeout 1s; }
+		} }`);
+	const args = ['-c', config, '-e', `${bench.dir}/impatient.log`, '-g', 'daemon off;'];
+	return serve(bench, 'nginx', args, { port, env: { PATH: bench.env.PATH } });
+}
+
+for (const open of [behindLighttpd, behindNginx]) {
+	e2e(`${open.name}: a long answer gets through a proxy that cuts`, async (bench) => {
+		const model = await modelServer(bench);
+		const held = gate();
+		model.queue.push(words('hello you', new Promise(() => {})), words('At last.', held.opened));
+		const site = await impatient(bench, await open(bench, model.env));
+		assert.equal((await say(site, await newThread(site), 'words')).status, 504);
+		const where = await sayAsync(site, await newThread(site), 'words');
+		const cut = await say(site, await newThread(site), 'words', { prefer: 'wait=0' });
+		assert.equal(cut.status, 202);
+		held.open();
+		assert.equal((await answerAt(site, where)).text, 'At last.');
+	});
+}
