@@ -13,7 +13,7 @@ const AT_ONCE = [1, 32, 256];
 // Only for the plot.
 const BETWEEN = QUICK ? [] : [8, 96];
 const PLOTTED = ['normal', 'php', 'node'];
-// What is conceivable in a second, for the first round.
+// For the first round, as many threads for a second as are conceivable.
 const THREADS_FIRST = 4000;
 const NAMES = {
 	normal: 'assistants.fcgi, `normal`', full: 'assistants.fcgi, `full`',
@@ -47,7 +47,7 @@ async function load(name, site, connections, rates, more = {}) {
 		const env = question('/v1/responses');
 		return slice(site, { script: 'messages.lua', connections, env });
 	}
-	const enough = Math.ceil(1.5 * SLICE_S * (rates[name] ?? THREADS_FIRST)) + connections;
+	const enough = Math.ceil(SLICE_S * Math.max(THREADS_FIRST, 1.5 * (rates[name] ?? 0)));
 	const before = site.answered?.();
 	const env = messages(site, enough, name === 'door' ? { CLIENTS: 'many', ...more } : more);
 	const found = await slice(site, { script: 'messages.lua', connections, env });
