@@ -86,8 +86,8 @@ async function withMemory(pids, work) {
 }
 
 /** What a program of ours prints on standard output; it must end well. */
-export async function output(command, args, { input = '', env = process.env } = {}) {
-	const child = start(command, args, { env, stdio: ['pipe', 'pipe', 'inherit'] });
+export async function output(command, args, { input = '', env = process.env, stderr = 'inherit' } = {}) {
+	const child = start(command, args, { env, stdio: ['pipe', 'pipe', stderr] });
 	child.stdin.end(input);
 	let text = '';
 	child.stdout.on('data', (piece) => { text += piece; });

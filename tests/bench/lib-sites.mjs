@@ -3,7 +3,8 @@
 // the remote Assistants API.
 //
 // A site has `url`, `pids` of what answers behind nginx, and for conversations `fresh(count)`, which
-// makes threads as quickly as the database takes them, and resolves to a file with their ids.
+// makes threads as quickly as the database takes them and returns a file with their ids, and `stored()`,
+// how many right answers have come into the database since it was called last.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -22,6 +23,7 @@ import { BUILD, HERE } from './lib-bench.mjs';
 export const WORDS = 'Subtract 11 from both sides, divide by 3: x = 1.';
 export const QUESTION = 'I need to solve 3x + 11 = 14';
 const PEERS = path.join(HERE, 'peers');
+export const PHP_SCRIPT = path.join(PEERS, 'index.php');
 // Of PHP's processes each holds one conversation. On two cores more of them answered fewer.
 const PHP_PROCESSES = 16;
 
@@ -216,37 +218,46 @@ const NUMBERS = (count) => 'WITH RECURSIVE numbers (n) AS '
 	+ `(VALUES (1) UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count})`;
 const NEW_ID = "'thread_' || lower(hex(randomblob(12)))";
 
-/** Write `count` threads of `tenant` into a database of the program's; the ids, a line each. */
-function programThreads(file, tenant, count) {
-	return sqlite(file, `${NUMBERS(count)} INSERT INTO threads (id, tenant, created_at, body)
-		SELECT ${NEW_ID}, '${tenant}', unixepoch(), '{"metadata":{}}' FROM numbers RETURNING id`);
+/** `stored()` of a database whose table of messages has the words as this expression. */
+function counter(file, words) {
+	let seen = 0;
+	return () => {
+		const [newest, right] = sqlite(file, `SELECT coalesce(max(seq), ${seen}), count(*)
+			FILTER (WHERE role = 'assistant' AND ${words} = '${WORDS}')
+			FROM messages WHERE seq > ${seen}`).trim().split('|').map(Number);
+		seen = newest;
+		return right;
+	};
 }
 
-/** The program, on a state folder of its own, with these settings beside the model server's. */
-export async function programSite(place, fixed, { env = {}, tenant = 'gateway' } = {}) {
+/** The program's state folder and environment, with these settings, and its database's side of a site. */
+export function programBench(place, fixed, { env = {}, tenant = 'gateway', quiet = true } = {}) {
 	const bench = new Bench();
 	place.benches.push(bench);
 	place.bench.onClose(async () => {
 		await bench.close();
-		bench.assertQuiet();
+		if (quiet) bench.assertQuiet();
 		await bench.clear();
 	});
 	Object.assign(bench.env, { OPENAI_BASE_URL: `${fixed.url}/v1`, OPENAI_API_KEY: KEY,
 		ASSISTANTS_WORKERS: '300', ...env });
-	const server = await bench.listen();
-	fs.chmodSync(server.socket, 0o666);
 	const file = database(bench);
 	const ids = path.join(bench.dir, 'ids');
-	return {
-		bench, file, pids: [server.child.pid], socket: server.socket,
-		url: await place.behind(asFastcgi(server.socket)),
-		fresh: (count) => {
-			fs.writeFileSync(ids, programThreads(file, tenant, count));
-			return ids;
-		},
-		answered: () => Number(sqlite(file,
-			"SELECT count(*) FROM messages WHERE role = 'assistant'")),
+	const fresh = (count) => {
+		fs.writeFileSync(ids, sqlite(file, `${NUMBERS(count)}
+			INSERT INTO threads (id, tenant, created_at, body)
+			SELECT ${NEW_ID}, '${tenant}', unixepoch(), '{"metadata":{}}' FROM numbers RETURNING id`));
+		return ids;
 	};
+	return { bench, file, fresh, stored: counter(file, "json_extract(content, '$[0].text.value')") };
+}
+
+/** The program, on a state folder of its own. */
+export async function programSite(place, fixed, options) {
+	const { bench, ...data } = programBench(place, fixed, options);
+	const { socket, child } = await bench.listen();
+	fs.chmodSync(socket, 0o666);
+	return { ...data, bench, pids: [child.pid], url: await place.behind(asFastcgi(socket)) };
 }
 
 /** The program with a remote Assistants API, where all threads are one. */
@@ -254,7 +265,7 @@ export async function remoteSite(place, fixed) {
 	const site = await programSite(place, fixed, { env: {
 		ASSISTANTS_UPSTREAM_URL: `${fixed.url}/v1`, ASSISTANTS_UPSTREAM_KEY: UPSTREAM_KEY,
 	} });
-	return { ...site, fresh: undefined, answered: undefined };
+	return { ...site, fresh: undefined, stored: undefined };
 }
 
 /** The program's own /v1, and `key` for it. */
@@ -266,7 +277,7 @@ export async function apiSite(place, fixed, env = {}) {
 /* --- its peers --- */
 
 /** The Node worker on an Assistants API. */
-export async function nodeSite(place, { url, key, pids = [], fresh, answered }) {
+export async function nodeSite(place, { url, key, pids = [], fresh, stored }) {
 	const port = await freePort();
 	const child = start(process.execPath, [path.join(PEERS, 'worker.mjs')], {
 		env: { PATH: process.env.PATH, NODE_ENV: 'production', PORT: String(port),
@@ -278,7 +289,7 @@ export async function nodeSite(place, { url, key, pids = [], fresh, answered }) 
 		httpRequest(port, 'GET', '/').then(() => true, () => false));
 	place.upstreams.push(`upstream node${port} { server 127.0.0.1:${port}; keepalive 256; }`);
 	return {
-		fresh, answered, pids: [child.pid, ...pids],
+		fresh, stored, pids: [child.pid, ...pids],
 		url: await place.behind(`location / { proxy_pass http://node${port};
 			proxy_http_version 1.1; proxy_set_header Connection ""; }`),
 	};
@@ -291,24 +302,25 @@ function phpFpm() {
 	return found[0];
 }
 
-/** The variables of the PHP script, its database made. */
-export function phpEnvironment(place, fixed) {
+/** The PHP script's variables, and its database's side of a site. */
+export function phpBench(place, fixed) {
 	const file = path.join(place.bench.dir, 'php.db');
 	execFileSync('sqlite3', ['-bail', file], {
 		input: fs.readFileSync(path.join(PEERS, 'schema.sql')), stdio: ['pipe', 'ignore', 'inherit'],
 	});
-	return { DATABASE: file, MODEL_URL: `${fixed.url}/plain/v1`, OPENAI_API_KEY: KEY };
-}
-
-/** Threads in the PHP script's database; the ids, a line each. */
-export function phpThreads(file, count) {
-	return sqlite(file, `${NUMBERS(count)} INSERT INTO threads (id, created_at)
-		SELECT ${NEW_ID}, unixepoch() FROM numbers RETURNING id`);
+	const ids = path.join(place.bench.dir, 'php-ids');
+	const fresh = (count) => {
+		fs.writeFileSync(ids, sqlite(file, `${NUMBERS(count)} INSERT INTO threads (id, created_at)
+			SELECT ${NEW_ID}, unixepoch() FROM numbers RETURNING id`));
+		return ids;
+	};
+	const env = { DATABASE: file, MODEL_URL: `${fixed.url}/plain/v1`, OPENAI_API_KEY: KEY };
+	return { env, file, fresh, stored: counter(file, 'content') };
 }
 
 /** The PHP script under PHP-FPM. */
 export async function phpSite(place, fixed) {
-	const env = phpEnvironment(place, fixed);
+	const { env, ...data } = phpBench(place, fixed);
 	const socket = path.join(place.bench.dir, 'php-socket');
 	const config = place.bench.file('php-fpm.conf', `
 [global]
@@ -328,17 +340,10 @@ ${Object.entries(env).map(([name, value]) => `env[${name}] = ${value}`).join('\n
 		{ stdio: ['ignore', 'ignore', 'ignore'] });
 	place.bench.onClose(() => stop(child));
 	await eventually('PHP-FPM listens', () => fs.existsSync(socket));
-	const ids = path.join(place.bench.dir, 'php-ids');
 	return {
-		pids: [child.pid],
+		...data, pids: [child.pid],
 		url: await place.behind(asFastcgi(socket).replace('fastcgi_split_path_info',
-			`fastcgi_param SCRIPT_FILENAME ${PEERS}/index.php; fastcgi_split_path_info`)),
-		fresh: (count) => {
-			fs.writeFileSync(ids, phpThreads(env.DATABASE, count));
-			return ids;
-		},
-		answered: () => Number(sqlite(env.DATABASE,
-			"SELECT count(*) FROM messages WHERE role = 'assistant'")),
+			`fastcgi_param SCRIPT_FILENAME ${PHP_SCRIPT}; fastcgi_split_path_info`)),
 	};
 }
 

@@ -1,7 +1,6 @@
--- POST a message, to a thread of its own each: THREADS is a file with their ids, a line each. Its path
--- is PREFIX/threads/{id}/messages, or PATH for all. PAUSE_MS is how long a connection waits between two
--- in the mean. CLIENTS=many: each ten have an address of their own, as a proxy before us would tell it.
--- POST is the body, with TYPE; else there is none and it is a GET.
+-- POST BODY to ASKED_PATH, whose ID is that of a thread of its own each time: THREADS is a file with
+-- them, a line each. PAUSE_MS is how long a connection waits between two requests in the mean.
+-- CLIENTS=many: each ten requests have an address of their own, as a proxy before us would tell it.
 
 local finish = require("done")
 local path, pause_ms = os.getenv("ASKED_PATH"), tonumber(os.getenv("PAUSE_MS"))

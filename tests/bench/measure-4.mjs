@@ -1,0 +1,176 @@
+// Conversations that wait for the model, thousands of them in one process; and more clients than workers.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import http from 'node:http';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../e2e/lib.mjs';
+import { QUICK, ROUNDS, cpu, goal, median, resident, short, slice, spread, table, timed }
+	from './lib-bench.mjs';
+import { QUESTION, WORDS, heldServer, programSite, question, responseStream, tryOut, withPlace }
+	from './lib-sites.mjs';
+
+export const title = 'Conversations in flight in one process';
+
+const STEPS = QUICK ? [250, 500] : [500, 1000, 2000, 3000, 4000, 5000];
+const MOST = STEPS.at(-1);
+// Until threads have gone to sleep that a new conversation has woken.
+const SETTLE_MS = 300;
+// Longer than an idle worker lives.
+const QUIET_S = QUICK ? 1 : 35;
+const WORKERS = 100;
+const REFUSED = 400;
+const SAMPLE_MS = 20;
+
+/** POST on a connection of its own; resolves to {status, text}, the status 0 where there was no answer. */
+async function post(url, path, body) {
+	const request = http.request(`${url}${path}`, { method: 'POST', agent: false,
+		headers: { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(body) } });
+	request.end(body);
+	try {
+		const [response] = await once(request, 'response');
+		let text = '';
+		for await (const piece of response) text += piece;
+		return { status: response.statusCode, text };
+	} catch (error) {
+		return { status: 0, text: error.message };
+	}
+}
+
+const good = ({ status, text }) => status === 200 && text.trim() === WORDS;
+
+/** A model server that begins to answer, and goes on when it is told so, and the program on it. */
+async function held(place, workers) {
+	const events = responseStream();
+	const model = await heldServer(place, events.slice(0, 2), events.slice(2), -1);
+	// What it can't have here it says in its log, and the errors are in the table.
+	const site = await programSite(place, model, { quiet: false,
+		env: { ASSISTANTS_SYNC: 'normal', ASSISTANTS_WORKERS: String(workers) } });
+	await place.open();
+	const first = tryOut(site);
+	await eventually('the first conversation waits', async () => await model.held() === 1);
+	await model.release();
+	await first;
+	return { model, site, pid: site.pids[0] };
+}
+
+/** Have `count` wait more and more, look at the process at each step, then let go of all. */
+async function crowd(model, steps, ask, look) {
+	const answers = [], points = [];
+	let failed = 0;
+	for (const step of steps) {
+		while (answers.length < step) {
+			answers.push(ask(answers.length).then((answer) => {
+				if (answer.status !== 200) failed += 1;
+				return answer;
+			}));
+		}
+		await eventually(`${step} wait`, async () => await model.held() + failed >= step);
+		await sleep(SETTLE_MS);
+		points.push(look());
+	}
+	let all;
+	const drain_ms = await timed(async () => {
+		await model.release();
+		all = await Promise.all(answers);
+	});
+	return { all, points, drain_ms };
+}
+
+const threads = (pid) => Number(/^Threads:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`))[1]);
+
+function conversations(last) {
+	return withPlace(async (place) => {
+		const { model, site, pid } = await held(place, MOST + 10);
+		const ids = fs.readFileSync(site.fresh(MOST), 'utf8').trim().split('\n');
+		site.stored();
+		const idle_kib = resident(pid), before_s = cpu(site.pids);
+		const through = await crowd(model, STEPS,
+			(i) => post(site.url, `/threads/${ids[i]}/messages`, QUESTION),
+			() => ({ kib: resident(pid) - idle_kib, descriptors: fs.readdirSync(`/proc/${pid}/fd`).length }));
+		const cpu_s = cpu(site.pids) - before_s;
+		const answered = through.all.filter(good).length;
+		assert.equal(site.stored(), answered);
+		// What the clients and the model server take by themselves.
+		const direct = await crowd(model, [MOST],
+			() => post(model.url, '/v1/responses', question('').BODY), () => {});
+		if (last) await sleep(1000 * QUIET_S);
+		return { idle_kib, points: through.points, errors: MOST - answered, cpu_s,
+			drain_ms: through.drain_ms, direct_ms: direct.drain_ms,
+			after_kib: resident(pid), after_threads: threads(pid) };
+	});
+}
+
+/** More clients while all workers but two wait, each of whom is refused at once; and /health meanwhile. */
+function refusals() {
+	return withPlace(async (place) => {
+		const { model, site } = await held(place, WORKERS);
+		const ids = fs.readFileSync(site.fresh(WORKERS - 1), 'utf8').trim().split('\n');
+		const ask = (id) => post(site.url, `/threads/${id}/messages`, QUESTION);
+		const answers = ids.slice(1).map(ask);
+		await eventually('all wait', async () => await model.held() === answers.length);
+		const env = { ASKED_PATH: `/threads/${ids[0]}/messages`, BODY: QUESTION };
+		let over = false;
+		const load = slice(site, { script: 'messages.lua', connections: REFUSED, env })
+			.finally(() => { over = true; });
+		const health_ms = [];
+		while (!over) {
+			health_ms.push(await timed(async () => (await fetch(`${site.url}/health`)).text()));
+			await sleep(SAMPLE_MS);
+		}
+		const found = await load;
+		assert.equal(found.errors, found.requests, 'all are refused');
+		assert.equal((await ask(ids[0])).status, 503);
+		await model.release();
+		assert.ok((await Promise.all(answers)).every(good), 'those who wait are answered');
+		return { ...found, health_ms };
+	});
+}
+
+export async function run() {
+	const rounds = [], refused = [];
+	while (rounds.length < ROUNDS) rounds.push(await conversations(rounds.length + 1 === ROUNDS));
+	while (refused.length < ROUNDS) refused.push(await refusals());
+	return { raw: { rounds, refused }, ...report(rounds, refused) };
+}
+
+function report(rounds, refused) {
+	const each = (figure) => spread(rounds.map(figure)), of = (figure) => spread(refused.map(figure));
+	const kib = (at) => median(rounds.map((one) => one.points[at].kib));
+	const errors = rounds.reduce((sum, one) => sum + one.errors, 0);
+	const last = rounds.at(-1);
+	return {
+		tables: [
+			table([[`${MOST} conversations waiting`, ''],
+				[`errors, of ${MOST * ROUNDS}`, errors],
+				['resident memory of the idle process, MiB', each((one) => one.idle_kib / 1024)],
+				['for each conversation beyond that, KiB', each((one) => one.points.at(-1).kib / MOST)],
+				['descriptors of the process', each((one) => one.points.at(-1).descriptors)],
+				['until all are answered when the model goes on, ms', each((one) => one.drain_ms)],
+				['the same without nginx and the program, ms', each((one) => one.direct_ms)],
+				['processor time of the program for a conversation, ms',
+					each((one) => 1000 * one.cpu_s / MOST)],
+				[`resident memory after ${QUIET_S} s of quiet, MiB`, short(last.after_kib / 1024)],
+				['threads then', last.after_threads]]),
+			table([[`${REFUSED} clients more while all of ${WORKERS} workers wait`, ''],
+				['refused, 503, a second', of((one) => one.rate)],
+				['until a 503, p50 ms', of((one) => one.p50_ms)],
+				['until a 503, p99 ms', of((one) => one.p99_ms)],
+				['processor ms for a 503', of((one) => 1000 * one.cpu_s / one.requests)],
+				['`/health` meanwhile, p50 ms', of((one) => median(one.health_ms))],
+				['`/health` meanwhile, the longest, ms', of((one) => Math.max(...one.health_ms))]]),
+		],
+		goals: [
+			goal('conversations of which one failed', 'at most', 0, errors),
+			goal(`resident memory for each of ${MOST}`, 'at most', 64, kib(STEPS.length - 1) / MOST, ' KiB'),
+		],
+		plots: [{
+			name: 'memory', title: 'Memory against conversations in flight', x: 'conversations waiting',
+			y: 'MiB beyond the idle process', lines: [
+				{ title: 'assistants.fcgi', points: [[0, 0], ...STEPS.map((step, i) => [step, kib(i) / 1024])] },
+				{ title: 'goal: 64 KiB each', points: [[0, 0], [MOST, MOST * 64 / 1024]] },
+			],
+		}],
+	};
+}
