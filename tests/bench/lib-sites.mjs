@@ -143,9 +143,10 @@ function runStream() {
 /**
  * One nginx that answers everything from memory, as fast as there is an answer. `/v1` streams a
  * response, and is the remote Assistants API; `/plain/v1` answers the same as JSON, a run as one that
- * is completed at once.
+ * is completed at once. `lengths()` are those of the requests for responses since it was called last,
+ * if they are `logged`.
  */
-export async function fixedServer(place) {
+export async function fixedServer(place, { logged = false } = {}) {
 	const port = await freePort();
 	const folder = path.join(place.bench.dir, 'answers');
 	fs.mkdirSync(folder, { mode: 0o755 });
@@ -163,7 +164,10 @@ export async function fixedServer(place) {
 		choices: [{ index: 0, finish_reason: 'stop',
 			message: { role: 'assistant', content: WORDS, refusal: null } }] };
 	assert.equal(usage.total_tokens, 18);
-	const pid = await nginx(place.bench, 'fixed', 1, [`server {
+	const log = path.join(folder, 'log');
+	const format = logged ? `log_format length '$request_length';` : '';
+	const pid = await nginx(place.bench, 'fixed', 1, [`${format} server {
+		${logged ? `access_log ${log} length;` : ''}
 		listen 127.0.0.1:${port} backlog=4096;
 		root ${folder};
 		open_file_cache max=100 inactive=1h;
@@ -180,7 +184,12 @@ export async function fixedServer(place) {
 		${answer('~ ^/plain/v1/threads/[^/]+/runs', 'run.json', completed)}
 		${answer('~ ^/plain/v1/threads/[^/]+/messages$', 'messages.json', list(message))}
 	}`]);
-	return { url: `http://127.0.0.1:${port}`, pids: [pid] };
+	const lengths = () => {
+		const lines = fs.readFileSync(log, 'utf8').trim().split('\n').map(Number);
+		fs.truncateSync(log);
+		return lines;
+	};
+	return { url: `http://127.0.0.1:${port}`, pids: [pid], lengths };
 }
 
 /** A model server that sends `first`, and `rest` after a while, or, with -1, when release() is called. */
@@ -209,12 +218,12 @@ const asFastcgi = (socket) => `location / {
 	fastcgi_read_timeout 660s;
 }`;
 
-function sqlite(file, ...statements) {
+export function sqlite(file, ...statements) {
 	return execFileSync('sqlite3', ['-bail', file, '.timeout 20000', ...statements],
 		{ encoding: 'utf8', maxBuffer: 1 << 30 });
 }
 
-const NUMBERS = (count) => 'WITH RECURSIVE numbers (n) AS '
+export const NUMBERS = (count) => 'WITH RECURSIVE numbers (n) AS '
 	+ `(VALUES (1) UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count})`;
 const NEW_ID = "'thread_' || lower(hex(randomblob(12)))";
 
@@ -252,12 +261,16 @@ export function programBench(place, fixed, { env = {}, tenant = 'gateway', quiet
 	return { bench, file, fresh, stored: counter(file, "json_extract(content, '$[0].text.value')") };
 }
 
-/** The program, on a state folder of its own. */
-export async function programSite(place, fixed, options) {
-	const { bench, ...data } = programBench(place, fixed, options);
-	const { socket, child } = await bench.listen();
+/** Start the program on what programBench() made. */
+export async function served(place, made) {
+	const { socket, child } = await made.bench.listen();
 	fs.chmodSync(socket, 0o666);
-	return { ...data, bench, pids: [child.pid], url: await place.behind(asFastcgi(socket)) };
+	return { ...made, pids: [child.pid], url: await place.behind(asFastcgi(socket)) };
+}
+
+/** The program, on a state folder of its own. */
+export function programSite(place, fixed, options) {
+	return served(place, programBench(place, fixed, options));
 }
 
 /** The program with a remote Assistants API, where all threads are one. */
