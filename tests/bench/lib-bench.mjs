@@ -99,17 +99,21 @@ export async function output(command, args, { input = '', env = process.env, std
 /* --- load --- */
 
 /**
- * Load on `url` by wrk, whose script is one of ours: `connections` at once, each of a thread of its own
- * if `threads`. `env` are the script's variables. Resolves to what done.lua prints.
+ * Load on `url` by wrk, whose script is one of ours: `connections` at once. With `exact` each of them has
+ * a thread of its own, and a script may take the time of each request. `env` are the script's variables.
+ * Resolves to what done.lua prints.
  */
-export async function wrk(url, { script, connections, seconds = SLICE_S, threads = 1, env = {} }) {
-	const args = [`-t${threads}`, `-c${connections}`, `-d${seconds}s`,
+export async function wrk(url, { script = 'messages.lua', connections, seconds = SLICE_S, exact = false,
+	env = {} }) {
+	const args = [`-t${exact ? connections : 1}`, `-c${connections}`, `-d${seconds}s`,
 		'--timeout', '60s', '-s', path.join(HERE, script), url];
-	const text = await output('wrk', args, { env: { ...process.env, ...env,
+	const text = await output('wrk', args, { env: { ...process.env, ...env, EXACT: exact ? '1' : '0',
 		LUA_PATH: `${HERE}/?.lua;;` } });
 	const line = text.split('\n').find((one) => one.startsWith('{'));
 	assert.ok(line, text);
-	return JSON.parse(line);
+	const found = JSON.parse(line);
+	assert.ok(!found.bad, `${found.bad} of ${found.requests} answers are wrong`);
+	return found;
 }
 
 /**

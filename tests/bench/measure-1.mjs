@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { QUICK, ROUNDS, SLICE_S, byTurns, goal, median, short, slice, spread, table, wrk }
 	from './lib-bench.mjs';
-import { fixedServer, helloSite, messages, nodeSite, apiSite, phpSite, programSite, proxySite, question,
+import { WORDS, fixedServer, helloSite, messages, nodeSite, apiSite, phpSite, programSite, proxySite, question,
 	tryOut, withPlace } from './lib-sites.mjs';
 
 export const title = 'A message answered, embedded, stored';
@@ -42,15 +42,15 @@ async function build(place, fixed) {
 }
 
 /** A slice of messages, each in a thread of its own, all of which must have been stored. */
-async function load(name, site, connections, rates, more = {}) {
+async function load(name, site, connections, rates, { exact, ...more } = {}) {
 	if (name === 'proxy') {
 		const env = question('/v1/responses');
-		return slice(site, { script: 'messages.lua', connections, env });
+		return slice(site, { connections, env });
 	}
 	const enough = Math.ceil(SLICE_S * Math.max(THREADS_FIRST, 1.5 * (rates[name] ?? 0)));
 	site.stored?.();
 	const env = messages(site, enough, name === 'door' ? { CLIENTS: 'many', ...more } : more);
-	const found = await slice(site, { script: 'messages.lua', connections, env });
+	const found = await slice(site, { connections, exact, env });
 	if (site.stored) {
 		const stored = site.stored();
 		assert.ok(stored >= found.requests - found.errors, `${name} stored ${stored} answers`);
@@ -67,16 +67,14 @@ const added = (through, direct) => Object.fromEntries(['p50_ms', 'p95_ms', 'p99_
 async function latencies(sites, fixed, rates, rate) {
 	const connections = 32;
 	const pause = { PAUSE_MS: String(Math.round(1000 * connections / rate)) };
-	const direct = (more) => ({ script: 'messages.lua',
-		env: { ...question('/v1/responses'), ...more } });
 	const results = await byTurns(['direct', 'normal', 'direct at half', 'normal at half'],
 		(name) => {
 			const half = name.endsWith('at half');
 			const more = half ? pause : {};
 			const at = half ? connections : 1;
 			return name.startsWith('direct')
-				? wrk(fixed.url, { ...direct(more), connections: at })
-				: load('normal', sites.normal, at, rates, more);
+				? wrk(fixed.url, { connections: at, exact: true, env: { ...question('/v1/responses'), ...more } })
+				: load('normal', sites.normal, at, rates, { ...more, exact: true, ANSWER: WORDS });
 		});
 	return {
 		results,
@@ -110,8 +108,9 @@ function report(loads, { alone, half, half_rate }) {
 	const rows = AT_ONCE.flatMap((at) => Object.keys(NAMES).filter((name) => loads[at][name])
 		.map((name) => [at, NAMES[name], each(at, name, (one) => one.rate),
 			each(at, name, (one) => one.p50_ms), each(at, name, (one) => one.p99_ms),
-			short(median(loads[at][name].map((one) => 1000 * one.cpu_s / one.requests))),
-			short(Math.max(...loads[at][name].map((one) => one.peak_mib))),
+			...(name === 'proxy' ? ['–', '–']
+				: [short(median(loads[at][name].map((one) => 1000 * one.cpu_s / one.requests))),
+					short(Math.max(...loads[at][name].map((one) => one.peak_mib)))]),
 			loads[at][name].reduce((sum, one) => sum + one.errors, 0)]));
 	const more = [['added to the model server\'s own time, ms', 'p50', 'p95', 'p99'],
 		['one after the other', ...Object.values(alone).map(short)],

@@ -24,7 +24,7 @@ export function run() {
 		await place.open();
 		await tryOut(sites.program);
 		const loads = await byTurns(Object.keys(NAMES), (name) => slice(sites[name],
-			{ script: 'messages.lua', connections: CONNECTIONS,
+			{ connections: CONNECTIONS,
 				env: sites[name].asked ?? messages(sites[name]) }));
 		return { raw: loads, ...report(loads) };
 	});

@@ -112,7 +112,7 @@ function refusals() {
 		await eventually('all wait', async () => await model.held() === answers.length);
 		const env = { ASKED_PATH: `/threads/${ids[0]}/messages`, BODY: QUESTION };
 		let over = false;
-		const load = slice(site, { script: 'messages.lua', connections: REFUSED, env })
+		const load = slice(site, { connections: REFUSED, env })
 			.finally(() => { over = true; });
 		const health_ms = [];
 		while (!over) {

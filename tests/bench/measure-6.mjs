@@ -76,8 +76,8 @@ async function ask(site, fixed, threads) {
 	const THREADS = site.bench.file('asked', `${threads.join('\n')}\n`);
 	site.stored();
 	fixed.lengths();
-	const found = await slice(site, { script: 'messages.lua', connections: 1, seconds: 1,
-		env: { ASKED_PATH: '/threads/ID/messages', BODY: QUESTION, THREADS } });
+	const found = await slice(site, { connections: 1, seconds: 1, exact: true,
+		env: { ASKED_PATH: '/threads/ID/messages', BODY: QUESTION, ANSWER: WORDS, THREADS } });
 	assert.ok(site.stored() >= found.requests && found.errors === 0);
 	// Who has had his turn stands in line again.
 	threads.push(...threads.splice(0, found.requests % threads.length));

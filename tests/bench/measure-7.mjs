@@ -31,10 +31,10 @@ async function runs(site, assistant_id, kind) {
 		THREADS: site.fresh(THREADS), ASKED_PATH: '/v1/threads/ID/runs', CONNECTIONS: String(CONNECTIONS) };
 	site.stored();
 	const found = await slice(site, { script: kind === 'stream' ? 'messages.lua' : 'runs.lua',
-		connections: CONNECTIONS, threads: kind === 'stream' ? 1 : CONNECTIONS, env });
+		connections: CONNECTIONS, exact: kind === 'poll', env });
 	const count = found.runs ?? found.requests - found.errors;
 	const stored = site.stored();
-	assert.ok(stored >= count && !found.bad, `${count} runs, ${stored} answers, ${found.bad} bad`);
+	assert.ok(stored >= count, `${count} runs, ${stored} answers`);
 	return { ...found, count };
 }
 
@@ -52,7 +52,7 @@ export function run() {
 		const passed = {};
 		for (const connections of [1, CONNECTIONS]) {
 			passed[connections] = await byTurns(Object.keys(WAYS),
-				(name) => slice(sites[name], { script: 'messages.lua', connections, env }));
+				(name) => slice(sites[name], { connections, exact: connections === 1, env }));
 		}
 		return { raw: { made, passed }, ...report(made, passed) };
 	});
@@ -69,7 +69,8 @@ function report(made, passed) {
 	const ways = Object.entries(WAYS).map(([name, shown]) => [shown,
 		each(passed[1][name], (one) => one.p50_ms), each(passed[1][name], (one) => one.p99_ms),
 		each(passed[CONNECTIONS][name], (one) => one.rate),
-		short(median(passed[CONNECTIONS][name].map((one) => 1000 * one.cpu_s / one.requests))),
+		name === 'proxy' ? '–'
+			: short(median(passed[CONNECTIONS][name].map((one) => 1000 * one.cpu_s / one.requests))),
 		[1, CONNECTIONS].flatMap((at) => passed[at][name]).reduce((sum, one) => sum + one.errors, 0)]);
 	const added = (name) => median(passed[1][name].map((one, i) => one.p50_ms - passed[1].direct[i].p50_ms));
 	return {
