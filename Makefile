@@ -142,6 +142,13 @@ bench:
 	$(MAKE) all $(BENCH_PROGRAMS)
 	tools/e2e.sh cgi-bin/assistants.fcgi tests/bench/bench.mjs
 
+## make bench-docs the figures of the last make bench into docs/BENCHMARKS.md
+.PHONY: bench-docs
+bench-docs:
+	sed -i -e '/^<!-- figures -->$$/,/^<!-- end of figures -->$$/{//!d}' \
+		-e '/^<!-- figures -->$$/r build/bench/tables.md' docs/BENCHMARKS.md
+	cp build/bench/*.svg docs/
+
 ## make unit       the unit tests alone
 .PHONY: unit
 unit: $(UNIT_PROGRAMS)

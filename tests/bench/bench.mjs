@@ -12,7 +12,7 @@ const wanted = process.env.BENCH
 	? process.env.BENCH.split(',').map(Number)
 	: Array.from({ length: MEASURES }, (_, i) => i + 1);
 
-const goals = [], sections = [];
+const goals = [], sections = [], where = await machine();
 for (const number of wanted) {
 	const { title, run } = await import(`./measure-${number}.mjs`);
 	console.error(`bench: ${number}. ${title}`);
@@ -28,7 +28,7 @@ for (const number of wanted) {
 }
 const how = `${QUICK ? 'QUICK=1: too short to mean anything. ' : ''}${ROUNDS} rounds by turns of `
 	+ `${SLICE_S} s each; **median** (lowest – highest).`;
-const text = [await machine(), how, table([['', 'what', 'goal', 'found', ''], ...goals]), ...sections]
+const text = [where, how, table([['', 'what', 'goal', 'found', ''], ...goals]), ...sections]
 	.map((one) => one.trimEnd()).join('\n\n');
 fs.writeFileSync(path.join(BUILD, 'tables.md'), `${text}\n`);
 console.log(text);

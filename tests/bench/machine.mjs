@@ -25,10 +25,11 @@ async function syncMs() {
 	return median(times);
 }
 
-const first = (command, ...args) => execFileSync('/bin/sh', ['-c', `${command} 2>&1`, ...args],
-	{ encoding: 'utf8' }).split('\n')[0].trim();
+/** The first line that a shell's command prints. */
+const first = (command) => execFileSync('/bin/sh', ['-c', `${command} 2>&1`], { encoding: 'utf8' })
+	.split('\n')[0].trim();
 
-/** A paragraph: the machine, and the versions of what ran. */
+/** A paragraph: the day, the machine, and the versions of what runs. */
 export async function machine() {
 	const [{ model }] = os.cpus();
 	const { PRETTY_NAME } = Object.fromEntries(fs.readFileSync('/etc/os-release', 'utf8').split('\n')
@@ -36,8 +37,9 @@ export async function machine() {
 	const versions = [first(`'${PROGRAM}' --version`), first('PATH=$PATH:/usr/sbin nginx -v'),
 		`PHP ${first('php-cgi -v').split(' ')[1]}`, `Node ${process.version}`,
 		`SQLite ${first('sqlite3 --version').split(' ')[0]}`];
-	return `${os.cpus().length} cores (${model}), ${Math.round(os.totalmem() / 2 ** 30)} GiB, `
+	const when = `${new Date().toISOString().slice(0, 10)}, commit ${first('git rev-parse --short HEAD')}`;
+	return `${when}. ${os.cpus().length} cores (${model}), ${Math.round(os.totalmem() / 2 ** 30)} GiB, `
 		+ `${PRETTY_NAME.replaceAll('"', '')}, Linux ${os.release()}; a disk that takes `
-		+ `${short(await syncMs())} ms for an fdatasync of 4 KiB. ${versions.join(', ')}. Clients, web `
-		+ 'server, program and model server are all on this one machine.';
+		+ `${short(await syncMs())} ms for an fdatasync of 4 KiB; a load of `
+		+ `${os.loadavg()[0].toFixed(2)} before the run. ${versions.join(', ')}.`;
 }

@@ -1,6 +1,6 @@
 /*
- * What a CGI program costs that only links what assistants.fcgi links: the Makefile gives it the same
- * libraries, none of which it calls.
+ * What a CGI program costs that only links what assistants.fcgi links, by the Makefile, and calls
+ * none of it.
  */
 #include <stdio.h>
 

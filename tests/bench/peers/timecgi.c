@@ -1,9 +1,10 @@
 /*
- * Run a CGI program COUNT times, from exec to the last byte of its answer: timecgi COUNT BODY PROGRAM…
+ * Run a CGI program COUNT times, from exec to the last byte of its answer:
+ * timecgi COUNT BODY PROGRAM
  *
- * Its environment is this program's; where PATH_INFO has a %, the next line of standard input takes the
- * place of it. For each run it prints a line: microseconds until the answer's end, microseconds of
- * processor time, the most memory in KiB, and the answer's first line.
+ * Its environment is this program's; where PATH_INFO has a %, the next line of standard input takes
+ * the place of it. For each run it prints a line: microseconds until the answer's end, microseconds
+ * of processor time, the most memory in KiB, and the answer's first line.
  */
 #include <spawn.h>
 #include <stdio.h>
@@ -82,26 +83,35 @@ run(char **command, const char *body)
 	    used.ru_maxrss, answer);
 }
 
+/* Put PATH_INFO and REQUEST_URI together around what is read from standard input. */
+static void
+next_path(const char *pattern, const char *gap)
+{
+	char line[256], path[512];
+
+	check(fgets(line, sizeof line, stdin) != NULL, "standard input");
+	line[strcspn(line, "\n")] = '\0';
+	snprintf(path, sizeof path, "%.*s%s%s", (int)(gap - pattern), pattern, line, gap + 1);
+	setenv("PATH_INFO", path, 1);
+	setenv("REQUEST_URI", path, 1);
+}
+
 int
 main(int argc, char **argv)
 {
-	const char *pattern = getenv("PATH_INFO");
-	const char *gap = pattern ? strchr(pattern, '%') : NULL;
-	char line[256], path[512];
+	/* A copy: its first form goes when the variable is set. */
+	char *pattern = strdup(getenv("PATH_INFO") ? getenv("PATH_INFO") : "");
+	char *gap = strchr(pattern, '%');
 
-	check(argc > 3, "usage: timecgi COUNT BODY PROGRAM");
-	pattern = gap ? strdup(pattern) : NULL;
-	gap = pattern ? strchr(pattern, '%') : NULL;
+	if (argc < 4) {
+		fputs("usage: timecgi COUNT BODY PROGRAM\n", stderr);
+		return EXIT_FAILURE;
+	}
 	for (int i = atoi(argv[1]); i > 0; i--) {
-		if (gap) {
-			check(fgets(line, sizeof line, stdin) != NULL, "standard input");
-			line[strcspn(line, "\n")] = '\0';
-			snprintf(path, sizeof path, "%.*s%s%s", (int)(gap - pattern), pattern, line,
-			    gap + 1);
-			setenv("PATH_INFO", path, 1);
-			setenv("REQUEST_URI", path, 1);
-		}
+		if (gap)
+			next_path(pattern, gap);
 		run(argv + 3, argv[2]);
 	}
+	free(pattern);
 	return 0;
 }
