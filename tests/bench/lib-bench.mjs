@@ -2,7 +2,9 @@
 // spread of them, tables.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { start } from '../e2e/lib.mjs';
@@ -85,9 +87,22 @@ async function withMemory(pids, work) {
 	}
 }
 
+/** Have these processes run on the first core alone while `work` goes on. */
+export async function onOneCore(pids, work) {
+	const all = pids.flatMap(family), last = os.cpus().length - 1;
+	const on = (cores) => all.forEach((pid) =>
+		execFileSync('taskset', ['-acp', cores, String(pid)], { stdio: 'ignore' }));
+	on('0');
+	try {
+		return await work();
+	} finally {
+		on(`0-${last}`);
+	}
+}
+
 /** What a program of ours prints on standard output; it must end well. */
-export async function output(command, args, { input = '', env = process.env, stderr = 'inherit' } = {}) {
-	const child = start(command, args, { env, stdio: ['pipe', 'pipe', stderr] });
+export async function output(command, args, { input = '', env = process.env, stderr } = {}) {
+	const child = start(command, args, { env, stdio: ['pipe', 'pipe', stderr ?? 'inherit'] });
 	child.stdin.end(input);
 	let text = '';
 	child.stdout.on('data', (piece) => { text += piece; });
@@ -99,9 +114,9 @@ export async function output(command, args, { input = '', env = process.env, std
 /* --- load --- */
 
 /**
- * Load on `url` by wrk, whose script is one of ours: `connections` at once. With `exact` each of them has
- * a thread of its own, and a script may take the time of each request. `env` are the script's variables.
- * Resolves to what done.lua prints.
+ * Load on `url` by wrk, whose script is one of ours: `connections` at once. With `exact` each has a
+ * thread of its own, so that the script can take the time of each request. `env` are the script's
+ * variables. Resolves to what done.lua prints.
  */
 export async function wrk(url, { script = 'messages.lua', connections, seconds = SLICE_S, exact = false,
 	env = {} }) {
@@ -118,14 +133,15 @@ export async function wrk(url, { script = 'messages.lua', connections, seconds =
 
 /**
  * A slice of load on a site: what wrk found, the processor time that the site's own processes took for
- * it, and the most memory that they had.
+ * it, and the most memory that they had, if it has some.
  */
-export async function slice(site, load) {
-	const before = cpu(site.pids);
-	const found = await withMemory(site.pids, () => wrk(site.url, load));
+export async function slice({ url, pids }, load) {
+	if (pids.length === 0) return wrk(url, load);
+	const before = cpu(pids);
+	const found = await withMemory(pids, () => wrk(url, load));
 	// What was under way when wrk ended is cancelled, which is not to fall into the next slice.
 	await sleep(50);
-	return { ...found, cpu_s: cpu(site.pids) - before };
+	return { ...found, cpu_s: cpu(pids) - before };
 }
 
 /** Have each of `names` measured in each round, beginning with another one each time; all results. */
@@ -161,6 +177,24 @@ export function short(value) {
 export function spread(values) {
 	const [low, middle, high] = [0, 0.5, 1].map((part) => short(quantile(values, part)));
 	return `**${middle}** (${low} – ${high})`;
+}
+
+/** Of each round this figure, as spread() shows it. */
+export const each = (rounds, figure) => spread(rounds.map(figure));
+
+/** What a request took of the processor in ms; `count` are a round's requests. */
+export function processorMs(rounds, count = ({ requests }) => requests) {
+	return short(median(rounds.map((one) => 1000 * one.cpu_s / count(one))));
+}
+
+export const mostMib = (rounds) => short(Math.max(...rounds.map((one) => one.peak_mib)));
+export const errors = (rounds) => rounds.reduce((sum, one) => sum + one.errors, 0);
+
+/** The cells that rounds of load have in common, and their heads. */
+export const LOAD = ['p50 ms', 'p99 ms', 'processor ms each', 'memory MiB', 'errors'];
+export function loadCells(rounds) {
+	return [each(rounds, (one) => one.p50_ms), each(rounds, (one) => one.p99_ms),
+		processorMs(rounds), mostMib(rounds), errors(rounds)];
 }
 
 /** A goal as a row: what is to be reached, `at most` or `at least` so much, and what was. */

@@ -3,8 +3,8 @@
 // the remote Assistants API.
 //
 // A site has `url`, `pids` of what answers behind nginx, and for conversations `fresh(count)`, which
-// makes threads as quickly as the database takes them and returns a file with their ids, and `stored()`,
-// how many right answers have come into the database since it was called last.
+// makes threads as quickly as the database takes them and returns a file with their ids, and
+// `stored()`, how many right answers have come into the database since it was called last.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -192,7 +192,7 @@ export async function fixedServer(place, { logged = false } = {}) {
 	return { url: `http://127.0.0.1:${port}`, pids: [pid], lengths };
 }
 
-/** A model server that sends `first`, and `rest` after a while, or, with -1, when release() is called. */
+/** A model server that sends `first`, and `rest` after a while, or, with -1, upon release(). */
 export async function heldServer(place, first, rest, hold_ms) {
 	const [a, b] = [['first', first], ['rest', rest]].map(([name, events]) =>
 		place.bench.file(`${name}.sse`, sse(events)));
@@ -239,7 +239,7 @@ function counter(file, words) {
 	};
 }
 
-/** The program's state folder and environment, with these settings, and its database's side of a site. */
+/** The program's state folder and environment, with these settings, and its database's side. */
 export function programBench(place, fixed, { env = {}, tenant = 'gateway', quiet = true } = {}) {
 	const bench = new Bench();
 	place.benches.push(bench);
@@ -255,7 +255,8 @@ export function programBench(place, fixed, { env = {}, tenant = 'gateway', quiet
 	const fresh = (count) => {
 		fs.writeFileSync(ids, sqlite(file, `${NUMBERS(count)}
 			INSERT INTO threads (id, tenant, created_at, body)
-			SELECT ${NEW_ID}, '${tenant}', unixepoch(), '{"metadata":{}}' FROM numbers RETURNING id`));
+			SELECT ${NEW_ID}, '${tenant}', unixepoch(), '{"metadata":{}}' FROM numbers
+			RETURNING id`));
 		return ids;
 	};
 	return { bench, file, fresh, stored: counter(file, "json_extract(content, '$[0].text.value')") };
@@ -363,7 +364,8 @@ ${Object.entries(env).map(([name, value]) => `env[${name}] = ${value}`).join('\n
 /** A FastCGI responder that says hello. */
 export async function helloSite(place) {
 	const socket = path.join(place.bench.dir, 'hello-socket');
-	const child = start(path.join(BUILD, 'bin', 'hello'), [socket], { stdio: ['ignore', 'ignore', 'inherit'] });
+	const child = start(path.join(BUILD, 'bin', 'hello'), [socket],
+		{ stdio: ['ignore', 'ignore', 'inherit'] });
 	// libfcgi takes SIGTERM for a wish.
 	place.bench.onClose(() => child.end('SIGKILL'));
 	await eventually('hello listens', () => fs.existsSync(socket));

@@ -2,10 +2,10 @@
 // model server's time.
 
 import assert from 'node:assert/strict';
-import { QUICK, ROUNDS, SLICE_S, byTurns, goal, median, short, slice, spread, table, wrk }
+import { LOAD, QUICK, SLICE_S, byTurns, each, goal, loadCells, median, short, slice, table, wrk }
 	from './lib-bench.mjs';
-import { WORDS, fixedServer, helloSite, messages, nodeSite, apiSite, phpSite, programSite, proxySite, question,
-	tryOut, withPlace } from './lib-sites.mjs';
+import { WORDS, apiSite, fixedServer, helloSite, messages, nodeSite, phpSite, programSite, proxySite,
+	question, tryOut, withPlace } from './lib-sites.mjs';
 
 export const title = 'A message answered, embedded, stored';
 
@@ -67,15 +67,16 @@ const added = (through, direct) => Object.fromEntries(['p50_ms', 'p95_ms', 'p99_
 async function latencies(sites, fixed, rates, rate) {
 	const connections = 32;
 	const pause = { PAUSE_MS: String(Math.round(1000 * connections / rate)) };
-	const results = await byTurns(['direct', 'normal', 'direct at half', 'normal at half'],
-		(name) => {
-			const half = name.endsWith('at half');
-			const more = half ? pause : {};
-			const at = half ? connections : 1;
-			return name.startsWith('direct')
-				? wrk(fixed.url, { connections: at, exact: true, env: { ...question('/v1/responses'), ...more } })
-				: load('normal', sites.normal, at, rates, { ...more, exact: true, ANSWER: WORDS });
-		});
+	const direct = (at, more) => wrk(fixed.url, { connections: at, exact: true,
+		env: { ...question('/v1/responses'), ...more } });
+	const through = (at, more) => load('normal', sites.normal, at, rates,
+		{ exact: true, ANSWER: WORDS, ...more });
+	const ways = {
+		direct: () => direct(1), normal: () => through(1),
+		'direct at half': () => direct(connections, pause),
+		'normal at half': () => through(connections, pause),
+	};
+	const results = await byTurns(Object.keys(ways), (name) => ways[name]());
 	return {
 		results,
 		alone: added(results.normal, results.direct),
@@ -104,20 +105,14 @@ export function run() {
 const rate = (loads, name, at = 32) => median(loads[at][name].map((one) => one.rate));
 
 function report(loads, { alone, half, half_rate }) {
-	const each = (at, name, figure) => spread(loads[at][name].map(figure));
 	const rows = AT_ONCE.flatMap((at) => Object.keys(NAMES).filter((name) => loads[at][name])
-		.map((name) => [at, NAMES[name], each(at, name, (one) => one.rate),
-			each(at, name, (one) => one.p50_ms), each(at, name, (one) => one.p99_ms),
-			...(name === 'proxy' ? ['–', '–']
-				: [short(median(loads[at][name].map((one) => 1000 * one.cpu_s / one.requests))),
-					short(Math.max(...loads[at][name].map((one) => one.peak_mib)))]),
-			loads[at][name].reduce((sum, one) => sum + one.errors, 0)]));
+		.map((name) => [at, NAMES[name], each(loads[at][name], (one) => one.rate),
+			...loadCells(loads[at][name])]));
 	const more = [['added to the model server\'s own time, ms', 'p50', 'p95', 'p99'],
 		['one after the other', ...Object.values(alone).map(short)],
 		[`at half the peak rate, ${short(half_rate)}/s`, ...Object.values(half).map(short)]];
 	return {
-		tables: [table([['at once', 'site', 'messages/s', 'p50 ms', 'p99 ms', 'processor ms each',
-			'memory MiB', 'errors'], ...rows]), table(more)],
+		tables: [table([['at once', 'site', 'messages/s', ...LOAD], ...rows]), table(more)],
 		goals: [
 			goal('messages/s at 32, times the Node worker\'s', 'at least', 20,
 				rate(loads, 'normal') / rate(loads, 'node')),

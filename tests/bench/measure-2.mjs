@@ -1,7 +1,8 @@
 // A message through a remote Assistants API: nothing is stored here.
 
-import { byTurns, goal, median, short, slice, spread, table } from './lib-bench.mjs';
-import { fixedServer, helloSite, messages, nodeSite, remoteSite, tryOut, withPlace } from './lib-sites.mjs';
+import { LOAD, byTurns, each, goal, loadCells, median, slice, table } from './lib-bench.mjs';
+import { fixedServer, helloSite, messages, nodeSite, remoteSite, tryOut, withPlace }
+	from './lib-sites.mjs';
 
 export const title = 'A message through a remote Assistants API';
 
@@ -32,15 +33,10 @@ export function run() {
 
 function report(loads) {
 	const rate = (name) => median(loads[name].map((one) => one.rate));
-	const rows = Object.entries(NAMES).map(([name, shown]) => [shown,
-		spread(loads[name].map((one) => one.rate)), spread(loads[name].map((one) => one.p50_ms)),
-		spread(loads[name].map((one) => one.p99_ms)),
-		short(median(loads[name].map((one) => 1000 * one.cpu_s / one.requests))),
-		short(Math.max(...loads[name].map((one) => one.peak_mib))),
-		loads[name].reduce((sum, one) => sum + one.errors, 0)]);
+	const rows = Object.entries(NAMES).map(([name, shown]) =>
+		[shown, each(loads[name], (one) => one.rate), ...loadCells(loads[name])]);
 	return {
-		tables: [table([[`${CONNECTIONS} at once`, 'messages/s', 'p50 ms', 'p99 ms',
-			'processor ms each', 'memory MiB', 'errors'], ...rows])],
+		tables: [table([[`${CONNECTIONS} at once`, 'messages/s', ...LOAD], ...rows])],
 		goals: [goal('a message\'s time, times that of a hello and one request to nginx', 'at most', 2,
 			1 / rate('program') / (1 / rate('hello') + 1 / rate('fixed')))],
 	};

@@ -1,4 +1,4 @@
-// Conversations that wait for the model, thousands of them in one process; and more clients than workers.
+// Conversations that wait for the model, thousands in one process; and more clients than workers.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -6,7 +6,7 @@ import http from 'node:http';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../e2e/lib.mjs';
-import { QUICK, ROUNDS, cpu, goal, median, resident, short, slice, spread, table, timed }
+import { QUICK, ROUNDS, cpu, each, goal, median, processorMs, resident, short, slice, table, timed }
 	from './lib-bench.mjs';
 import { QUESTION, WORDS, heldServer, programSite, question, responseStream, tryOut, withPlace }
 	from './lib-sites.mjs';
@@ -23,7 +23,7 @@ const WORKERS = 100;
 const REFUSED = 400;
 const SAMPLE_MS = 20;
 
-/** POST on a connection of its own; resolves to {status, text}, the status 0 where there was no answer. */
+/** POST on a connection of its own; resolves to {status, text}, with status 0 where none came. */
 async function post(url, path, body) {
 	const request = http.request(`${url}${path}`, { method: 'POST', agent: false,
 		headers: { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(body) } });
@@ -88,7 +88,8 @@ function conversations(last) {
 		const idle_kib = resident(pid), before_s = cpu(site.pids);
 		const through = await crowd(model, STEPS,
 			(i) => post(site.url, `/threads/${ids[i]}/messages`, QUESTION),
-			() => ({ kib: resident(pid) - idle_kib, descriptors: fs.readdirSync(`/proc/${pid}/fd`).length }));
+			() => ({ kib: resident(pid) - idle_kib,
+				descriptors: fs.readdirSync(`/proc/${pid}/fd`).length }));
 		const cpu_s = cpu(site.pids) - before_s;
 		const answered = through.all.filter(good).length;
 		assert.equal(site.stored(), answered);
@@ -102,7 +103,7 @@ function conversations(last) {
 	});
 }
 
-/** More clients while all workers but two wait, each of whom is refused at once; and /health meanwhile. */
+/** More clients while all workers but two wait; they are refused at once. And /health meanwhile. */
 function refusals() {
 	return withPlace(async (place) => {
 		const { model, site } = await held(place, WORKERS);
@@ -136,42 +137,44 @@ export async function run() {
 }
 
 function report(rounds, refused) {
-	const each = (figure) => spread(rounds.map(figure)), of = (figure) => spread(refused.map(figure));
-	const at = (i, figure) => median(rounds.map((one) => figure(one.points[i])));
+	const last = rounds.at(-1);
+	const at = (i, figure) => median(rounds.map(({ points }) => points[i][figure]));
 	const most = ({ points }) => points.at(-1);
 	const beyond_kib = (one) => most(one).kib / most(one).held;
-	const errors = rounds.reduce((sum, one) => sum + one.errors, 0);
-	const last = rounds.at(-1);
+	const failed = rounds.reduce((sum, one) => sum + one.errors, 0);
 	return {
 		tables: [
 			table([[`${MOST} conversations waiting`, ''],
-				[`errors, of ${MOST * ROUNDS}`, errors],
-				['resident memory of the idle process, MiB', each((one) => one.idle_kib / 1024)],
-				['for each that waits, beyond that, KiB', each(beyond_kib)],
-				['descriptors of the process', each((one) => most(one).descriptors)],
-				['until all are answered when the model goes on, ms', each((one) => one.drain_ms)],
-				['the same without nginx and the program, ms', each((one) => one.direct_ms)],
-				['processor time of the program for a conversation, ms',
-					each((one) => 1000 * one.cpu_s / MOST)],
+				[`errors, of ${MOST * ROUNDS}`, failed],
+				['resident memory of the idle process, MiB',
+					each(rounds, (one) => one.idle_kib / 1024)],
+				['for each that waits, beyond that, KiB', each(rounds, beyond_kib)],
+				['descriptors of the process', each(rounds, (one) => most(one).descriptors)],
+				['until all are answered when the model goes on, ms',
+					each(rounds, (one) => one.drain_ms)],
+				['the same without nginx and the program, ms', each(rounds, (one) => one.direct_ms)],
+				['processor ms of the program each', processorMs(rounds, () => MOST)],
 				[`resident memory after ${QUIET_S} s of quiet, MiB`, short(last.after_kib / 1024)],
 				['threads then', last.after_threads]]),
 			table([[`${REFUSED} clients more while all of ${WORKERS} workers wait`, ''],
-				['refused, 503, a second', of((one) => one.rate)],
-				['until a 503, p50 ms', of((one) => one.p50_ms)],
-				['until a 503, p99 ms', of((one) => one.p99_ms)],
-				['processor ms for a 503', of((one) => 1000 * one.cpu_s / one.requests)],
-				['`/health` meanwhile, p50 ms', of((one) => median(one.health_ms))],
-				['`/health` meanwhile, the longest, ms', of((one) => Math.max(...one.health_ms))]]),
+				['refused, 503, a second', each(refused, (one) => one.rate)],
+				['until a 503, p50 ms', each(refused, (one) => one.p50_ms)],
+				['until a 503, p99 ms', each(refused, (one) => one.p99_ms)],
+				['processor ms for a 503', processorMs(refused)],
+				['`/health` meanwhile, p50 ms', each(refused, (one) => median(one.health_ms))],
+				['`/health` meanwhile, the longest, ms',
+					each(refused, (one) => Math.max(...one.health_ms))]]),
 		],
 		goals: [
-			goal('conversations of which one failed', 'at most', 0, errors),
-			goal('resident memory for each that waits', 'at most', 64, median(rounds.map(beyond_kib)), ' KiB'),
+			goal(`conversations that failed, of ${MOST * ROUNDS}`, 'at most', 0, failed),
+			goal('resident memory for each that waits', 'at most', 64, median(rounds.map(beyond_kib)),
+				' KiB'),
 		],
 		plots: [{
-			name: 'memory', title: 'Memory against conversations in flight', x: 'conversations waiting',
-			y: 'MiB beyond the idle process', lines: [
-				{ title: 'assistants.fcgi', points: [[0, 0], ...STEPS.map((step, i) =>
-					[at(i, ({ held: waiting }) => waiting), at(i, ({ kib }) => kib / 1024)])] },
+			name: 'memory', title: 'Memory against conversations in flight',
+			x: 'conversations waiting', y: 'MiB beyond the idle process', lines: [
+				{ title: 'assistants.fcgi', points: [[0, 0], ...STEPS.map((_, i) =>
+					[at(i, 'held'), at(i, 'kib') / 1024])] },
 				{ title: 'goal: 64 KiB each', points: [[0, 0], [MOST, MOST * 64 / 1024]] },
 			],
 		}],

@@ -6,8 +6,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { cgiVariables } from '../e2e/lib-cgi.mjs';
 import { PROGRAM } from '../e2e/lib.mjs';
-import { BUILD, QUICK, byTurns, goal, median, output, quantile, short, spread, table } from './lib-bench.mjs';
-import { PHP_SCRIPT, QUESTION, fixedServer, phpBench, programBench, withPlace } from './lib-sites.mjs';
+import { BUILD, QUICK, byTurns, goal, median, output, quantile, short, spread, table }
+	from './lib-bench.mjs';
+import { PHP_SCRIPT, QUESTION, fixedServer, phpBench, programBench, withPlace }
+	from './lib-sites.mjs';
 
 export const title = 'Plain CGI, from exec to the last byte';
 
@@ -17,11 +19,12 @@ const NAMES = {
 	linked: 'limit: a program with the same libraries',
 	thread: 'assistants.fcgi, a thread, `normal`', php_thread: 'php-cgi, a thread',
 	message: 'assistants.fcgi, a message, `normal`', php_message: 'php-cgi, a message',
-	full_thread: 'assistants.fcgi, a thread, `full`', full_message: 'assistants.fcgi, a message, `full`',
+	full_thread: 'assistants.fcgi, a thread, `full`',
+	full_message: 'assistants.fcgi, a message, `full`',
 };
 
-const which = (program) => execFileSync('/bin/sh', ['-c', `command -v ${program}`], { encoding: 'utf8' })
-	.trim();
+const which = (program) => execFileSync('/bin/sh', ['-c', `command -v ${program}`],
+	{ encoding: 'utf8' }).trim();
 
 /** How to ask a program for threads and for messages by CGI. */
 function ways(program, env, first, { fresh, stored }) {
@@ -29,7 +32,8 @@ function ways(program, env, first, { fresh, stored }) {
 		headers: { 'content-type': 'text/plain' } }), PATH_INFO: at, REQUEST_URI: at });
 	return {
 		thread: { program, env: asked('/threads', ''), body: '', first: /^Status: 201/ },
-		message: { program, env: asked('/threads/%/messages', QUESTION), body: QUESTION, first, fresh, stored },
+		message: { program, env: asked('/threads/%/messages', QUESTION), body: QUESTION, first,
+			fresh, stored },
 	};
 }
 
@@ -49,7 +53,7 @@ function ofPhp(place, fixed) {
 }
 
 /** Run it so many times; what timecgi prints of each. */
-async function runs({ program, env, body, first, fresh, stored, log = 'inherit' }, count) {
+async function runs({ program, env, body, first, fresh, stored, log }, count) {
 	stored?.();
 	const input = fresh ? fs.readFileSync(fresh(count), 'utf8') : '';
 	const text = await output(path.join(BIN, 'timecgi'), [String(count), body, program],
@@ -71,13 +75,11 @@ export function run() {
 			ofPhp(place, fixed)];
 		const sites = {
 			linked: { program: path.join(BIN, 'linked'), env: {}, body: '', first: /^Content-Type/ },
-			thread: normal.thread, message: normal.message, php_thread: php.thread, php_message: php.message,
-			full_thread: full.thread, full_message: full.message,
+			thread: normal.thread, php_thread: php.thread, full_thread: full.thread,
+			message: normal.message, php_message: php.message, full_message: full.message,
 		};
 		// The first ones make the databases.
-		for (const name of ['thread', 'full_thread', 'php_thread', 'message', 'full_message']) {
-			await runs(sites[name], 1);
-		}
+		for (const name of Object.keys(sites)) await runs(sites[name], 1);
 		const times = await byTurns(Object.keys(NAMES), (name) => runs(sites[name], COUNT));
 		return { raw: times, ...report(times) };
 	});
@@ -91,7 +93,8 @@ function report(times) {
 		spread(figures(name, 'ms', 0.95)), short(median(figures(name, 'cpu_ms'))),
 		short(Math.max(...figures(name, 'mib', 1)))]);
 	return {
-		tables: [table([[`median of ${COUNT} a round`, 'ms', 'p95 ms', 'processor ms', 'memory MiB'], ...rows])],
+		tables: [table([[`median of ${COUNT} a round`, 'ms', 'p95 ms', 'processor ms', 'memory MiB'],
+			...rows])],
 		goals: ['thread', 'message'].flatMap((kind) => [
 			goal(`a ${kind} by CGI, times a program with the same libraries`, 'at most', 1.5,
 				ms(kind) / ms('linked')),

@@ -1,12 +1,14 @@
 // Growth: what a message costs in long threads and in full databases, and the room that it takes.
 
 import assert from 'node:assert/strict';
-import { QUICK, byTurns, goal, median, short, slice, spread, table } from './lib-bench.mjs';
-import { NUMBERS, QUESTION, WORDS, fixedServer, programBench, served, sqlite, withPlace } from './lib-sites.mjs';
+import { QUICK, byTurns, each, goal, median, mostMib, processorMs, short, slice, table }
+	from './lib-bench.mjs';
+import { NUMBERS, QUESTION, WORDS, fixedServer, programBench, served, sqlite, withPlace }
+	from './lib-sites.mjs';
 
 export const title = 'Growth';
 
-// Threads of so many messages, in one database; of each kind so many that they stay as long as they are.
+// Threads of so many messages, in one database; of each kind so many that they stay about as long.
 const LENGTHS = [10, 100, 1000, 10_000];
 const MESSAGES_OF_EACH = QUICK ? 20_000 : 100_000;
 // Databases of so many threads, each with a question and its answer.
@@ -14,41 +16,51 @@ const SIZES = QUICK ? [1000, 100_000] : [1000, 100_000, 1_000_000];
 const ASKED_THREADS = 20_000;
 // Of a thread of ten messages the middle is left out already, so that all lengths are sent the same.
 const CONTEXT_TOKENS = '256';
+const FAST = `PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000;`;
 
 /* --- the databases --- */
 
-/**
- * SQL that copies the one conversation which the program itself has written, so that `threads` more are
- * there, each with `pairs` questions and answers. Ids are in no order, as real ones are.
- */
-function copies(file, threads, pairs) {
-	const [thread, , run, step] = ['threads', 'messages', 'runs', 'run_steps']
-		.map((name) => Number(sqlite(file, `SELECT max(seq) FROM ${name}`)));
-	const messages = Number(sqlite(file, 'SELECT max(seq) FROM messages'));
-	const id = (prefix, seq) => `'${prefix}_' || printf('%08x%016d', (${seq}) * 2654435761 & 0xffffffff, ${seq})`;
-	const its = { thread: `${thread} + (n - 1) / ${pairs} + 1`, run: `${run} + n`, step: `${step} + n`,
-		question: `${messages} + 2 * n - 1`, answer: `${messages} + 2 * n` };
-	const copy = (name, count, where, changes) => {
-		const columns = sqlite(file, `SELECT name FROM pragma_table_info('${name}')`).trim().split('\n');
-		return `${NUMBERS(count)} INSERT INTO ${name} (${columns})
-			SELECT ${columns.map((column) => changes[column] ?? `one.${column}`)}
-			FROM numbers, (SELECT * FROM ${name} WHERE ${where} LIMIT 1) one;`;
-	};
-	const role = (name, seq, more) => copy('messages', threads * pairs, `role = '${name}'`,
-		{ seq, id: id('msg', seq), thread: its.thread, ...more });
-	return [
-		copy('threads', threads, 'seq = 1',
-			{ seq: `${thread} + n`, id: id('thread', `${thread} + n`) }),
-		copy('runs', threads * pairs, 'seq = 1', { seq: its.run, id: id('run', its.run), thread: its.thread }),
-		role('user', its.question, {}),
-		role('assistant', its.answer, { run: its.run }),
-		copy('run_steps', threads * pairs, 'seq = 1', { seq: its.step, id: id('step', its.step), run: its.run,
-			details: `replace(one.details, (SELECT id FROM messages WHERE role = 'assistant' AND seq <= 2),
-				${id('msg', its.answer)})` }),
-	].join('\n');
+/** SQL: an id for the object `seq`; they are in no order, as real ones are. */
+const idOf = (prefix, seq) =>
+	`'${prefix}_' || printf('%08x%016d', (${seq}) * 2654435761 & 0xffffffff, ${seq})`;
+
+/** SQL that copies the table's first row `where` so many times, with other expressions, of n. */
+function copies(file, name, count, where, changes) {
+	const columns = sqlite(file, `SELECT name FROM pragma_table_info('${name}')`).trim().split('\n');
+	return `${NUMBERS(count)} INSERT INTO ${name} (${columns})
+		SELECT ${columns.map((column) => changes[column] ?? `one.${column}`)}
+		FROM numbers, (SELECT * FROM ${name} WHERE ${where} ORDER BY seq LIMIT 1) one;`;
 }
 
-/** The program on a database in which `kinds` of threads are, [how many, questions in each]. */
+/**
+ * Add `threads` threads, with `pairs` questions and answers in each, that are copies of the one
+ * conversation which the program itself has written.
+ */
+function grow(file, threads, pairs) {
+	const count = threads * pairs;
+	const [thread, message, run, step] = ['threads', 'messages', 'runs', 'run_steps']
+		.map((name) => sqlite(file, `SELECT max(seq) FROM ${name}`).trim());
+	const its = {
+		thread: `${thread} + (n - 1) / ${pairs} + 1`, run: `${run} + n`, step: `${step} + n`,
+		question: `${message} + 2 * n - 1`, answer: `${message} + 2 * n`,
+	};
+	const details = `replace(one.details, (SELECT id FROM messages WHERE role = 'assistant'
+		ORDER BY seq LIMIT 1), ${idOf('msg', its.answer)})`;
+	sqlite(file, FAST, 'BEGIN;',
+		copies(file, 'threads', threads, 'true',
+			{ seq: `${thread} + n`, id: idOf('thread', `${thread} + n`) }),
+		copies(file, 'runs', count, 'true',
+			{ seq: its.run, id: idOf('run', its.run), thread: its.thread }),
+		copies(file, 'messages', count, "role = 'user'",
+			{ seq: its.question, id: idOf('msg', its.question), thread: its.thread }),
+		copies(file, 'messages', count, "role = 'assistant'",
+			{ seq: its.answer, id: idOf('msg', its.answer), thread: its.thread, run: its.run }),
+		copies(file, 'run_steps', count, 'true',
+			{ seq: its.step, id: idOf('step', its.step), run: its.run, details }),
+		'COMMIT;');
+}
+
+/** The program, not started yet, with a conversation in its database, and `kinds` of more. */
 async function filled(place, fixed, kinds) {
 	const made = programBench(place, fixed, { env: { ASSISTANTS_SYNC: 'normal',
 		ASSISTANTS_CONTEXT_TOKENS: CONTEXT_TOKENS } });
@@ -56,17 +68,15 @@ async function filled(place, fixed, kinds) {
 	const answer = await made.bench.cgi({ method: 'POST', path: `/threads/${id}/messages`,
 		headers: { 'content-type': 'text/plain' }, body: QUESTION });
 	assert.equal(answer.text.trim(), WORDS);
-	for (const [threads, pairs] of kinds) {
-		sqlite(made.file, 'PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000;',
-			`BEGIN; ${copies(made.file, threads, pairs)} COMMIT;`);
-	}
+	kinds.forEach(([threads, pairs]) => grow(made.file, threads, pairs));
 	return made;
 }
 
 /** Some of the database's threads, picked by chance, that have so many messages. */
 function some(file, length) {
-	return sqlite(file, `SELECT id FROM threads WHERE seq IN (SELECT thread FROM messages GROUP BY thread
-		HAVING count(*) = ${length}) ORDER BY random() LIMIT ${ASKED_THREADS}`).trim().split('\n');
+	return sqlite(file, `SELECT id FROM threads WHERE seq IN
+		(SELECT thread FROM messages GROUP BY thread HAVING count(*) = ${length})
+		ORDER BY random() LIMIT ${ASKED_THREADS}`).trim().split('\n');
 }
 
 /* --- what is measured --- */
@@ -85,66 +95,88 @@ async function ask(site, fixed, threads) {
 	return { ...found, asked: sent.length, sent: [...new Set(sent)] };
 }
 
-const bytes = (file) => Number(sqlite(file, 'SELECT page_count * page_size FROM pragma_page_count, pragma_page_size'));
+const bytes = (file) => Number(sqlite(file,
+	'SELECT page_count * page_size FROM pragma_page_count, pragma_page_size'));
+
+async function inLongThreads(place, fixed) {
+	const made = await filled(place, fixed, LENGTHS.map((length) =>
+		[MESSAGES_OF_EACH / length, length / 2]));
+	const threads = Object.fromEntries(LENGTHS.map((length) => [length, some(made.file, length)]));
+	const site = await served(place, made);
+	return async () => {
+		const found = await byTurns(LENGTHS, (length) => ask(site, fixed, threads[length]));
+		const sent = new Set(Object.values(found).flat().flatMap((one) => one.sent));
+		assert.equal(sent.size, 1, `the model was sent ${[...sent]} bytes`);
+		return found;
+	};
+}
+
+async function inFullDatabases(place, fixed) {
+	const sites = {}, threads = {};
+	for (const size of SIZES) {
+		const made = await filled(place, fixed, [[size - 1, 1]]);
+		threads[size] = some(made.file, 2);
+		sites[size] = await served(place, made);
+	}
+	const sizes = () => SIZES.map((size) => bytes(sites[size].file));
+	return async () => {
+		const files = sizes();
+		const found = await byTurns(SIZES, (size) => ask(sites[size], fixed, threads[size]));
+		const asked = found[SIZES[0]].reduce((sum, one) => sum + one.asked, 0);
+		return { found, files, each_bytes: (sizes()[0] - files[0]) / asked };
+	};
+}
 
 export function run() {
 	return withPlace(async (place) => {
 		const fixed = await fixedServer(place, { logged: true });
-		const long = await filled(place, fixed, LENGTHS.map((length) =>
-			[MESSAGES_OF_EACH / length, length / 2]));
-		const threads = Object.fromEntries(LENGTHS.map((length) => [length, some(long.file, length)]));
-		const databases = {};
-		for (const size of SIZES) {
-			databases[size] = await filled(place, fixed, [[size - 1, 1]]);
-			databases[size].threads = some(databases[size].file, 2);
-		}
-		const at = await served(place, long);
-		for (const size of SIZES) databases[size] = await served(place, databases[size]);
+		const long = await inLongThreads(place, fixed), full = await inFullDatabases(place, fixed);
 		await place.open();
-		const lengths = await byTurns(LENGTHS, (length) => ask(at, fixed, threads[length]));
-		const smallest = databases[SIZES[0]];
-		const sent = new Set(LENGTHS.flatMap((length) => lengths[length]).flatMap((one) => one.sent));
-		assert.equal(sent.size, 1, `the model was sent ${[...sent]}`);
-		const before = bytes(smallest.file);
-		const sizes = await byTurns(SIZES, (size) => ask(databases[size], fixed, databases[size].threads));
-		const asked = sizes[SIZES[0]].reduce((sum, one) => sum + one.asked, 0);
-		const each_bytes = (bytes(smallest.file) - before) / asked;
-		const files = SIZES.map((size) => bytes(databases[size].file));
-		return { raw: { lengths, sizes, each_bytes, files }, ...report(lengths, sizes, each_bytes, files) };
+		const raw = { lengths: await long(), full: await full() };
+		return { raw, ...report(raw.lengths, raw.full) };
 	});
 }
 
-function report(lengths, sizes, each_bytes, files) {
-	const p50 = (rounds) => median(rounds.map((one) => one.p50_ms));
-	const rows = (all, names) => [
-		['p50 ms', ...names.map((name) => spread(all[name].map((one) => one.p50_ms)))],
-		['p99 ms', ...names.map((name) => spread(all[name].map((one) => one.p99_ms)))],
-		['processor ms', ...names.map((name) => short(median(all[name].map((one) =>
-			1000 * one.cpu_s / one.requests))))],
-		['memory MiB', ...names.map((name) => short(Math.max(...all[name].map((one) => one.peak_mib))))],
+const p50 = (rounds) => median(rounds.map((one) => one.p50_ms));
+const shown = (number) => number.toLocaleString('en');
+
+function rows(found) {
+	const all = Object.values(found);
+	return [
+		['p50 ms', ...all.map((rounds) => each(rounds, (one) => one.p50_ms))],
+		['p99 ms', ...all.map((rounds) => each(rounds, (one) => one.p99_ms))],
+		['processor ms each', ...all.map((rounds) => processorMs(rounds))],
+		['memory MiB', ...all.map(mostMib)],
 	];
-	const shown = (number) => number.toLocaleString('en');
-	const grown = (all, names) => p50(all[names.at(-1)]) / p50(all[names[0]]);
-	const line = (what, all, figure) => ({ title: what, points: Object.entries(all).map(([size, rounds]) =>
-		[Number(size), figure(rounds)]) });
+}
+
+/** The goal that the most take hardly longer than the fewest. */
+function flat(found, what) {
+	const names = Object.keys(found).map(Number), [few, many] = [names[0], names.at(-1)];
+	return goal(`a message ${what(shown(many))}, times one ${what(shown(few))}`, 'at most', 1.3,
+		p50(found[many]) / p50(found[few]));
+}
+
+const line = (title, found) => ({ title,
+	points: Object.entries(found).map(([size, rounds]) => [size, p50(rounds)]) });
+
+function report(lengths, { found, files, each_bytes }) {
 	return {
 		tables: [
-			table([['a message in a thread of', ...LENGTHS.map(shown)], ...rows(lengths, LENGTHS)]),
-			table([['a message in a database of so many threads', ...SIZES.map(shown)], ...rows(sizes, SIZES),
+			table([['a message in a thread of so many', ...LENGTHS.map(shown)], ...rows(lengths)]),
+			table([['a message among so many threads', ...SIZES.map(shown)], ...rows(found),
 				['the database, MiB', ...files.map((size) => short(size / 2 ** 20))]]),
 			`On disk a question of ${QUESTION.length} bytes with its answer of ${WORDS.length} takes `
-				+ `**${Math.round(each_bytes)} bytes**: two messages, a run and its step, with their indexes.`,
+				+ `**${Math.round(each_bytes)} bytes**: two messages, a run, its step, and indexes.`,
 		],
 		goals: [
-			goal(`a message in a thread of ${shown(LENGTHS.at(-1))}, times one of ${LENGTHS[0]}`, 'at most', 1.3,
-				grown(lengths, LENGTHS)),
-			goal(`a message among ${shown(SIZES.at(-1))} threads, times among ${shown(SIZES[0])}`, 'at most', 1.3,
-				grown(sizes, SIZES)),
+			flat(lengths, (count) => `in a thread of ${count}`),
+			flat(found, (count) => `among ${count} threads`),
 		],
 		plots: [{
-			name: 'length', title: 'Cost against length', x: 'messages in the thread, or threads in the database',
-			y: 'ms, p50', log: 'x', lines: [line('messages in the thread', lengths, p50),
-				line('threads in the database', sizes, p50)],
+			name: 'length', title: 'Cost against length', y: 'ms, p50', log: 'x',
+			x: 'messages in the thread, or threads in the database',
+			lines: [line('messages in the thread', lengths), line('threads in the database', found)],
 		}],
 	};
 }

@@ -1,10 +1,12 @@
--- Runs under /v1 without a stream: each connection, a thread of wrk's of its own, creates one, asks for
--- it without a pause until it is completed, then begins the next. THREADS is a file with threads' ids,
--- BODY what a run is created with. Besides the requests it counts runs, and what was not as it should be.
+-- Runs under /v1 without a stream: each of CONNECTIONS, a thread of wrk's of its own, creates one, asks
+-- for it without a pause until it is completed, then begins the next. THREADS is a file with threads'
+-- ids, BODY what a run is created with. Besides requests it counts runs, and what went wrong.
 
 local finish = require("done")
 local ids, at, run = {}, 0, nil
-local headers = { ["Content-Type"] = "application/json", ["Authorization"] = os.getenv("AUTHORIZATION") }
+local headers = {
+	["Content-Type"] = "application/json", ["Authorization"] = os.getenv("AUTHORIZATION"),
+}
 local threads = {}
 runs, bad = 0, 0
 
