@@ -1,11 +1,11 @@
 // What is added to the first streamed piece: the model server sends one, and holds the rest back.
 
-import net from 'node:net';
 import { once } from 'node:events';
-import { QUICK, byTurns, goal, quantile, median, spread, table } from './lib-bench.mjs';
-import { QUESTION, heldServer, programSite, question, messages, responseStream, tryOut, withPlace }
-	from './lib-sites.mjs';
 import fs from 'node:fs';
+import net from 'node:net';
+import { QUICK, byTurns, goal, median, quantile, spread, table } from './lib-bench.mjs';
+import { QUESTION, heldServer, programSite, question, responseStream, tryOut, withPlace }
+	from './lib-sites.mjs';
 
 export const title = 'Time added to the first streamed piece';
 
