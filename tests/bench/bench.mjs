@@ -20,7 +20,7 @@ for (const number of wanted) {
 	const ms = await timed(async () => { result = await run(); });
 	console.error(`bench: took ${Math.round(ms / 1000)} s`);
 	fs.writeFileSync(path.join(BUILD, `measure-${number}.json`), `${JSON.stringify(result.raw)}\n`);
-	for (const one of result.plots ?? []) await plot(one);
+	result.plots?.forEach(plot);
 	const images = (result.plots ?? []).map(({ name, title: alt }) => `![${alt}](${name}.svg)\n`);
 	goals.push(...result.goals.map((one) => [number, one.what, one.goal, `**${one.shown}**`,
 		one.met ? 'reached' : 'missed']));

@@ -127,8 +127,8 @@ function report(loads, { alone, half, half_rate }) {
 		],
 		plots: [{
 			name: 'latency', title: 'Latency against load', x: 'messages/s', y: 'ms',
-			log: 'xy', lines: PLOTTED.flatMap((name) => ['p50', 'p99'].map((part) => ({
-				title: `${NAMES[name].replaceAll('`', '')}, ${part}`,
+			log: 'xy', lines: PLOTTED.flatMap((name, i) => ['p50', 'p99'].map((part) => ({
+				title: `${NAMES[name].replaceAll('`', '')}, ${part}`, color: i + 1, dashed: part === 'p99',
 				points: Object.keys(loads).map(Number).sort((a, b) => a - b).map((at) => [
 					rate(loads, name, at),
 					median(loads[at][name].map((one) => one[`${part}_ms`]))]),

@@ -107,7 +107,7 @@ main(int argc, char **argv)
 		fputs("usage: timecgi COUNT BODY PROGRAM\n", stderr);
 		return EXIT_FAILURE;
 	}
-	for (int i = atoi(argv[1]); i > 0; i--) {
+	for (long left = strtol(argv[1], NULL, 10); left > 0; left--) {
 		if (gap)
 			next_path(pattern, gap);
 		run(argv + 3, argv[2]);
