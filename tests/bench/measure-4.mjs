@@ -55,7 +55,7 @@ async function held(place, workers) {
 	return { model, site, pid: site.pids[0] };
 }
 
-/** Have `count` wait more and more, look at the process at each step, then let go of all. */
+/** Have more and more wait, look at the process after each of `steps`, then let go of all. */
 async function crowd(model, steps, ask, look) {
 	const answers = [], points = [];
 	let failed = 0;
