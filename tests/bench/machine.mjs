@@ -37,7 +37,7 @@ export async function machine() {
 	const versions = [first(`'${PROGRAM}' --version`), first('PATH=$PATH:/usr/sbin nginx -v'),
 		`PHP ${first('php-cgi -v').split(' ')[1]}`, `Node ${process.version}`,
 		`SQLite ${first('sqlite3 --version').split(' ')[0]}`];
-	const commit = first('git rev-parse --short HEAD');
+	const commit = first('git rev-parse --short HEAD 2>/dev/null || echo unknown');
 	const when = `${new Date().toISOString().slice(0, 10)}, commit ${commit}`;
 	return `${when}. ${os.cpus().length} cores (${model}), ${Math.round(os.totalmem() / 2 ** 30)} GiB, `
 		+ `${PRETTY_NAME.replaceAll('"', '')}, Linux ${os.release()}; a disk that takes `
