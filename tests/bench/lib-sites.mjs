@@ -24,7 +24,7 @@ export const WORDS = 'Subtract 11 from both sides, divide by 3: x = 1.';
 export const QUESTION = 'I need to solve 3x + 11 = 14';
 const PEERS = path.join(HERE, 'peers');
 export const PHP_SCRIPT = path.join(PEERS, 'index.php');
-// Of PHP's processes each holds one conversation. On two cores more of them answered fewer.
+// Each holds one conversation. On two cores 4 to 32 of them answer about as many.
 const PHP_PROCESSES = 16;
 
 /** Run `body` with a place where sites are built, and remove it afterwards. */

@@ -1,6 +1,8 @@
 // Growth: what a message costs in long threads and in full databases, and the room that it takes.
 
 import assert from 'node:assert/strict';
+import { httpRequest } from '../e2e/lib.mjs';
+import { makeKey } from '../e2e/lib-api.mjs';
 import { QUICK, byTurns, each, goal, median, mostMib, processorMs, short, slice, table }
 	from './lib-bench.mjs';
 import { NUMBERS, QUESTION, WORDS, fixedServer, programBench, served, sqlite, withPlace }
@@ -16,6 +18,7 @@ const SIZES = QUICK ? [1000, 100_000] : [1000, 100_000, 1_000_000];
 const ASKED_THREADS = 20_000;
 // Of a thread of ten messages the middle is left out already, so that all lengths are sent the same.
 const CONTEXT_TOKENS = '256';
+const PAGE = 20;
 const FAST = `PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000;`;
 
 /* --- the databases --- */
@@ -95,6 +98,25 @@ async function ask(site, fixed, threads) {
 	return { ...found, asked: sent.length, sent: [...new Set(sent)] };
 }
 
+/** Pages of the list of threads, at its begin, in its middle and at its end; the newest come first. */
+async function pages(site, size) {
+	const authorization = `Bearer ${await makeKey(site.bench, 'gateway')}`;
+	const port = Number(new URL(site.url).port);
+	const after = (place) => sqlite(site.file,
+		`SELECT id FROM threads ORDER BY seq LIMIT 1 OFFSET ${place}`).trim();
+	const paths = {
+		first: `/v1/threads?limit=${PAGE}`,
+		middle: `/v1/threads?limit=${PAGE}&after=${after(size / 2)}`,
+		last: `/v1/threads?limit=${PAGE}&after=${after(PAGE)}`,
+	};
+	for (const at of Object.values(paths)) {
+		const { status, json } = await httpRequest(port, 'GET', at, { headers: { authorization } });
+		assert.deepEqual([status, json.data.length], [200, PAGE]);
+	}
+	return byTurns(Object.keys(paths), (name) => slice(site, { connections: 1, seconds: 1, exact: true,
+		env: { METHOD: 'GET', ASKED_PATH: paths[name], AUTHORIZATION: authorization } }));
+}
+
 const bytes = (file) => Number(sqlite(file,
 	'SELECT page_count * page_size FROM pragma_page_count, pragma_page_size'));
 
@@ -123,7 +145,8 @@ async function inFullDatabases(place, fixed) {
 		const files = sizes();
 		const found = await byTurns(SIZES, (size) => ask(sites[size], fixed, threads[size]));
 		const asked = found[SIZES[0]].reduce((sum, one) => sum + one.asked, 0);
-		return { found, files, each_bytes: (sizes()[0] - files[0]) / asked };
+		const each_bytes = (sizes()[0] - files[0]) / asked;
+		return { found, files, each_bytes, listed: await pages(sites[SIZES.at(-1)], SIZES.at(-1)) };
 	};
 }
 
@@ -160,12 +183,14 @@ function flat(found, what) {
 const line = (title, found) => ({ title,
 	points: Object.entries(found).map(([size, rounds]) => [size, p50(rounds)]) });
 
-function report(lengths, { found, files, each_bytes }) {
+function report(lengths, { found, files, each_bytes, listed }) {
 	return {
 		tables: [
 			table([['a message in a thread of so many', ...LENGTHS.map(shown)], ...rows(lengths)]),
 			table([['a message among so many threads', ...SIZES.map(shown)], ...rows(found),
 				['the database, MiB', ...files.map((size) => short(size / 2 ** 20))]]),
+			table([[`${PAGE} of ${shown(SIZES.at(-1))} threads by \`GET /v1/threads\``,
+				...Object.keys(listed)], ...rows(listed)]),
 			`On disk a question of ${QUESTION.length} bytes with its answer of ${WORDS.length} takes `
 				+ `**${Math.round(each_bytes)} bytes**: two messages, a run, its step, and indexes.`,
 		],

@@ -1,5 +1,5 @@
--- POST BODY to ASKED_PATH, whose ID is that of a thread of its own each time: THREADS is a file with
--- them, a line each. PAUSE_MS is how long a connection waits between two requests in the mean.
+-- POST BODY, or what METHOD says, to ASKED_PATH, whose ID is that of a thread of its own each time:
+-- THREADS is a file with them, a line each. PAUSE_MS is how long a connection waits between two requests in the mean.
 -- CLIENTS=many: each ten requests have an address of their own, as a proxy before us would tell it.
 --
 -- wrk's own percentiles tell what clients would see who come at a steady rate whatever happens: it adds
@@ -8,6 +8,7 @@
 -- ANSWER, if that is set.
 
 local finish = require("done")
+local method = os.getenv("METHOD") or "POST"
 local path, body = os.getenv("ASKED_PATH"), os.getenv("BODY")
 local pause_ms, answer = tonumber(os.getenv("PAUSE_MS")), os.getenv("ANSWER")
 local exact, many = os.getenv("EXACT") == "1", os.getenv("CLIENTS") == "many"
@@ -52,7 +53,7 @@ function request()
 		headers["X-Forwarded-For"] = string.format("10.%d.%d.%d",
 			math.floor(client / 65536), math.floor(client / 256) % 256, client % 256)
 	end
-	local text = wrk.format("POST", at, headers, body)
+	local text = wrk.format(method, at, headers, body)
 	begun = exact and now_us()
 	return text
 end
