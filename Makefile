@@ -135,12 +135,26 @@ soak: check
 	$(MAKE) fuzz
 	tests/soak/bundle.sh
 
-## make bench      time and memory under load, and with much data, as tables (five minutes)
+# What make bench compares with, and times CGI by. linked has the program's libraries, and calls none.
+BENCH_PROGRAMS := $(addprefix build/bench/bin/,hello linked timecgi)
+build/bench/bin/linked: LDFLAGS += -Wl,--no-as-needed
+$(BENCH_PROGRAMS): build/bench/bin/%: tests/bench/peers/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBS)
+
+## make bench      how fast, beside PHP, Node and nginx, with tables and plots in build/bench (BENCH=1,3)
 .PHONY: bench
 bench:
-	tools/deps.sh build check
-	$(MAKE) all
+	tools/deps.sh build bench
+	$(MAKE) all $(BENCH_PROGRAMS)
 	tools/e2e.sh cgi-bin/assistants.fcgi tests/bench/bench.mjs
+
+## make bench-docs the figures of the last make bench into docs/BENCHMARKS.md
+.PHONY: bench-docs
+bench-docs:
+	sed -i -e '/^<!-- figures -->$$/,/^<!-- end of figures -->$$/{//!d}' \
+		-e '/^<!-- figures -->$$/r build/bench/tables.md' docs/BENCHMARKS.md
+	cp build/bench/*.svg docs/
 
 ## make unit       the unit tests alone
 .PHONY: unit

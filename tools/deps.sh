@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install the Debian packages that are missing: tools/deps.sh [--quiet] SET…
 #
-# The sets are build, www, demo, check, soak, lint and fuzz. Where nothing is missing it says nothing and
+# The sets are build, www, demo, check, bench, soak, lint and fuzz. Where nothing is missing it says nothing and
 # changes nothing. --quiet hides what apt-get says, unless it fails.
 set -eu
 
@@ -47,6 +47,18 @@ needs() {
 		library cmocka libcmocka-dev
 		file /usr/lib/python3/dist-packages/prometheus_client/parser.py python3-prometheus-client
 	END
+	bench) cat <<-'END' ;;
+		program wrk wrk
+		program gnuplot gnuplot-nox
+		program nginx nginx-light
+		program sqlite3 sqlite3
+		program node nodejs
+		program npm npm
+		program php-cgi php-cgi
+		file /usr/sbin/php-fpm* php-fpm
+		php curl php-curl
+		php pdo_sqlite php-sqlite3
+	END
 	soak) cat <<-'END' ;;
 		program valgrind valgrind
 	END
@@ -60,7 +72,7 @@ needs() {
 		clang-runtime fuzzer libclang-rt-14-dev
 	END
 	*)
-		echo "usage: tools/deps.sh [--quiet] build|www|demo|check|soak|lint|fuzz…" >&2
+		echo "usage: tools/deps.sh [--quiet] build|www|demo|check|bench|soak|lint|fuzz…" >&2
 		return 2
 		;;
 	esac
@@ -70,7 +82,9 @@ have() {
 	case $1 in
 	program) command -v "$2" ;;
 	library) pkg-config --exists "$2" ;;
-	file) [ -e "$2" ] ;;
+	# shellcheck disable=SC2086 # a pattern
+	file) ls -d $2 ;;
+	php) php-cgi -m | grep -qx "$2" ;;
 	clang-runtime) ls "$(clang --print-runtime-dir)"/libclang_rt."$2"*.a ;;
 	esac >/dev/null 2>&1
 }

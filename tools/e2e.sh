@@ -56,17 +56,20 @@ find_node() {
 
 # npm leaves a lock file of its own in node_modules each time that it installs.
 install_packages() {
-	installed=tests/e2e/node_modules/.package-lock.json
-	if ! [ -e $installed ] || [ tests/e2e/package-lock.json -nt $installed ]; then
-		npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+	installed=$1/node_modules/.package-lock.json
+	if ! [ -e "$installed" ] || [ "$1/package-lock.json" -nt "$installed" ]; then
+		npm ci --prefix "$1" --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 	fi
 }
 
 node=$(find_node)
-install_packages
+install_packages tests/e2e
 case $1 in
 *.test.mjs) ;;
-*) exec "$node" "$@" ;;
+*)
+	install_packages "$(dirname "$1")"
+	exec "$node" "$@"
+	;;
 esac
 exec "$node" --test --test-reporter=spec --test-concurrency=$concurrency \
 	--test-timeout=$timeout_ms "$@"

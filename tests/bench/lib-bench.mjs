@@ -1,23 +1,162 @@
-// What all benchmarks need: what a process has used, the middle and the spread of rounds, tables.
+// What all measures need: what processes have used, load by wrk, rounds by turns, the middle and the
+// spread of them, tables.
 
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import { Bench } from '../e2e/lib.mjs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { start } from '../e2e/lib.mjs';
+
+export const QUICK = process.env.QUICK === '1';
+export const ROUNDS = QUICK ? 2 : 5;
+// How long a site has the machine before it is the next one's turn; wrk counts whole seconds.
+export const SLICE_S = QUICK ? 1 : 2;
+export const HERE = import.meta.dirname;
+export const BUILD = path.resolve(HERE, '../../build/bench');
 
 // The kernel counts processor time in these, on every system that it shows to programs.
 const TICKS_PER_S = 100;
+const SAMPLE_MS = 250;
 
-/** Resident memory in KiB, processor time in seconds, and threads, of the process `pid`. */
-export function usage(pid) {
-	const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8');
-	const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
-	// Behind the name, which may have anything in it, come the third field and those after it.
-	const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-	return {
-		resident_kib: Number(/^VmRSS:\s+(\d+)/m.exec(status)[1]),
-		threads: Number(/^Threads:\s+(\d+)/m.exec(status)[1]),
-		cpu_s: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S,
-	};
+/* --- processes --- */
+
+function parentOf(pid) {
+	try {
+		const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
+		// Behind the name, which may have anything in it, come the third field and the next.
+		return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+	} catch {
+		return undefined;
+	}
 }
+
+/** The process `pid` and all below it. */
+export function family(pid) {
+	const parents = fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+		.map((one) => [Number(one), parentOf(one)]);
+	const found = [pid];
+	for (const one of found) {
+		found.push(...parents.filter(([, parent]) => parent === one).map(([child]) => child));
+	}
+	return found;
+}
+
+function cpuOf(pid) {
+	try {
+		const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
+		const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+		// Its own, and that of children which are gone.
+		return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_S;
+	} catch {
+		return 0;
+	}
+}
+
+/** Seconds of processor time that these processes and all below them have used. */
+export function cpu(pids) {
+	return pids.flatMap(family).reduce((sum, pid) => sum + cpuOf(pid), 0);
+}
+
+/** MiB that they hold; what several share is counted once. */
+export function memory(pids) {
+	const kib = pids.flatMap(family).map((pid) => {
+		try {
+			return Number(/^Pss:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/smaps_rollup`))[1]);
+		} catch {
+			return 0;
+		}
+	});
+	return kib.reduce((sum, one) => sum + one, 0) / 1024;
+}
+
+/** Resident memory of one process in KiB. */
+export function resident(pid) {
+	return Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`))[1]);
+}
+
+/** What `work` gives, and the most memory that the processes held meanwhile. */
+async function withMemory(pids, work) {
+	let peak_mib = memory(pids);
+	const timer = setInterval(() => { peak_mib = Math.max(peak_mib, memory(pids)); }, SAMPLE_MS);
+	try {
+		return { ...await work(), peak_mib };
+	} finally {
+		clearInterval(timer);
+	}
+}
+
+/** Have these processes run on the first core alone while `work` goes on. */
+export async function onOneCore(pids, work) {
+	const all = pids.flatMap(family), last = os.cpus().length - 1;
+	const on = (cores) => all.forEach((pid) =>
+		execFileSync('taskset', ['-acp', cores, String(pid)], { stdio: 'ignore' }));
+	on('0');
+	try {
+		return await work();
+	} finally {
+		on(`0-${last}`);
+	}
+}
+
+/** What a program of ours prints on standard output; it must end well. */
+export async function output(command, args, { input = '', env = process.env, stderr } = {}) {
+	const child = start(command, args, { env, stdio: ['pipe', 'pipe', stderr ?? 'inherit'] });
+	child.stdin.end(input);
+	let text = '';
+	child.stdout.on('data', (piece) => { text += piece; });
+	const ended = await child.ended;
+	assert.deepEqual(ended, { code: 0, signal: null }, `${command} ${args.join(' ')}`);
+	return text;
+}
+
+/* --- load --- */
+
+/**
+ * Load on `url` by wrk, whose script is one of ours: `connections` at once. With `exact` each has a
+ * thread of its own, so that the script can take the time of each request. `env` are the script's
+ * variables. Resolves to what done.lua prints.
+ */
+export async function wrk(url, { script = 'messages.lua', connections, seconds = SLICE_S, exact = false,
+	env = {} }) {
+	const args = [`-t${exact ? connections : 1}`, `-c${connections}`, `-d${seconds}s`,
+		'--timeout', '60s', '-s', path.join(HERE, script), url];
+	const text = await output('wrk', args, { env: { ...process.env, ...env, EXACT: exact ? '1' : '0',
+		LUA_PATH: `${HERE}/?.lua;;` } });
+	const line = text.split('\n').find((one) => one.startsWith('{'));
+	assert.ok(line, text);
+	const found = JSON.parse(line);
+	assert.ok(!found.bad, `${found.bad} of ${found.requests} answers are wrong`);
+	return found;
+}
+
+/**
+ * A slice of load on a site: what wrk found, the processor time that the site's own processes took for
+ * it, and the most memory that they had, if it has some.
+ */
+export async function slice({ url, pids }, load) {
+	if (pids.length === 0) return wrk(url, load);
+	const before = cpu(pids);
+	const found = await withMemory(pids, () => wrk(url, load));
+	// What was under way when wrk ended is cancelled, which is not to fall into the next slice.
+	await sleep(50);
+	return { ...found, cpu_s: cpu(pids) - before };
+}
+
+/** Have each of `names` measured in each round, beginning with another one each time; all results. */
+export async function byTurns(names, measure, rounds = ROUNDS) {
+	const results = Object.fromEntries(names.map((name) => [name, []]));
+	for (let round = 0; round < rounds; round++) {
+		for (let i = 0; i < names.length; i++) {
+			const name = names[(round + i) % names.length];
+			results[name].push(await measure(name, round));
+		}
+	}
+	return results;
+}
+
+/* --- figures --- */
 
 /** The value that `part` of the values do not exceed. */
 export function quantile(values, part) {
@@ -25,10 +164,43 @@ export function quantile(values, part) {
 	return sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)];
 }
 
+export const median = (values) => quantile(values, 0.5);
+
+/** A number with three digits that count, or as many as stand before the point. */
+export function short(value) {
+	if (!Number.isFinite(value)) return '–';
+	const digits = value === 0 ? 1 : Math.ceil(Math.log10(Math.abs(value) + 1e-12));
+	return value.toFixed(Math.min(3, Math.max(0, 3 - Math.max(digits, 0))));
+}
+
 /** The rounds' median, and between which values all are, in text. */
-export function spread(values, digits = 0) {
-	const [low, middle, high] = [0, 0.5, 1].map((part) => quantile(values, part).toFixed(digits));
-	return `${middle} (${low} – ${high})`;
+export function spread(values) {
+	const [low, middle, high] = [0, 0.5, 1].map((part) => short(quantile(values, part)));
+	return `**${middle}** (${low} – ${high})`;
+}
+
+/** Of each round this figure, as spread() shows it. */
+export const each = (rounds, figure) => spread(rounds.map(figure));
+
+/** What a request took of the processor in ms; `count` are a round's requests. */
+export function processorMs(rounds, count = ({ requests }) => requests) {
+	return short(median(rounds.map((one) => 1000 * one.cpu_s / count(one))));
+}
+
+export const mostMib = (rounds) => short(Math.max(...rounds.map((one) => one.peak_mib)));
+export const errors = (rounds) => rounds.reduce((sum, one) => sum + one.errors, 0);
+
+/** The cells that rounds of load have in common, and their heads. */
+export const LOAD = ['p50 ms', 'p99 ms', 'processor ms each', 'memory MiB', 'errors'];
+export function loadCells(rounds) {
+	return [each(rounds, (one) => one.p50_ms), each(rounds, (one) => one.p99_ms),
+		processorMs(rounds), mostMib(rounds), errors(rounds)];
+}
+
+/** A goal as a row: what is to be reached, `at most` or `at least` so much, and what was. */
+export function goal(what, bound, limit, value, unit = '') {
+	const met = bound === 'at most' ? value <= limit : value >= limit;
+	return { what, goal: `${bound} ${limit}${unit}`, value, shown: `${short(value)}${unit}`, met };
 }
 
 /** A Markdown table of rows of cells, the first row its head. */
@@ -40,23 +212,7 @@ export function table(rows) {
 
 /** Milliseconds that `work` takes. */
 export async function timed(work) {
-	const start = performance.now();
+	const begun = performance.now();
 	await work();
-	return performance.now() - start;
-}
-
-/** Call `body` with a bench of the end-to-end tests, which is gone afterwards. */
-export async function withBench(body) {
-	const bench = new Bench();
-	try {
-		const result = await body(bench);
-		await bench.close();
-		bench.assertQuiet();
-		return result;
-	} catch (error) {
-		console.error(`the program's log ends:\n${bench.log().slice(-4000)}`);
-		throw error;
-	} finally {
-		await bench.clear();
-	}
+	return performance.now() - begun;
 }
