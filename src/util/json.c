@@ -337,8 +337,11 @@ json_raw_parse(struct json_raw raw)
 {
 	struct json_object *value = NULL;
 
+	/* What most values are, without a tokener. */
 	if (raw.len >= 2 && *raw.at == '"' && !memchr(raw.at, '\\', raw.len))
 		return json_object_new_string_len(raw.at + 1, (int)raw.len - 2);
+	if (raw.len == 1 && *raw.at >= '0' && *raw.at <= '9')
+		return json_object_new_int64(*raw.at - '0');
 	json_parse_foreign(raw.at ? raw.at : "", raw.len, &value);
 	return value;
 }
