@@ -197,7 +197,7 @@ install: $(PROGRAM)
 		$(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/examples/tools
 	install -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/cgi-bin/assistants.fcgi
 	install -m 0644 cgi-bin/.htaccess $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/cgi-bin/
-	if [ -e www/deep-chat ]; then tools/copy-page.sh $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/www; fi
+	if [ -e www/deep-chat/deepChat.js ]; then tools/copy-page.sh $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/www; fi
 	install -m 0644 man/assistants.fcgi.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 0644 README.md LICENSE lighttpd.conf.example $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/
 	install -m 0644 $(wildcard examples/*.*) $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/examples/

@@ -25,10 +25,12 @@ class Problem extends Error {
 
 const MAY_WORK_LATER = [408, 409, 429];
 
+const typeOf = ({ headers }) => (headers.get('content-type') ?? '').split(';')[0];
+
 // The program's errors are one plain sentence; a web server's own are pages, and nothing to show.
 async function problemOf(response) {
-	const { status, headers } = response;
-	const [type] = (headers.get('content-type') ?? '').split(';');
+	const { status } = response;
+	const type = typeOf(response);
 	const words = type === 'text/plain' ? (await response.text()).trim() :
 		type === 'application/problem+json' ? (await response.json()).detail : '';
 	const gone = status === 404 && words;
@@ -36,6 +38,10 @@ async function problemOf(response) {
 	return new Problem(words || `The assistant's server answered ${status}.`,
 		gone ? 'anew' : later ? 'again' : undefined);
 }
+
+// A page to log in, most often, which the browser was led to.
+const notOurs = () => new Problem('Something other than the assistant answered. ' +
+	'If this site wants you to log in, reload the page.', 'again');
 
 const unreachable = () => new Problem(navigator.onLine === false ?
 	'You are offline. What you wrote is kept.' :
@@ -71,14 +77,16 @@ class Conversation {
 		} catch {}
 	}
 
-	async request(method, path, more) {
+	async request(method, path, type, { headers, ...more } = {}) {
 		let response;
 		try {
-			response = await fetch(this.base + path, { method, credentials: 'same-origin', ...more });
+			response = await fetch(this.base + path,
+				{ method, headers: { Accept: type, ...headers }, credentials: 'same-origin', ...more });
 		} catch (error) {
 			throw error.name === 'AbortError' ? error : unreachable();
 		}
 		if (!response.ok) throw await problemOf(response);
+		if (typeOf(response) !== type) throw notOurs();
 		return response;
 	}
 
@@ -86,8 +94,7 @@ class Conversation {
 	async history() {
 		if (!this.id) return [];
 		try {
-			const headers = { Accept: 'application/json' };
-			const response = await this.request('GET', `threads/${this.id}/messages`, { headers });
+			const response = await this.request('GET', `threads/${this.id}/messages`, 'application/json');
 			return (await response.json()).messages;
 		} catch (problem) {
 			if (problem.way !== 'anew') throw problem;
@@ -99,12 +106,11 @@ class Conversation {
 	/** Say something; yields the answer's events: {text}, {event: 'tool'}, at the end {event: 'done'}. */
 	async* say(body, signal) {
 		if (!this.id) {
-			const headers = { Accept: 'text/plain' };
-			const response = await this.request('POST', 'threads', { headers, signal });
+			const response = await this.request('POST', 'threads', 'text/plain', { signal });
 			this.keep((await response.text()).trim());
 		}
-		const headers = { Accept: 'text/event-stream', 'Content-Type': 'text/plain' };
-		const response = await this.request('POST', `threads/${this.id}/messages`,
+		const headers = { 'Content-Type': 'text/plain' };
+		const response = await this.request('POST', `threads/${this.id}/messages`, 'text/event-stream',
 			{ headers, body, signal });
 		try {
 			for await (const event of eventsOf(response.body)) {
@@ -260,6 +266,7 @@ class AssistantChat extends HTMLElement {
 		set(this.input,
 			{ role: 'textbox', 'aria-multiline': 'true', 'aria-label': 'Message', tabindex: '0' });
 		this.label('Send');
+		this.guard(inside);
 		this.nameSpeakers();
 		new MutationObserver(() => this.nameSpeakers())
 			.observe(this.messages, { childList: true, subtree: true });
@@ -269,6 +276,23 @@ class AssistantChat extends HTMLElement {
 
 	label(words) {
 		set(this.button, { role: 'button', 'aria-label': words, title: words });
+	}
+
+	// What deep-chat does not know of buttons and of typing.
+	guard(inside) {
+		inside.addEventListener('click', (event) => {
+			// The second click of a double one would stop what the first has sent.
+			if (event.detail > 1 && event.composedPath().includes(this.button)) event.stopPropagation();
+		}, true);
+		inside.addEventListener('keydown', (event) => {
+			if (event.keyCode === 229) {
+				// Taken by an input method. In Safari this Enter comes when the composition has ended.
+				event.stopPropagation();
+			} else if (event.key === ' ' && event.target === this.button) {
+				event.preventDefault();
+				if (!event.repeat) this.button.click();
+			}
+		}, true);
 	}
 
 	// Who sees the page knows whose words they are by place and colour.
@@ -332,22 +356,35 @@ class AssistantChat extends HTMLElement {
 	}
 
 	async show(events, signals, answer) {
-		let held = '';
-		for await (const { event, name, text, citations, incomplete } of events) {
-			if (event === 'tool') {
-				this.state.textContent = `${this.name} uses ${name} …`;
-			} else if (event === 'done') {
-				await signals.onResponse({ text: withFootnotes(text, citations), overwrite: true });
-				this.state.textContent = incomplete ? 'A limit has cut this answer short.' : '';
-			} else if (text) {
-				held += text;
-				// A bubble that begins with nothing to see is a dot to deep-chat.
-				if (!answer.said && held.trim() === '') continue;
-				this.state.textContent = '';
-				answer.said = true;
-				await signals.onResponse({ text: held });
-				held = '';
+		let held = '', pause = 0, timer;
+		const write = async () => {
+			timer = undefined;
+			// A bubble that begins with nothing to see is a dot to deep-chat.
+			if (!answer.said && held.trim() === '') return;
+			this.state.textContent = '';
+			answer.said = true;
+			const text = held, begun = performance.now();
+			held = '';
+			await signals.onResponse({ text });
+			// deep-chat makes the whole answer anew for each piece: a long one takes longer pieces.
+			pause = 4 * (performance.now() - begun);
+		};
+		try {
+			for await (const { event, name, text, citations, incomplete } of events) {
+				if (event === 'tool') {
+					this.state.textContent = `${this.name} uses ${name} …`;
+				} else if (event === 'done') {
+					held = '';
+					await signals.onResponse({ text: withFootnotes(text, citations), overwrite: true });
+					this.state.textContent = incomplete ? 'A limit has cut this answer short.' : '';
+				} else if (text) {
+					held += text;
+					timer ??= setTimeout(write, pause);
+				}
 			}
+		} finally {
+			clearTimeout(timer);
+			if (held) await write();
 		}
 	}
 

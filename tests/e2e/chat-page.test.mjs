@@ -240,6 +240,48 @@ inBrowser('too many messages: the door\'s own words', async (bench) => {
 	assert.equal(await chat.input.innerText(), 'Two');
 });
 
+inBrowser('a page to log in, in place of the assistant', async (bench) => {
+	const { chat } = await scene(bench);
+	const login = (route) => route.fulfill({ contentType: 'text/html', body: '<title>Log in</title>' });
+	await chat.page.route('**/threads', login);
+	await chat.say('One');
+	await chat.alerted('Something other than the assistant answered.', 'Try again');
+	assert.equal(await chat.input.innerText(), 'One');
+	assert.equal(await threadOf(chat), undefined);
+	await chat.page.unroute('**/threads');
+	await chat.button('Try again').click();
+	await chat.sees(HELLO, ['You', 'One'], ['Assistant', 'hello']);
+
+	await chat.page.route('**/messages', login);
+	await chat.page.reload();
+	await chat.alerted('Something other than the assistant answered.', 'Try again');
+	await chat.page.unroute('**/messages');
+	await chat.button('Try again').click();
+	await chat.sees(HELLO, ['You', 'One'], ['Assistant', 'hello']);
+});
+
+inBrowser('a double click sends, and does not stop what it has sent', async (bench) => {
+	const { chat } = await scene(bench);
+	await chat.input.click();
+	await chat.page.keyboard.type('One');
+	await chat.button('Send').dblclick();
+	await chat.sees(HELLO, ['You', 'One'], ['Assistant', 'hello']);
+});
+
+inBrowser('a long answer in many small pieces is shown in fewer', async (bench) => {
+	const { model, chat } = await scene(bench);
+	await chat.page.getByRole('log').evaluate((log) => {
+		window.written = 0;
+		new MutationObserver(() => { window.written += 1; }).observe(log, { childList: true, subtree: true });
+	});
+	model.queue.push(words(`${'Some **words** of an answer.\n\n'.repeat(1000)}The end.`));
+	await chat.say('One');
+	await chat.told('The end.');
+	// The pieces have 7 characters.
+	const written = await chat.page.evaluate('window.written');
+	assert.ok(written < 1000, `written ${written} times`);
+});
+
 const HOSTILE = `<script>alert(1)</script> <img src=x onerror=alert(2)> <b onclick="alert(3)">bold</b>
 
 ![picture](http://elsewhere.test/a.png) ![tiny](data:image/svg+xml,<svg/onload=alert(4)>)
@@ -375,8 +417,11 @@ inBrowser('by keyboard alone, and what a screen reader is told', async (bench) =
 	await keyboard.type('One');
 	await keyboard.press('Shift+Enter');
 	await keyboard.type('two');
+	// Safari's Enter that ends a composition: its keydown comes after compositionend.
+	await chat.input.dispatchEvent('keydown', { key: 'Enter', keyCode: 229 });
+	assert.equal(await chat.input.innerText(), 'One\ntwo');
 	await keyboard.press('Tab');
-	await keyboard.press('Enter');
+	await keyboard.press('Space');
 	await chat.sees(['You', 'One\ntwo'], ['Assistant', 'hello']);
 	await chat.told('Assistant: hello');
 	await chat.page.reload();
@@ -402,6 +447,26 @@ inBrowser('without a model server the page says so, and how to connect one', asy
 	await chat.say('call add_numbers {"a": 2, "b": 40}');
 	await chat.told(/^Assistant: .*42/);
 	await chat.picture('first');
+});
+
+inBrowser('magnified four times there is room to read; a paragraph has its own direction', async (bench) => {
+	const viewport = { width: 320, height: 256 };
+	const chat = await openPage(bench, `${(await startDemo(bench, demoTree(bench))).url}/`, { viewport });
+	await chat.sees(HELLO);
+	const log = await chat.page.getByRole('log').boundingBox();
+	const input = await chat.input.boundingBox();
+	assert.ok(log.height >= 50, `${log.height} pixels for the conversation`);
+	assert.ok(input.y + input.height <= viewport.height);
+	assert.equal(await chat.page.evaluate('document.documentElement.scrollWidth'), viewport.width);
+	await chat.say('שלום');
+	const [words, bubble] = await chat.page.locator('.user-message-text').evaluate((one) => {
+		const range = document.createRange();
+		range.selectNodeContents(one.querySelector('p'));
+		one.style.width = '200px';
+		return [range.getBoundingClientRect(), one.getBoundingClientRect()].map(({ left, right }) =>
+			({ left, right }));
+	});
+	assert.ok(bubble.right - words.right < words.left - bubble.left, 'it begins at the right');
 });
 
 inBrowser('on somebody else\'s Apache, as CGI in a folder of a site', async (bench) => {
