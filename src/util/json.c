@@ -175,8 +175,8 @@ static bool
 tokenize(struct json_tokener *tokener, const char *text, size_t len, struct json_object **value)
 {
 	size_t end = len;
+	bool valid;
 
-	json_tokener_reset(tokener);
 	*value = json_tokener_parse_ex(tokener, text, (int)len);
 	/*
 	 * A number, or a literal, at the very end is complete only when something comes after it.
@@ -187,7 +187,10 @@ tokenize(struct json_tokener *tokener, const char *text, size_t len, struct json
 		end = json_tokener_get_parse_end(tokener);
 	while (end < len && strchr(" \t\r\n", text[end]) && text[end])
 		end++;
-	return json_tokener_get_error(tokener) == json_tokener_success && end == len;
+	valid = json_tokener_get_error(tokener) == json_tokener_success && end == len;
+	/* Of what breaks off it still has all that it made, which is far larger. */
+	json_tokener_reset(tokener);
+	return valid;
 }
 
 int

@@ -1,6 +1,8 @@
 /* JSON from outside: what is taken for it and what is not, and getters that ask for a type. */
 #include "support.h"
 
+#include <malloc.h>
+
 #include "util/json.h"
 
 static const struct {
@@ -306,6 +308,26 @@ test_peek(void **state)
 	}
 }
 
+/* What breaks off is not kept by the thread's tokener: as json-c has it, it is far larger. */
+static void
+test_broken_is_forgotten(void **state)
+{
+	enum { LEN = 60000, LEFT_MAX = 1 << 20 };
+	char *text = malloc(LEN);
+	struct json_object *value;
+	size_t before;
+
+	(void)state;
+	assert_int_equal(json_parse("[]", 2, &value), 0);
+	json_object_put(value);
+	for (size_t i = 0; i < LEN; i += 3)
+		memcpy(text + i, i ? ",{}" : "[{}", 3);
+	before = mallinfo2().uordblks;
+	assert_int_equal(json_parse(text, LEN, &value), -1);
+	assert_true(mallinfo2().uordblks < before + LEFT_MAX);
+	free(text);
+}
+
 static void
 test_set(void **state)
 {
@@ -335,6 +357,7 @@ main(void)
 	    cmocka_unit_test(test_parse_size),
 	    cmocka_unit_test(test_parse_foreign),
 	    cmocka_unit_test(test_peek),
+	    cmocka_unit_test(test_broken_is_forgotten),
 	    cmocka_unit_test(test_get),
 	    cmocka_unit_test(test_set),
 	};
