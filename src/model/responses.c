@@ -537,16 +537,30 @@ peek_delta(struct answer *answer, const char *data, size_t len)
 {
 	struct json_object *delta = json_peek(data, len, "delta");
 	struct json_object *index = json_peek(data, len, "content_index");
+	bool is_place = json_object_is_type(index, json_type_int);
 	int result = 0;
 
 	if (json_object_is_type(delta, json_type_string))
 		result = tell_delta(answer, MODEL_TEXT, json_object_get_string(delta),
-			     json_object_get_int64(index)) < 0
+			     is_place ? json_object_get_int64(index) : 0) < 0
 		    ? -1
 		    : 1;
 	json_object_put(delta);
 	json_object_put(index);
 	return result;
+}
+
+/* What an event says of itself counts, if it does. */
+static bool
+is_named(const char *name, const char *data, size_t len)
+{
+	struct json_object *type = json_peek(data, len, "type");
+	bool same = !type ||
+	    (json_object_is_type(type, json_type_string) &&
+		strcmp(json_object_get_string(type), name) == 0);
+
+	json_object_put(type);
+	return same;
 }
 
 /* Half of a stream says once more what the other half says. */
@@ -559,12 +573,12 @@ peek(struct answer *answer, const char *name, const char *data, size_t len)
 
 	if (strncmp(name, "response.", 9) != 0)
 		return 0;
-	if (strcmp(name + 9, "output_text.delta") == 0)
-		return peek_delta(answer, data, len);
 	for (size_t i = 0; i < sizeof read / sizeof *read; i++)
 		if (strcmp(name + 9, read[i]) == 0)
 			return 0;
-	return 1;
+	if (!is_named(name, data, len))
+		return 0;
+	return strcmp(name + 9, "output_text.delta") == 0 ? peek_delta(answer, data, len) : 1;
 }
 
 static int
