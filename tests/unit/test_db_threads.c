@@ -441,6 +441,64 @@ run_sql(struct db_tx *tx, const char *sql)
 	return db_finish(stmt, db_step(stmt));
 }
 
+/* More than there is room for in the database. */
+static enum db_result
+add_too_much(struct db_tx *tx)
+{
+	return run_sql(tx, "INSERT INTO chat_servers VALUES (hex(zeroblob(500000)), 0)");
+}
+
+static void
+limit_size(struct db *db)
+{
+	struct db_tx *tx = db_begin(db, DB_WRITE);
+
+	assert_non_null(tx);
+	assert_int_equal(run_sql(tx, "PRAGMA max_page_count = 90"), DB_ROW);
+	assert_int_equal(db_commit(tx), 0);
+}
+
+static void *
+overfill(void *arg)
+{
+	struct db_tx *tx = db_begin(arg, DB_WRITE);
+	enum db_result result = tx ? add_too_much(tx) : DB_DONE;
+
+	db_rollback(tx);
+	return result == DB_ERROR ? arg : NULL;
+}
+
+/* In the middle of a queue: those before have lost what they wrote, and are told so. */
+static void
+test_queue_full(void **state)
+{
+	struct db *db = open_db();
+	struct follower behind = {.db = db, .index = 1, .commits = true};
+	struct capture capture;
+	struct db_tx *first;
+	pthread_t middle;
+	void *failed;
+
+	(void)state;
+	limit_size(db);
+	first = db_begin(db, DB_WRITE);
+	assert_non_null(first);
+	assert_int_equal(add_thread(first, 0), DB_DONE);
+	capture_start(&capture);
+	assert_int_equal(pthread_create(&middle, NULL, overfill, db), 0);
+	await_queue(1);
+	assert_int_equal(pthread_create(&behind.thread, NULL, follow, &behind), 0);
+	await_queue(2);
+	assert_int_equal(db_commit(first), -1);
+	pthread_join(middle, &failed);
+	pthread_join(behind.thread, NULL);
+	free(capture_end(&capture));
+	assert_non_null(failed);
+	assert_int_equal(behind.result, 0);
+	assert_int_equal(threads_now(db), 1);
+	db_close(db);
+}
+
 /*
  * A full disk ends the transaction: who goes on all the same, and says that it is to be kept, has
  * kept nothing, and does not take along who follows.
@@ -448,16 +506,16 @@ run_sql(struct db_tx *tx, const char *sql)
 static void
 test_full(void **state)
 {
-	static const char large[] = "INSERT INTO chat_servers VALUES (hex(zeroblob(500000)), 0)";
 	struct db *db = open_db();
-	struct db_tx *first = db_begin(db, DB_WRITE);
+	struct db_tx *first;
 	struct follower followers[3];
 	struct capture capture;
 	char *said;
 
 	(void)state;
+	limit_size(db);
+	first = db_begin(db, DB_WRITE);
 	assert_non_null(first);
-	assert_int_equal(run_sql(first, "PRAGMA max_page_count = 90"), DB_ROW);
 	for (size_t i = 0; i < COUNT(followers); i++) {
 		followers[i] = (struct follower){.db = db, .index = (long long)i, .commits = true};
 		assert_int_equal(
@@ -466,7 +524,7 @@ test_full(void **state)
 	await_queue(COUNT(followers));
 	assert_int_equal(add_thread(first, 100), DB_DONE);
 	capture_start(&capture);
-	assert_int_equal(run_sql(first, large), DB_ERROR);
+	assert_int_equal(add_too_much(first), DB_ERROR);
 	assert_int_equal(add_thread(first, 101), DB_ERROR);
 	assert_int_equal(db_commit(first), -1);
 	said = capture_end(&capture);
@@ -631,6 +689,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_queue_not_kept, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_queue_seen, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_queue_deleted, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_queue_full, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_many_readers, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_statements_are_kept, set_up, tear_down),
