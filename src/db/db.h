@@ -45,7 +45,10 @@ enum db_mode {
  */
 struct db_tx *db_begin(struct db *db, enum db_mode mode);
 
-/* Ends the transaction, which is gone afterwards. Commit: 0, or -1 and nothing has been written. */
+/*
+ * Ends the transaction, which is gone afterwards. Commit: 0, or -1 and nothing has been written.
+ * What a writer has seen of those before it is kept by then, unless their own commit failed.
+ */
 int db_commit(struct db_tx *tx);
 void db_rollback(struct db_tx *tx);
 

@@ -69,9 +69,10 @@ struct db {
 static void
 log_failure(struct conn *conn, const char *what)
 {
-	char reason[REASON_SIZE];
+	char reason[REASON_SIZE] = "an error before this has ended the transaction";
 
-	connect_reason(conn->handle, reason);
+	if (sqlite3_errcode(conn->handle) != SQLITE_OK)
+		connect_reason(conn->handle, reason);
 	log_error(
 	    "the database %s: %s: %s", sqlite3_db_filename(conn->handle, "main"), what, reason);
 }
@@ -384,17 +385,26 @@ make_durable(struct db *db, bool durable)
 	return true;
 }
 
+/* Ends the transaction with nothing of what is written in it. */
+static void
+drop_all(struct db *db)
+{
+	conn_run(db->writer, "ROLLBACK");
+	writers_settle(&db->writers, false);
+}
+
 /* Ends the transaction with all that is written in it. */
 static bool
 commit_all(struct db *db)
 {
 	bool kept = conn_run(db->writer, "COMMIT") == SQLITE_OK;
 
-	if (!kept) {
+	if (kept) {
+		writers_settle(&db->writers, true);
+	} else {
 		log_failure(db->writer, "commit");
-		conn_run(db->writer, "ROLLBACK");
+		drop_all(db);
 	}
-	writers_settle(&db->writers, kept);
 	return kept;
 }
 
@@ -417,7 +427,7 @@ writer_give(struct db *db)
 static struct conn *
 writer_take(struct db *db, struct db_tx *tx)
 {
-	bool durable = db->place.durable && tx->mode == DB_WRITE;
+	bool durable = db->place.durable && tx->mode == DB_WRITE, in_place;
 
 	if (!writers_take(&db->writers, &tx->writer, BUSY_TIMEOUT_MS)) {
 		log_error("the database %s: begin: others write for too long", db->path);
@@ -426,8 +436,12 @@ writer_take(struct db *db, struct db_tx *tx)
 	/* That cannot change in the middle of a transaction. */
 	if (durable && !db->durable_now && writers_have_passed(&db->writers))
 		commit_all(db);
-	if (is_in_place(db) && (writers_have_passed(&db->writers) || make_durable(db, durable)))
+	in_place = is_in_place(db);
+	if (in_place && (writers_have_passed(&db->writers) || make_durable(db, durable)))
 		return db->writer;
+	/* What others wrote would end with the file. */
+	if (!in_place && writers_have_passed(&db->writers))
+		drop_all(db);
 	writer_give(db);
 	return NULL;
 }
@@ -506,6 +520,16 @@ count_committed(const struct db_tx *tx)
 		    tx->counted[i].metric, tx->counted[i].times, tx->counted[i].label, NULL, NULL);
 }
 
+/*
+ * After some errors SQLite has ended the transaction by itself, with nothing kept: what is written
+ * after that would be kept at once, and alone.
+ */
+static bool
+is_over(const struct conn *conn)
+{
+	return sqlite3_get_autocommit(conn->handle);
+}
+
 /* Takes back what the transaction has written. What others have, stays, where SQLite lets it. */
 static void
 undo(struct db_tx *tx)
@@ -513,29 +537,47 @@ undo(struct db_tx *tx)
 	if (tx->shared && conn_run(tx->conn, "ROLLBACK TO own") == SQLITE_OK &&
 	    conn_run(tx->conn, "RELEASE own") == SQLITE_OK)
 		return;
-	conn_run(tx->conn, "ROLLBACK");
 	if (tx->shared)
-		writers_settle(&tx->db->writers, false);
+		drop_all(tx->db);
+	else
+		conn_run(tx->conn, "ROLLBACK");
+}
+
+/* Ends the turn with what is written. Whether it is kept. */
+static bool
+end_turn(struct db_tx *tx)
+{
+	struct db *db = tx->db;
+	bool kept;
+
+	if (writers_pass(&db->writers, &tx->writer))
+		return tx->writer.kept;
+	kept = commit_all(db);
+	writers_give(&db->writers);
+	return kept;
 }
 
 /* Whether what the transaction has written is kept. */
 static bool
 commit_write(struct db_tx *tx)
 {
-	struct db *db = tx->db;
-	bool kept;
+	if (!is_over(tx->conn) && (!tx->shared || conn_run(tx->conn, "RELEASE own") == SQLITE_OK))
+		return end_turn(tx);
+	log_failure(tx->conn, "commit");
+	undo(tx);
+	writer_give(tx->db);
+	return false;
+}
 
-	if (tx->shared && conn_run(tx->conn, "RELEASE own") != SQLITE_OK) {
-		log_failure(tx->conn, "release");
-		undo(tx);
-		writer_give(db);
-		return false;
-	}
-	if (writers_pass(&db->writers, &tx->writer))
-		return tx->writer.kept;
-	kept = commit_all(db);
-	writers_give(&db->writers);
-	return kept;
+/* Nor does it end before what it may have seen of others is kept: it is told of, too. */
+static void
+rollback_write(struct db_tx *tx)
+{
+	undo(tx);
+	if (writers_have_passed(&tx->db->writers))
+		end_turn(tx);
+	else
+		writers_give(&tx->db->writers);
 }
 
 int
@@ -563,8 +605,7 @@ db_rollback(struct db_tx *tx)
 		conn_run(tx->conn, "ROLLBACK");
 		reader_give(tx->db, tx->conn);
 	} else {
-		undo(tx);
-		writer_give(tx->db);
+		rollback_write(tx);
 	}
 	free(tx);
 }
@@ -604,8 +645,10 @@ db_bind_time(struct db_stmt *stmt, int index, long long at)
 enum db_result
 db_step(struct db_stmt *stmt)
 {
-	int code = stmt->error != SQLITE_OK ? stmt->error : sqlite3_step(stmt->stmt);
+	int code = stmt->error;
 
+	if (code == SQLITE_OK)
+		code = is_over(stmt->conn) ? SQLITE_ABORT : sqlite3_step(stmt->stmt);
 	if (code == SQLITE_ROW)
 		return DB_ROW;
 	if (code == SQLITE_DONE)

@@ -1,10 +1,13 @@
 /* The database, several at once: threads, processes that share a file, statements that are kept. */
 #include "support.h"
 
+#include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "db/db.h"
 #include "util/interrupt.h"
@@ -34,10 +37,34 @@ sqlite3_busy_timeout(sqlite3 *handle, int ms)
 	return sqlite3_busy_handler(handle, wait_for_lock, NULL);
 }
 
+/* The same, so that a test knows who stands in the queue of writers. */
+static atomic_int queued;
+
+int
+sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *end)
+{
+	int result;
+
+	(void)clock;
+	(void)end;
+	atomic_fetch_add(&queued, 1);
+	while ((result = sem_wait(sem)) < 0 && errno == EINTR)
+		;
+	return result;
+}
+
+static void
+await_queue(int len)
+{
+	while (atomic_load(&queued) < len)
+		interrupt_sleep(NULL, 1);
+}
+
 static int
 set_up(void **state)
 {
 	(void)state;
+	queued = 0;
 	folder = folder_new();
 	path = path_in(folder, "test.db");
 	return 0;
@@ -277,8 +304,7 @@ write_in_queue(struct db *db, rlim_t size_max, int result)
 		assert_int_equal(
 		    pthread_create(&followers[i].thread, NULL, follow, &followers[i]), 0);
 	}
-	/* So that they stand in the queue; what comes out is the same if not all do. */
-	interrupt_sleep(NULL, 100);
+	await_queue(COUNT(followers));
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	small = (struct rlimit){.rlim_cur = size_max, .rlim_max = before.rlim_max};
 	setrlimit(RLIMIT_FSIZE, &small);
@@ -325,6 +351,191 @@ test_queue_not_kept(void **state)
 	assert_int_equal(threads_now(db), 0);
 	assert_int_equal(add_next(db), 0);
 	assert_int_equal(threads_now(db), 1);
+	db_close(db);
+}
+
+struct looker {
+	struct db *db;
+	pthread_t thread;
+	long long seen, kept;
+};
+
+/* Who looks as a writer, and takes back nothing; and then as a reader. */
+static void *
+look(void *arg)
+{
+	struct looker *looker = arg;
+	struct db_tx *tx = db_begin(looker->db, DB_WRITE);
+
+	if (!tx)
+		return NULL;
+	looker->seen = number(tx, "SELECT count(*) FROM threads");
+	db_rollback(tx);
+	looker->kept = threads_now(looker->db);
+	return NULL;
+}
+
+/* Nobody's end waits for it: it only gives the one before the time to be seen too early. */
+static void *
+dawdle(void *arg)
+{
+	struct db_tx *tx = db_begin(arg, DB_WRITE);
+
+	interrupt_sleep(NULL, 50);
+	db_rollback(tx);
+	return NULL;
+}
+
+/* What a writer has seen of those before it is kept when it has ended, however it did. */
+static void
+test_queue_seen(void **state)
+{
+	struct db *db = open_db();
+	struct looker looker = {.db = db, .seen = -1, .kept = -1};
+	struct db_tx *first = db_begin(db, DB_WRITE);
+	pthread_t last;
+
+	(void)state;
+	assert_non_null(first);
+	assert_int_equal(add_thread(first, 0), DB_DONE);
+	assert_int_equal(pthread_create(&looker.thread, NULL, look, &looker), 0);
+	await_queue(1);
+	assert_int_equal(pthread_create(&last, NULL, dawdle, db), 0);
+	await_queue(2);
+	assert_int_equal(db_commit(first), 0);
+	pthread_join(looker.thread, NULL);
+	pthread_join(last, NULL);
+	assert_int_equal(looker.seen, 1);
+	assert_int_equal(looker.kept, 1);
+	db_close(db);
+}
+
+/* The file goes while some have written, and others wait: nobody is told that it is kept. */
+static void
+test_queue_deleted(void **state)
+{
+	struct db *db = open_db();
+	struct db_tx *first = db_begin(db, DB_WRITE);
+	struct looker next = {.db = db, .seen = -1};
+	struct capture capture;
+
+	(void)state;
+	assert_non_null(first);
+	assert_int_equal(add_thread(first, 0), DB_DONE);
+	assert_int_equal(pthread_create(&next.thread, NULL, look, &next), 0);
+	await_queue(1);
+	assert_int_equal(unlink(path), 0);
+	capture_start(&capture);
+	assert_int_equal(db_commit(first), -1);
+	pthread_join(next.thread, NULL);
+	free(capture_end(&capture));
+	assert_int_equal(next.seen, -1);
+	db_close(db);
+}
+
+static enum db_result
+run_sql(struct db_tx *tx, const char *sql)
+{
+	struct db_stmt *stmt = db_prepare(tx, sql);
+
+	return db_finish(stmt, db_step(stmt));
+}
+
+/* More than there is room for in the database. */
+static enum db_result
+add_too_much(struct db_tx *tx)
+{
+	return run_sql(tx, "INSERT INTO chat_servers VALUES (hex(zeroblob(500000)), 0)");
+}
+
+static void
+limit_size(struct db *db)
+{
+	struct db_tx *tx = db_begin(db, DB_WRITE);
+
+	assert_non_null(tx);
+	assert_int_equal(run_sql(tx, "PRAGMA max_page_count = 90"), DB_ROW);
+	assert_int_equal(db_commit(tx), 0);
+}
+
+static void *
+overfill(void *arg)
+{
+	struct db_tx *tx = db_begin(arg, DB_WRITE);
+	enum db_result result = tx ? add_too_much(tx) : DB_DONE;
+
+	db_rollback(tx);
+	return result == DB_ERROR ? arg : NULL;
+}
+
+/* In the middle of a queue: those before have lost what they wrote, and are told so. */
+static void
+test_queue_full(void **state)
+{
+	struct db *db = open_db();
+	struct follower behind = {.db = db, .index = 1, .commits = true};
+	struct capture capture;
+	struct db_tx *first;
+	pthread_t middle;
+	void *failed;
+
+	(void)state;
+	limit_size(db);
+	first = db_begin(db, DB_WRITE);
+	assert_non_null(first);
+	assert_int_equal(add_thread(first, 0), DB_DONE);
+	capture_start(&capture);
+	assert_int_equal(pthread_create(&middle, NULL, overfill, db), 0);
+	await_queue(1);
+	assert_int_equal(pthread_create(&behind.thread, NULL, follow, &behind), 0);
+	await_queue(2);
+	assert_int_equal(db_commit(first), -1);
+	pthread_join(middle, &failed);
+	pthread_join(behind.thread, NULL);
+	free(capture_end(&capture));
+	assert_non_null(failed);
+	assert_int_equal(behind.result, 0);
+	assert_int_equal(threads_now(db), 1);
+	db_close(db);
+}
+
+/*
+ * A full disk ends the transaction: who goes on all the same, and says that it is to be kept, has
+ * kept nothing, and does not take along who follows.
+ */
+static void
+test_full(void **state)
+{
+	struct db *db = open_db();
+	struct db_tx *first;
+	struct follower followers[3];
+	struct capture capture;
+	char *said;
+
+	(void)state;
+	limit_size(db);
+	first = db_begin(db, DB_WRITE);
+	assert_non_null(first);
+	for (size_t i = 0; i < COUNT(followers); i++) {
+		followers[i] = (struct follower){.db = db, .index = (long long)i, .commits = true};
+		assert_int_equal(
+		    pthread_create(&followers[i].thread, NULL, follow, &followers[i]), 0);
+	}
+	await_queue(COUNT(followers));
+	assert_int_equal(add_thread(first, 100), DB_DONE);
+	capture_start(&capture);
+	assert_int_equal(add_too_much(first), DB_ERROR);
+	assert_int_equal(add_thread(first, 101), DB_ERROR);
+	assert_int_equal(db_commit(first), -1);
+	said = capture_end(&capture);
+	check_has("logged", said, "database or disk is full");
+	check_has("logged", said, "commit: an error before this has ended the transaction");
+	free(said);
+	for (size_t i = 0; i < COUNT(followers); i++) {
+		pthread_join(followers[i].thread, NULL);
+		assert_int_equal(followers[i].result, 0);
+	}
+	assert_int_equal(threads_now(db), COUNT(followers));
 	db_close(db);
 }
 
@@ -489,6 +700,10 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_busy, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_queue, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_queue_not_kept, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_queue_seen, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_queue_deleted, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_queue_full, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_many_readers, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_statements_are_kept, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_many_statements, set_up, tear_down),

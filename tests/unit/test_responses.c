@@ -2,6 +2,7 @@
 #include "model_rows.h"
 
 #define EVENT(type, more) DATA("{\"type\":\"response." type "\"" more "}")
+#define NAMED(type) "event: response." type "\n"
 #define ADDED EVENT("output_item.added", ",\"item\":{\"type\":\"message\"}")
 #define DELTA(words) EVENT("output_text.delta", ",\"delta\":\"" words "\"")
 #define ITEM(item) EVENT("output_item.done", ",\"item\":{\"type\":\"" item "}")
@@ -55,6 +56,31 @@ static const struct model_row messages[] = {
 	{STREAM EVENT("refusal.delta", ",\"delta\":\"no\"")
 		ITEM("message\",\"content\":[{\"type\":\"refusal\",\"refusal\":\"no\"}]") END("")},
 	.heard = "M R:no W[no] "},
+    /* What servers call their events, which some do wrongly. */
+    {"named",
+	{STREAM NAMED("created") EVENT("created", "") NAMED("output_text.delta") DELTA("a")
+		NAMED("output_text.done") EVENT("output_text.done", ",\"text\":\"a\"")
+		    NAMED("completed") END(USAGE("1", "2"))},
+	.heard = "M D:a W[a] ", .tokens = 3},
+    {"only named",
+	{STREAM NAMED("output_text.delta") DATA("{\"delta\":\"a\"}") NAMED("completed")
+		DATA("{\"response\":{\"status\":\"completed\"}}")},
+	.heard = "M D:a W[a] "},
+    {"named like another",
+	{STREAM NAMED("in_progress") DELTA("a") NAMED("output_text.delta")
+		EVENT("refusal.delta", ",\"delta\":\"no\"") NAMED("in_progress") END("")},
+	.heard = "M D:a R:no W[ano] "},
+    {"an error that is named like no other",
+	{STREAM NAMED("error") DATA("{\"type\":\"error\",\"message\":\"no\"}")}, .heard = "",
+	MODEL_FAILED, .error = "The model server failed: no"},
+    {"deltas that say nothing",
+	{STREAM NAMED("output_text.delta") EVENT("output_text.delta", "") NAMED("output_text.delta")
+		EVENT("output_text.delta", ",\"delta\":null") NAMED("output_text.delta")
+		    EVENT("output_text.delta", ",\"delta\":1") NAMED("output_text.delta") DELTA("")
+			END("")},
+	.heard = ""},
+    {"a delta that cannot be stored", {STREAM NAMED("output_text.delta") DELTA("a\\u0000") END("")},
+	.heard = "M D:a\xef\xbf\xbd W[a\xef\xbf\xbd] "},
     {"[DONE] is no end", {STREAM DELTA("a") DATA("[DONE]")}, .heard = "M D:a ", MODEL_FAILED,
 	.error = "ended before"},
 };
