@@ -125,9 +125,9 @@ for (const [where, port] of [['a Unix socket', () => undefined], ['TCP', freePor
 }
 
 e2e('too few file descriptors: fewer wait, and the rest are told so', async (bench) => {
-	bench.expectLog(/170 file descriptors are allowed, enough for 6 workers/);
+	bench.expectLog(/184 file descriptors are allowed, enough for 6 workers/);
 	const model = await heldModel(bench);
-	const program = bench.file('limited', `#!/bin/sh\nulimit -n 170\nexec '${PROGRAM}' "$@"\n`,
+	const program = bench.file('limited', `#!/bin/sh\nulimit -n 184\nexec '${PROGRAM}' "$@"\n`,
 		0o700);
 	const server = await bench.listen({ env: model.env, program });
 	const threads = await times(40, () => newThread(server));
