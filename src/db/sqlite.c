@@ -10,7 +10,7 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 
-#include "db/connect.h"
+#include "db/checkpointer.h"
 #include "db/writers.h"
 #include "schema.inc.h"
 #include "util/log.h"
@@ -57,6 +57,7 @@ struct db {
 	/* Threads that write take turns: SQLite's own wait is a poll with sleeps. */
 	struct writers writers;
 	struct conn *writer;
+	struct checkpointer *checkpointer;
 	bool durable_now; /* as the writer is; what the place asks for is what DB_WRITE needs */
 	/* The idle readers, taken and given by all threads; who finds none, and may make none,
 	 * waits. */
@@ -299,8 +300,10 @@ db_open(const char *path, bool durable, char error[DB_ERROR_SIZE])
 	pthread_mutex_init(&db->readers_lock, NULL);
 	pthread_cond_init(&db->reader_given, NULL);
 	db->writer = conn_new(connect_first(&db->place, error, DB_ERROR_SIZE));
-	if (db->writer && migrate(db, error) == 0 && find_file(db, error) == 0)
+	if (db->writer && migrate(db, error) == 0 && find_file(db, error) == 0) {
+		db->checkpointer = checkpointer_new(&db->place, db->writer->handle);
 		return db;
+	}
 	db_close(db);
 	return NULL;
 }
@@ -316,6 +319,7 @@ db_close(struct db *db)
 		db->readers = conn->next;
 		conn_close(conn);
 	}
+	checkpointer_free(db->checkpointer);
 	conn_close(db->writer);
 	writers_free(&db->writers);
 	pthread_cond_destroy(&db->reader_given);

@@ -4,9 +4,11 @@
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "db/db.h"
 #include "schema.inc.h"
+#include "util/interrupt.h"
 
 static struct {
 	char *folder, *path;
@@ -345,6 +347,83 @@ test_rollback(void **state)
 	db_close(db);
 }
 
+static long long
+size_of(const char *end)
+{
+	struct stat status;
+	char *path;
+
+	assert_true(asprintf(&path, "%s%s", here.path, end) > 0);
+	if (stat(path, &status) < 0)
+		status.st_size = 0;
+	free(path);
+	return status.st_size;
+}
+
+/* Of some pages each. */
+static void
+add_many(struct db *db, int from, int to)
+{
+	static char body[9000];
+	char id[32];
+
+	memset(body, 'x', sizeof body - 1);
+	for (int i = from; i < to; i++) {
+		struct db_tx *tx = db_begin(db, DB_WRITE);
+
+		snprintf(id, sizeof id, "thread_%d", i);
+		assert_int_equal(add_thread(tx, id, body), DB_DONE);
+		assert_int_equal(db_commit(tx), 0);
+	}
+}
+
+/* How often the log began anew, as its header counts it. */
+static uint32_t
+times_begun(void)
+{
+	uint32_t header[8];
+	char *path;
+	FILE *file;
+
+	assert_true(asprintf(&path, "%s-wal", here.path) > 0);
+	file = fopen(path, "rb");
+	assert_non_null(file);
+	assert_int_equal(fread(header, sizeof header, 1, file), 1);
+	fclose(file);
+	free(path);
+	return header[3];
+}
+
+/* The log goes into the database while that is open, and then begins anew. */
+static void
+test_log(void **state)
+{
+	char error[DB_ERROR_SIZE];
+	/* Not durable: that is quicker. */
+	struct db *db = db_open(here.path, false, error);
+	long long before = size_of("");
+	uint32_t begun;
+	int added;
+
+	(void)state;
+	assert_non_null(db);
+	add_many(db, 0, 50);
+	assert_int_equal(size_of(""), before);
+	add_many(db, 50, 400);
+	while (size_of("") < 2000000)
+		interrupt_sleep(NULL, 1);
+	begun = times_begun();
+	for (added = 400; times_begun() == begun; added++) {
+		add_many(db, added, added + 1);
+		interrupt_sleep(NULL, 1);
+	}
+	db_close(db);
+	assert_int_equal(size_of("-wal"), 0);
+	db = open_db();
+	assert_int_equal(threads_now(db), added);
+	db_close(db);
+}
+
 static void
 test_values(void **state)
 {
@@ -451,6 +530,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_migration_fails, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_isolation, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_rollback, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_log, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_values, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_conflict, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_schema_rules, set_up, tear_down),
