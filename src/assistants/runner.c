@@ -528,32 +528,38 @@ cancel_calls(struct execution *execution)
 	end_calls(execution);
 }
 
-/*
- * One transaction: the message, its step, the run's end. 1 stored, 0 the run is no more, -1 failed.
- */
+struct ending {
+	struct execution *execution;
+	int result; /* 1 stored, 0 the run is no more, -1 failed */
+};
+
+/* The message, its step, the run's end. */
+static bool
+write_end(struct db_tx *tx, void *arg)
+{
+	struct ending *ending = arg;
+	struct execution *execution = ending->execution;
+	struct run *run = execution->run;
+
+	/* Who cancelled while the model was still calling wants no answers any more. */
+	if (run->required_action && is_now("cancelling", status_now(tx, run)))
+		cancel_calls(execution);
+	ending->result = run_end(tx, run, run->required_action && execution->answers_calls);
+	if (ending->result == 1 && execution->open && store_message(execution, tx) != DB_DONE)
+		ending->result = -1;
+	if (ending->result == 1 && execution->calls &&
+	    run_step_insert(tx, run, &execution->step) != DB_DONE)
+		ending->result = -1;
+	return ending->result == 1;
+}
+
+/* 1 stored, 0 the run is no more, -1 failed. */
 static int
 store_end_once(struct execution *execution)
 {
-	struct db_tx *tx = db_begin(execution->api->db, DB_WRITE);
-	int result;
+	struct ending ending = {execution, -1};
 
-	if (!tx)
-		return -1;
-	/* Who cancelled while the model was still calling wants no answers any more. */
-	if (execution->run->required_action && is_now("cancelling", status_now(tx, execution->run)))
-		cancel_calls(execution);
-	result = run_end(
-	    tx, execution->run, execution->run->required_action && execution->answers_calls);
-	if (result == 1 && execution->open && store_message(execution, tx) != DB_DONE)
-		result = -1;
-	if (result == 1 && execution->calls &&
-	    run_step_insert(tx, execution->run, &execution->step) != DB_DONE)
-		result = -1;
-	if (result != 1) {
-		db_rollback(tx);
-		return result;
-	}
-	return db_commit(tx) == 0 ? 1 : -1;
+	return db_write(execution->api->db, DB_WRITE, write_end, &ending) < 0 ? -1 : ending.result;
 }
 
 /*

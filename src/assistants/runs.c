@@ -208,57 +208,73 @@ take_assistant(struct call *call, struct db_tx *tx, struct json_object *body)
 	return assistant;
 }
 
+struct creation {
+	struct call *call;
+	struct json_object *body;
+	const char *holder;                 /* NULL: the run is queued */
+	struct json_object **thread_object; /* gets a thread that is made; NULL: it is there */
+	char new_id[ID_SIZE];               /* that thread's */
+	struct run *run;
+};
+
+/* The run's thread, with its new messages. 0, or -1, also when the call was answered. */
+static int
+write_thread(struct creation *creation, struct db_tx *tx, long long *thread)
+{
+	struct call *call = creation->call;
+	const char *tenant = call->request->tenant;
+	struct json_object *body = creation->body;
+
+	if (!creation->thread_object) {
+		if (!take_thread(call, tx, thread))
+			return -1;
+		return messages_insert(tx, *thread, json_get(body, "additional_messages"));
+	}
+	if (thread_insert(tx, tenant, json_get(body, "thread"), creation->new_id, thread) !=
+	    DB_DONE)
+		return -1;
+	return thread_load(tx, tenant, creation->new_id, creation->thread_object) == 1 ? 0 : -1;
+}
+
+/* The thread where the call makes one, its messages, and the run that locks it. */
+static bool
+write_run(struct db_tx *tx, void *arg)
+{
+	struct creation *creation = arg;
+	struct call *call = creation->call;
+	struct json_object *assistant = take_assistant(call, tx, creation->body);
+	long long thread;
+	bool written = false;
+
+	if (assistant && write_thread(creation, tx, &thread) == 0)
+		creation->run = run_new(call, creation->body, assistant,
+		    creation->thread_object ? creation->new_id : call->params[0], creation->holder);
+	if (creation->run) {
+		creation->run->thread = thread;
+		written = run_insert(tx, creation->run) == DB_DONE;
+	}
+	json_object_put(assistant);
+	return written;
+}
+
 /*
- * One transaction: the thread where the call makes one, its messages, and the run that locks it.
- * NULL when the call was answered. `thread_object` gets a thread that was made.
+ * One transaction. NULL when the call was answered. `thread_object` gets a thread that was made.
  */
 static struct run *
 store_run(
     struct call *call, struct json_object *body, bool streams, struct json_object **thread_object)
 {
-	const char *holder = streams ? run_holder(call->api) : NULL;
-	struct db_tx *tx = streams && !holder ? NULL : db_begin(call->api->db, DB_WRITE);
-	struct json_object *assistant = NULL;
-	const char *thread_id = call->params[0];
-	struct run *run = NULL;
-	char new_id[ID_SIZE];
-	long long thread;
-	int result = -1;
+	struct creation creation = {.call = call, .body = body, .thread_object = thread_object};
 
-	if (!tx) {
+	if (streams)
+		creation.holder = run_holder(call->api);
+	if ((creation.holder || !streams) &&
+	    db_write(call->api->db, DB_WRITE, write_run, &creation) == 1)
+		return creation.run;
+	/* What was wrong has been answered, unless it was the database. */
+	if (!call->response->body)
 		fail(call);
-		return NULL;
-	}
-	if (!(assistant = take_assistant(call, tx, body)))
-		goto out;
-	if (thread_object) {
-		thread_id = new_id;
-		if (thread_insert(tx, call->request->tenant, json_get(body, "thread"), new_id,
-			&thread) == DB_DONE &&
-		    thread_load(tx, call->request->tenant, new_id, thread_object) == 1)
-			result = 0;
-	} else if (!take_thread(call, tx, &thread)) {
-		goto out;
-	} else {
-		result = messages_insert(tx, thread, json_get(body, "additional_messages"));
-	}
-	run = result == 0 ? run_new(call, body, assistant, thread_id, holder) : NULL;
-	result = -1;
-	if (run) {
-		run->thread = thread;
-		if (run_insert(tx, run) == DB_DONE) {
-			result = db_commit(tx);
-			tx = NULL;
-		}
-	}
-	if (result < 0)
-		fail(call);
-out:
-	db_rollback(tx);
-	json_object_put(assistant);
-	if (result == 0)
-		return run;
-	run_free(run);
+	run_free(creation.run);
 	return NULL;
 }
 

@@ -53,6 +53,16 @@ int db_commit(struct db_tx *tx);
 void db_rollback(struct db_tx *tx);
 
 /*
+ * A whole transaction that writes: `work` gets it, with `arg`, and says whether it is to be kept.
+ * It need not be the caller's thread that does it: who stands in the queue has it done by who is
+ * writing, and is woken once, when it is committed. 1 kept, 0 taken back as `work` said, -1 not
+ * kept: the database is busy or broken, which has been logged; then `work` may not have been
+ * called.
+ */
+typedef bool db_work_fn(struct db_tx *tx, void *arg);
+int db_write(struct db *db, enum db_mode mode, db_work_fn *work, void *arg);
+
+/*
  * Counts one more of `metric`, whose label is the literal `label`, once the transaction is
  * committed.
  */

@@ -42,10 +42,15 @@ struct counted {
 };
 
 struct db_tx {
+	struct writer writer; /* the first member: one is found by the other */
 	struct db *db;
 	struct conn *conn;
 	enum db_mode mode;
-	struct writer writer;
+	long long since_us; /* when it came, by metrics_clock() */
+	/* db_write()'s. */
+	db_work_fn *work;
+	void *arg;
+	enum { WORK_NOT_DONE, WORK_TAKEN_BACK, WORK_WRITTEN } outcome;
 	bool shared; /* others' writing is in the transaction, too, before this one's */
 	struct counted counted[COUNTED_MAX];
 };
@@ -433,10 +438,13 @@ writer_take(struct db *db, struct db_tx *tx)
 {
 	bool durable = db->place.durable && tx->mode == DB_WRITE, in_place;
 
+	tx->writer.durable = durable;
 	if (!writers_take(&db->writers, &tx->writer, BUSY_TIMEOUT_MS)) {
 		log_error("the database %s: begin: others write for too long", db->path);
 		return NULL;
 	}
+	if (tx->writer.done)
+		return db->writer;
 	/* That cannot change in the middle of a transaction. */
 	if (durable && !db->durable_now && writers_have_passed(&db->writers))
 		commit_all(db);
@@ -457,14 +465,16 @@ writer_take(struct db *db, struct db_tx *tx)
 static int
 begin_write(struct db_tx *tx)
 {
-	long long since_us = metrics_clock();
 	int code = SQLITE_OK;
 
+	tx->since_us = metrics_clock();
 	tx->conn = writer_take(tx->db, tx);
+	if (tx->writer.done)
+		return code;
 	tx->shared = tx->conn && writers_have_passed(&tx->db->writers);
 	if (tx->conn)
 		code = conn_run(tx->conn, tx->shared ? "SAVEPOINT own" : "BEGIN IMMEDIATE");
-	metrics_observe(METRIC_WRITE_WAIT, since_us);
+	metrics_observe(METRIC_WRITE_WAIT, tx->since_us);
 	return code;
 }
 
@@ -547,6 +557,33 @@ undo(struct db_tx *tx)
 		conn_run(tx->conn, "ROLLBACK");
 }
 
+/* Does the work of one who waits for his turn. */
+static void
+do_work(struct db_tx *tx)
+{
+	metrics_observe(METRIC_WRITE_WAIT, tx->since_us);
+	tx->conn = tx->db->writer;
+	tx->shared = true;
+	if (conn_run(tx->conn, "SAVEPOINT own") != SQLITE_OK) {
+		log_failure(tx->conn, "begin");
+		return;
+	}
+	tx->outcome = tx->work(tx, tx->arg) ? WORK_WRITTEN : WORK_TAKEN_BACK;
+	if (tx->outcome != WORK_WRITTEN || conn_run(tx->conn, "RELEASE own") != SQLITE_OK)
+		undo(tx);
+}
+
+/* Does what those next in the queue have to write, as long as the database bears it. */
+static void
+work_for_others(struct db *db)
+{
+	struct writer *next;
+
+	while (!is_over(db->writer) && is_in_place(db) &&
+	    (next = writers_next(&db->writers, db->durable_now)))
+		do_work((struct db_tx *)next);
+}
+
 /* Ends the turn with what is written. Whether it is kept. */
 static bool
 end_turn(struct db_tx *tx)
@@ -554,6 +591,12 @@ end_turn(struct db_tx *tx)
 	struct db *db = tx->db;
 	bool kept;
 
+	work_for_others(db);
+	if (is_over(db->writer)) {
+		drop_all(db);
+		writers_give(&db->writers);
+		return false;
+	}
 	if (writers_pass(&db->writers, &tx->writer))
 		return tx->writer.kept;
 	kept = commit_all(db);
@@ -612,6 +655,36 @@ db_rollback(struct db_tx *tx)
 		rollback_write(tx);
 	}
 	free(tx);
+}
+
+int
+db_write(struct db *db, enum db_mode mode, db_work_fn *work, void *arg)
+{
+	struct db_tx tx = {
+	    .writer = {.by_anybody = true}, .db = db, .mode = mode, .work = work, .arg = arg};
+	int code = begin_write(&tx);
+	bool kept = tx.writer.kept;
+
+	if (!tx.conn)
+		return -1;
+	if (!tx.writer.done && code != SQLITE_OK) {
+		log_failure(tx.conn, "begin");
+		writer_give(db);
+		return -1;
+	}
+	if (!tx.writer.done) {
+		tx.outcome = work(&tx, arg) ? WORK_WRITTEN : WORK_TAKEN_BACK;
+		if (tx.outcome == WORK_WRITTEN)
+			kept = commit_write(&tx);
+		else
+			rollback_write(&tx);
+	}
+	if (tx.outcome == WORK_TAKEN_BACK)
+		return 0;
+	if (tx.outcome == WORK_NOT_DONE || !kept)
+		return -1;
+	count_committed(&tx);
+	return 1;
 }
 
 struct db_stmt *

@@ -65,6 +65,7 @@ writers_take(struct writers *writers, struct writer *writer, long long timeout_m
 	bool late, taken, woken;
 
 	sem_init(&writer->woken, 0, 0);
+	writer->done = false;
 	pthread_mutex_lock(&writers->lock);
 	taken = !writers->taken;
 	if (!taken) {
@@ -92,6 +93,18 @@ writers_have_passed(const struct writers *writers)
 	return writers->passed;
 }
 
+/* With the lock held: the first of the queue is that no more. */
+static struct writer *
+take_first(struct writers *writers)
+{
+	struct writer *first = writers->first;
+
+	writers->first = first->next;
+	if (!writers->first)
+		writers->end = &writers->first;
+	return first;
+}
+
 /* With the lock held. */
 static void
 give(struct writers *writers)
@@ -99,12 +112,8 @@ give(struct writers *writers)
 	struct writer *next = writers->first;
 
 	writers->taken = next;
-	if (!next)
-		return;
-	writers->first = next->next;
-	if (!writers->first)
-		writers->end = &writers->first;
-	sem_post(&next->woken);
+	if (next)
+		sem_post(&take_first(writers)->woken);
 }
 
 /* With the lock held: whether the next one may write before it is committed. */
@@ -115,6 +124,33 @@ may_pass(const struct writers *writers)
 	    (!writers->passed || clock_ms() - writers->since_ms < SHARE_MS);
 }
 
+/* With the lock held. */
+static void
+join_passed(struct writers *writers, struct writer *writer)
+{
+	if (!writers->passed)
+		writers->since_ms = clock_ms();
+	writer->next = writers->passed;
+	writers->passed = writer;
+	writers->passed_len++;
+}
+
+struct writer *
+writers_next(struct writers *writers, bool durable)
+{
+	struct writer *next = NULL;
+
+	pthread_mutex_lock(&writers->lock);
+	if (may_pass(writers) && writers->first->by_anybody &&
+	    (durable || !writers->first->durable)) {
+		next = take_first(writers);
+		next->done = true;
+		join_passed(writers, next);
+	}
+	pthread_mutex_unlock(&writers->lock);
+	return next;
+}
+
 bool
 writers_pass(struct writers *writers, struct writer *writer)
 {
@@ -122,13 +158,8 @@ writers_pass(struct writers *writers, struct writer *writer)
 
 	pthread_mutex_lock(&writers->lock);
 	passed = may_pass(writers);
-	if (passed && writer) {
-		if (!writers->passed)
-			writers->since_ms = clock_ms();
-		writer->next = writers->passed;
-		writers->passed = writer;
-		writers->passed_len++;
-	}
+	if (passed && writer)
+		join_passed(writers, writer);
 	if (passed)
 		give(writers);
 	pthread_mutex_unlock(&writers->lock);
@@ -140,8 +171,10 @@ writers_pass(struct writers *writers, struct writer *writer)
 void
 writers_settle(struct writers *writers, bool kept)
 {
-	struct writer *writer = writers->passed, *next;
+	struct writer *writer, *next;
 
+	pthread_mutex_lock(&writers->lock);
+	writer = writers->passed;
 	writers->passed = NULL;
 	writers->passed_len = 0;
 	for (; writer; writer = next) {
@@ -150,6 +183,7 @@ writers_settle(struct writers *writers, bool kept)
 		writer->kept = kept;
 		sem_post(&writer->woken);
 	}
+	pthread_mutex_unlock(&writers->lock);
 }
 
 void

@@ -5,7 +5,8 @@
  *
  * Who has the turn either gives it up, or passes it to the next in the queue together with what he
  * has written, and waits for who commits it all: the last of the queue, or who finds that enough
- * is in it.
+ * is in it. A writer whose work anybody can do need not be woken for his turn: who has it does the
+ * work for him, and he is woken when it is committed.
  */
 #ifndef DB_WRITERS_H
 #define DB_WRITERS_H
@@ -18,7 +19,10 @@
 struct writer {
 	struct writer *next;
 	sem_t woken;
-	bool kept; /* what he wrote is committed */
+	bool by_anybody; /* others may do his work; his to set, as the next */
+	bool durable;    /* the commit must be on disk */
+	bool done;       /* somebody has */
+	bool kept;       /* what he wrote is committed */
 };
 
 struct writers {
@@ -34,11 +38,21 @@ struct writers {
 void writers_init(struct writers *writers);
 void writers_free(struct writers *writers);
 
-/* Waits for the turn, at most so long. False when it did not come. */
+/*
+ * Waits for the turn, at most so long; or, with writer->done, until it is settled what somebody
+ * else has written for him. False when neither came.
+ */
 bool writers_take(struct writers *writers, struct writer *writer, long long timeout_ms);
 
 /* Whether somebody's writing waits to be committed. Only for who has the turn. */
 bool writers_have_passed(const struct writers *writers);
+
+/*
+ * Takes the next out of the queue, if there is one whose work anybody can do, and may be one more:
+ * who has the turn does it, and then commits for him as well. `durable`: that commit will be on
+ * disk. NULL: none.
+ */
+struct writer *writers_next(struct writers *writers, bool durable);
 
 /*
  * Gives the turn to the next in the queue with all that is written, if there is one and may be one

@@ -268,15 +268,32 @@ struct follower {
 	pthread_t thread;
 	long long index;
 	bool commits; /* else it takes back what it wrote */
+	bool whole;   /* by db_write() */
 	int result;
 };
+
+static bool
+write_one(struct db_tx *tx, void *arg)
+{
+	struct follower *follower = arg;
+
+	/* It may be another thread that does it: a failure of cmocka's would not be seen. */
+	return add_thread(tx, follower->index) == DB_DONE && follower->commits;
+}
 
 static void *
 follow(void *arg)
 {
+	static const int results[] = {-1, -2, 0};
 	struct follower *follower = arg;
-	struct db_tx *tx = db_begin(follower->db, DB_WRITE);
+	struct db_tx *tx;
 
+	if (follower->whole) {
+		follower->result =
+		    results[1 + db_write(follower->db, DB_WRITE, write_one, follower)];
+		return NULL;
+	}
+	tx = db_begin(follower->db, DB_WRITE);
 	follower->result = -2;
 	if (!tx || add_thread(tx, follower->index) != DB_DONE)
 		return NULL;
@@ -299,8 +316,8 @@ write_in_queue(struct db *db, rlim_t size_max, int result)
 	assert_non_null(first);
 	assert_int_equal(add_thread(first, 100), DB_DONE);
 	for (size_t i = 0; i < COUNT(followers); i++) {
-		followers[i] =
-		    (struct follower){.db = db, .index = (long long)i, .commits = i % 3 != 1};
+		followers[i] = (struct follower){
+		    .db = db, .index = (long long)i, .commits = i % 3 != 1, .whole = i % 5 > 1};
 		assert_int_equal(
 		    pthread_create(&followers[i].thread, NULL, follow, &followers[i]), 0);
 	}
@@ -458,6 +475,23 @@ limit_size(struct db *db)
 	assert_int_equal(db_commit(tx), 0);
 }
 
+static bool
+write_too_much(struct db_tx *tx, void *result)
+{
+	*(enum db_result *)result = add_too_much(tx);
+	/* Wrong, of course: nothing is kept all the same. */
+	return true;
+}
+
+static void *
+overfill_whole(void *arg)
+{
+	enum db_result result = DB_DONE;
+
+	return db_write(arg, DB_WRITE, write_too_much, &result) == -1 && result == DB_ERROR ? arg
+											    : NULL;
+}
+
 static void *
 overfill(void *arg)
 {
@@ -470,22 +504,21 @@ overfill(void *arg)
 
 /* In the middle of a queue: those before have lost what they wrote, and are told so. */
 static void
-test_queue_full(void **state)
+overfill_queue(void *fill(void *), bool whole)
 {
 	struct db *db = open_db();
-	struct follower behind = {.db = db, .index = 1, .commits = true};
+	struct follower behind = {.db = db, .index = 1, .commits = true, .whole = whole};
 	struct capture capture;
 	struct db_tx *first;
 	pthread_t middle;
 	void *failed;
 
-	(void)state;
 	limit_size(db);
 	first = db_begin(db, DB_WRITE);
 	assert_non_null(first);
 	assert_int_equal(add_thread(first, 0), DB_DONE);
 	capture_start(&capture);
-	assert_int_equal(pthread_create(&middle, NULL, overfill, db), 0);
+	assert_int_equal(pthread_create(&middle, NULL, fill, db), 0);
 	await_queue(1);
 	assert_int_equal(pthread_create(&behind.thread, NULL, follow, &behind), 0);
 	await_queue(2);
@@ -497,6 +530,20 @@ test_queue_full(void **state)
 	assert_int_equal(behind.result, 0);
 	assert_int_equal(threads_now(db), 1);
 	db_close(db);
+}
+
+static void
+test_queue_full(void **state)
+{
+	(void)state;
+	overfill_queue(overfill, false);
+}
+
+static void
+test_queue_full_whole(void **state)
+{
+	(void)state;
+	overfill_queue(overfill_whole, true);
 }
 
 /*
@@ -517,7 +564,8 @@ test_full(void **state)
 	first = db_begin(db, DB_WRITE);
 	assert_non_null(first);
 	for (size_t i = 0; i < COUNT(followers); i++) {
-		followers[i] = (struct follower){.db = db, .index = (long long)i, .commits = true};
+		followers[i] = (struct follower){
+		    .db = db, .index = (long long)i, .commits = true, .whole = i > 0};
 		assert_int_equal(
 		    pthread_create(&followers[i].thread, NULL, follow, &followers[i]), 0);
 	}
@@ -703,6 +751,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_queue_seen, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_queue_deleted, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_queue_full, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_queue_full_whole, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_many_readers, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_statements_are_kept, set_up, tear_down),
