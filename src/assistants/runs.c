@@ -243,7 +243,7 @@ write_run(struct db_tx *tx, void *arg)
 	struct creation *creation = arg;
 	struct call *call = creation->call;
 	struct json_object *assistant = take_assistant(call, tx, creation->body);
-	long long thread;
+	long long thread = 0;
 	bool written = false;
 
 	if (assistant && write_thread(creation, tx, &thread) == 0)

@@ -16,6 +16,6 @@ struct checkpointer;
 struct checkpointer *checkpointer_new(const struct place *place, sqlite3 *writer);
 
 /* Waits for the thread, and frees; before the writer is closed. NULL is none. */
-void checkpointer_free(struct checkpointer *checkpointer);
+void checkpointer_free(struct checkpointer *self);
 
 #endif
