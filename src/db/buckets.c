@@ -139,50 +139,71 @@ look_first(struct db *db, struct bucket *buckets, int len, int *empty, long long
 	return found;
 }
 
+struct taking {
+	struct bucket *buckets;
+	int len;
+	int *empty;
+	long long *wait_s;
+	int taken; /* 1 from all, 0 one is empty, -1 failed */
+};
+
+static bool
+write_taken(struct db_tx *tx, void *arg)
+{
+	struct taking *taking = arg;
+	long long now_ns = clock_unix_ns();
+
+	taking->taken = sweep(tx, now_ns) == DB_ERROR ? -1 : 1;
+	for (int i = 0; i < taking->len && taking->taken == 1; i++) {
+		taking->taken = take(tx, &taking->buckets[i], now_ns, taking->wait_s);
+		*taking->empty = i;
+	}
+	return taking->taken == 1;
+}
+
 enum buckets_result
 buckets_take(struct db *db, struct bucket *buckets, int len, int *empty, long long *wait_s)
 {
-	int taken = look_first(db, buckets, len, empty, wait_s);
-	struct db_tx *tx = taken == 1 ? db_begin(db, DB_WRITE_SOON) : NULL;
-	long long now_ns = clock_unix_ns();
+	struct taking taking = {buckets, len, empty, wait_s, -1};
+	int found = look_first(db, buckets, len, empty, wait_s);
 
-	if (taken != 1)
-		return taken == 0 ? BUCKETS_EMPTY : BUCKETS_FAILED;
-	if (!tx || sweep(tx, now_ns) == DB_ERROR)
-		taken = -1;
-	for (int i = 0; i < len && taken == 1; i++) {
-		taken = take(tx, &buckets[i], now_ns, wait_s);
-		*empty = i;
-	}
-	if (taken == 1)
-		return db_commit(tx) == 0 ? BUCKETS_TAKEN : BUCKETS_FAILED;
-	db_rollback(tx);
-	return taken == 0 ? BUCKETS_EMPTY : BUCKETS_FAILED;
+	if (found != 1)
+		return found == 0 ? BUCKETS_EMPTY : BUCKETS_FAILED;
+	if (db_write(db, DB_WRITE_SOON, write_taken, &taking) == 1)
+		return BUCKETS_TAKEN;
+	return taking.taken == 0 ? BUCKETS_EMPTY : BUCKETS_FAILED;
+}
+
+struct settling {
+	const struct bucket *bucket;
+	long long units;
+};
+
+static bool
+write_settled(struct db_tx *tx, void *arg)
+{
+	const struct settling *settling = arg;
+	const struct bucket *bucket = settling->bucket;
+	long long now_ns = clock_unix_ns(), units = settling->units;
+	struct row row;
+
+	if (load(tx, bucket, now_ns, &row) == DB_ERROR)
+		return false;
+	row.full_at_ns = after(bucket, row.full_at_ns, units - bucket->taken, now_ns);
+	if (units > 0)
+		row.usual = row.usual ? (row.usual * (MEAN_OF - 1) + units) / MEAN_OF : units;
+	return store(tx, bucket, &row) == DB_DONE;
 }
 
 void
 bucket_settle(struct db *db, const struct bucket *bucket, long long units)
 {
-	struct db_tx *tx = db_begin(db, DB_WRITE_SOON);
-	long long now_ns = clock_unix_ns();
-	struct row row;
+	struct settling settling = {bucket, units};
 
-	if (!tx)
-		return;
 	/* A server's word, which may be anything. */
 	if (units < 0)
-		units = 0;
+		settling.units = 0;
 	if (units > 2 * bucket->capacity)
-		units = 2 * bucket->capacity;
-	if (load(tx, bucket, now_ns, &row) == DB_ERROR)
-		goto fail;
-	row.full_at_ns = after(bucket, row.full_at_ns, units - bucket->taken, now_ns);
-	if (units > 0)
-		row.usual = row.usual ? (row.usual * (MEAN_OF - 1) + units) / MEAN_OF : units;
-	if (store(tx, bucket, &row) != DB_DONE)
-		goto fail;
-	db_commit(tx);
-	return;
-fail:
-	db_rollback(tx);
+		settling.units = 2 * bucket->capacity;
+	db_write(db, DB_WRITE_SOON, write_settled, &settling);
 }
