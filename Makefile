@@ -73,7 +73,7 @@ $(BUILD)/schema.inc.h: src/db/schema.sql
 	@mkdir -p $(@D)
 	{ echo 'static const char schema_sql[] ='; \
 	  sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; echo ';'; } > $@
-$(BUILD)/src/db/sqlite.o: $(BUILD)/schema.inc.h
+$(BUILD)/src/db/migrate.o: $(BUILD)/schema.inc.h
 
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_HELPERS) $(BUILD)/libassistants.a
 	@mkdir -p $(@D)

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 
 #include "db/checkpointer.h"
+#include "db/migrate.h"
 #include "db/writers.h"
-#include "schema.inc.h"
 #include "util/log.h"
 
 enum {
@@ -94,12 +94,6 @@ conn_close(struct conn *conn)
 	free(conn);
 }
 
-static int
-conn_exec(struct conn *conn, const char *sql)
-{
-	return sqlite3_exec(conn->handle, sql, NULL, NULL, NULL);
-}
-
 static struct conn *
 conn_new(sqlite3 *handle)
 {
@@ -151,114 +145,6 @@ conn_run(struct conn *conn, const char *sql)
 	return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
-/* The number that a query answers. An SQLite code. */
-static int
-query_number(struct conn *conn, const char *sql, long long *number)
-{
-	sqlite3_stmt *stmt;
-	int code = sqlite3_prepare_v2(conn->handle, sql, -1, &stmt, NULL);
-
-	if (code == SQLITE_OK)
-		code = sqlite3_step(stmt);
-	if (code == SQLITE_ROW)
-		*number = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	return code == SQLITE_ROW ? SQLITE_OK : code;
-}
-
-/* The part of the schema after the line "-- version N"; NULL when there is no such version. */
-static const char *
-schema_part(long long version)
-{
-	char mark[48];
-	const char *at;
-
-	snprintf(mark, sizeof mark, "\n-- version %lld\n", version);
-	at = strstr(schema_sql, mark);
-	return at ? at + strlen(mark) : NULL;
-}
-
-static int
-run_part(struct conn *conn, long long version)
-{
-	const char *part = schema_part(version);
-	const char *end = strstr(part, "\n-- version ");
-	char *sql = end ? strndup(part, (size_t)(end - part)) : strdup(part);
-	char pragma[64];
-	int code;
-
-	if (!sql)
-		return SQLITE_NOMEM;
-	code = conn_exec(conn, sql);
-	free(sql);
-	if (code != SQLITE_OK)
-		return code;
-	snprintf(pragma, sizeof pragma, "PRAGMA user_version = %lld", version);
-	return conn_exec(conn, pragma);
-}
-
-/* A version alone proves nothing: other programs count theirs, too. */
-static int
-check_tables(const struct db *db, char *error)
-{
-	char reason[REASON_SIZE];
-	sqlite3_stmt *stmt;
-	int code = sqlite3_prepare_v2(db->writer->handle,
-	    "SELECT 1 FROM assistants, threads, runs, messages, run_steps", -1, &stmt, NULL);
-
-	if (code != SQLITE_OK) {
-		connect_reason(db->writer->handle, reason);
-		snprintf(
-		    error, DB_ERROR_SIZE, "the database %s cannot be used: %s", db->path, reason);
-	}
-	sqlite3_finalize(stmt);
-	return code == SQLITE_OK ? 0 : -1;
-}
-
-/* Another process may be migrating, too: what version it is counts only inside the transaction. */
-static int
-migrate(struct db *db, char *error)
-{
-	struct conn *conn = db->writer;
-	long long newest = 0, version = 0, tables = 0;
-	char reason[REASON_SIZE];
-
-	while (schema_part(newest + 1))
-		newest++;
-	if (query_number(conn, "PRAGMA user_version", &version) == SQLITE_OK && version == newest)
-		return check_tables(db, error);
-	if (connect_exec(conn->handle, "BEGIN IMMEDIATE") != SQLITE_OK ||
-	    query_number(conn, "PRAGMA user_version", &version) != SQLITE_OK ||
-	    query_number(conn, "SELECT count(*) FROM sqlite_master", &tables) != SQLITE_OK)
-		goto fail;
-	if (version < 0 || version > newest) {
-		snprintf(error, DB_ERROR_SIZE,
-		    "the database %s has schema version %lld, made by a newer program; this "
-		    "one, " VERSION ", knows versions up to %lld",
-		    db->path, version, newest);
-		goto undo;
-	}
-	if (version == 0 && tables > 0) {
-		snprintf(error, DB_ERROR_SIZE,
-		    "the database %s is another program's: it has tables that are not known here",
-		    db->path);
-		goto undo;
-	}
-	while (version < newest)
-		if (run_part(conn, ++version) != SQLITE_OK)
-			goto fail;
-	if (conn_exec(conn, "COMMIT") == SQLITE_OK)
-		return 0;
-fail:
-	connect_reason(conn->handle, reason);
-	snprintf(error, DB_ERROR_SIZE,
-	    "the database %s cannot be brought to schema version %lld: %s", db->path, newest,
-	    reason);
-undo:
-	conn_exec(conn, "ROLLBACK");
-	return -1;
-}
-
 static int
 find_file(struct db *db, char *error)
 {
@@ -305,7 +191,8 @@ db_open(const char *path, bool durable, char error[DB_ERROR_SIZE])
 	pthread_mutex_init(&db->readers_lock, NULL);
 	pthread_cond_init(&db->reader_given, NULL);
 	db->writer = conn_new(connect_first(&db->place, error, DB_ERROR_SIZE));
-	if (db->writer && migrate(db, error) == 0 && find_file(db, error) == 0) {
+	if (db->writer && migrate(db->writer->handle, db->path, error) == 0 &&
+	    find_file(db, error) == 0) {
 		db->checkpointer = checkpointer_new(&db->place, db->writer->handle);
 		return db;
 	}
@@ -384,9 +271,12 @@ reader_take(struct db *db)
 static bool
 make_durable(struct db *db, bool durable)
 {
+	const char *sql = durable ? connect_durable : connect_not_durable;
+
 	if (db->durable_now == durable)
 		return true;
-	if (conn_exec(db->writer, durable ? connect_durable : connect_not_durable) != SQLITE_OK) {
+	/* Not prepared once: such a pragma does its work while it is prepared. */
+	if (sqlite3_exec(db->writer->handle, sql, NULL, NULL, NULL) != SQLITE_OK) {
 		log_failure(db->writer, "synchronous");
 		return false;
 	}
