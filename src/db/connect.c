@@ -23,10 +23,6 @@ enum {
  * File systems that several machines may have in common. Behind FUSE there may be anything, sshfs
  * and the folders of virtual machines among it.
  */
-/* EXTRA, since FULL leaves open whether the end of a rollback journal is on disk. */
-const char connect_durable[] = "PRAGMA synchronous = EXTRA";
-const char connect_not_durable[] = "PRAGMA synchronous = NORMAL";
-
 static const struct {
 	uint32_t type;
 	const char *name;
@@ -162,6 +158,16 @@ set_journal(sqlite3 *handle, bool rollback)
 	return sqlite3_exec(handle, rollback ? no_wal : wal, NULL, NULL, NULL);
 }
 
+const char *
+connect_synchronous(const struct place *place, bool durable)
+{
+	/* FULL leaves open whether the end of a rollback journal is on disk. */
+	if (durable)
+		return "PRAGMA synchronous = EXTRA";
+	/* NORMAL would not only forget: what is half in a journal is half undone. */
+	return place->rollback ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL";
+}
+
 static int
 open_once(const struct place *place, int flags, sqlite3 **handle)
 {
@@ -181,7 +187,7 @@ open_once(const struct place *place, int flags, sqlite3 **handle)
 	code = connect_exec(*handle, "PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON");
 	if (code != SQLITE_OK)
 		return code;
-	return connect_exec(*handle, place->durable ? connect_durable : connect_not_durable);
+	return connect_exec(*handle, connect_synchronous(place, place->durable));
 }
 
 /*

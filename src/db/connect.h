@@ -21,8 +21,9 @@ struct place {
 	bool rollback; /* the rollback journal, not the write-ahead log */
 };
 
-/* SQL: whether what is committed from now on survives loss of power. */
-extern const char connect_durable[], connect_not_durable[];
+/* SQL: whether what is committed from now on survives loss of power. The database itself always
+ * does. */
+const char *connect_synchronous(const struct place *place, bool durable);
 
 /*
  * Opens, or creates, the file. Where there is no shared memory it sets `place->rollback`, if it is

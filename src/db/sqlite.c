@@ -271,7 +271,7 @@ reader_take(struct db *db)
 static bool
 make_durable(struct db *db, bool durable)
 {
-	const char *sql = durable ? connect_durable : connect_not_durable;
+	const char *sql = connect_synchronous(&db->place, durable);
 
 	if (db->durable_now == durable)
 		return true;

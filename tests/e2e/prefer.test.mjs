@@ -327,6 +327,7 @@ for (const open of [behindLighttpd, behindNginx]) {
 		const site = await impatient(bench, await open(bench, model.env));
 		assert.equal((await say(site, await newThread(site), 'words')).status, 504);
 		const where = await sayAsync(site, await newThread(site), 'words');
+		await eventually('the model is asked', () => model.requests.length === 2);
 		const cut = await say(site, await newThread(site), 'words', { prefer: 'wait=0' });
 		assert.equal(cut.status, 202);
 		held.open();

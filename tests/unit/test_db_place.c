@@ -213,6 +213,52 @@ test_no_shared_memory(void **state)
 	}
 }
 
+/*
+ * What loss of power may undo, it undoes whole: with a rollback journal NORMAL could leave a
+ * damaged database behind.
+ */
+static void
+test_synchronous(void **state)
+{
+	enum { NORMAL = 1, FULL, EXTRA };
+	static const struct {
+		bool rollback, durable;
+		enum db_mode mode;
+		int synchronous;
+	} rows[] = {
+	    {false, true, DB_WRITE, EXTRA},
+	    {false, true, DB_WRITE_SOON, NORMAL},
+	    {false, false, DB_WRITE, NORMAL},
+	    {true, true, DB_WRITE, EXTRA},
+	    {true, true, DB_WRITE_SOON, FULL},
+	    {true, false, DB_WRITE, FULL},
+	    {true, false, DB_WRITE_SOON, FULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char error[DB_ERROR_SIZE], row[32];
+		struct capture capture;
+		struct db_stmt *stmt;
+		struct db_tx *tx;
+		struct db *db;
+
+		snprintf(row, sizeof row, "row %zu", i);
+		mapping_fails = rows[i].rollback;
+		capture_start(&capture);
+		db = db_open(path, rows[i].durable, error);
+		free(capture_end(&capture));
+		assert_non_null(db);
+		tx = db_begin(db, rows[i].mode);
+		stmt = db_prepare(tx, "PRAGMA synchronous");
+		check_int(row, db_step(stmt), DB_ROW);
+		check_int(row, db_int(stmt, 0), rows[i].synchronous);
+		db_finish(stmt, DB_DONE);
+		db_rollback(tx);
+		db_close(db);
+	}
+}
+
 /* Who opens it beside others changes nothing under them, not for a moment. */
 static void
 test_beside_others(void **state)
@@ -284,6 +330,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_kinds, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_kind_unknown, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_no_shared_memory, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_synchronous, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_beside_others, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_gone, set_up, tear_down),
 	};
