@@ -55,6 +55,7 @@ struct worker {
 	pthread_t thread;
 	bool accepting; /* in accept(), and may be kicked out of it */
 	int reading;    /* the connection whose request is being read; -1 */
+	bool last;      /* of those that a peak left behind */
 };
 
 struct server {
@@ -245,8 +246,9 @@ wait_for_connection(struct server *server)
 
 /* Whether an idle worker may end. With the lock held. */
 static bool
-is_surplus(struct server *server)
+is_surplus(struct worker *worker)
 {
+	struct server *server = worker->server;
 	long long now = clock_ms();
 
 	if (now >= server->period_ms) {
@@ -259,7 +261,7 @@ is_surplus(struct server *server)
 	}
 	if (server->surplus == 0)
 		return false;
-	server->surplus--;
+	worker->last = --server->surplus == 0;
 	return true;
 }
 
@@ -274,7 +276,7 @@ accept_connection(struct worker *worker)
 	pthread_mutex_lock(&server->lock);
 	server->idle++;
 	worker->accepting = true;
-	while (fd < 0 && !atomic_load(&server->stopping) && !is_surplus(server)) {
+	while (fd < 0 && !atomic_load(&server->stopping) && !is_surplus(worker)) {
 		pthread_mutex_unlock(&server->lock);
 		fd = wait_for_connection(server);
 		pthread_mutex_lock(&server->lock);
@@ -304,23 +306,27 @@ join_ended(struct server *server)
 	}
 }
 
-/* The last that a peak left behind gives back to the system what the peak took. */
-static void
+/*
+ * Whether the worker ends: a peak that has begun since needs it again. The last that the peak
+ * before left behind gives back to the system what it took, which takes a while.
+ */
+static bool
 end_worker(struct worker *worker)
 {
 	struct server *server = worker->server;
-	bool last;
+	bool ends;
 
-	pthread_mutex_lock(&server->lock);
-	last = server->surplus == 0 && !atomic_load(&server->stopping);
-	pthread_mutex_unlock(&server->lock);
-	if (last)
+	if (worker->last && !atomic_load(&server->stopping))
 		malloc_trim(0);
 	pthread_mutex_lock(&server->lock);
-	join_ended(server);
-	server->alive--;
-	worker->state = WORKER_ENDED;
+	ends = server->idle > 0 || atomic_load(&server->stopping);
+	if (ends) {
+		join_ended(server);
+		server->alive--;
+		worker->state = WORKER_ENDED;
+	}
 	pthread_mutex_unlock(&server->lock);
+	return ends;
 }
 
 static void *
@@ -335,19 +341,20 @@ work(void *arg)
 	 * Without a listening socket, for libfcgi would accept the next connection after a bad one.
 	 */
 	FCGX_InitRequest(&request, -1, 0);
-	while ((fd = accept_connection(worker)) >= 0) {
-		bool whole;
+	do {
+		while ((fd = accept_connection(worker)) >= 0) {
+			bool whole;
 
-		request.ipcFd = fd;
-		request.keepConnection = 1;
-		whole = FCGX_Accept_r(&request) == 0;
-		pthread_mutex_lock(&server->lock);
-		worker->reading = -1;
-		pthread_mutex_unlock(&server->lock);
-		if (whole)
-			answer(server, &request);
-	}
-	end_worker(worker);
+			request.ipcFd = fd;
+			request.keepConnection = 1;
+			whole = FCGX_Accept_r(&request) == 0;
+			pthread_mutex_lock(&server->lock);
+			worker->reading = -1;
+			pthread_mutex_unlock(&server->lock);
+			if (whole)
+				answer(server, &request);
+		}
+	} while (!end_worker(worker));
 	return NULL;
 }
 
@@ -385,6 +392,7 @@ start_worker(struct server *server)
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
 	worker->server = server;
 	worker->reading = -1;
+	worker->last = false;
 	error = pthread_create(&worker->thread, &attr, work, worker);
 	pthread_attr_destroy(&attr);
 	if (error != 0) {

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -38,6 +39,23 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *
 	if (atomic_load(&threads_left) > 0)
 		atomic_fetch_sub(&threads_left, 1);
 	return real(thread, attr, fn, arg);
+}
+
+/* How many workers are giving memory back, and that they wait in it. */
+static atomic_uint trimming;
+static atomic_bool trim_waits;
+
+int
+malloc_trim(size_t pad)
+{
+	int (*real)(size_t);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "malloc_trim");
+	atomic_fetch_add(&trimming, 1);
+	while (atomic_load(&trim_waits))
+		interrupt_sleep(NULL, 1);
+	atomic_fetch_sub(&trimming, 1);
+	return real(pad);
 }
 
 /* A server whose requests wait in the handler for a gate. */
@@ -120,6 +138,7 @@ bench_stop(void **state)
 	void *kept = atomic_load(&bench->kept);
 
 	atomic_store(&bench->open, true);
+	atomic_store(&trim_waits, false);
 	kill(getpid(), SIGTERM);
 	pthread_join(bench->thread, NULL);
 	while (kept) {
@@ -202,14 +221,20 @@ wait_until_inside(struct bench *bench, unsigned count)
 	assert_int_equal(atomic_load(&bench->inside), count);
 }
 
-/* All workers busy at once. */
 static void
-all_wait(struct bench *bench, int *fds)
+send_requests(struct bench *bench, int *fds)
 {
 	atomic_store(&bench->inside, 0);
 	atomic_store(&bench->open, false);
 	for (int i = 0; i < WORKERS; i++)
 		fds[i] = send_request(bench);
+}
+
+/* All workers busy at once. */
+static void
+all_wait(struct bench *bench, int *fds)
+{
+	send_requests(bench, fds);
 	wait_until_inside(bench, WORKERS);
 }
 
@@ -266,6 +291,28 @@ a_peak_then_a_trickle(void **state)
 	peak(*state, false);
 }
 
+static void
+a_peak_while_a_worker_ends(void **state)
+{
+	struct bench *bench = *state;
+	long long end = clock_ms() + PATIENCE_MS;
+	int fds[WORKERS];
+
+	atomic_store(&trim_waits, true);
+	all_wait(bench, fds);
+	all_are_answered(bench, fds);
+	while (atomic_load(&trimming) == 0 && clock_ms() < end)
+		interrupt_sleep(NULL, STEP_MS);
+
+	send_requests(bench, fds);
+	while (atomic_load(&bench->inside) + atomic_load(&trimming) < WORKERS && clock_ms() < end)
+		interrupt_sleep(NULL, STEP_MS);
+	assert_in_range(atomic_load(&trimming), 1, WORKERS - 1);
+	atomic_store(&trim_waits, false);
+	wait_until_inside(bench, WORKERS);
+	all_are_answered(bench, fds);
+}
+
 static int
 start_with_few_threads(void **state)
 {
@@ -301,6 +348,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(a_peak_then_quiet, bench_start, bench_stop),
 	    cmocka_unit_test_setup_teardown(a_peak_then_a_trickle, bench_start, bench_stop),
+	    cmocka_unit_test_setup_teardown(a_peak_while_a_worker_ends, bench_start, bench_stop),
 	    cmocka_unit_test_setup_teardown(
 		the_system_has_no_more_threads, start_with_few_threads, bench_stop),
 	};
