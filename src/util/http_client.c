@@ -38,7 +38,7 @@ struct http_client {
 	CURLSH *share;
 	pthread_mutex_t share_locks[CURL_LOCK_DATA_LAST]; /* curl's, by lock_share() */
 	char *ca_file;
-	/* Workers take and give handles at once. */
+	/* Workers take and give handles at once; the first of them makes the share. */
 	pthread_mutex_t pool_lock;
 	struct handle *pool;
 	unsigned pool_len;
@@ -146,7 +146,7 @@ http_client_new(const char *ca_file)
 {
 	struct http_client *client = calloc(1, sizeof *client);
 
-	if (!client || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	if (!client)
 		goto fail;
 	for (int i = 0; i < CURL_LOCK_DATA_LAST; i++)
 		pthread_mutex_init(&client->share_locks[i], NULL);
@@ -155,20 +155,31 @@ http_client_new(const char *ca_file)
 		ca_file = system_ca_file();
 	if (ca_file && !(client->ca_file = strdup(ca_file)))
 		goto fail;
-	client->share = curl_share_init();
-	if (!client->share)
-		goto fail;
-	curl_share_setopt(client->share, CURLSHOPT_LOCKFUNC, lock_share);
-	curl_share_setopt(client->share, CURLSHOPT_UNLOCKFUNC, unlock_share);
-	curl_share_setopt(client->share, CURLSHOPT_USERDATA, client);
-	curl_share_setopt(client->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
-	curl_share_setopt(client->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
 	return client;
 fail:
 	if (client)
 		free(client->ca_file);
 	free(client);
 	return NULL;
+}
+
+/* Starts curl, and TLS with it, which takes longer than all else that a CGI program does by itself.
+ */
+static void
+start(struct http_client *client)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return;
+	client->share = curl_share_init();
+	if (!client->share) {
+		curl_global_cleanup();
+		return;
+	}
+	curl_share_setopt(client->share, CURLSHOPT_LOCKFUNC, lock_share);
+	curl_share_setopt(client->share, CURLSHOPT_UNLOCKFUNC, unlock_share);
+	curl_share_setopt(client->share, CURLSHOPT_USERDATA, client);
+	curl_share_setopt(client->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+	curl_share_setopt(client->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
 }
 
 static void
@@ -192,13 +203,15 @@ http_client_free(struct http_client *client)
 		client->pool = handle->next;
 		handle_free(handle);
 	}
-	curl_share_cleanup(client->share);
+	if (client->share) {
+		curl_share_cleanup(client->share);
+		curl_global_cleanup();
+	}
 	for (int i = 0; i < CURL_LOCK_DATA_LAST; i++)
 		pthread_mutex_destroy(&client->share_locks[i]);
 	pthread_mutex_destroy(&client->pool_lock);
 	free(client->ca_file);
 	free(client);
-	curl_global_cleanup();
 }
 
 bool
@@ -234,8 +247,12 @@ static struct handle *
 pool_take(struct http_client *client)
 {
 	struct handle *handle;
+	bool started;
 
 	pthread_mutex_lock(&client->pool_lock);
+	if (!client->share)
+		start(client);
+	started = client->share;
 	handle = client->pool;
 	if (handle) {
 		client->pool = handle->next;
@@ -245,6 +262,8 @@ pool_take(struct http_client *client)
 	if (handle && !is_spoilt(handle))
 		return handle;
 	handle_free(handle);
+	if (!started)
+		return NULL;
 	handle = calloc(1, sizeof *handle);
 	if (!handle)
 		return NULL;
