@@ -68,6 +68,11 @@ if exact then
 end
 
 if pause_ms then
+	-- Else all of wrk's threads would throw the same dice, and ask at the same moments.
+	function init()
+		math.randomseed(first + 1)
+	end
+
 	function delay()
 		return math.random(0, 2 * pause_ms)
 	end
