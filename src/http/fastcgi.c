@@ -206,11 +206,14 @@ answer(struct server *server, FCGX_Request *request)
 
 	self.exchange.client.arg = &self;
 	server->options->handler(server->options->arg, &self.exchange);
-	FCGX_Finish_r(request);
 	/*
-	 * A connection that the web server keeps open and idle would keep this worker. By libfcgi's
-	 * own close it would wait for the web server's up to two seconds; nothing is left to read.
+	 * A connection that the web server keeps open and idle would keep this worker. libfcgi's
+	 * own close waits for the web server's, up to two seconds, lest what comes still makes the
+	 * system drop the answer: for nothing, once the request was read to its end.
 	 */
+	if (FCGX_HasSeenEOF(request->in))
+		request->keepConnection = 1;
+	FCGX_Finish_r(request);
 	if (request->ipcFd >= 0)
 		close(request->ipcFd);
 	request->ipcFd = -1;

@@ -538,8 +538,7 @@ static bool
 is_parsed(const char *name)
 {
 	static const char *const parsed[] = {"output_item.added", "refusal.delta",
-	    "function_call_arguments.delta", "output_item.done", "completed", "incomplete",
-	    "failed"};
+	    "function_call_arguments.delta", "output_item.done", "incomplete", "failed"};
 
 	if (strncmp(name, "response.", 9) != 0)
 		return true;
@@ -571,13 +570,33 @@ tell_peeked(struct answer *answer, struct json_raw raw_delta, struct json_raw ra
 	return result;
 }
 
+/* The final response says the whole question once more, which nobody here wants. */
+static int
+end_peeked(struct answer *answer, struct json_raw raw_response)
+{
+	static const char *const keys[] = {
+	    "status", "error", "incomplete_details", "output", "usage", NULL};
+	struct json_raw values[5];
+	struct json_object *response;
+	int result;
+
+	if (!json_peek(raw_response.at, raw_response.len, keys, values))
+		return 0;
+	response = json_object_new_object();
+	for (size_t i = 0; keys[i]; i++)
+		json_set(response, keys[i], json_raw_parse(values[i]));
+	result = end_response(answer, response);
+	json_object_put(response);
+	return result < 0 ? -1 : 1;
+}
+
 /* An answer is mostly deltas: these are not parsed whole. */
 static int
 peek(struct answer *answer, const char *name, const char *data, size_t len)
 {
-	static const char *const keys[] = {"type", "delta", "content_index", NULL};
+	static const char *const keys[] = {"type", "delta", "content_index", "response", NULL};
 	struct json_object *type;
-	struct json_raw values[3];
+	struct json_raw values[4];
 	bool as_named;
 
 	if (is_parsed(name) || !json_peek(data, len, keys, values))
@@ -588,6 +607,8 @@ peek(struct answer *answer, const char *name, const char *data, size_t len)
 	json_object_put(type);
 	if (!as_named)
 		return 0;
+	if (strcmp(name, "response.completed") == 0)
+		return values[3].len ? end_peeked(answer, values[3]) : 0;
 	if (strcmp(name, text_delta) != 0)
 		return 1;
 	return tell_peeked(answer, values[1], values[2]) < 0 ? -1 : 1;

@@ -342,6 +342,8 @@ json_raw_parse(struct json_raw raw)
 		return json_object_new_string_len(raw.at + 1, (int)raw.len - 2);
 	if (raw.len == 1 && *raw.at >= '0' && *raw.at <= '9')
 		return json_object_new_int64(*raw.at - '0');
+	if (raw.len == 4 && memcmp(raw.at, "null", 4) == 0)
+		return NULL;
 	json_parse_foreign(raw.at ? raw.at : "", raw.len, &value);
 	return value;
 }

@@ -64,6 +64,18 @@ end_line(struct sse *sse, sse_event_fn *fn, void *arg)
 	return result;
 }
 
+/* Where the line ends that begins at `at`; `end`: not yet. */
+static const char *
+line_end(const char *at, const char *end)
+{
+	const char *lf = memchr(at, '\n', (size_t)(end - at));
+	const char *cr = memchr(at, '\r', (size_t)((lf ? lf : end) - at));
+
+	if (cr)
+		return cr;
+	return lf ? lf : end;
+}
+
 int
 sse_feed(struct sse *sse, const char *bytes, size_t len, sse_event_fn *fn, void *arg)
 {
@@ -76,8 +88,7 @@ sse_feed(struct sse *sse, const char *bytes, size_t len, sse_event_fn *fn, void 
 		if (sse->after_cr && *at == '\n')
 			at = ++bytes;
 		sse->after_cr = false;
-		while (at < end && *at != '\n' && *at != '\r')
-			at++;
+		at = line_end(at, end);
 		if (buf_append(&sse->line, bytes, (size_t)(at - bytes)) < 0)
 			return -1;
 		if (at == end)

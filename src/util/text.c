@@ -1,6 +1,7 @@
 #include "util/text.h"
 
 #include <errno.h>
+#include <stdint.h>
 
 size_t
 utf8_sequence_len(const unsigned char *at, size_t left)
@@ -38,14 +39,17 @@ bool
 utf8_valid(const char *text, size_t len)
 {
 	const unsigned char *at = (const unsigned char *)text;
+	size_t sequence;
 
-	while (len > 0) {
-		size_t sequence = utf8_sequence_len(at, len);
+	for (; len > 0; at += sequence, len -= sequence) {
+		uint64_t eight = UINT64_MAX;
 
+		/* Most are ASCII, and looked at together. */
+		if (len >= sizeof eight)
+			memcpy(&eight, at, sizeof eight);
+		sequence = eight & 0x8080808080808080 ? utf8_sequence_len(at, len) : sizeof eight;
 		if (sequence == 0)
 			return false;
-		at += sequence;
-		len -= sequence;
 	}
 	return true;
 }
