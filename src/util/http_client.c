@@ -51,11 +51,10 @@ struct transfer {
 	CURL *easy;
 	struct sse sse;
 	long long deadline_ms;
-	long long body_len; /* of the request's; -1: not known */
-	size_t sent;
-	size_t head_len; /* of the answer's, interim ones included */
-	bool headed;     /* the answer's head came whole */
-	bool finished;   /* the events are over; what still comes is of no interest */
+	unsigned requests; /* that curl made of it */
+	size_t head_len;   /* of the answer's, interim ones included */
+	bool headed;       /* the answer's head came whole */
+	bool finished;     /* the events are over; what still comes is of no interest */
 	enum http_outcome write_failure; /* why a callback ended the transfer */
 	char error[CURL_ERROR_SIZE];
 };
@@ -461,19 +460,6 @@ on_body(char *bytes, size_t size, size_t count, void *arg)
 }
 
 static size_t
-on_send(char *bytes, size_t size, size_t count, void *arg)
-{
-	struct transfer *transfer = arg;
-	size_t len = (size_t)transfer->body_len - transfer->sent;
-
-	if (len > size * count)
-		len = size * count;
-	memcpy(bytes, transfer->call->body + transfer->sent, len);
-	transfer->sent += len;
-	return len;
-}
-
-static size_t
 on_read(char *bytes, size_t size, size_t count, void *arg)
 {
 	struct transfer *transfer = arg;
@@ -487,38 +473,50 @@ on_read(char *bytes, size_t size, size_t count, void *arg)
 	return CURL_READFUNC_ABORT;
 }
 
+/*
+ * Before each request that curl sends. A second one would be the same once more: curl repeats a
+ * request, unasked, whose kept connection broke off before a byte came, and it may have taken
+ * effect.
+ */
+static int
+on_request(void *arg, char *server_ip, char *own_ip, int server_port, int own_port)
+{
+	struct transfer *transfer = arg;
+
+	(void)server_ip;
+	(void)own_ip;
+	(void)server_port;
+	(void)own_port;
+	return transfer->requests++ == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
 static struct curl_slist *
 configure_body(struct transfer *transfer, struct curl_slist *headers)
 {
 	const struct http_call *call = transfer->call;
 	CURL *easy = transfer->easy;
 
-	if (transfer->body_len != 0) {
-		/*
-		 * By a function that cannot begin again: curl would repeat a request, unasked,
-		 * whose kept connection broke off before a byte came, and it may have taken effect.
-		 */
+	if (call->read_body && call->body_len != 0) {
 		curl_easy_setopt(easy, CURLOPT_POST, 1L);
-		curl_easy_setopt(easy, CURLOPT_READFUNCTION, call->read_body ? on_read : on_send);
+		curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
 		curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
-		/* Of the 64 KiB that curl would take, a question seldom fills a quarter. */
-		curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER_SIZE);
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->body_len);
-		if (transfer->body_len < 0)
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
+		if (call->body_len < 0)
 			headers = curl_slist_append(headers, "Transfer-Encoding: chunked");
-		if (!call->read_body)
-			headers = curl_slist_append(headers, "Content-Type: application/json");
-		/* No waiting for "100 Continue" before a large body. */
-		headers = curl_slist_append(headers, "Expect:");
-	} else if (strcmp(call->method, "POST") == 0) {
-		/*
-		 * With a Content-Length, which some servers ask for; and for the same reason as
-		 * above.
-		 */
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
-		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-		headers = curl_slist_append(headers, "Content-Type:");
+	} else if (call->body || strcmp(call->method, "POST") == 0) {
+		/* Where there is none, a Content-Length says so, which some servers ask for. */
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body ? call->body : "");
+		headers = curl_slist_append(
+		    headers, call->body ? "Content-Type: application/json" : "Content-Type:");
+	} else {
+		return headers;
 	}
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
+	/* Of the 64 KiB that curl would take for a long one, most need nothing. */
+	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER_SIZE);
+	/* No waiting for "100 Continue" before a large body. */
+	headers = curl_slist_append(headers, "Expect:");
 	return headers;
 }
 
@@ -655,21 +653,20 @@ perform_once(struct http_client *client, const struct http_call *call, long long
 	struct transfer transfer = {.call = call, .answer = answer, .write_failure = HTTP_CUT};
 	enum http_outcome outcome;
 	struct curl_slist *headers;
+	curl_off_t sent = 0;
 
 	if (!handle)
 		return HTTP_UNREACHABLE;
 	transfer.easy = handle->easy;
 	handle->idle = CURL_SOCKET_BAD;
-	transfer.body_len = call->body ? (long long)strlen(call->body) : 0;
-	if (call->read_body)
-		transfer.body_len = call->body_len;
 	transfer.deadline_ms = deadline_ms;
 	sse_init(&transfer.sse, call->answer_max);
 	headers = configure(client, &transfer);
 	curl_multi_add_handle(handle->multi, handle->easy);
 	outcome = drive(handle, &transfer);
 	curl_easy_getinfo(handle->easy, CURLINFO_RESPONSE_CODE, &answer->status);
-	answer->sent = transfer.sent > 0 && (long long)transfer.sent == transfer.body_len;
+	curl_easy_getinfo(handle->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+	answer->sent = call->body && sent == (curl_off_t)strlen(call->body);
 	write_detail(outcome, transfer.error, answer);
 	curl_multi_remove_handle(handle->multi, handle->easy);
 	curl_slist_free_all(headers);
