@@ -113,18 +113,6 @@ export async function output(command, args, { input = '', env = process.env, std
 
 /* --- load --- */
 
-// Of many threads, each with its Lua, wrk itself sometimes ends by a SIGSEGV: then it is run again.
-async function runWrk(args, env) {
-	for (let tries = 1; ; tries++) {
-		try {
-			return await output('wrk', args, { env });
-		} catch (error) {
-			if (error.actual?.signal !== 'SIGSEGV' || tries === 3) throw error;
-			console.warn('bench: wrk ended by a SIGSEGV, and is run again');
-		}
-	}
-}
-
 /**
  * Load on `url` by wrk, whose script is one of ours: `connections` at once. With `exact` each has a
  * thread of its own, so that the script can take the time of each request. `env` are the script's
@@ -132,10 +120,11 @@ async function runWrk(args, env) {
  */
 export async function wrk(url, { script = 'messages.lua', connections, seconds = SLICE_S, exact = false,
 	env = {} }) {
-	const args = [`-t${exact ? connections : 1}`, `-c${connections}`, `-d${seconds}s`,
+	const threads = String(exact ? connections : 1);
+	const args = ['-t', threads, `-c${connections}`, `-d${seconds}s`,
 		'--timeout', '60s', '-s', path.join(HERE, script), url];
-	const text = await runWrk(args, { ...process.env, ...env, EXACT: exact ? '1' : '0',
-		LUA_PATH: `${HERE}/?.lua;;` });
+	const text = await output('wrk', args, { env: { ...process.env, ...env, STEP: threads,
+		EXACT: exact ? '1' : '0', LUA_PATH: `${HERE}/?.lua;;` } });
 	const line = text.split('\n').find((one) => one.startsWith('{'));
 	assert.ok(line, text);
 	const found = JSON.parse(line);
