@@ -6,8 +6,8 @@
 #include "util/log.h"
 
 enum {
-	/* As SQLite's own: so much log, 4 MiB, is copied at a time. */
-	STEP_PAGES = 1000,
+	/* As SQLite's own, 4 MiB: so much log is copied at a time. */
+	STEP_PAGES = 2000,
 	/*
 	 * Writers that do not pause let the log begin anew only when it is copied while none
 	 * writes: then who has committed does it after all.

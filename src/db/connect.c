@@ -20,6 +20,12 @@ enum {
 };
 
 /*
+ * Of a new file's pages. A commit writes a row here and there, each with its whole page: by half of
+ * SQLite's own 4096 bytes a message takes 8 % less time, by a quarter not even that.
+ */
+static const char page_size[] = "PRAGMA page_size = 2048";
+
+/*
  * File systems that several machines may have in common. Behind FUSE there may be anything, sshfs
  * and the folders of virtual machines among it.
  */
@@ -179,6 +185,8 @@ open_once(const struct place *place, int flags, sqlite3 **handle)
 	/* A file that may only be read is opened like that. */
 	if (sqlite3_db_readonly(*handle, "main"))
 		return SQLITE_READONLY;
+	if (flags & SQLITE_OPEN_CREATE)
+		sqlite3_exec(*handle, page_size, NULL, NULL, NULL);
 	code = set_journal(*handle, place->rollback);
 	if (code != SQLITE_OK)
 		return code;
