@@ -6,7 +6,7 @@
 #include "util/log.h"
 
 enum {
-	/* As SQLite's own, 4 MiB: so much log is copied at a time. */
+	/* As SQLite's own, 4 MiB of a new database: so much log is copied at a time. */
 	STEP_PAGES = 2000,
 	/*
 	 * Writers that do not pause let the log begin anew only when it is copied while none

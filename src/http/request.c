@@ -7,7 +7,7 @@
 #include "util/clock.h"
 #include "util/text.h"
 
-enum { READ_SIZE = 4 << 10 };
+enum { READ_SIZE = 16 << 10 };
 /* A client that sends more than this for nothing does not need the answer. */
 static const long long drain_max = 1LL << 30;
 

@@ -570,21 +570,36 @@ tell_peeked(struct answer *answer, struct json_raw raw_delta, struct json_raw ra
 	return result;
 }
 
+/* The members that count. NULL, for the whole to be parsed, when one is not JSON, or of a failure.
+ */
+static struct json_object *
+peek_response(struct json_raw raw)
+{
+	static const char *const keys[] = {"status", "incomplete_details", "output", "usage", NULL};
+	struct json_object *response = json_object_new_object(), *value;
+	struct json_raw values[4];
+	bool good = json_peek(raw.at, raw.len, keys, values);
+
+	for (size_t i = 0; good && keys[i]; i++) {
+		value = json_raw_parse(values[i]);
+		good = value || values[i].len == 0 || *values[i].at == 'n';
+		json_set(response, keys[i], value);
+	}
+	if (good && !is_word(json_get(response, "status"), "failed"))
+		return response;
+	json_object_put(response);
+	return NULL;
+}
+
 /* The final response says the whole question once more, which nobody here wants. */
 static int
-end_peeked(struct answer *answer, struct json_raw raw_response)
+end_peeked(struct answer *answer, struct json_raw raw)
 {
-	static const char *const keys[] = {
-	    "status", "error", "incomplete_details", "output", "usage", NULL};
-	struct json_raw values[5];
-	struct json_object *response;
+	struct json_object *response = peek_response(raw);
 	int result;
 
-	if (!json_peek(raw_response.at, raw_response.len, keys, values))
+	if (!response)
 		return 0;
-	response = json_object_new_object();
-	for (size_t i = 0; keys[i]; i++)
-		json_set(response, keys[i], json_raw_parse(values[i]));
 	result = end_response(answer, response);
 	json_object_put(response);
 	return result < 0 ? -1 : 1;

@@ -51,7 +51,7 @@ struct transfer {
 	CURL *easy;
 	struct sse sse;
 	long long deadline_ms;
-	unsigned requests; /* that curl made of it */
+	unsigned requests; /* that curl made of it, or wanted to; of what has an effect */
 	size_t head_len;   /* of the answer's, interim ones included */
 	bool headed;       /* the answer's head came whole */
 	bool finished;     /* the events are over; what still comes is of no interest */
@@ -564,6 +564,13 @@ configure(struct http_client *client, struct transfer *transfer)
 	return headers;
 }
 
+/* Before curl, unasked, connected once more. */
+static bool
+had_gone_out(const struct transfer *transfer)
+{
+	return transfer->requests > 0;
+}
+
 static enum http_outcome
 outcome_of(CURLcode code, const struct transfer *transfer)
 {
@@ -584,14 +591,14 @@ outcome_of(CURLcode code, const struct transfer *transfer)
 	case CURLE_URL_MALFORMAT:
 	/* The only time limit that is curl's own here is the one for connecting. */
 	case CURLE_OPERATION_TIMEDOUT:
-		return HTTP_UNREACHABLE;
+		return had_gone_out(transfer) ? HTTP_CUT : HTTP_UNREACHABLE;
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_SSL_CERTPROBLEM:
 	case CURLE_SSL_CIPHER:
 	case CURLE_SSL_ISSUER_ERROR:
-		return HTTP_BAD_TLS;
+		return had_gone_out(transfer) ? HTTP_CUT : HTTP_BAD_TLS;
 	default:
 		return HTTP_CUT;
 	}
@@ -667,11 +674,15 @@ perform_once(struct http_client *client, const struct http_call *call, long long
 	curl_easy_getinfo(handle->easy, CURLINFO_RESPONSE_CODE, &answer->status);
 	curl_easy_getinfo(handle->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
 	answer->sent = call->body && sent == (curl_off_t)strlen(call->body);
-	write_detail(outcome, transfer.error, answer);
+	write_detail(outcome, transfer.requests > 1 ? "" : transfer.error, answer);
 	curl_multi_remove_handle(handle->multi, handle->easy);
 	curl_slist_free_all(headers);
 	sse_free(&transfer.sse);
-	pool_give(client, handle);
+	/* What a failure leaves in it is not all reset. */
+	if (outcome == HTTP_ANSWERED)
+		pool_give(client, handle);
+	else
+		handle_free(handle);
 	return outcome;
 }
 

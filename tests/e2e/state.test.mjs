@@ -177,7 +177,7 @@ function noise(length) {
 	});
 }
 
-const PAGE = 4096;
+const PAGE = 2048;
 
 // Overwrite from a page of the database file on.
 function overwrite(bench, page, bytes, at = 0) {

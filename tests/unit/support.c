@@ -261,6 +261,8 @@ take_turn(const struct server *server, int fd, const struct server_turn *turn)
 	}
 	if (turn->then == SERVER_HOLD)
 		wait_readable(server, fd);
+	if (turn->then == SERVER_VANISH)
+		shutdown(server->listener, SHUT_RD);
 	return turn->then == SERVER_KEEP;
 }
 
@@ -293,6 +295,10 @@ accept_all(void *arg)
 		if (!connection)
 			abort();
 		*connection = (struct connection){server, accept(server->listener, NULL, NULL)};
+		if (connection->fd < 0) {
+			free(connection);
+			break;
+		}
 		/* Each piece is a segment of its own. */
 		setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
 		if (pthread_create(

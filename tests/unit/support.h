@@ -63,7 +63,12 @@ void fake_free(struct fake *fake);
 /* What the server does with a request, after it has read it whole. */
 struct server_turn {
 	const char *pieces[6]; /* sent as they are, with a short pause between */
-	enum { SERVER_CLOSE, SERVER_KEEP, SERVER_HOLD /* open, and silent */ } then;
+	enum {
+		SERVER_CLOSE,
+		SERVER_KEEP,
+		SERVER_HOLD,  /* open, and silent */
+		SERVER_VANISH /* and every connection is refused from now on */
+	} then;
 };
 
 #define CLOSES(...)                                                                                \
@@ -77,6 +82,10 @@ struct server_turn {
 #define HOLDS(...)                                                                                 \
 	{                                                                                          \
 		.pieces = {__VA_ARGS__}, .then = SERVER_HOLD                                       \
+	}
+#define VANISHES(...)                                                                              \
+	{                                                                                          \
+		.pieces = {__VA_ARGS__}, .then = SERVER_VANISH                                     \
 	}
 
 enum { SERVER_CONNECTIONS_MAX = 32 };

@@ -249,31 +249,40 @@ test_connections(void **state)
 	}
 }
 
-/* A kept connection breaks off: what may have taken effect is not sent again on another one. */
+/*
+ * A kept connection breaks off: what may have taken effect is not sent again on another one, be the
+ * server there or not.
+ */
 static void
 test_kept_connection_breaks(void **state)
 {
-	static const struct server_turn turns[] = {KEEPS(OK LEN(5) "hello"), CLOSES(NULL)};
-	static const char *const bodies[] = {"{}", NULL};
+	static const struct {
+		const char *name;
+		struct server_turn turns[2];
+		const char *body;
+	} rows[] = {
+	    {"a body", {KEEPS(OK LEN(5) "hello"), CLOSES(NULL)}, "{}"},
+	    {"no body", {KEEPS(OK LEN(5) "hello"), CLOSES(NULL)}, NULL},
+	    {"a body, and the server is gone", {KEEPS(OK LEN(5) "hello"), VANISHES(NULL)}, "{}"},
+	};
 
 	(void)state;
-	for (size_t i = 0; i < COUNT(bodies); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct http_client *client = http_client_new(NULL);
-		const char *row = bodies[i] ? bodies[i] : "(no body)";
 		enum http_outcome outcomes[2];
 		struct http_answer answer;
 		struct server server;
 
-		server_start(&server, turns, COUNT(turns));
+		server_start(&server, rows[i].turns, COUNT(rows[i].turns));
 		for (int call = 0; call < 2; call++) {
 			outcomes[call] =
-			    call_server(client, &server, "POST", NULL, bodies[i], &answer);
+			    call_server(client, &server, "POST", NULL, rows[i].body, &answer);
 			http_answer_free(&answer);
 		}
 		server_stop(&server);
-		check_int(row, outcomes[0], HTTP_ANSWERED);
-		check_int(row, outcomes[1], HTTP_CUT);
-		check_int(row, server.requests, 2);
+		check_int(rows[i].name, outcomes[0], HTTP_ANSWERED);
+		check_int(rows[i].name, outcomes[1], HTTP_CUT);
+		check_int(rows[i].name, server.requests, 2);
 		server_free(&server);
 		http_client_free(client);
 	}

@@ -13,11 +13,12 @@
 	DATA("{\"type\":\"response.output_item.done\",\"item\":{\"type\":\"message\",\"content\":" \
 	     "" content "}}")
 #define ENDS(response) DATA("{\"type\":\"response.completed\",\"response\":" response "}")
+#define NAMED "event: response.completed\n"
 #define USAGE(in, out) "{\"usage\":{\"input_tokens\":" in ",\"output_tokens\":" out "}}"
 #define NINE "€€€€€€€€€"
 #define NINES NINE NINE NINE NINE NINE NINE NINE NINE NINE NINE
 
-enum { PATIENCE_MS = 30000, SEEN_MAX = 1000 };
+enum { PATIENCE_MS = 30000, SEEN_MAX = 1000, PARTS = 70000 };
 
 static const struct row {
 	const char *name;
@@ -45,6 +46,12 @@ static const struct row {
     {"counts that cannot be added",
 	CLOSES(STREAM ENDS(USAGE("9223372036854775807", "9223372036854775807"))), MODEL_COMPLETED,
 	"", "", 0},
+    {"a count, by the event's name", CLOSES(STREAM NAMED ENDS(USAGE("3", "4"))), MODEL_COMPLETED,
+	"", "", 7},
+    {"a failure in what says that it is complete, with its words anywhere",
+	CLOSES(STREAM NAMED ENDS("{\"status\":\"failed\",\"message\":\"oh\"}")), MODEL_FAILED, "",
+	"failed: oh", 0},
+    {"no response", CLOSES(STREAM NAMED ENDS("null")), MODEL_COMPLETED, "", "", 0},
     {"invalid UTF-8", CLOSES(STREAM DATA("\xff")), MODEL_FAILED, "", "not JSON.", 0},
     {"an error that is cut",
 	CLOSES(STREAM DATA("{\"type\":\"error\",\"message\":\"" NINES NINES "\"}")), MODEL_FAILED,
@@ -115,25 +122,48 @@ ask(const struct row *row, struct buf *seen, struct model_result *result)
 }
 
 static void
+check_row(const struct row *row)
+{
+	struct buf seen = BUF_INIT(SEEN_MAX);
+	struct model_result result;
+
+	ask(row, &seen, &result);
+	check_int(row->name, result.outcome, row->outcome);
+	check_text(row->name, seen.data ? seen.data : "", row->seen);
+	check_has(row->name, result.error, row->error);
+	check_int(row->name, utf8_valid(result.error, strlen(result.error)), true);
+	check_int(row->name, result.prompt_tokens < 0, row->tokens == 0);
+	if (row->tokens)
+		check_int(row->name, result.prompt_tokens + result.completion_tokens, row->tokens);
+	buf_free(&seen);
+}
+
+static void
 test_rows(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		const struct row *row = &rows[i];
-		struct buf seen = BUF_INIT(SEEN_MAX);
-		struct model_result result;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		check_row(&rows[i]);
+}
 
-		ask(row, &seen, &result);
-		check_int(row->name, result.outcome, row->outcome);
-		check_text(row->name, seen.data ? seen.data : "", row->seen);
-		check_has(row->name, result.error, row->error);
-		check_int(row->name, utf8_valid(result.error, strlen(result.error)), true);
-		check_int(row->name, result.prompt_tokens < 0, row->tokens == 0);
-		if (row->tokens)
-			check_int(row->name, result.prompt_tokens + result.completion_tokens,
-			    row->tokens);
-		buf_free(&seen);
-	}
+/* More than is read, which must not look like nothing. */
+static void
+test_output_of_too_many_parts(void **state)
+{
+	struct buf events = BUF_INIT(PARTS * 4);
+	struct row row = {
+	    "too many parts", {.then = SERVER_CLOSE}, MODEL_FAILED, "", "not JSON.", 0};
+
+	(void)state;
+	buf_puts(&events,
+	    STREAM NAMED "data: {\"type\":\"response.completed\",\"response\":"
+			 "{\"output\":[[]");
+	for (int i = 0; i < PARTS; i++)
+		buf_puts(&events, ",[]");
+	buf_puts(&events, "]}}\n\n");
+	row.turn.pieces[0] = events.data;
+	check_row(&row);
+	buf_free(&events);
 }
 
 int
@@ -141,6 +171,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_rows),
+	    cmocka_unit_test(test_output_of_too_many_parts),
 	};
 
 	/* The developer's proxy is not for this. */
