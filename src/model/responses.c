@@ -570,8 +570,7 @@ tell_peeked(struct answer *answer, struct json_raw raw_delta, struct json_raw ra
 	return result;
 }
 
-/* The members that count. NULL, for the whole to be parsed, when one is not JSON, or of a failure.
- */
+/* The members that count; NULL where the whole tells more: of a failure, and what is not JSON. */
 static struct json_object *
 peek_response(struct json_raw raw)
 {

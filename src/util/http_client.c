@@ -162,8 +162,7 @@ fail:
 	return NULL;
 }
 
-/* Starts curl, and TLS with it, which takes longer than all else that a CGI program does by itself.
- */
+/* Starts curl, and TLS with it: longer than all else that a CGI program does by itself. */
 static void
 start(struct http_client *client)
 {
@@ -479,7 +478,9 @@ on_read(char *bytes, size_t size, size_t count, void *arg)
  * effect.
  */
 static int
-on_request(void *arg, char *server_ip, char *own_ip, int server_port, int own_port)
+on_request(void *arg, char *server_ip, /* NOLINT(readability-non-const-parameter): curl's type */
+    char *own_ip,                      /* NOLINT(readability-non-const-parameter): the same */
+    int server_port, int own_port)
 {
 	struct transfer *transfer = arg;
 
@@ -564,16 +565,12 @@ configure(struct http_client *client, struct transfer *transfer)
 	return headers;
 }
 
-/* Before curl, unasked, connected once more. */
-static bool
-had_gone_out(const struct transfer *transfer)
-{
-	return transfer->requests > 0;
-}
-
 static enum http_outcome
 outcome_of(CURLcode code, const struct transfer *transfer)
 {
+	/* It had gone out, and curl, unasked, connected once more. */
+	bool again = transfer->requests > 0;
+
 	switch (code) {
 	case CURLE_OK:
 		/* curl takes a head that was cut short for one without a body. */
@@ -591,14 +588,14 @@ outcome_of(CURLcode code, const struct transfer *transfer)
 	case CURLE_URL_MALFORMAT:
 	/* The only time limit that is curl's own here is the one for connecting. */
 	case CURLE_OPERATION_TIMEDOUT:
-		return had_gone_out(transfer) ? HTTP_CUT : HTTP_UNREACHABLE;
+		return again ? HTTP_CUT : HTTP_UNREACHABLE;
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_SSL_CERTPROBLEM:
 	case CURLE_SSL_CIPHER:
 	case CURLE_SSL_ISSUER_ERROR:
-		return had_gone_out(transfer) ? HTTP_CUT : HTTP_BAD_TLS;
+		return again ? HTTP_CUT : HTTP_BAD_TLS;
 	default:
 		return HTTP_CUT;
 	}
