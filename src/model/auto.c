@@ -15,13 +15,15 @@ struct auto_model {
 	struct model *responses, *chat;
 	struct model_memory memory;
 	atomic_llong chat_until_ms;
+	atomic_bool has_responses; /* seen in this process: nothing needs to be recalled */
 };
 
 static bool
 recalls_chat(struct auto_model *self)
 {
 	return clock_ms() < atomic_load(&self->chat_until_ms) ||
-	    (self->memory.recall && self->memory.recall(self->memory.arg));
+	    (!atomic_load(&self->has_responses) && self->memory.recall &&
+		self->memory.recall(self->memory.arg));
 }
 
 static void
@@ -33,8 +35,12 @@ ask(struct model *model, const struct model_request *request, struct model_resul
 		server_model_ask(self->chat, request, result);
 		return;
 	}
-	if (server_model_ask(self->responses, request, result))
+	if (server_model_ask(self->responses, request, result)) {
+		if (result->outcome == MODEL_COMPLETED)
+			atomic_store(&self->has_responses, true);
 		return;
+	}
+	atomic_store(&self->has_responses, false);
 	server_model_ask(self->chat, request, result);
 	if (result->outcome != MODEL_COMPLETED && result->outcome != MODEL_INCOMPLETE)
 		return;

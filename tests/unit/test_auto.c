@@ -10,12 +10,13 @@
 #define NO_MODEL "{\"error\":{\"message\":\"oh\",\"code\":\"model_not_found\"}}"
 
 static bool remembers;
-static unsigned kept;
+static unsigned recalled, kept;
 
 static bool
 recall(void *arg)
 {
 	(void)arg;
+	recalled++;
 	return remembers;
 }
 
@@ -44,10 +45,14 @@ static const struct row {
 	struct model_row row;
 	bool remembers;
 	unsigned kept;
+	unsigned recalled; /* 0: once */
 } rows[] = {
     {{"Responses", {RESPONSES}, .heard = SAID SAID, .asks = 2, .requests = 2,
 	 .sent = "POST /responses"},
 	.kept = 0},
+    {{"Responses, and then no more", {RESPONSES, NOT_FOUND, CHAT}, .heard = SAID SAID, .asks = 2,
+	 .requests = 3, .sent = "POST /chat/completions"},
+	.kept = 1},
     {{"404", {NOT_FOUND, CHAT}, .heard = SAID SAID, .asks = 2, .requests = 3,
 	 .sent = "POST /chat/completions"},
 	.kept = 1},
@@ -63,7 +68,7 @@ static const struct row {
 	.kept = 0},
     {{"neither", {NOT_FOUND}, .heard = "", .outcome = MODEL_FAILED, .error = "answered 404",
 	 .asks = 2, .requests = 4, .sent = "POST /chat/completions"},
-	.kept = 0},
+	.kept = 0, .recalled = 2},
     {{"it was known", {CHAT}, .heard = SAID, .sent = "POST /chat/completions"}, .remembers = true,
 	.kept = 0},
 };
@@ -74,9 +79,10 @@ test_rows(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		remembers = rows[i].remembers;
-		kept = 0;
+		recalled = kept = 0;
 		check_model_row(&rows[i].row, new_model);
 		check_int(rows[i].row.name, kept, rows[i].kept);
+		check_int(rows[i].row.name, recalled, rows[i].recalled ? rows[i].recalled : 1);
 	}
 }
 
