@@ -14,7 +14,7 @@ const AT_ONCE = [1, 32, 256];
 const BETWEEN = QUICK ? [] : [8, 96];
 const PLOTTED = ['normal', 'php', 'node'];
 // For the first round, as many threads for a second as are conceivable.
-const THREADS_FIRST = 4000;
+const THREADS_FIRST = 8000;
 const NAMES = {
 	normal: 'assistants.fcgi, `normal`', full: 'assistants.fcgi, `full`',
 	door: 'assistants.fcgi, `normal`, door as shipped', php: 'PHP-FPM',
