@@ -410,7 +410,7 @@ test_log(void **state)
 	add_many(db, 0, 50);
 	assert_int_equal(size_of(""), before);
 	add_many(db, 50, 400);
-	while (size_of("") < 2000000)
+	while (size_of("") < 1000000)
 		interrupt_sleep(NULL, 1);
 	begun = times_begun();
 	for (added = 400; times_begun() == begun; added++) {
