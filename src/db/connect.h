@@ -21,8 +21,10 @@ struct place {
 	bool rollback; /* the rollback journal, not the write-ahead log */
 };
 
-/* SQL: whether what is committed from now on survives loss of power. The database itself always
- * does. */
+/*
+ * SQL: whether what is committed from now on survives loss of power. The database itself always
+ * does.
+ */
 const char *connect_synchronous(const struct place *place, bool durable);
 
 /*
