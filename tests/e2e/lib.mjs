@@ -217,6 +217,14 @@ export class Bench {
 		return { folder, program };
 	}
 
+	/** A copy of the example tools: a web server's user may not reach where the project lies. */
+	exampleTools() {
+		const folder = path.join(this.dir, 'example-tools');
+		fs.cpSync(path.resolve(import.meta.dirname, '../../examples/tools'), folder, { recursive: true });
+		fs.chmodSync(folder, 0o755);
+		return folder;
+	}
+
 	/** Run the program with arguments, as a command; returns {code, stdout, stderr}. */
 	async command(args, env = {}, program = PROGRAM) {
 		const stdio = ['ignore', 'pipe', 'pipe'];

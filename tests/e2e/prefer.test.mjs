@@ -19,7 +19,6 @@ const WAYS = {
 	mod_proxy_fcgi: behindProxyFcgi, mod_fcgid: behindFcgid, mod_cgid: behindCgid,
 	mod_cgi: behindCgi, fcgiwrap: behindFcgiwrap,
 };
-const TOOLS = path.resolve(import.meta.dirname, '../../examples/tools');
 const sum = functionCalls(['call_1', 'add_numbers', '{"a": 1, "b": 2}']);
 const ASYNC = { prefer: 'respond-async' };
 const JSON_TOO = { accept: 'application/json' };
@@ -218,7 +217,7 @@ e2e('tokens that are used up meanwhile are told with the time to wait', async (b
 		await held.opened;
 		await sum(response);
 	});
-	const env = { ...model.env, ASSISTANTS_TOOLS_DIR: TOOLS, ASSISTANTS_DAILY_TOKENS: '5000' };
+	const env = { ...model.env, ASSISTANTS_TOOLS_DIR: bench.exampleTools(), ASSISTANTS_DAILY_TOKENS: '5000' };
 	const site = await bench.listen({ env });
 	const where = await sayAsync(site, await newThread(site), 'words');
 	await eventually('the model is asked', () => model.requests.length === 1);
@@ -240,7 +239,7 @@ e2e('tools work for nobody, too', async (bench) => {
 		await held.opened;
 		await sum(response);
 	}, words('It is 3.'));
-	const env = { ...model.env, ASSISTANTS_TOOLS_DIR: TOOLS };
+	const env = { ...model.env, ASSISTANTS_TOOLS_DIR: bench.exampleTools() };
 	const site = await behindCgid(bench, env);
 	const where = await sayAsync(site, await newThread(site), 'words');
 	held.open();

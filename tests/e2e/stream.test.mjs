@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import zlib from 'node:zlib';
 import { assertSentence, e2e, eventually, newThread, say, transcript, within } from './lib.mjs';
@@ -19,7 +18,6 @@ const WAYS = {
 	mod_fcgid: behindFcgid, mod_cgid: behindCgid, mod_cgi: behindCgi, fcgiwrap: behindFcgiwrap,
 };
 const EVENTS = 'text/event-stream';
-const TOOLS = path.resolve(import.meta.dirname, '../../examples/tools');
 
 // The blocks of a stream of events, as they come: {event, data} each, or {comment}. The first is a
 // comment that is long enough for mod_deflate, and left out.
@@ -117,7 +115,7 @@ e2e('the end is the JSON answer, that takes the place of the pieces', async (ben
 e2e('a call of a tool is an event with the name alone', async (bench) => {
 	const model = await modelServer(bench);
 	model.queue.push(functionCalls(['call_1', 'add_numbers', '{"a": 1, "b": 2}']), words('It is 3.'));
-	const site = await behindLighttpd(bench, { ...model.env, ASSISTANTS_TOOLS_DIR: TOOLS });
+	const site = await behindLighttpd(bench, { ...model.env, ASSISTANTS_TOOLS_DIR: bench.exampleTools() });
 	const events = await (await stream(bench, site, await newThread(site), 'words')).rest();
 	assert.deepEqual(events[0], { event: 'tool', data: { name: 'add_numbers' } });
 	assert.equal(events.at(-1).data.text, 'It is 3.');

@@ -14,7 +14,6 @@ import { problem, remoteServer } from './lib-remote.mjs';
 import { behindLighttpd, behindNginx, fromShell } from './lib-servers.mjs';
 import { functionCalls, modelServer, words } from './lib-upstream.mjs';
 
-const EXAMPLES = path.resolve(import.meta.dirname, '../../examples/tools');
 const SIX_WAYS = {
 	'CGI from a shell': fromShell, lighttpd: behindLighttpd, nginx: behindNginx,
 	mod_proxy_fcgi: behindProxyFcgi, mod_fcgid: behindFcgid, mod_cgid: behindCgid,
@@ -78,7 +77,7 @@ function processesWith(text) {
 
 for (const [way, open] of Object.entries(SIX_WAYS)) {
 	e2e(`${way}: add_numbers adds`, async (bench) => {
-		const site = await open(bench, { ASSISTANTS_TOOLS_DIR: EXAMPLES });
+		const site = await open(bench, { ASSISTANTS_TOOLS_DIR: bench.exampleTools() });
 		const answer = await say(site, await newThread(site), ADDS);
 		assert.equal(answer.status, 200, answer.text);
 		assert.match(answer.text, /\b42\b/);
@@ -91,7 +90,7 @@ for (const [way, open] of Object.entries(SIX_WAYS)) {
 		const key = await makeKey(elsewhere, 'somebody');
 		const upstream = await behindNginx(elsewhere);
 		const site = await open(bench, {
-			ASSISTANTS_TOOLS_DIR: EXAMPLES, ASSISTANTS_UPSTREAM_KEY: key,
+			ASSISTANTS_TOOLS_DIR: bench.exampleTools(), ASSISTANTS_UPSTREAM_KEY: key,
 			ASSISTANTS_UPSTREAM_URL: `http://127.0.0.1:${upstream.port}/v1`,
 		});
 		const answer = await say(site, await newThread(site), ADDS);
