@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "assistants/api.h"
-#include "assistants/server_memory.h"
 #include "assistants/transfer.h"
 #include "check_config.h"
 #include "config.h"
@@ -21,6 +20,7 @@
 #include "http/server.h"
 #include "model/model.h"
 #include "openai/openai.h"
+#include "records/model_server.h"
 #include "routes.h"
 #include "util/http_client.h"
 #include "util/log.h"
@@ -53,7 +53,7 @@ struct app {
 	struct config config;
 	struct http_client *http_client;
 	struct model *model;
-	struct server_memory server_memory;
+	struct model_server_record model_server;
 	struct db *db;
 	struct api *api;
 	struct openai *openai;
@@ -106,24 +106,18 @@ open_database(struct app *app, char *error)
 }
 
 static struct model *
-open_auto_model(struct app *app, const struct model_server *server)
-{
-	struct model_memory memory;
-
-	app->server_memory = (struct server_memory){app->db, app->config.base_url};
-	memory = server_memory_model(&app->server_memory);
-	return model_auto_new(app->http_client, server, &memory);
-}
-
-static struct model *
 open_model(struct app *app)
 {
+	struct model_memory memory;
 	const struct model_server server = {
 	    .base_url = app->config.base_url,
 	    .api_key = app->config.api_key,
 	    .models = app->config.models,
+	    .memory = &memory,
 	};
 
+	app->model_server = (struct model_server_record){app->db, app->config.base_url};
+	memory = model_server_memory(&app->model_server);
 	switch (app->config.model_api) {
 	case MODEL_API_RESPONSES:
 		return model_responses_new(app->http_client, &server);
@@ -132,7 +126,7 @@ open_model(struct app *app)
 	case MODEL_API_OFFLINE:
 		return model_offline_new();
 	default:
-		return open_auto_model(app, &server);
+		return model_auto_new(app->http_client, &server);
 	}
 }
 

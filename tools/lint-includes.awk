@@ -7,6 +7,7 @@ BEGIN {
 	may["v1"] = "http assistants db util config.h"
 	may["openai"] = "assistants db util"
 	may["assistants"] = "model db util"
+	may["records"] = "model db util"
 	may["model"] = "util"
 	may["db"] = "util schema.inc.h"
 	may["http"] = "util"

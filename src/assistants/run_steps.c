@@ -45,7 +45,7 @@ compose_parts(const struct parts *parts)
 	json_set(object, "failed_at", time_if(parts, "failed"));
 	json_set(object, "last_error", json_object_get(parts->last_error));
 	json_set(object, "step_details", json_object_get(parts->details));
-	json_set(object, "usage", json_object_get(parts->usage));
+	json_set(object, "usage", open ? NULL : json_object_get(parts->usage));
 	json_set(object, "metadata", json_object_new_object());
 	return object;
 }

@@ -166,7 +166,8 @@ run_compose(const struct run *run)
 	json_set(object, "required_action", json_object_get(run->required_action));
 	json_set(object, "last_error", json_object_get(run->last_error));
 	json_set(object, "incomplete_details", details);
-	json_set(object, "usage", json_object_get(run->usage));
+	/* Counted in every round, and shown when there will be no more. */
+	json_set(object, "usage", run_is_active(run) ? NULL : json_object_get(run->usage));
 	compose_options(object, run);
 	return object;
 }

@@ -11,6 +11,7 @@ enum {
 	WANTED_CHECK_MS = 900, /* below a second: that is when a cancelled run must end */
 	PARTIAL_MAX = 16 << 20,
 	OUTPUT_TOKENS_MIN = 16, /* model servers refuse to answer in less */
+	CONTEXT_TOKENS_MIN = 500,
 	STORE_PAUSE_MS = 250,
 	STORE_PAUSE_MAX_MS = 30000
 };
@@ -407,6 +408,16 @@ estimate_usage(const struct execution *execution, struct model_result *result)
 }
 
 static struct json_object *
+details_object(const char *name, long long tokens)
+{
+	struct json_object *details = json_object_new_object();
+
+	json_set_int(details, name, tokens);
+	return details;
+}
+
+/* Its names are those that the original answered: one says token_details, the other tokens_. */
+static struct json_object *
 usage_object(const struct model_result *result)
 {
 	struct json_object *usage;
@@ -417,22 +428,33 @@ usage_object(const struct model_result *result)
 	json_set_int(usage, "prompt_tokens", result->prompt_tokens);
 	json_set_int(usage, "completion_tokens", result->completion_tokens);
 	json_set_int(usage, "total_tokens", result->prompt_tokens + result->completion_tokens);
+	json_set(
+	    usage, "prompt_token_details", details_object("cached_tokens", result->cached_tokens));
+	json_set(usage, "completion_tokens_details",
+	    details_object("reasoning_tokens", result->reasoning_tokens));
 	return usage;
 }
 
-/* What a run used, in all its rounds. Takes `usage` over. */
-static void
-add_usage(struct run *run, struct json_object *usage)
+/* The sum of two usages, member by member; a reference. `more` may be NULL. */
+static struct json_object *
+usage_sum(struct json_object *usage, struct json_object *more)
 {
-	static const char *const names[] = {"prompt_tokens", "completion_tokens", "total_tokens"};
+	struct json_object *sum;
 
-	if (!usage)
-		return;
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		json_set_int(usage, names[i],
-		    json_get_int(usage, names[i], 0) + json_get_int(run->usage, names[i], 0));
-	json_object_put(run->usage);
-	run->usage = usage;
+	if (!usage || !more)
+		return json_object_get(usage ? usage : more);
+	sum = json_object_new_object();
+	json_object_object_foreach(more, name, value)
+	{
+		struct json_object *had = json_get(usage, name);
+
+		if (json_object_is_type(value, json_type_object))
+			json_set(sum, name, usage_sum(had, value));
+		else
+			json_set_int(
+			    sum, name, json_object_get_int64(had) + json_object_get_int64(value));
+	}
+	return sum;
 }
 
 /* The run waits for what its calls' functions answer. */
@@ -637,7 +659,7 @@ close_calls(struct execution *execution)
 static void
 end_round(struct execution *execution, struct model_result *result)
 {
-	struct json_object *usage;
+	struct json_object *usage, *sum;
 	struct run *run = execution->run;
 	int stored;
 
@@ -648,7 +670,10 @@ end_round(struct execution *execution, struct model_result *result)
 	set_end(run, result);
 	if (execution->open || execution->calls)
 		execution->step.usage = json_object_get(usage);
-	add_usage(run, usage);
+	sum = usage_sum(run->usage, usage);
+	json_object_put(run->usage);
+	run->usage = sum;
+	json_object_put(usage);
 	if (execution->calls) {
 		execution->step.items = result->items;
 		result->items = NULL;
@@ -710,6 +735,24 @@ load_context(struct execution *execution, long long tokens_max)
 	return context;
 }
 
+/* Images that are files are only stored yet: the model reads that there is one. */
+static void
+warn_of_images(struct json_object *context)
+{
+	int images = 0;
+
+	for (size_t i = 0; i < json_len(context); i++) {
+		struct json_object *content = json_get_array(json_at(context, i), "content");
+
+		for (size_t p = 0; p < json_len(content); p++)
+			images += json_get_object(json_at(content, p), "image_file") != NULL;
+	}
+	if (images)
+		log_warn("the model cannot see %d image%s of the thread: image_file is only stored "
+			 "yet, image_url is shown",
+		    images, images == 1 ? "" : "s");
+}
+
 /* Whether who asked for the run may have so much of the model; if not, the result says so. */
 static bool
 may_ask(const struct execution *execution, struct model_result *result)
@@ -745,6 +788,7 @@ ask_model(struct execution *execution, long long tokens_max, struct model_result
 	*result = (struct model_result){
 	    .outcome = MODEL_FAILED, .retry_after_s = -1, .prompt_tokens = -1};
 	execution->told = context_size(run->body, context);
+	warn_of_images(context);
 	if (!context)
 		snprintf(result->error, sizeof result->error, "The thread could not be read.");
 	else if (!may_ask(execution, result))
@@ -754,7 +798,10 @@ ask_model(struct execution *execution, long long tokens_max, struct model_result
 	json_object_put(context);
 }
 
-/* Asks, with half of the thread when the whole is too long; unless the run's limits are reached. */
+/*
+ * Asks, with half of the thread, and half of that, while it is too long; unless the run's limits
+ * are reached.
+ */
 static void
 ask_within_limits(struct execution *execution, struct model_result *result)
 {
@@ -774,9 +821,10 @@ ask_within_limits(struct execution *execution, struct model_result *result)
 	if (prompt > execution->api->context_tokens)
 		prompt = execution->api->context_tokens;
 	ask_model(execution, prompt, result);
-	if (result->outcome == MODEL_TOO_LONG) {
-		log_info("the model takes less than the thread: half of it is sent");
-		ask_model(execution, prompt / 2, result);
+	while (result->outcome == MODEL_TOO_LONG && (prompt /= 2) >= CONTEXT_TOKENS_MIN) {
+		log_info("the model takes less than the thread: at most %lld tokens of it are sent",
+		    prompt);
+		ask_model(execution, prompt, result);
 	}
 }
 
@@ -836,7 +884,8 @@ carry_out(struct execution *execution)
 	/* Once, where it happened; below debug nobody's words but the server's. */
 	if (result.outcome == MODEL_FAILED || result.outcome == MODEL_BUSY ||
 	    result.outcome == MODEL_TOO_LONG || result.outcome == MODEL_SILENT)
-		log_error("run: %s", result.error);
+		log_error("run: %s%s%s", result.error, result.url ? " — POST " : "",
+		    result.url ? result.url : "");
 	end_round(execution, &result);
 out:
 	json_object_put(result.items);

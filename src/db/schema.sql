@@ -145,3 +145,15 @@ CREATE UNIQUE INDEX runs_active ON runs (thread) WHERE status = 'queued' OR stat
 	OR status = 'requires_action' OR status = 'cancelling';
 -- The few that somebody carries out are found among those.
 DROP INDEX runs_of_holder;
+
+-- version 6
+
+-- What was learnt about model servers, each a day long, in place of the API alone (see model/needs.h).
+DROP TABLE chat_servers;
+CREATE TABLE model_servers (
+	base_url TEXT NOT NULL,
+	model TEXT NOT NULL,           -- as the server knows it; '' for the server itself
+	needs TEXT NOT NULL,           -- "no temperature, no system role"
+	until BIGINT NOT NULL,         -- when it is to be found out again
+	UNIQUE (base_url, model)
+);

@@ -41,7 +41,6 @@ static const struct {
  * it as a page or a part of one, and its address, which has the thread's id, goes nowhere.
  */
 static const char always[] =
-    "Cache-Control: no-store\r\n"
     "X-Content-Type-Options: nosniff\r\n"
     "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
     "Cross-Origin-Resource-Policy: same-origin\r\n"
@@ -150,6 +149,8 @@ print_head(const struct response *response, struct buf *out)
 		buf_printf(out, "Content-Length: %zu\r\n", response->body.len);
 	if (response->retry_after_s >= 0)
 		buf_printf(out, "Retry-After: %lld\r\n", response->retry_after_s);
+	/* A proxy that compresses would hold a stream's pieces back, unless told not to. */
+	buf_printf(out, "Cache-Control: no-store%s\r\n", response->begun ? ", no-transform" : "");
 	buf_puts(out, always);
 	buf_append(out, response->headers.data, response->headers.len);
 	buf_puts(out, "\r\n");

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 
 #include "model/backend.h"
+#include "model/history.h"
 #include "util/id.h"
 #include "util/json.h"
 #include "util/log.h"
@@ -14,10 +15,11 @@ static const char not_kept[] = "The answer could not be kept.";
 
 void
 answer_init(struct answer *answer, const struct model_request *request, struct model_result *result,
-    const char *server)
+    const char *server, bool held)
 {
 	*answer = (struct answer){
 	    .request = request, .result = result, .server = server, .words = BUF_INIT(ANSWER_MAX)};
+	thoughts_init(&answer->thoughts, held, ANSWER_MAX);
 }
 
 void
@@ -30,10 +32,15 @@ answer_free(struct answer *answer)
 		free(call->id);
 		free(call->name);
 		buf_free(&call->words);
+		members_free(&call->more);
+		members_free(&call->function_more);
 	}
 	free(answer->calls);
 	buf_free(&answer->words);
+	thoughts_free(&answer->thoughts);
+	members_free(&answer->more);
 	json_object_put(answer->items);
+	json_object_put(answer->error);
 }
 
 static void __attribute__((format(printf, 2, 0)))
@@ -129,8 +136,10 @@ answer_begin_message(struct answer *answer)
 }
 
 int
-answer_delta(struct answer *answer, enum model_part kind, int index, const char *words)
+answer_show(struct answer *answer, enum model_part kind, int index, const char *words)
 {
+	if (!*words || (!answer->open && text_is_blank(words)))
+		return 0;
 	if (answer_begin_message(answer) < 0 ||
 	    check_room(answer, answer->words.len + strlen(words)) < 0 ||
 	    answer_keep(answer, buf_puts(&answer->words, words)) < 0)
@@ -138,6 +147,27 @@ answer_delta(struct answer *answer, enum model_part kind, int index, const char 
 	answer->kind = kind;
 	return answer_keep(
 	    answer, answer->request->on_delta(answer->request->arg, kind, index, words));
+}
+
+int
+answer_delta(struct answer *answer, enum model_part kind, int index, const char *words)
+{
+	if (!words || !*words || answer_is_late(answer))
+		return 0;
+	answer->begun = true;
+	if (kind == MODEL_TEXT)
+		words = thoughts_feed(&answer->thoughts, words);
+	return words ? answer_show(answer, kind, index, words) : check_room(answer, ANSWER_MAX + 1);
+}
+
+const char *
+answer_skip_thoughts(struct answer *answer, const char *text)
+{
+	bool unopened;
+
+	text = thoughts_skip(text, &unopened);
+	answer->unopened |= unopened;
+	return text;
 }
 
 int
@@ -165,20 +195,39 @@ answer_end_message(struct answer *answer, struct json_object *content, struct js
 	return result;
 }
 
-int
-answer_close_message(struct answer *answer)
+/* What the deltas of the open message said, as its content; NULL: too much. */
+static struct json_object *
+shown_content(struct answer *answer)
 {
-	struct json_object *content;
+	struct json_object *content = json_object_new_array();
+	const char *words = answer->words.data ? answer->words.data : "";
 
-	if (!answer->open)
+	/* Thoughts that no tag opened have been shown; they are not stored. */
+	if (answer->kind == MODEL_TEXT && !answer->thoughts.close)
+		words = answer_skip_thoughts(answer, words);
+	if (!*words || answer_add_part(answer, content, answer->kind, words) == 0)
+		return content;
+	json_object_put(content);
+	return NULL;
+}
+
+int
+answer_close_message(struct answer *answer, struct json_object *items)
+{
+	struct json_object *content = NULL;
+
+	if (answer_show(answer, MODEL_TEXT, 0, thoughts_end(&answer->thoughts)) < 0)
+		goto failed;
+	if (!answer->open) {
+		json_object_put(items);
 		return 0;
-	content = json_object_new_array();
-	if (answer->words.len &&
-	    answer_add_part(answer, content, answer->kind, answer->words.data) < 0) {
-		json_object_put(content);
-		return -1;
 	}
-	return answer_end_message(answer, content, NULL);
+	content = shown_content(answer);
+	if (content)
+		return answer_end_message(answer, content, items);
+failed:
+	json_object_put(items);
+	return -1;
 }
 
 /* --- calls --- */
@@ -199,7 +248,7 @@ answer_begin_call(struct answer *answer, const char *key, long long place)
 {
 	struct answer_call *call;
 
-	if (answer_close_message(answer) < 0)
+	if (answer_close_message(answer, NULL) < 0)
 		return NULL;
 	if (answer->calls_len == CALLS_MAX) {
 		answer_break(answer, "The model called more than %d functions.", CALLS_MAX);
@@ -276,6 +325,7 @@ answer_end_call(struct answer *answer, struct answer_call *call, const char *arg
 	if (!call->words.len && answer_call_delta(answer, call, arguments) < 0)
 		return -1;
 	call->whole = true;
+	answer->bad_arguments |= !history_takes_arguments(arguments);
 	return answer_keep(
 	    answer, answer->request->on_called(answer->request->arg, call->index, arguments));
 }

@@ -4,26 +4,33 @@
 #include <stdatomic.h>
 
 #include "model/server.h"
-#include "util/clock.h"
 #include "util/log.h"
-
-/* For so long the Responses API is not looked for again. */
-enum { REMEMBERED_MS = 24 * 60 * 60 * 1000 };
 
 struct auto_model {
 	struct model model;
 	struct model *responses, *chat;
-	struct model_memory memory;
-	atomic_llong chat_until_ms;
+	struct needs *needs;       /* of the server as such */
 	atomic_bool has_responses; /* seen in this process: nothing needs to be recalled */
 };
 
 static bool
 recalls_chat(struct auto_model *self)
 {
-	return clock_ms() < atomic_load(&self->chat_until_ms) ||
-	    (!atomic_load(&self->has_responses) && self->memory.recall &&
-		self->memory.recall(self->memory.arg));
+	return !atomic_load(&self->has_responses) && (needs_recall(self->needs, "") & NEED_CHAT);
+}
+
+/* Of two paths that the server does not know, the first is told of. */
+static void
+ask_chat(struct auto_model *self, const struct model_request *request, struct model_result *result)
+{
+	struct model_result refused = *result;
+
+	if (!server_model_ask(self->chat, request, result)) {
+		*result = refused;
+	} else if (result->outcome == MODEL_COMPLETED || result->outcome == MODEL_INCOMPLETE) {
+		log_info("the model server has no Responses API: it is asked by Chat Completions");
+		needs_keep(self->needs, "", NEED_CHAT);
+	}
 }
 
 static void
@@ -33,21 +40,12 @@ ask(struct model *model, const struct model_request *request, struct model_resul
 
 	if (recalls_chat(self)) {
 		server_model_ask(self->chat, request, result);
-		return;
+	} else if (!server_model_ask(self->responses, request, result)) {
+		atomic_store(&self->has_responses, false);
+		ask_chat(self, request, result);
+	} else if (result->outcome == MODEL_COMPLETED) {
+		atomic_store(&self->has_responses, true);
 	}
-	if (server_model_ask(self->responses, request, result)) {
-		if (result->outcome == MODEL_COMPLETED)
-			atomic_store(&self->has_responses, true);
-		return;
-	}
-	atomic_store(&self->has_responses, false);
-	server_model_ask(self->chat, request, result);
-	if (result->outcome != MODEL_COMPLETED && result->outcome != MODEL_INCOMPLETE)
-		return;
-	log_info("the model server has no Responses API: it is asked by Chat Completions");
-	atomic_store(&self->chat_until_ms, clock_ms() + REMEMBERED_MS);
-	if (self->memory.keep)
-		self->memory.keep(self->memory.arg);
 }
 
 static void
@@ -57,12 +55,12 @@ auto_free(struct model *model)
 
 	model_free(self->responses);
 	model_free(self->chat);
+	needs_free(self->needs);
 	free(self);
 }
 
 struct model *
-model_auto_new(struct http_client *client, const struct model_server *server,
-    const struct model_memory *memory)
+model_auto_new(struct http_client *client, const struct model_server *server)
 {
 	struct auto_model *self = calloc(1, sizeof *self);
 
@@ -71,9 +69,8 @@ model_auto_new(struct http_client *client, const struct model_server *server,
 	self->model = (struct model){.ask = ask, .free = auto_free};
 	self->responses = model_responses_new(client, server);
 	self->chat = model_chat_new(client, server);
-	if (memory)
-		self->memory = *memory;
-	if (self->responses && self->chat)
+	self->needs = needs_new(server->memory);
+	if (self->responses && self->chat && self->needs)
 		return &self->model;
 	auto_free(&self->model);
 	return NULL;

@@ -7,16 +7,20 @@
 #include "util/json.h"
 #include "util/text.h"
 
-enum { WITHOUT_MAX_TOKENS = 1, WITHOUT_USAGE = 2, WITHOUT_PARALLEL = 4 };
-
 /*
  * max_tokens is the name of the limit that all servers know but OpenAI's, for newer models; these
  * say so. A server that does not know the newer name would not say so, and know no limit.
  */
-static const struct optional optional[] = {
-    {"max_completion_tokens", WITHOUT_MAX_TOKENS, false},
-    {"stream_options", WITHOUT_USAGE, false},
-    {"parallel_tool_calls", WITHOUT_PARALLEL, false},
+static const struct refused refused[] = {
+    {"max_tokens", NEED_NEW_LIMIT, false},
+    {"max_completion_tokens", NEED_NEW_LIMIT, false},
+    {"max_tokens", NEED_NO_LIMIT, false},
+    {"max_completion_tokens", NEED_NO_LIMIT, false},
+    {"stream_options", NEED_NO_USAGE, false},
+    {"include_usage", NEED_NO_USAGE, false},
+    {"response_format", NEED_NO_FORMAT, false},
+    {"json_schema", NEED_NO_FORMAT, false},
+    {"json_object", NEED_NO_FORMAT, false},
     {0},
 };
 
@@ -59,41 +63,54 @@ new_message(const char *role)
 	return message;
 }
 
+/* Members that it has not, of what the server itself sent. */
+static void
+add_missing(struct json_object *to, struct json_object *from)
+{
+	if (!from)
+		return;
+	json_object_object_foreach(from, name, value)
+	{
+		if (!json_object_object_get_ex(to, name, NULL))
+			json_set(to, name, json_object_get(value));
+	}
+}
+
 static void
 add_message(struct json_object *messages, struct json_object *entry)
 {
-	struct json_object *content = json_get(entry, "content"), *message;
-	bool has_image = model_has_image(content);
+	struct json_object *content = json_get(entry, "content");
+	struct json_object *message = new_message(json_get_string(entry, "role"));
 	char *words = model_words(content);
 
-	/* A message that was broken off before its first word says nothing. */
-	if (has_image || (words && *words)) {
-		message = new_message(json_get_string(entry, "role"));
-		if (has_image)
-			json_set(message, "content", content_parts(content));
-		else
-			json_set_string(message, "content", words);
-		json_add(messages, message);
-	}
+	if (model_has_image(content))
+		json_set(message, "content", content_parts(content));
+	else
+		json_set_string(message, "content", words);
+	add_missing(message, json_get_object(json_get(entry, "own"), "message"));
+	json_add(messages, message);
 	free(words);
 }
 
+/* `own` is what the server sent more with the call. */
 static struct json_object *
-tool_call(struct json_object *call)
+tool_call(struct json_object *call, struct json_object *own)
 {
 	struct json_object *made = json_object_new_object(), *function = json_object_new_object();
 
-	server_set(function, "name", json_object_get(json_get(call, "name")));
-	server_set(function, "arguments", json_object_get(json_get(call, "arguments")));
-	server_set(made, "id", json_object_get(json_get(call, "id")));
+	json_set(function, "name", json_object_get(json_get(call, "name")));
+	json_set(function, "arguments", json_object_get(json_get(call, "arguments")));
+	add_missing(function, json_get_object(own, "function"));
+	json_set(made, "id", json_object_get(json_get(call, "id")));
 	json_set_string(made, "type", "function");
 	json_set(made, "function", function);
+	add_missing(made, own);
 	return made;
 }
 
 /* The message that calls belong to: the model's last, if that is what came last. */
 static struct json_object *
-calling_message(struct json_object *messages)
+calling_message(struct json_object *messages, unsigned needs)
 {
 	size_t len = json_len(messages);
 	struct json_object *last = len ? json_at(messages, len - 1) : NULL;
@@ -102,56 +119,83 @@ calling_message(struct json_object *messages)
 	if (role && strcmp(role, "assistant") == 0)
 		return last;
 	last = new_message("assistant");
-	json_set(last, "content", NULL);
+	if (needs & (NEED_STRING | NEED_WORDS))
+		json_set_string(last, "content", needs & NEED_WORDS ? "(A call.)" : "");
+	else
+		json_set(last, "content", NULL);
 	json_add(messages, last);
 	return last;
 }
 
 static void
-add_calls(struct json_object *messages, struct json_object *calls)
+add_output(struct json_object *messages, struct json_object *call, unsigned needs)
 {
+	struct json_object *message = new_message("tool");
+
+	json_set(message, "tool_call_id", json_object_get(json_get(call, "id")));
+	if (needs & NEED_TOOL_NAME)
+		json_set(message, "name", json_object_get(json_get(call, "name")));
+	json_set(message, "content", json_object_get(json_get(call, "output")));
+	json_add(messages, message);
+}
+
+static void
+add_calls(struct json_object *messages, struct json_object *entry, unsigned needs)
+{
+	struct json_object *own = json_get_object(entry, "own"), *calls = json_get(entry, "calls");
 	struct json_object *made = json_object_new_array();
+	struct json_object *message = calling_message(messages, needs);
 
 	for (size_t i = 0; i < json_len(calls); i++)
-		json_add(made, tool_call(json_at(calls, i)));
-	json_set(calling_message(messages), "tool_calls", made);
-	for (size_t i = 0; i < json_len(calls); i++) {
-		struct json_object *call = json_at(calls, i), *message = new_message("tool");
-		const char *output = json_get_string(call, "output");
-
-		server_set(message, "tool_call_id", json_object_get(json_get(call, "id")));
-		json_set_string(message, "content", output ? output : "");
-		json_add(messages, message);
-	}
+		json_add(made, tool_call(json_at(calls, i), json_at(json_get(own, "calls"), i)));
+	json_set(message, "tool_calls", made);
+	add_missing(message, json_get_object(own, "message"));
+	for (size_t i = 0; i < json_len(calls); i++)
+		add_output(messages, json_at(calls, i), needs);
 }
 
 static struct json_object *
-all_messages(const struct model_request *request)
+all_messages(const struct history *history, unsigned needs)
 {
-	const char *instructions = json_get_string(request->options, "instructions");
 	struct json_object *messages = json_object_new_array();
 
-	if (instructions && *instructions) {
+	if (history->instructions) {
 		struct json_object *message = new_message("system");
 
-		json_set_string(message, "content", instructions);
+		json_set_string(message, "content", history->instructions);
 		json_add(messages, message);
 	}
-	for (size_t i = 0; i < json_len(request->context); i++) {
-		struct json_object *entry = json_at(request->context, i);
-		struct json_object *calls = json_get_array(entry, "calls");
+	for (size_t i = 0; i < json_len(history->entries); i++) {
+		struct json_object *entry = json_at(history->entries, i);
 
-		if (calls)
-			add_calls(messages, calls);
+		if (json_get(entry, "calls"))
+			add_calls(messages, entry, needs);
 		else
 			add_message(messages, entry);
 	}
 	return messages;
 }
 
+/* A tool as it is sent. */
+static struct json_object *
+function_tool(struct json_object *tool, unsigned needs)
+{
+	struct json_object *made, *function;
+
+	if (!(needs & NEED_NO_STRICT))
+		return json_object_get(tool);
+	made = json_object_new_object();
+	function = json_object_new_object();
+	json_set_string(made, "type", "function");
+	json_set(made, "function", function);
+	add_missing(function, json_get(tool, "function"));
+	json_object_object_del(function, "strict");
+	return made;
+}
+
 /* Hosted tools are not the model server's. NULL when there are none. */
 static struct json_object *
-function_tools(struct json_object *tools)
+function_tools(struct json_object *tools, unsigned needs)
 {
 	struct json_object *functions = NULL;
 
@@ -160,53 +204,52 @@ function_tools(struct json_object *tools)
 			continue;
 		if (!functions)
 			functions = json_object_new_array();
-		json_add(functions, json_object_get(json_at(tools, i)));
+		json_add(functions, function_tool(json_at(tools, i), needs));
 	}
 	return functions;
 }
 
 static void
-fill_tools(struct json_object *body, struct json_object *options, unsigned without)
+fill_tools(struct json_object *body, struct json_object *options, unsigned needs)
 {
-	struct json_object *tools = function_tools(json_get(options, "tools"));
+	struct json_object *tools =
+	    needs & NEED_NO_TOOLS ? NULL : function_tools(json_get(options, "tools"), needs);
 	struct json_object *choice = json_get(options, "tool_choice");
 
 	if (!tools)
 		return;
 	json_set(body, "tools", tools);
-	server_set(body, "tool_choice",
-	    json_get_object(choice, "function") ? json_object_get(choice)
-						: server_tool_choice(choice));
-	if (!(without & WITHOUT_PARALLEL))
+	if (!(needs & NEED_NO_CHOICE))
+		server_set(body, "tool_choice",
+		    json_get_object(choice, "function") ? json_object_get(choice)
+							: server_tool_choice(choice));
+	if (!(needs & NEED_NO_PARALLEL))
 		server_set(body, "parallel_tool_calls", server_parallel(options));
 }
 
 static void
-fill(struct json_object *body, const struct model_request *request, const char *server,
-    unsigned without)
+fill(struct json_object *body, const struct model_request *request, const struct history *history,
+    unsigned needs)
 {
-	struct json_object *options = request->options, *stream_options;
+	struct json_object *stream_options;
 
-	(void)server;
-	json_set(body, "messages", all_messages(request));
-	json_set(body, "stream", json_object_new_boolean(1));
-	if (!(without & WITHOUT_USAGE)) {
+	json_set(body, "messages", all_messages(history, needs));
+	json_set(body, "stream", json_object_new_boolean(!(needs & NEED_NO_STREAM)));
+	if (!(needs & (NEED_NO_USAGE | NEED_NO_STREAM))) {
 		stream_options = json_object_new_object();
 		json_set(stream_options, "include_usage", json_object_new_boolean(1));
 		json_set(body, "stream_options", stream_options);
 	}
-	server_set(body, "temperature", json_object_get(json_get(options, "temperature")));
-	server_set(body, "top_p", json_object_get(json_get(options, "top_p")));
-	server_set(
-	    body, "reasoning_effort", json_object_get(json_get(options, "reasoning_effort")));
+	server_set_option(body, request, "temperature", needs & NEED_NO_TEMPERATURE);
+	server_set_option(body, request, "top_p", needs & NEED_NO_TOP_P);
+	server_set_option(body, request, "reasoning_effort", needs & NEED_NO_EFFORT);
 	/* "auto" is the default. */
-	server_set(
-	    body, "response_format", json_object_get(json_get_object(options, "response_format")));
-	if (request->max_output_tokens)
-		json_set_int(body,
-		    without & WITHOUT_MAX_TOKENS ? "max_completion_tokens" : "max_tokens",
+	server_set_option(body, request, "response_format",
+	    !json_get_object(request->options, "response_format") || (needs & NEED_NO_FORMAT));
+	if (request->max_output_tokens && !(needs & NEED_NO_LIMIT))
+		json_set_int(body, needs & NEED_NEW_LIMIT ? "max_completion_tokens" : "max_tokens",
 		    request->max_output_tokens);
-	fill_tools(body, options, without);
+	fill_tools(body, request->options, needs);
 }
 
 /* --- the answer --- */
@@ -214,14 +257,30 @@ fill(struct json_object *body, const struct model_request *request, const char *
 static int
 say(struct answer *answer, enum model_part kind, const char *words)
 {
-	if (!words || !*words || answer_is_late(answer))
+	if (!words || !*words)
 		return 0;
-	/* Many models begin with line breaks, also where they go on to call a function. */
-	if (!answer->open && text_is_blank(words))
-		return 0;
-	if (answer->open && kind != answer->kind && answer_close_message(answer) < 0)
+	if (answer->open && kind != answer->kind && answer_close_message(answer, NULL) < 0)
 		return -1;
 	return answer_delta(answer, kind, 0, words);
+}
+
+/* A string, a part, or parts, of which those with a text say something. */
+static int
+say_content(struct answer *answer, struct json_object *content)
+{
+	if (json_object_is_type(content, json_type_string))
+		return say(answer, MODEL_TEXT, json_object_get_string(content));
+	if (json_object_is_type(content, json_type_object))
+		return say(answer, MODEL_TEXT, json_get_string(content, "text"));
+	for (size_t i = 0; i < json_len(content); i++) {
+		struct json_object *part = json_at(content, i);
+		const char *refusal = json_get_string(part, "refusal");
+
+		if (say(answer, refusal ? MODEL_REFUSAL : MODEL_TEXT,
+			refusal ? refusal : json_get_string(part, "text")) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static bool
@@ -265,11 +324,18 @@ read_call(struct answer *answer, struct json_object *fragment, long long place)
 	struct json_object *arguments = json_get(function, "arguments");
 	struct answer_call *call;
 
+	static const char *const known[] = {"index", "id", "type", "function", NULL};
+	static const char *const known_of_function[] = {"name", "arguments", NULL};
+
 	id = id ? id : "";
 	name = name ? name : "";
 	call = find_call(answer, place, id, name);
 	if (!call)
 		call = answer_begin_call(answer, id, place);
+	if (call) {
+		members_add(&call->more, fragment, known);
+		members_add(&call->function_more, function, known_of_function);
+	}
 	if (!call || (*name && answer_name_call(answer, call, id, name) < 0))
 		return -1;
 	if (json_object_is_type(arguments, json_type_string))
@@ -278,68 +344,203 @@ read_call(struct answer *answer, struct json_object *fragment, long long place)
 	return arguments ? answer_call_delta(answer, call, json_text(arguments)) : 0;
 }
 
+/* What else came with the message, or with a call, and may be wanted back. */
 static void
-finish(struct answer *answer, const char *reason)
+read_more(struct answer *answer, struct json_object *delta)
 {
-	answer->finished = true;
-	if (strcmp(reason, "length") == 0) {
-		answer->outcome = MODEL_INCOMPLETE;
-		answer->result->incomplete = MODEL_MAX_TOKENS;
-	} else if (strcmp(reason, "content_filter") == 0) {
-		answer->outcome = MODEL_INCOMPLETE;
-		answer->result->incomplete = MODEL_CONTENT_FILTER;
+	static const char *const known[] = {"role", "content", "refusal", "tool_calls",
+	    "function_call", "annotations", "audio", NULL};
+	size_t before = answer->more.size;
+
+	members_add(&answer->more, delta, known);
+	answer->begun |= answer->more.size > before;
+}
+
+struct finish {
+	const char *reason;
+	enum model_outcome outcome;
+	enum model_incomplete incomplete;
+};
+
+/* How an answer ended, where that was not well, by the words of many servers. */
+static const struct finish finishes[] = {
+    {"length", MODEL_INCOMPLETE, MODEL_MAX_TOKENS},
+    {"max_tokens", MODEL_INCOMPLETE, MODEL_MAX_TOKENS},
+    {"model_length", MODEL_INCOMPLETE, MODEL_MAX_TOKENS},
+    {"content_filter", MODEL_INCOMPLETE, MODEL_CONTENT_FILTER},
+    {"safety", MODEL_INCOMPLETE, MODEL_CONTENT_FILTER},
+    {"sensitive", MODEL_INCOMPLETE, MODEL_CONTENT_FILTER},
+    {"error", MODEL_FAILED, 0},
+    {"network_error", MODEL_FAILED, 0},
+    {"model_error", MODEL_FAILED, 0},
+    {"abort", MODEL_FAILED, 0},
+    {"aborted", MODEL_FAILED, 0},
+    {"cancelled", MODEL_FAILED, 0},
+    {"timeout", MODEL_FAILED, 0},
+    {"insufficient_system_resource", MODEL_FAILED, 0},
+};
+
+/* The provider broke off: its error, or at least its word for it. */
+static int
+broke_off(struct answer *answer, struct json_object *choice, const char *reason)
+{
+	struct json_object *error = json_get(choice, "error");
+	const char *native = json_get_string(choice, "native_finish_reason");
+
+	if (error)
+		return server_error(answer, choice);
+	return answer_break(
+	    answer, "The model server broke the answer off: %.64s", native ? native : reason);
+}
+
+static int
+finish(struct answer *answer, struct json_object *choice, const char *reason)
+{
+	for (size_t i = 0; i < sizeof finishes / sizeof *finishes; i++) {
+		if (strcasecmp(reason, finishes[i].reason) != 0)
+			continue;
+		if (finishes[i].outcome == MODEL_FAILED)
+			return broke_off(answer, choice, reason);
+		answer->outcome = finishes[i].outcome;
+		answer->result->incomplete = finishes[i].incomplete;
 	}
+	answer->finished = true;
+	return 0;
+}
+
+static int
+read_calls(struct answer *answer, struct json_object *delta, bool whole)
+{
+	struct json_object *calls = json_get_array(delta, "tool_calls");
+	struct json_object *old = json_get_object(delta, "function_call"), *fragment;
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < json_len(calls); i++) {
+		fragment = json_at(calls, i);
+		/* Whole calls have no index. */
+		result = read_call(
+		    answer, fragment, json_get_int(fragment, "index", whole ? (long long)i : -1));
+	}
+	/* What there was before tool_calls: one call, without an id. */
+	if (result == 0 && old && json_object_object_length(old) > 0) {
+		fragment = json_object_new_object();
+		json_set(fragment, "function", json_object_get(old));
+		result = read_call(answer, fragment, 0);
+		json_object_put(fragment);
+	}
+	return result;
+}
+
+static bool
+says_something(struct json_object *delta)
+{
+	struct json_object *content = json_get(delta, "content");
+	const char *words =
+	    json_object_is_type(content, json_type_string) ? json_object_get_string(content) : NULL;
+
+	return (words && *words) || json_len(content) > 0 ||
+	    json_len(json_get(delta, "tool_calls")) > 0;
 }
 
 /* A piece of the answer, or the whole: they have the same form. */
 static int
 read_choice(struct answer *answer, struct json_object *choice)
 {
-	struct json_object *delta = json_get_object(choice, "delta"), *calls;
+	struct json_object *delta = json_get_object(choice, "delta");
 	const char *reason = json_get_string(choice, "finish_reason");
+	bool whole = !delta;
 
-	if (!delta)
+	if (whole)
 		delta = json_get_object(choice, "message");
-	if (say(answer, MODEL_TEXT, json_get_string(delta, "content")) < 0 ||
-	    say(answer, MODEL_REFUSAL, json_get_string(delta, "refusal")) < 0)
+	read_more(answer, delta);
+	/* What more is said is said before the end, whenever that was announced. */
+	if (says_something(delta))
+		answer->finished = false;
+	if (say_content(answer, json_get(delta, "content")) < 0 ||
+	    say(answer, MODEL_REFUSAL, json_get_string(delta, "refusal")) < 0 ||
+	    read_calls(answer, delta, whole) < 0)
 		return -1;
-	calls = json_get_array(delta, "tool_calls");
-	for (size_t i = 0; i < json_len(calls); i++) {
-		struct json_object *fragment = json_at(calls, i);
-		/* Whole calls have no index. */
-		long long otherwise = json_get(choice, "message") ? (long long)i : -1;
-
-		if (read_call(answer, fragment, json_get_int(fragment, "index", otherwise)) < 0)
-			return -1;
-	}
-	if (reason)
-		finish(answer, reason);
-	return 0;
+	return reason && *reason ? finish(answer, choice, reason) : 0;
 }
+
+static const struct usage_names usage_names = {
+    "prompt_tokens", "completion_tokens", "prompt_tokens_details", "completion_tokens_details"};
 
 static int
 read_event(struct answer *answer, const char *type, struct json_object *event)
 {
-	const char *object = json_get_string(event, "object");
-
-	(void)type;
-	if (json_get(event, "error") || (object && strcmp(object, "error") == 0))
+	/* The stream's own name for it, where the data has none. */
+	if (strcmp(type, "error") == 0)
 		return server_error(answer, event);
-	server_read_usage(
-	    answer, json_get_object(event, "usage"), "prompt_tokens", "completion_tokens");
+	server_read_usage(answer, json_get_object(event, "usage"), &usage_names);
 	return read_choice(answer, json_at(json_get_array(event, "choices"), 0));
+}
+
+/* --- what the server is to be given back --- */
+
+/*
+ * Thoughts in plain words go back with calls alone: there DeepSeek insists on them, and elsewhere
+ * it refused them.
+ */
+static struct json_object *
+message_items(struct answer *answer)
+{
+	static const char *const thoughts[] = {"reasoning_content", "reasoning", "thinking"};
+	struct json_object *more = members_take(&answer->more), *items;
+
+	for (size_t i = 0; more && i < sizeof thoughts / sizeof *thoughts; i++)
+		if (json_get_string(more, thoughts[i]))
+			json_object_object_del(more, thoughts[i]);
+	if (!more || json_object_object_length(more) == 0) {
+		json_object_put(more);
+		return NULL;
+	}
+	items = history_items(answer->server, false);
+	json_set(items, "message", more);
+	return items;
+}
+
+static struct json_object *
+call_items(struct answer *answer)
+{
+	struct json_object *items = history_items(answer->server, !answer->bad_arguments);
+	struct json_object *more = members_take(&answer->more), *calls = json_object_new_array();
+	bool any = false;
+
+	if (more)
+		json_set(items, "message", more);
+	for (size_t i = 0; i < answer->calls_len; i++) {
+		struct json_object *call = members_take(&answer->calls[i].more);
+		struct json_object *function = members_take(&answer->calls[i].function_more);
+
+		if (function && !call)
+			call = json_object_new_object();
+		if (function)
+			json_set(call, "function", function);
+		any |= call != NULL;
+		json_add(calls, call);
+	}
+	if (any)
+		json_set(items, "calls", calls);
+	else
+		json_object_put(calls);
+	return items;
 }
 
 /* The stream may say that it is over, or just be, once a reason was given. */
 static int
 read_end(struct answer *answer)
 {
-	bool nothing = !answer->any && !answer->open && answer->calls_len == 0;
+	bool nothing = !answer->begun && !answer->any && !answer->open && answer->calls_len == 0;
+	bool calls = answer->calls_len > 0;
 
 	if (!answer->finished && nothing)
 		return 0;
-	if (answer_close_message(answer) < 0 || answer_close_calls(answer) < 0)
+	if (answer_close_message(answer, calls ? NULL : message_items(answer)) < 0 ||
+	    answer_close_calls(answer) < 0)
 		return -1;
+	if (calls)
+		answer->result->items = call_items(answer);
 	answer->ended = true;
 	answer->result->outcome = answer->outcome;
 	return 0;
@@ -361,7 +562,7 @@ struct model *
 model_chat_new(struct http_client *client, const struct model_server *server)
 {
 	static const struct dialect dialect = {
-	    "chat/completions", fill, NULL, read_event, read_body, read_end, optional};
+	    "chat/completions", fill, NULL, read_event, read_body, read_end, refused};
 
 	return server_model_new(client, server, &dialect);
 }

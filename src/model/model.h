@@ -8,6 +8,7 @@
 #include <json.h>
 #include <stdbool.h>
 
+#include "model/needs.h"
 #include "util/http_client.h"
 #include "util/interrupt.h"
 
@@ -18,6 +19,7 @@ struct model_server {
 	const char *api_key;  /* NULL: none is sent */
 	/* The name of the model that is sent, by the one that was asked for, or "*"; NULL: that. */
 	struct json_object *models;
+	const struct model_memory *memory; /* copied; NULL: this process alone remembers */
 };
 
 /* That name. `models` may be NULL. */
@@ -32,19 +34,8 @@ struct model *model_responses_new(struct http_client *client, const struct model
 /* The same for one that speaks Chat Completions. */
 struct model *model_chat_new(struct http_client *client, const struct model_server *server);
 
-/* Where it is kept, for a day, that a server has Chat Completions and no Responses API. */
-struct model_memory {
-	bool (*recall)(void *arg);
-	void (*keep)(void *arg);
-	void *arg;
-};
-
-/*
- * The same for one that speaks either. It remembers which for as long as it lives; `memory`, NULL
- * or copied, remembers for other processes.
- */
-struct model *model_auto_new(struct http_client *client, const struct model_server *server,
-    const struct model_memory *memory);
+/* The same for one that speaks either: which, it finds out, and remembers. */
+struct model *model_auto_new(struct http_client *client, const struct model_server *server);
 
 /* The built-in script. */
 struct model *model_offline_new(void);
@@ -61,6 +52,7 @@ struct model_request {
 	 * Assistants message], items}. Calls of functions, all of them answered: {calls: [{id,
 	 * name, arguments, output}], items}. `items` is what was given to on_written or left in
 	 * model_result, and missing where it was not; it means something to src/model/ alone.
+	 * All of it as it came: how a server is told of it is history.h's affair.
 	 */
 	struct json_object *context;
 	long long max_output_tokens; /* 0: no limit */
@@ -86,7 +78,7 @@ enum model_outcome {
 	MODEL_COMPLETED,
 	MODEL_INCOMPLETE, /* `incomplete` says why */
 	MODEL_TOO_LONG,   /* the context is more than the model takes; nothing was said */
-	MODEL_BUSY,       /* 429 or 503, also after repeats */
+	MODEL_BUSY,       /* 429, 503 or 529, also after repeats */
 	MODEL_FAILED,
 	MODEL_SILENT, /* the time is over */
 	MODEL_INTERRUPTED,
@@ -99,6 +91,7 @@ struct model_result {
 	enum model_outcome outcome;
 	enum model_incomplete incomplete;
 	long long prompt_tokens, completion_tokens; /* -1: the server did not say */
+	long long cached_tokens, reasoning_tokens;  /* of these; 0 where it did not say */
 	bool charged;       /* the server was at work, whatever came of it: it may want its pay */
 	long retry_after_s; /* of MODEL_BUSY; -1: the server did not say */
 	struct json_object
@@ -108,6 +101,7 @@ struct model_result {
 	 * last_error.
 	 */
 	char error[512];
+	const char *url; /* that was asked, for the log; the model's; NULL: none was */
 };
 
 /* Asks, and returns when the answer is whole or will not come. */

@@ -12,34 +12,68 @@
 #include "model/server.h"
 #include "util/json.h"
 
-enum { WITHOUT_REASONING = 1, WITHOUT_PARALLEL = 2 };
-
-/* Models that don't reason refuse to be asked for it; another key cannot read what it is given. */
-static const struct optional optional[] = {
-    {"invalid_encrypted_content", WITHOUT_REASONING, true},
-    {"could not be verified", WITHOUT_REASONING, true},
-    {"include", WITHOUT_REASONING, false},
-    {"encrypted", WITHOUT_REASONING, false},
-    {"parallel_tool_calls", WITHOUT_PARALLEL, false},
+static const struct refused refused[] = {
+    /* Another key cannot read what this one was given. */
+    {"invalid_encrypted_content", NEED_NOTHING_MORE, true},
+    {"could not be verified", NEED_NOTHING_MORE, true},
+    {"reasoning' was provided without", NEED_NOTHING_MORE, true},
+    {"'include'", NEED_NO_INCLUDE, false},
+    {"include ", NEED_NO_INCLUDE, false},
+    {"encrypted content is not", NEED_NO_INCLUDE, false},
+    {"encrypted_content is not", NEED_NO_INCLUDE, false},
+    {"'store'", NEED_NO_STORE, false},
+    {"max_output_tokens", NEED_NO_LIMIT, false},
+    {"text.format", NEED_NO_FORMAT, false},
+    {"json_schema", NEED_NO_FORMAT, false},
+    {"response_format", NEED_NO_FORMAT, false},
+    {"reasoning.effort", NEED_NO_EFFORT, false},
+    {"'reasoning'", NEED_NO_EFFORT, false},
     {0},
 };
 
 /* --- the request --- */
 
-/* Gives the server back what it said itself. False: it was another one, or said nothing. */
-static bool
-add_items(
-    struct json_object *input, struct json_object *entry, const char *server, unsigned without)
+/* The call that the item was, as it is told now. NULL: it is none of them. */
+static struct json_object *
+call_of_item(struct json_object *calls, struct json_object *item)
 {
-	struct json_object *items = json_get_object(entry, "items");
-	struct json_object *list = json_get_array(items, "list");
-	const char *from = json_get_string(items, "server");
+	const char *call_id = json_get_string(item, "call_id");
 
-	if (!from || strcmp(from, server) != 0 || (without & WITHOUT_REASONING))
-		return false;
+	for (size_t i = 0; call_id && i < json_len(calls); i++)
+		if (strcmp(json_get_string(json_at(calls, i), "came_as"), call_id) == 0)
+			return json_at(calls, i);
+	return NULL;
+}
+
+/* The item, with what history.h made of the call. */
+static struct json_object *
+told_item(struct json_object *item, struct json_object *call)
+{
+	struct json_object *told;
+
+	if (!call)
+		return json_object_get(item);
+	told = json_object_new_object();
+	json_object_object_foreach(item, name, value)
+	{
+		json_set(told, name, json_object_get(value));
+	}
+	json_set(told, "call_id", json_object_get(json_get(call, "id")));
+	json_set(told, "name", json_object_get(json_get(call, "name")));
+	json_set(told, "arguments", json_object_get(json_get(call, "arguments")));
+	return told;
+}
+
+/* Gives the server back what it said itself. False: there is nothing of the kind. */
+static bool
+add_items(struct json_object *input, struct json_object *entry)
+{
+	struct json_object *list = json_get_array(json_get(entry, "own"), "list");
+	struct json_object *calls = json_get_array(entry, "calls");
+
 	for (size_t i = 0; i < json_len(list); i++)
-		json_add(input, json_object_get(json_at(list, i)));
-	return true;
+		json_add(input, told_item(json_at(list, i), call_of_item(calls, json_at(list, i))));
+	return list;
 }
 
 /* A user's words and images. */
@@ -73,23 +107,17 @@ input_parts(struct json_object *content)
 static void
 add_message(struct json_object *input, struct json_object *message)
 {
-	struct json_object *content = json_get(message, "content"), *item;
-	bool has_image = model_has_image(content);
+	struct json_object *content = json_get(message, "content");
+	struct json_object *item = json_object_new_object();
 	char *words = model_words(content);
 
-	/*
-	 * A message that was broken off before its first word says nothing, and servers refuse it.
-	 */
-	if (has_image || (words && *words)) {
-		item = json_object_new_object();
-		json_set_string(item, "type", "message");
-		json_set_string(item, "role", json_get_string(message, "role"));
-		if (has_image)
-			json_set(item, "content", input_parts(content));
-		else
-			json_set_string(item, "content", words);
-		json_add(input, item);
-	}
+	json_set_string(item, "type", "message");
+	json_set_string(item, "role", json_get_string(message, "role"));
+	if (model_has_image(content))
+		json_set(item, "content", input_parts(content));
+	else
+		json_set_string(item, "content", words);
+	json_add(input, item);
 	free(words);
 }
 
@@ -98,29 +126,28 @@ add_calls(struct json_object *input, struct json_object *calls, bool outputs)
 {
 	for (size_t i = 0; i < json_len(calls); i++) {
 		struct json_object *call = json_at(calls, i), *item = json_object_new_object();
-		const char *output = json_get_string(call, "output");
 
 		json_set_string(item, "type", outputs ? "function_call_output" : "function_call");
-		server_set(item, "call_id", json_object_get(json_get(call, "id")));
+		json_set(item, "call_id", json_object_get(json_get(call, "id")));
 		if (outputs) {
-			json_set_string(item, "output", output ? output : "");
+			json_set(item, "output", json_object_get(json_get(call, "output")));
 		} else {
-			server_set(item, "name", json_object_get(json_get(call, "name")));
-			server_set(item, "arguments", json_object_get(json_get(call, "arguments")));
+			json_set(item, "name", json_object_get(json_get(call, "name")));
+			json_set(item, "arguments", json_object_get(json_get(call, "arguments")));
 		}
 		json_add(input, item);
 	}
 }
 
 static struct json_object *
-input_items(struct json_object *context, const char *server, unsigned without)
+input_items(struct json_object *entries)
 {
 	struct json_object *input = json_object_new_array();
 
-	for (size_t i = 0; i < json_len(context); i++) {
-		struct json_object *entry = json_at(context, i);
+	for (size_t i = 0; i < json_len(entries); i++) {
+		struct json_object *entry = json_at(entries, i);
 		struct json_object *calls = json_get_array(entry, "calls");
-		bool own = add_items(input, entry, server, without);
+		bool own = add_items(input, entry);
 
 		if (calls && !own)
 			add_calls(input, calls, false);
@@ -147,7 +174,7 @@ no_parameters(void)
  * Function tools are flat here; hosted tools are not the model server's. NULL when there are none.
  */
 static struct json_object *
-flat_tools(struct json_object *tools)
+flat_tools(struct json_object *tools, unsigned needs)
 {
 	struct json_object *flat = NULL;
 
@@ -164,8 +191,9 @@ flat_tools(struct json_object *tools)
 		server_set(tool, "description", json_object_get(json_get(function, "description")));
 		json_set(
 		    tool, "parameters", parameters ? json_object_get(parameters) : no_parameters());
-		json_set(
-		    tool, "strict", strict ? json_object_get(strict) : json_object_new_boolean(0));
+		if (!(needs & NEED_NO_STRICT))
+			json_set(tool, "strict",
+			    strict ? json_object_get(strict) : json_object_new_boolean(0));
 		if (!flat)
 			flat = json_object_new_array();
 		json_add(flat, tool);
@@ -219,38 +247,48 @@ array_of(const char *text)
 }
 
 static void
-fill(struct json_object *body, const struct model_request *request, const char *server,
-    unsigned without)
+fill_tools(struct json_object *body, struct json_object *options, unsigned needs)
 {
-	struct json_object *options = request->options;
-	struct json_object *tools = flat_tools(json_get(options, "tools"));
-	const char *instructions = json_get_string(options, "instructions");
-	const char *effort = json_get_string(options, "reasoning_effort");
+	struct json_object *tools =
+	    needs & NEED_NO_TOOLS ? NULL : flat_tools(json_get(options, "tools"), needs);
 
-	if (instructions && *instructions)
-		json_set_string(body, "instructions", instructions);
-	json_set(body, "input", input_items(request->context, server, without));
-	json_set(body, "stream", json_object_new_boolean(1));
-	json_set(body, "store", json_object_new_boolean(0));
-	if (!(without & WITHOUT_REASONING))
+	if (!tools)
+		return;
+	json_set(body, "tools", tools);
+	if (!(needs & NEED_NO_CHOICE))
+		server_set(body, "tool_choice", tool_choice(json_get(options, "tool_choice")));
+	if (!(needs & NEED_NO_PARALLEL))
+		server_set(body, "parallel_tool_calls", server_parallel(options));
+}
+
+static void
+fill(struct json_object *body, const struct model_request *request, const struct history *history,
+    unsigned needs)
+{
+	const char *effort = json_get_string(request->options, "reasoning_effort");
+
+	if (history->instructions)
+		json_set_string(body, "instructions", history->instructions);
+	json_set(body, "input", input_items(history->entries));
+	json_set(body, "stream", json_object_new_boolean(!(needs & NEED_NO_STREAM)));
+	if (!(needs & NEED_NO_STORE))
+		json_set(body, "store", json_object_new_boolean(0));
+	if (!(needs & NEED_NO_INCLUDE))
 		json_set(body, "include", array_of("reasoning.encrypted_content"));
-	server_set(body, "temperature", json_object_get(json_get(options, "temperature")));
-	server_set(body, "top_p", json_object_get(json_get(options, "top_p")));
-	if (request->max_output_tokens)
+	server_set_option(body, request, "temperature", needs & NEED_NO_TEMPERATURE);
+	server_set_option(body, request, "top_p", needs & NEED_NO_TOP_P);
+	if (request->max_output_tokens && !(needs & NEED_NO_LIMIT))
 		json_set_int(body, "max_output_tokens", request->max_output_tokens);
-	server_set(body, "text", text_format(json_get(options, "response_format")));
-	if (effort) {
+	if (!(needs & NEED_NO_FORMAT))
+		server_set(
+		    body, "text", text_format(json_get(request->options, "response_format")));
+	if (effort && !(needs & NEED_NO_EFFORT)) {
 		struct json_object *reasoning = json_object_new_object();
 
 		json_set_string(reasoning, "effort", effort);
 		json_set(body, "reasoning", reasoning);
 	}
-	if (tools) {
-		json_set(body, "tools", tools);
-		server_set(body, "tool_choice", tool_choice(json_get(options, "tool_choice")));
-		if (!(without & WITHOUT_PARALLEL))
-			server_set(body, "parallel_tool_calls", server_parallel(options));
-	}
+	fill_tools(body, request->options, needs);
 }
 
 /* --- what the server is to be given back --- */
@@ -283,36 +321,65 @@ whole_reasoning(struct answer *answer, struct json_object *item)
 	return answer_add_size(answer, strlen(json_text(item)));
 }
 
+/* Whether the item says what a message or a call of our own making would not. */
+static bool
+says_more(struct json_object *item)
+{
+	static const char *const known[] = {"id", "type", "status", "role", "content", "call_id",
+	    "name", "arguments", "output_index"};
+	size_t known_len = 0;
+
+	if (is_type(item, "reasoning"))
+		return true;
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		known_len += json_object_object_get_ex(item, known[i], NULL);
+	return json_object_object_length(item) > (int)known_len;
+}
+
 /* What was remembered since the last time. NULL: what was told says as much. */
 static struct json_object *
-take_items(struct answer *answer)
+take_list(struct answer *answer)
 {
-	struct json_object *list = answer->items, *items;
+	struct json_object *list = answer->items;
 	bool more = false;
 
 	for (size_t i = 0; i < json_len(list); i++)
-		more |=
-		    is_type(json_at(list, i), "reasoning") || json_get(json_at(list, i), "phase");
+		more |= says_more(json_at(list, i));
 	answer->items = NULL;
-	if (!more) {
-		json_object_put(list);
+	if (more)
+		return list;
+	json_object_put(list);
+	return NULL;
+}
+
+static struct json_object *
+take_items(struct answer *answer)
+{
+	struct json_object *list = take_list(answer), *items;
+
+	if (!list)
 		return NULL;
-	}
-	items = json_object_new_object();
-	json_set_string(items, "server", answer->server);
+	items = history_items(answer->server, false);
 	json_set(items, "list", list);
 	return items;
 }
 
-/* For the calls; only if they are all among them, or else their outputs would answer nothing. */
+/* For the calls. The list counts only if they are all in it: else their outputs answer nothing. */
 static struct json_object *
 take_call_items(struct answer *answer)
 {
+	struct json_object *items, *list;
 	size_t calls = 0;
 
+	if (answer->calls_len == 0)
+		return NULL;
 	for (size_t i = 0; i < json_len(answer->items); i++)
 		calls += is_type(json_at(answer->items, i), "function_call");
-	return calls > 0 && calls == answer->calls_len ? take_items(answer) : NULL;
+	items = history_items(answer->server, !answer->bad_arguments);
+	list = calls == answer->calls_len ? take_list(answer) : NULL;
+	if (list)
+		json_set(items, "list", list);
+	return items;
 }
 
 /* --- the answer: messages --- */
@@ -320,8 +387,6 @@ take_call_items(struct answer *answer)
 static int
 tell_delta(struct answer *answer, enum model_part kind, const char *delta, long long index)
 {
-	if (!delta || !*delta || answer_is_late(answer))
-		return 0;
 	return answer_delta(answer, kind, index < 0 ? 0 : (int)index, delta);
 }
 
@@ -341,14 +406,19 @@ read_parts(struct answer *answer, struct json_object *item, struct json_object *
 	bool shown = answer->words.len > 0;
 
 	for (size_t i = 0; i < json_len(parts); i++) {
-		const char *text = json_get_string(json_at(parts, i), "text");
-		const char *refusal = json_get_string(json_at(parts, i), "refusal");
+		struct json_object *part = json_at(parts, i);
+		const char *text = json_get_string(part, "text");
+		const char *refusal = json_get_string(part, "refusal");
 		enum model_part kind = text ? MODEL_TEXT : MODEL_REFUSAL;
 		const char *words = text ? text : refusal;
 		int index = (int)json_len(content);
 
 		if (!words)
 			continue;
+		if (i == 0 && text && answer_skip_thoughts(answer, text) != text) {
+			json_set_string(part, "text", answer_skip_thoughts(answer, text));
+			words = json_get_string(part, "text");
+		}
 		if (answer_add_part(answer, content, kind, words) < 0)
 			return -1;
 		if (!shown && *words &&
@@ -376,8 +446,9 @@ whole_message(struct answer *answer, struct json_object *item)
 	/* The item may lack what its deltas said. */
 	if (json_len(content) == 0) {
 		json_object_put(content);
-		return answer_close_message(answer);
+		return answer_close_message(answer, NULL);
 	}
+	thoughts_end(&answer->thoughts);
 	remember(answer, item);
 	return answer_end_message(answer, content, take_items(answer));
 }
@@ -393,7 +464,9 @@ find_call(struct answer *answer, const char *call_id, const char *key, long long
 	for (size_t i = 0; i < answer->calls_len; i++) {
 		struct answer_call *call = &answer->calls[i];
 
-		if (call_id && *call_id && call->id && strcmp(call->id, call_id) == 0)
+		/* Some give two calls of one answer the same id. */
+		if (call_id && *call_id && call->id && strcmp(call->id, call_id) == 0 &&
+		    !(call->whole && place >= 0 && call->place >= 0 && call->place != place))
 			return call;
 		if (key && *key && strcmp(call->key, key) == 0)
 			by_key = call;
@@ -433,6 +506,7 @@ whole_call(struct answer *answer, long long place, struct json_object *item)
 	const char *call_id = json_get_string(item, "call_id");
 	const char *name = json_get_string(item, "name");
 	struct answer_call *call = find_call(answer, call_id, json_get_string(item, "id"), place);
+	struct json_object *arguments;
 
 	if (!call)
 		call = begin_call(answer, place, item);
@@ -442,7 +516,12 @@ whole_call(struct answer *answer, long long place, struct json_object *item)
 		return 0;
 	if (name && *name && answer_name_call(answer, call, call_id, name) < 0)
 		return -1;
-	if (answer_end_call(answer, call, json_get_string(item, "arguments")) < 0)
+	/* Some servers send an object. */
+	arguments = json_get(item, "arguments");
+	if (answer_end_call(answer, call,
+		json_object_is_type(arguments, json_type_object)
+		    ? json_text(arguments)
+		    : json_get_string(item, "arguments")) < 0)
 		return -1;
 	json_set_string(item, "call_id", call->id);
 	remember(answer, item);
@@ -464,6 +543,7 @@ whole_item(struct answer *answer, long long place, struct json_object *item)
 static int
 item_added(struct answer *answer, long long place, struct json_object *item)
 {
+	answer->begun = true;
 	if (is_type(item, "message"))
 		return answer_is_late(answer) ? 0 : answer_begin_message(answer);
 	if (is_type(item, "function_call"))
@@ -486,7 +566,9 @@ read_output(struct answer *answer, struct json_object *output)
 {
 	bool all, calls;
 
-	if (answer->words.len && answer_close_message(answer) < 0)
+	/* With what was held back of it. */
+	if ((answer->words.len || thoughts_hold(&answer->thoughts)) &&
+	    answer_close_message(answer, NULL) < 0)
 		return -1;
 	all = !answer->any && answer->calls_len == 0;
 	calls = answer->calls_len == 0 || has_open_call(answer);
@@ -498,10 +580,13 @@ read_output(struct answer *answer, struct json_object *output)
 			return -1;
 	}
 	/* One that was announced, and never got a word. */
-	if (answer_close_message(answer) < 0)
+	if (answer_close_message(answer, NULL) < 0)
 		return -1;
 	return answer_close_calls(answer);
 }
+
+static const struct usage_names usage_names = {
+    "input_tokens", "output_tokens", "input_tokens_details", "output_tokens_details"};
 
 /* The final response, complete or not. */
 static int
@@ -514,12 +599,14 @@ end_response(struct answer *answer, struct json_object *response)
 
 	if (status && strcmp(status, "failed") == 0)
 		return server_error(answer, response);
+	if (status && strcmp(status, "completed") != 0 && strcmp(status, "incomplete") != 0)
+		return answer_break(
+		    answer, "The model server ended the response as %.64s.", status);
 	if (read_output(answer, json_get_array(response, "output")) < 0)
 		return -1;
 	answer->ended = true;
 	result->items = take_call_items(answer);
-	server_read_usage(
-	    answer, json_get_object(response, "usage"), "input_tokens", "output_tokens");
+	server_read_usage(answer, json_get_object(response, "usage"), &usage_names);
 	if (status && strcmp(status, "incomplete") == 0) {
 		result->outcome = MODEL_INCOMPLETE;
 		result->incomplete = reason && strcmp(reason, "content_filter") == 0
@@ -674,7 +761,7 @@ struct model *
 model_responses_new(struct http_client *client, const struct model_server *server)
 {
 	static const struct dialect dialect = {
-	    "responses", fill, peek, read_event, read_body, read_end, optional};
+	    "responses", fill, peek, read_event, read_body, read_end, refused};
 
 	return server_model_new(client, server, &dialect);
 }

@@ -1,12 +1,10 @@
 #include "model/server.h"
 
-#include <pthread.h>
-
 #include "util/json.h"
 #include "util/log.h"
 #include "util/metrics.h"
 
-enum { TOKENS_MAX = INT32_MAX, REMEMBERED_MAX = 100 };
+enum { TOKENS_MAX = INT32_MAX };
 
 struct server_model {
 	struct model model;
@@ -15,18 +13,20 @@ struct server_model {
 	char *base_url, *url;
 	char *authorization;        /* the header; NULL: none */
 	struct json_object *models; /* borrowed; asked → sent, NULL: as asked */
-	pthread_mutex_t lock;
-	struct json_object *without; /* model → bits of what its server refuses */
+	struct needs *needs;
 };
 
 /* One question on its way. */
 struct question {
+	struct server_model *model;
+	const struct model_request *request;
 	struct answer answer;
-	const struct dialect *dialect;
-	unsigned without;
-	bool again;   /* it was refused, and is to be asked without more */
-	bool once;    /* and that is nothing to remember */
-	bool foreign; /* the server does not speak the dialect */
+	const char *asked, *sent; /* the model's name, as the program and as the server knows it */
+	unsigned needs;           /* what it is formed by */
+	unsigned fleeting;        /* of these, what is due to the conversation alone */
+	char *body;               /* formed so */
+	bool again;               /* it was refused, and is to be asked in this other form */
+	bool foreign;             /* the server does not speak the dialect */
 };
 
 /* --- the request --- */
@@ -36,6 +36,14 @@ server_set(struct json_object *body, const char *name, struct json_object *value
 {
 	if (value)
 		json_set(body, name, value);
+}
+
+void
+server_set_option(
+    struct json_object *body, const struct model_request *request, const char *name, bool refused)
+{
+	if (!refused)
+		server_set(body, name, json_object_get(json_get(request->options, name)));
 }
 
 struct json_object *
@@ -63,146 +71,214 @@ asked_model(const struct model_request *request)
 	return model ? model : "";
 }
 
-static unsigned
-recall_without(struct server_model *self, const char *model)
+/* The request's body; the caller frees it. */
+static char *
+form_body(const struct question *question, unsigned needs)
 {
-	unsigned without;
+	const struct dialect *dialect = question->model->dialect;
+	struct json_object *body = json_object_new_object();
+	struct history history;
+	char *text;
 
-	pthread_mutex_lock(&self->lock);
-	without = (unsigned)json_get_int(self->without, model, 0);
-	pthread_mutex_unlock(&self->lock);
-	return without;
-}
-
-static void
-remember_without(struct server_model *self, const char *model, unsigned without)
-{
-	pthread_mutex_lock(&self->lock);
-	/* Programs may invent models without end. */
-	if (json_object_object_length(self->without) < REMEMBERED_MAX)
-		json_set_int(self->without, model, without);
-	pthread_mutex_unlock(&self->lock);
+	history_form(&history, question->request, question->model->base_url, needs);
+	json_set_string(body, "model", question->sent);
+	dialect->fill(body, question->request, &history, needs);
+	text = strdup(json_text(body));
+	history_free(&history);
+	json_object_put(body);
+	if (!text)
+		abort(); /* as json-c does */
+	return text;
 }
 
 /* --- errors --- */
 
-/* The words of an error in any of the forms that servers use. */
-static const char *
-error_words(struct json_object *object)
+static bool
+has_begun(const struct answer *answer)
 {
-	struct json_object *error = json_get(object, "error");
-	const char *words = json_get_string(error, "message");
+	return answer->begun || answer->open || answer->any || answer->calls_len > 0;
+}
 
-	if (!words && json_object_is_type(error, json_type_string))
-		words = json_object_get_string(error);
-	if (!words)
-		words = json_get_string(object, "message");
-	return words ? words : "it gave no reason";
+/* False when these needs make the same request once more. */
+static bool
+try_form(struct question *question, unsigned needs)
+{
+	char *body = form_body(question, needs);
+	bool other = strcmp(body, question->body) != 0;
+
+	if (other) {
+		free(question->body);
+		question->body = body;
+		question->needs = needs;
+		question->again = true;
+	} else {
+		free(body);
+	}
+	return other;
 }
 
 static bool
-has_said_something(const struct answer *answer)
+try_rows(struct question *question, const struct refusal *refusal, const struct refused *rows)
 {
-	return answer->open || answer->any || answer->calls_len > 0;
-}
+	const char *text = refusal->text.data ? refusal->text.data : "";
 
-/* There is no one code for it. Only before anything was said: then it can be asked with less. */
-static bool
-is_too_long(const struct answer *answer, struct json_object *object)
-{
-	static const char *const signs[] = {"context_length_exceeded", "exceed_context_size",
-	    "context length", "context size", "context window", "prompt is too long"};
-	struct json_object *error = json_get(object, "error");
-	const char *text = json_text(error ? error : object);
-
-	for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
-		if (strcasestr(text, signs[i]))
-			return !has_said_something(answer);
-	return false;
-}
-
-int
-server_error(struct answer *answer, struct json_object *object)
-{
-	struct json_object *error = json_get_object(object, "error");
-	const char *code = json_get_string(error ? error : object, "code");
-
-	answer->ended = true;
-	if (code && strcmp(code, "rate_limit_exceeded") == 0)
-		answer->result->outcome = MODEL_BUSY;
-	else
-		answer->result->outcome =
-		    is_too_long(answer, object) ? MODEL_TOO_LONG : MODEL_FAILED;
-	answer_set_error(answer, "The model server failed: %s", error_words(object));
-	return -1;
-}
-
-/* Whether the server knows no such path; a model that it does not know is something else. */
-static bool
-is_foreign(long status, struct json_object *body)
-{
-	const char *code = json_get_string(json_get_object(body, "error"), "code");
-
-	return (status == 404 || status == 405 || status == 501) &&
-	    !(code && strcmp(code, "model_not_found") == 0);
-}
-
-/* Whether the server refused something that can be left out. */
-static bool
-is_refused(struct question *question, const struct http_answer *answer)
-{
-	if ((answer->status != 400 && answer->status != 422) || !answer->body.data)
-		return false;
-	for (const struct optional *at = question->dialect->optional; at->words; at++) {
-		if ((question->without & at->bit) || !strcasestr(answer->body.data, at->words))
+	for (const struct refused *at = rows; at->words; at++) {
+		if ((at->need & ~question->needs) == 0 || !strcasestr(text, at->words) ||
+		    !try_form(question, question->needs | at->need))
 			continue;
-		log_info("the model server refuses \"%s\": it is asked without", at->words);
-		question->without |= at->bit;
-		question->once |= at->once;
+		log_info("the model server refuses the request, by \"%s\": it is asked in another "
+			 "form",
+		    at->words);
+		question->fleeting |= at->once ? at->need : 0;
 		return true;
 	}
 	return false;
 }
 
+/*
+ * A refusal that says nothing known. Something in the history may be what the server cannot take,
+ * and would be refused for ever: rather than that it is left out.
+ */
+static bool
+try_last_resorts(struct question *question)
+{
+	static const unsigned resorts[] = {NEEDS_PLAIN, NEEDS_PLAIN | NEED_LAST_TURN};
+
+	for (size_t i = 0; i < sizeof resorts / sizeof *resorts; i++) {
+		unsigned more = resorts[i] & ~question->needs;
+
+		if ((question->needs & resorts[i]) == resorts[i] ||
+		    !try_form(question, question->needs | resorts[i]))
+			continue;
+		log_warn("the model server refuses the request: it is asked %s",
+		    i ? "with the last message alone" : "in the plainest form");
+		question->fleeting |= more;
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Looks for another form of a question that was refused before anything of an answer came. Each is
+ * tried once.
+ */
 static void
-read_refusal(struct question *question, const struct http_answer *answer, struct json_object *body)
+find_other_form(struct question *question, long status, const struct refusal *refusal)
+{
+	/* A server that failed has taken the request, as far as anybody knows, unless it names it.
+	 */
+	bool named = refusal->kind != REFUSAL_BUSY && refusal->kind != REFUSAL_QUOTA &&
+	    refusal->kind != REFUSAL_MODEL &&
+	    (status == 0 || status == 400 || status == 404 || status == 422 || status == 500);
+
+	if (!named || try_rows(question, refusal, question->model->dialect->refused) ||
+	    try_rows(question, refusal, refused_always))
+		return;
+	if (status != 0 && refusal->kind == REFUSAL_FORM && !refusal->certain)
+		try_last_resorts(question);
+}
+
+static enum model_outcome
+outcome_of(const struct question *question, const struct refusal *refusal)
+{
+	if (refusal->kind == REFUSAL_BUSY)
+		return MODEL_BUSY;
+	/* Only before anything was said it can be asked with less. */
+	return refusal->kind == REFUSAL_TOO_LONG && !has_begun(&question->answer) ? MODEL_TOO_LONG
+										  : MODEL_FAILED;
+}
+
+/* What the owner can do about it comes first: words may be cut. */
+static void
+set_error(struct question *question, long status, const struct refusal *refusal)
+{
+	char hint[256] = "", came[48] = "failed";
+
+	if (refusal->kind == REFUSAL_MODEL)
+		snprintf(hint, sizeof hint,
+		    "The model server does not know the model %.64s; ASSISTANTS_MODELS=%.64s=NAME "
+		    "sends it another name. ",
+		    question->sent, question->asked);
+	if (status)
+		snprintf(came, sizeof came, "answered %ld", status);
+	answer_set_error(
+	    &question->answer, "%sThe model server %s: %s", hint, came, refusal->words);
+}
+
+/* A status that is no success, 0 for an error within a stream, and what came with it. */
+static void
+read_refusal(struct question *question, long status, long retry_after_s, struct json_object *body,
+    const char *text)
 {
 	struct model_result *result = question->answer.result;
-	bool busy = answer->status == 429 || answer->status == 503;
+	struct refusal refusal;
 
-	question->foreign = is_foreign(answer->status, body);
-	question->again = is_refused(question, answer);
-	if (busy)
-		result->outcome = MODEL_BUSY;
-	else
-		result->outcome =
-		    is_too_long(&question->answer, body) ? MODEL_TOO_LONG : MODEL_FAILED;
-	result->retry_after_s = busy ? answer->retry_after_s : -1;
-	answer_set_error(&question->answer, "The model server answered %ld: %s", answer->status,
-	    body ? error_words(body) : "not in JSON");
+	refusal_read(&refusal, status, body, text);
+	if (refusal.kind != REFUSAL_OTHER)
+		question->foreign = refusal.kind == REFUSAL_PATH;
+	result->outcome = outcome_of(question, &refusal);
+	result->retry_after_s = result->outcome == MODEL_BUSY ? retry_after_s : -1;
+	set_error(question, status, &refusal);
+	if (!has_begun(&question->answer))
+		find_other_form(question, status, &refusal);
+	refusal_free(&refusal);
+}
+
+int
+server_error(struct answer *answer, struct json_object *object)
+{
+	answer->ended = true;
+	answer->error = json_object_get(object);
+	return -1;
 }
 
 /* --- the answer --- */
 
-void
-server_read_usage(
-    struct answer *answer, struct json_object *usage, const char *prompt, const char *completion)
+/* A count that cannot be one is as good as not told. */
+static long long
+read_count(struct json_object *usage, const char *name, long long otherwise)
 {
-	long long in = json_get_int(usage, prompt, -1), out = json_get_int(usage, completion, -1);
+	long long count = json_get_int(usage, name, -1);
 
-	if (in < 0 || in > TOKENS_MAX || out < 0 || out > TOKENS_MAX)
+	return count < 0 || count > TOKENS_MAX ? otherwise : count;
+}
+
+void
+server_read_usage(struct answer *answer, struct json_object *usage, const struct usage_names *names)
+{
+	struct model_result *result = answer->result;
+	long long in = read_count(usage, names->prompt, -1);
+	long long out = read_count(usage, names->completion, -1);
+
+	if (in < 0 || out < 0)
 		return;
-	answer->result->prompt_tokens = in;
-	answer->result->completion_tokens = out;
+	result->prompt_tokens = in;
+	result->completion_tokens = out;
+	result->cached_tokens =
+	    read_count(json_get_object(usage, names->prompt_details), "cached_tokens", 0);
+	result->reasoning_tokens =
+	    read_count(json_get_object(usage, names->completion_details), "reasoning_tokens", 0);
 }
 
 /* As the dialect's peek(). */
 static int
 peek(struct question *question, const char *name, const char *data, size_t len)
 {
-	const struct dialect *dialect = question->dialect;
+	const struct dialect *dialect = question->model->dialect;
 
 	return dialect->peek ? dialect->peek(&question->answer, name, data, len) : 0;
+}
+
+/* The data of an event that is parsed. */
+static int
+read_event(struct question *question, const char *name, struct json_object *event)
+{
+	struct answer *answer = &question->answer;
+	const char *type = json_get_string(event, "type");
+
+	if (refusal_is_error(event))
+		return server_error(answer, event);
+	return question->model->dialect->read_event(answer, type ? type : name, event);
 }
 
 static int
@@ -211,40 +287,68 @@ on_event(void *arg, const char *name, const char *data, size_t len)
 	struct question *question = arg;
 	struct answer *answer = &question->answer;
 	struct json_object *event;
-	const char *type;
 	int result = 0;
 
-	if (strcmp(data, "[DONE]") == 0) {
-		result = question->dialect->read_end(answer);
+	if (len == 0) {
+		/* Nothing but a sign of life. */
+	} else if (strcmp(data, "[DONE]") == 0) {
+		result = question->model->dialect->read_end(answer);
 	} else if ((result = peek(question, name, data, len)) != 0) {
 		/* Read. */
 	} else if (json_parse_foreign(data, len, &event) < 0) {
-		return answer_break(answer, "The model server sent an event that is not JSON.");
+		return strcmp(name, "error") == 0
+		    ? answer_break(answer, "The model server failed: %s", data)
+		    : answer_break(answer, "The model server sent an event that is not JSON.");
 	} else {
-		type = json_get_string(event, "type");
-		result = question->dialect->read_event(answer, type ? type : name, event);
+		result = read_event(question, name, event);
 		json_object_put(event);
 	}
 	return result < 0 ? -1 : answer->ended;
 }
 
+/* A stream that its server does not call one. */
+static void
+read_stream(struct question *question, const struct buf *body)
+{
+	struct sse sse;
+
+	sse_init(&sse, ANSWER_MAX);
+	if (sse_feed(&sse, body->data, body->len, on_event, question) == 0 &&
+	    question->answer.finished)
+		question->model->dialect->read_end(&question->answer);
+	sse_free(&sse);
+	if (!question->answer.ended && !question->answer.broken)
+		answer_set_error(
+		    &question->answer, "The model server's stream ended before its answer did.");
+}
+
 /* An answer that was not streamed: an error, or a server that does not stream. */
 static void
-read_body(struct question *question, const struct http_answer *http_answer)
+read_body(struct question *question, const struct http_answer *http)
 {
-	const char *text = http_answer->body.data ? http_answer->body.data : "";
+	const char *text = http->body.data ? http->body.data : "", *end;
 	struct json_object *body = NULL;
 
-	if (json_parse_foreign(text, http_answer->body.len, &body) < 0)
+	if (http->status / 100 == 2 &&
+	    (strncmp(text, "data:", 5) == 0 || strncmp(text, "event:", 6) == 0 || *text == ':')) {
+		read_stream(question, &http->body);
+		return;
+	}
+	/* Some end what is no stream like one. */
+	end = strstr(text, "\n\ndata: [DONE]");
+	if (json_parse_foreign(text, end ? (size_t)(end - text) : http->body.len, &body) < 0)
 		body = NULL;
-	if (http_answer->status / 100 != 2)
-		read_refusal(question, http_answer, body);
-	else if (json_get(body, "error"))
+	if (http->status / 100 != 2) {
+		read_refusal(question, http->status, http->retry_after_s, body, text);
+	} else if (refusal_is_error(body)) {
 		server_error(&question->answer, body);
-	else if (!question->dialect->read_body(&question->answer, body))
+		question->foreign = true;
+	} else if (!question->model->dialect->read_body(&question->answer, body)) {
 		answer_set_error(&question->answer,
 		    "The model server answered %.64s, which is no response of a model.",
-		    *http_answer->content_type ? http_answer->content_type : "without a type");
+		    *http->content_type ? http->content_type : "without a type");
+		question->foreign = true;
+	}
 	json_object_put(body);
 }
 
@@ -253,8 +357,11 @@ read_outcome(struct question *question, enum http_outcome outcome, const struct 
 {
 	struct answer *answer = &question->answer;
 
-	if (!answer->ended && !answer->broken && http->streamed && answer->finished)
-		question->dialect->read_end(answer);
+	/* Without its [DONE] a stream that was cut may lack anything, whatever its last event said.
+	 */
+	if (!answer->ended && !answer->broken && http->streamed && answer->finished &&
+	    outcome != HTTP_CUT)
+		question->model->dialect->read_end(answer);
 	if (answer->ended || answer->broken)
 		return;
 	switch (outcome) {
@@ -289,7 +396,7 @@ read_outcome(struct question *question, enum http_outcome outcome, const struct 
 static bool
 was_at_work(const struct answer *answer, enum http_outcome outcome, const struct http_answer *http)
 {
-	if (has_said_something(answer))
+	if (has_begun(answer))
 		return true;
 	if (answer->ended)
 		return answer->result->outcome <= MODEL_INCOMPLETE;
@@ -316,34 +423,68 @@ count_failure(
 
 /* --- the question --- */
 
-static void
-ask_once(struct server_model *self, const struct model_request *request, struct question *question)
+/* A 429 of an empty purse is no matter of time. */
+static bool
+may_repeat(const struct http_answer *answer)
 {
-	struct json_object *body = json_object_new_object();
+	const char *text = answer->body.data ? answer->body.data : "";
+	struct refusal refusal;
+	struct json_object *body;
+	bool busy;
+
+	if (json_parse_foreign(text, answer->body.len, &body) < 0)
+		body = NULL;
+	refusal_read(&refusal, answer->status, body, text);
+	busy = refusal.kind == REFUSAL_BUSY;
+	refusal_free(&refusal);
+	json_object_put(body);
+	return busy;
+}
+
+static void
+ask_once(struct question *question)
+{
+	struct server_model *self = question->model;
 	const char *headers[] = {
 	    "Accept: text/event-stream, application/json", self->authorization, NULL};
 	struct http_call call = {
 	    .method = "POST",
 	    .url = self->url,
 	    .headers = headers,
+	    .body = question->body,
 	    .answer_max = ANSWER_MAX,
-	    .timeout_ms = request->timeout_ms,
+	    .timeout_ms = question->request->timeout_ms,
+	    .may_repeat = may_repeat,
 	    .on_event = on_event,
 	    .event_arg = question,
-	    .interrupt = request->interrupt,
+	    .interrupt = question->request->interrupt,
 	};
-	struct http_answer answer;
-	enum http_outcome outcome;
+	struct answer *answer = &question->answer;
+	struct http_answer http;
+	enum http_outcome outcome = http_client_call(self->client, &call, &http);
 
-	json_set_string(body, "model", model_sent_name(self->models, asked_model(request)));
-	self->dialect->fill(body, request, self->base_url, question->without);
-	call.body = json_text(body);
-	outcome = http_client_call(self->client, &call, &answer);
-	read_outcome(question, outcome, &answer);
-	question->answer.result->charged = was_at_work(&question->answer, outcome, &answer);
-	count_failure(&question->answer, outcome, &answer);
-	http_answer_free(&answer);
-	json_object_put(body);
+	read_outcome(question, outcome, &http);
+	answer->result->charged = was_at_work(answer, outcome, &http);
+	/* Told of only now: what it says depends on what was said before. */
+	if (answer->error)
+		read_refusal(question, 0, -1, answer->error, json_text(answer->error));
+	if (!question->again)
+		count_failure(answer, outcome, &http);
+	http_answer_free(&http);
+}
+
+/* What made it work is worth remembering, and how its thoughts come. */
+static void
+remember(const struct question *question, unsigned known, bool unopened)
+{
+	unsigned found = question->needs & ~known & ~question->fleeting;
+
+	if (question->answer.result->outcome >= MODEL_TOO_LONG)
+		return;
+	if (unopened)
+		found |= NEED_HELD_THOUGHTS;
+	if (found)
+		needs_keep(question->model->needs, question->sent, found);
 }
 
 bool
@@ -351,20 +492,25 @@ server_model_ask(
     struct model *model, const struct model_request *request, struct model_result *result)
 {
 	struct server_model *self = (struct server_model *)model;
-	const char *asked = asked_model(request);
+	const char *asked = asked_model(request), *sent = model_sent_name(self->models, asked);
+	unsigned known = needs_recall(self->needs, sent);
 	struct question question = {
-	    .dialect = self->dialect, .without = recall_without(self, asked)};
-	unsigned known = question.without;
+	    .model = self, .request = request, .asked = asked, .sent = sent, .needs = known};
+	bool unopened;
 
+	question.body = form_body(&question, known);
 	do {
-		question.again = false;
+		question.again = question.foreign = false;
 		model_result_clear(result);
-		answer_init(&question.answer, request, result, self->base_url);
-		ask_once(self, request, &question);
+		result->url = self->url;
+		answer_init(&question.answer, request, result, self->base_url,
+		    question.needs & NEED_HELD_THOUGHTS);
+		ask_once(&question);
+		unopened = question.answer.unopened;
 		answer_free(&question.answer);
 	} while (question.again);
-	if (question.without != known && !question.once && result->outcome < MODEL_BUSY)
-		remember_without(self, asked, question.without);
+	remember(&question, known, unopened);
+	free(question.body);
 	return !question.foreign;
 }
 
@@ -384,8 +530,7 @@ server_model_free(struct model *model)
 	free(self->authorization);
 	free(self->base_url);
 	free(self->url);
-	json_object_put(self->without);
-	pthread_mutex_destroy(&self->lock);
+	needs_free(self->needs);
 	free(self);
 }
 
@@ -401,16 +546,14 @@ server_model_new(
 	self->dialect = dialect;
 	self->client = client;
 	self->models = server->models;
-	self->without = json_object_new_object();
-	pthread_mutex_init(&self->lock, NULL);
+	self->needs = needs_new(server->memory);
 	self->base_url = strdup(server->base_url);
 	if (asprintf(&self->url, "%s/%s", server->base_url, dialect->path) < 0)
 		self->url = NULL;
 	if (server->api_key &&
 	    asprintf(&self->authorization, "Authorization: Bearer %s", server->api_key) < 0)
 		self->authorization = NULL;
-	if (self->without && self->base_url && self->url &&
-	    (self->authorization || !server->api_key))
+	if (self->needs && self->base_url && self->url && (self->authorization || !server->api_key))
 		return &self->model;
 	server_model_free(&self->model);
 	return NULL;

@@ -7,22 +7,14 @@
 
 #include "model/answer.h"
 #include "model/backend.h"
-
-/*
- * A member of requests that is good to have, and that some servers refuse: who names `words` in a
- * refusal is asked again, without. Remembered for the model, unless it was due to the conversation.
- */
-struct optional {
-	const char *words;
-	unsigned bit;
-	bool once;
-};
+#include "model/history.h"
+#include "model/refusal.h"
 
 struct dialect {
 	const char *path; /* below the base URL */
-	/* The request's own members, without those whose bits are set. */
+	/* The request's own members, as far as the server takes them. */
 	void (*fill)(struct json_object *body, const struct model_request *request,
-	    const char *server, unsigned without);
+	    const struct history *history, unsigned needs);
 	/*
 	 * Reads an event that need not be parsed whole, or not at all. 1: done, 0: parse it, -1:
 	 * the answer breaks off. NULL: all are parsed.
@@ -33,7 +25,7 @@ struct dialect {
 	bool (*read_body)(struct answer *answer, struct json_object *body);
 	/* No more will come; it may be the answer's end. */
 	int (*read_end)(struct answer *answer);
-	const struct optional *optional; /* until `words` is NULL */
+	const struct refused *refused; /* what its own members are refused by */
 };
 
 /* NULL: no memory. */
@@ -47,12 +39,21 @@ bool server_model_ask(
 /* An error that came instead of an answer, or in the middle of it. Always -1. */
 int server_error(struct answer *answer, struct json_object *object);
 
-/* Tokens, as the API names them. A count that is none is as good as not told. */
+/* What the API calls the counts of tokens. */
+struct usage_names {
+	const char *prompt, *completion, *prompt_details, *completion_details;
+};
+
+/* `usage` may be NULL: nothing is told then. */
 void server_read_usage(
-    struct answer *answer, struct json_object *usage, const char *prompt, const char *completion);
+    struct answer *answer, struct json_object *usage, const struct usage_names *names);
 
 /* Sets a member unless `value`, which is taken over, is NULL: servers stumble over null. */
 void server_set(struct json_object *body, const char *name, struct json_object *value);
+
+/* Sets the request's option of that name, if it has one, unless it is refused. */
+void server_set_option(
+    struct json_object *body, const struct model_request *request, const char *name, bool refused);
 
 /* A run's choice of tools, where it is a word and not the default; the caller's. */
 struct json_object *server_tool_choice(struct json_object *choice);

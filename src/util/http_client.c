@@ -435,8 +435,10 @@ on_body(char *bytes, size_t size, size_t count, void *arg)
 		return CURL_WRITEFUNC_ERROR;
 	}
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &answer->status);
-	if (!call->on_event || answer->status / 100 != 2 ||
-	    strcmp(answer->content_type, "text/event-stream") != 0) {
+	/* Some servers call a stream what is whole, and JSON. */
+	if (!call->on_event || answer->status / 100 != 2 || answer->body.len > 0 ||
+	    strcmp(answer->content_type, "text/event-stream") != 0 ||
+	    (!answer->streamed && *bytes == '{')) {
 		if (buf_append(&answer->body, bytes, len) == 0)
 			return len;
 		transfer->write_failure = HTTP_TOO_LARGE;
@@ -694,6 +696,13 @@ jittered(long long step)
 	return step / 2 + step * byte / 255;
 }
 
+/* 529 is Anthropic's for an overloaded server. */
+static bool
+is_busy(long status)
+{
+	return status == 429 || status == 503 || status == 529;
+}
+
 /* Milliseconds to wait before the call is repeated, -1 when it must not be. */
 static long long
 retry_delay(const struct http_call *call, enum http_outcome outcome,
@@ -705,7 +714,8 @@ retry_delay(const struct http_call *call, enum http_outcome outcome,
 		return -1;
 	if (outcome == HTTP_UNREACHABLE || (outcome == HTTP_CUT && call->repeatable))
 		return step;
-	if (outcome != HTTP_ANSWERED || (answer->status != 429 && answer->status != 503))
+	if (outcome != HTTP_ANSWERED || !is_busy(answer->status) ||
+	    (call->may_repeat && !call->may_repeat(answer)))
 		return -1;
 	if (answer->retry_after_s < 0)
 		return step;

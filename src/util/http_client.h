@@ -6,8 +6,8 @@
  * answers and TLS sessions shared between them; the sleep on the server's and the client's socket
  * at once. TLS is always verified, redirects are not followed, only http and https are spoken.
  *
- * Repeats, at most three, with jitter: a connection that could not be made, and answers 429 and
- * 503, after `Retry-After` if that is at most 20 s. Anything else may have taken effect and is
+ * Repeats, at most three, with jitter: a connection that could not be made, and answers 429, 503
+ * and 529, after `Retry-After` if that is at most 20 s. Anything else may have taken effect and is
  * repeated only for calls that say `repeatable`.
  */
 #ifndef UTIL_HTTP_CLIENT_H
@@ -45,6 +45,8 @@ struct http_head {
 /* What a header says, NULL where there is none; good until the next call. */
 const char *http_head_value(const struct http_head *head, const char *name);
 
+struct http_answer;
+
 struct http_call {
 	const char *method;
 	const char *url;
@@ -53,6 +55,8 @@ struct http_call {
 	size_t answer_max;          /* bytes of a body, or of one event of a stream, decompressed */
 	long long timeout_ms;       /* for the whole, repeats included */
 	bool repeatable;            /* it may take effect twice: GET, DELETE */
+	/* Whether a 429, 503 or 529 may be over soon; NULL: it may. */
+	bool (*may_repeat)(const struct http_answer *answer);
 	/*
 	 * Gets the events of a 2xx text/event-stream. Above 0 it has seen the last one, and the
 	 * call is HTTP_ANSWERED; below 0 it ends the call as HTTP_STOPPED.

@@ -176,11 +176,12 @@ static const struct model_row errors[] = {
 #define SPOKEN "{'role': 'assistant', 'content': [{'type': 'text', 'text': {'value': 'a'}}]}"
 #define ANSWERED                                                                                   \
 	"{'calls': [{'id': 'call_a', 'name': 'f', 'arguments': '{}', 'output': '1'}, "             \
-	"{'id': 'call_b', 'name': 'g', 'arguments': '1'}], 'items': ['thought']}"
+	"{'id': 'call_b', 'name': 'g', 'arguments': '{}'}], 'items': {'server': '$', 'list': "     \
+	"['thought']}}"
 #define TOOL_CALLS                                                                                 \
 	"'tool_calls':[{'id':'call_a','type':'function','function':{'name':'f',"                   \
 	"'arguments':'{}'}},{'id':'call_b','type':'function','function':{'name':'g',"              \
-	"'arguments':'1'}}]}"
+	"'arguments':'{}'}}]}"
 #define WELL STREAM STOP
 
 static const struct model_row requests[] = {
@@ -229,7 +230,7 @@ static const struct model_row requests[] = {
     {"calls of one message with words", {WELL}, .heard = "",
 	.context = "[" USER ", " SPOKEN ", " ANSWERED "]",
 	.sent = "{'role':'assistant','content':'a'," TOOL_CALLS ",{'role':'tool'"},
-    {"calls, and calls", {WELL}, .heard = "", .context = "[" ANSWERED ", " ANSWERED "]",
+    {"calls, and calls", {WELL}, .heard = "", .context = "[" USER ", " ANSWERED ", " ANSWERED "]",
 	.sent = "'tool_call_id':'call_b','content':''},{'role':'assistant','content':null,"},
 };
 

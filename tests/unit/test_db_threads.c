@@ -462,7 +462,7 @@ run_sql(struct db_tx *tx, const char *sql)
 static enum db_result
 add_too_much(struct db_tx *tx)
 {
-	return run_sql(tx, "INSERT INTO chat_servers VALUES (hex(zeroblob(500000)), 0)");
+	return run_sql(tx, "INSERT INTO model_servers VALUES (hex(zeroblob(500000)), '', '', 0)");
 }
 
 static void

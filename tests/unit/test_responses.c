@@ -184,6 +184,8 @@ static const struct model_row items[] = {
 #define CODE(code) "{\"error\":{\"message\":\"oh\",\"code\":\"" code "\"}}"
 #define WORDS(words) "{\"error\":{\"message\":\"" words "\",\"code\":null}}"
 
+#define USER "{'role': 'user', 'content': [{'type': 'text', 'text': {'value': 'q'}}]}"
+
 static const struct model_row errors[] = {
     {"too long, by its code", {ERROR("400", CODE("context_length_exceeded"))}, .heard = "",
 	MODEL_TOO_LONG, .error = "answered 400: oh"},
@@ -233,14 +235,15 @@ static const struct model_row errors[] = {
 	.options = "{'model': 'm', 'parallel_tool_calls': false, 'tools': [{'type': 'function', "
 		   "'function': {'name': 'f'}}]}"},
     {"refused again", {ERROR("400", WORDS("include what?"))}, .heard = "", MODEL_FAILED,
-	.requests = 2, .error = "include what?"},
+	.requests = 3, .error = "include what?"},
+    {"refused for a reason that no other form would change", {ERROR("400", CODE("invalid_prompt"))},
+	.heard = "", MODEL_FAILED, .error = "answered 400: oh", .context = "[" USER "]"},
 };
 
-#define USER "{'role': 'user', 'content': [{'type': 'text', 'text': {'value': 'q'}}]}"
 #define F "{'type': 'function', 'function': {'name': 'f', 'description': 'd'"
 #define ANSWERED                                                                                   \
 	"'calls': [{'id': 'call_a', 'name': 'f', 'arguments': '{}', 'output': '1'}, "              \
-	"{'id': 'call_b', 'name': 'g', 'arguments': '1'}]"
+	"{'id': 'call_b', 'name': 'g', 'arguments': '{}'}]"
 #define WELL STREAM END("")
 
 static const struct model_row requests[] = {
@@ -293,22 +296,26 @@ static const struct model_row requests[] = {
 	.sent = "'content':[{'type':'input_text','text':'q'},{'type':'input_image',"
 		"'image_url':'u','detail':'low'},{'type':'input_image','image_url':'v',"
 		"'detail':'auto'}]"},
-    {"calls", {WELL}, .heard = "", .context = "[" USER ", {" ANSWERED "}]",
+    {"calls", {WELL}, .heard = "",
+	.context = "[" USER ", {" ANSWERED ", 'items': {'server': '$'}}]",
 	.sent = "{'type':'function_call','call_id':'call_a','name':'f','arguments':'{}'},"
-		"{'type':'function_call','call_id':'call_b','name':'g','arguments':'1'},"
+		"{'type':'function_call','call_id':'call_b','name':'g','arguments':'{}'},"
 		"{'type':'function_call_output','call_id':'call_a','output':'1'},"
 		"{'type':'function_call_output','call_id':'call_b','output':''}]"},
     {"its own items", {WELL}, .heard = "",
-	.context = "[{'role': 'assistant', 'content': [{'type': 'text', 'text': {'value': 'a'}}], "
+	.context = "[" USER
+		   ", {'role': 'assistant', 'content': [{'type': 'text', 'text': {'value': 'a'}}], "
 		   "'items': {'server': '$', 'list': ['thought', 'said']}}, {" ANSWERED
 		   ", 'items': {'server': '$', 'list': ['thought', 'called']}}]",
-	.sent = "'input':['thought','said','thought','called',{'type':'function_call_output',"},
+	.sent = "},'thought','said','thought','called',{'type':'function_call_output',"},
     {"its own items, which it refuses", {ERROR("400", CODE("invalid_encrypted_content")), WELL},
 	.heard = "", .requests = 2,
-	.context = "[{" ANSWERED ", 'items': {'server': '$', 'list': ['thought', 'called']}}]",
-	.sent = "'input':[{'type':'function_call','call_id'", .not_sent = "thought"},
+	.context =
+	    "[" USER ", {" ANSWERED ", 'items': {'server': '$', 'list': ['thought', 'called']}}]",
+	.sent = "},{'type':'function_call','call_id'", .not_sent = "thought"},
     {"another server's items", {WELL}, .heard = "",
-	.context = "[{'role': 'assistant', 'content': [{'type': 'text', 'text': {'value': 'a'}}], "
+	.context = "[" USER
+		   ", {'role': 'assistant', 'content': [{'type': 'text', 'text': {'value': 'a'}}], "
 		   "'items': {'server': 'x', 'list': ['thought']}}, {" ANSWERED
 		   ", 'items': {'server': 'x', 'list': ['thought']}}]",
 	.sent = "'content':'a'},{'type':'function_call'", .not_sent = "thought"},

@@ -226,9 +226,11 @@ calls_are_told_and_waited_for(void **state)
 	    "{\"city\":\"SF\"}");
 	check_member(
 	    object, "/required_action/submit_tool_outputs/tool_calls/1/function/name", "rain");
-	check_member(object, "/usage/total_tokens", "15");
+	/* Counted, and shown when there will be no more. */
+	check_member(object, "/usage", NULL);
 	json_object_put(object);
 	object = call_well("GET", run_path("/steps"), NULL);
+	check_member(object, "/data/0/usage", NULL);
 	check_member(object, "/data/0/type", "tool_calls");
 	check_member(object, "/data/0/status", "in_progress");
 	check_member(object, "/data/0/step_details/tool_calls/0/function/output", NULL);
@@ -262,9 +264,12 @@ outputs_let_it_go_on(void **state)
 	check_member(object, "/status", "completed");
 	check_member(object, "/required_action", NULL);
 	check_member(object, "/usage/total_tokens", "30");
+	check_member(object, "/usage/prompt_token_details/cached_tokens", "0");
 	json_object_put(object);
 	object = call_well("GET", run_path("/steps"), NULL);
 	check_int("steps", (long long)json_len(json_get(object, "data")), 3);
+	check_member(object, "/data/0/usage/total_tokens", "15");
+	check_member(object, "/data/1/usage/total_tokens", "15");
 	check_member(object, "/data/1/status", "completed");
 	check_member(object, "/data/1/step_details/tool_calls/1/function/output", "6 %");
 	json_object_put(object);

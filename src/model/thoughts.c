@@ -1,0 +1,199 @@
+#include "model/thoughts.h"
+
+#include <string.h>
+
+static const struct tag {
+	const char *open, *close;
+} tags[] = {
+    {"<think>", "</think>"},
+    {"<thinking>", "</thinking>"},
+    {"<thought>", "</thought>"},
+    {"<reasoning>", "</reasoning>"},
+    {"[THINK]", "[/THINK]"}, /* Mistral's */
+    /* gpt-oss's, whose final words may have no end */
+    {"<|channel|>analysis<|message|>", "<|start|>assistant<|channel|>final<|message|>"},
+};
+
+enum { TAGS_LEN = sizeof tags / sizeof *tags, TAG_LEN_MAX = 45 };
+
+static const char blanks[] = " \t\r\n";
+
+void
+thoughts_init(struct thoughts *thoughts, bool held, size_t max)
+{
+	*thoughts = (struct thoughts){.held = held, .text = BUF_INIT(max)};
+}
+
+void
+thoughts_free(struct thoughts *thoughts)
+{
+	buf_free(&thoughts->text);
+}
+
+/* The tag that `text` opens with, NULL for none. *maybe: it may be the beginning of one. */
+static const struct tag *
+opening(const char *text, bool *maybe)
+{
+	size_t len = strlen(text);
+
+	*maybe = false;
+	for (size_t i = 0; i < TAGS_LEN; i++) {
+		size_t open_len = strlen(tags[i].open);
+
+		if (strncmp(text, tags[i].open, open_len) == 0)
+			return &tags[i];
+		*maybe |= len < open_len && strncmp(tags[i].open, text, len) == 0;
+	}
+	return NULL;
+}
+
+/*
+ * Behind a tag that closes thoughts which none has opened; NULL: there is none. One that is talked
+ * about stands within a line, or behind its opening tag. Nothing before `from` needs to be looked
+ * at.
+ */
+static const char *
+unopened_end(const char *text, size_t from)
+{
+	for (size_t i = 0; i < TAGS_LEN; i++) {
+		const char *at = strstr(text + from, tags[i].close), *behind;
+		const char *open = at ? strstr(text, tags[i].open) : NULL;
+
+		behind = at ? at + strlen(tags[i].close) : NULL;
+		if (at && (!open || open > at) && (!*behind || *behind == '\n' || *behind == '\r'))
+			return behind;
+	}
+	return NULL;
+}
+
+const char *
+thoughts_skip(const char *text, bool *unopened)
+{
+	const char *begin = text + strspn(text, blanks), *end;
+	bool maybe;
+	const struct tag *tag = opening(begin, &maybe);
+
+	*unopened = false;
+	if (tag) {
+		end = strstr(begin, tag->close);
+		if (!end)
+			return begin + strlen(begin);
+		end += strlen(tag->close);
+	} else {
+		end = unopened_end(text, 0);
+		if (!end)
+			return text;
+		*unopened = true;
+	}
+	return end + strspn(end, blanks);
+}
+
+/* --- as they come --- */
+
+static const char *
+text_of(const struct thoughts *thoughts)
+{
+	return thoughts->text.data ? thoughts->text.data : "";
+}
+
+/* What is held from `at` on is shown, and all that follows. */
+static const char *
+let_go(struct thoughts *thoughts, const char *at)
+{
+	buf_drop(&thoughts->text, (size_t)(at - text_of(thoughts)));
+	thoughts->state = THOUGHTS_OVER;
+	return text_of(thoughts);
+}
+
+static const char *
+look_inside(struct thoughts *thoughts)
+{
+	const char *text = text_of(thoughts), *end = strstr(text, thoughts->close);
+	size_t kept = strlen(thoughts->close) - 1;
+
+	if (end) {
+		buf_drop(&thoughts->text, (size_t)(end - text) + kept + 1);
+		thoughts->state = THOUGHTS_BEHIND;
+	} else if (thoughts->text.len > kept) {
+		buf_drop(&thoughts->text, thoughts->text.len - kept);
+	}
+	return "";
+}
+
+static const char *
+look_held(struct thoughts *thoughts)
+{
+	size_t from = thoughts->looked_at > TAG_LEN_MAX ? thoughts->looked_at - TAG_LEN_MAX : 0;
+	const char *end = unopened_end(text_of(thoughts), from);
+
+	thoughts->looked_at = thoughts->text.len;
+	/* Whether the tag's line ends there, the next piece may tell. */
+	return end && *end ? let_go(thoughts, end + strspn(end, blanks)) : "";
+}
+
+static const char *
+look_maybe(struct thoughts *thoughts)
+{
+	const char *text = text_of(thoughts), *begin = text + strspn(text, blanks);
+	bool maybe;
+	const struct tag *tag = opening(begin, &maybe);
+
+	if (!*begin) {
+		/* Many models begin with line breaks. */
+		buf_drop(&thoughts->text, thoughts->text.len);
+	} else if (tag) {
+		buf_drop(&thoughts->text, (size_t)(begin - text) + strlen(tag->open));
+		thoughts->close = tag->close;
+		thoughts->state = THOUGHTS_INSIDE;
+	} else if (!maybe && thoughts->held) {
+		thoughts->state = THOUGHTS_HELD;
+	} else if (!maybe) {
+		return let_go(thoughts, text);
+	}
+	return "";
+}
+
+static const char *
+look_behind(struct thoughts *thoughts)
+{
+	const char *text = text_of(thoughts), *begin = text + strspn(text, blanks);
+
+	return *begin ? let_go(thoughts, begin) : "";
+}
+
+const char *
+thoughts_feed(struct thoughts *thoughts, const char *piece)
+{
+	const char *words = "";
+
+	if (thoughts->state == THOUGHTS_OVER)
+		return piece;
+	if (buf_puts(&thoughts->text, piece) < 0)
+		return NULL;
+	/* Each state may lead to the next. */
+	if (thoughts->state == THOUGHTS_MAYBE)
+		words = look_maybe(thoughts);
+	if (thoughts->state == THOUGHTS_INSIDE)
+		words = look_inside(thoughts);
+	if (thoughts->state == THOUGHTS_BEHIND)
+		words = look_behind(thoughts);
+	return thoughts->state == THOUGHTS_HELD ? look_held(thoughts) : words;
+}
+
+bool
+thoughts_hold(const struct thoughts *thoughts)
+{
+	return thoughts->state != THOUGHTS_OVER && thoughts->text.len > 0;
+}
+
+const char *
+thoughts_end(struct thoughts *thoughts)
+{
+	const char *text = text_of(thoughts), *words = "";
+	bool unopened;
+
+	if (thoughts->state == THOUGHTS_HELD || thoughts->state == THOUGHTS_MAYBE)
+		words = let_go(thoughts, thoughts_skip(text, &unopened));
+	thoughts->state = THOUGHTS_OVER;
+	return words;
+}
