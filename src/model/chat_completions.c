@@ -16,6 +16,7 @@ static const struct refused refused[] = {
     {"max_completion_tokens", NEED_NEW_LIMIT, false},
     {"max_tokens", NEED_NO_LIMIT, false},
     {"max_completion_tokens", NEED_NO_LIMIT, false},
+    {"in the completion", NEED_NO_LIMIT, false},
     {"stream_options", NEED_NO_USAGE, false},
     {"include_usage", NEED_NO_USAGE, false},
     {"response_format", NEED_NO_FORMAT, false},
@@ -561,8 +562,9 @@ read_body(struct answer *answer, struct json_object *body)
 struct model *
 model_chat_new(struct http_client *client, const struct model_server *server)
 {
+	static const char *const foreign[] = {NULL};
 	static const struct dialect dialect = {
-	    "chat/completions", fill, NULL, read_event, read_body, read_end, refused};
+	    "chat/completions", fill, NULL, read_event, read_body, read_end, refused, foreign};
 
 	return server_model_new(client, server, &dialect);
 }

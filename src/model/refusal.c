@@ -6,7 +6,7 @@
 
 #define LEN(array) (sizeof(array) / sizeof *(array))
 
-enum { DEPTH_MAX = 4, TEXT_MAX = 64 << 10 };
+enum { DEPTH_MAX = 4, TEXT_MAX = 64 << 10, PAGE_TEXT_MAX = 300 };
 
 /*
  * Words of OpenAI, of templates (llama.cpp's and vLLM's: Gemma's, Mistral's, Qwen's), of Gemini,
@@ -19,11 +19,18 @@ const struct refused refused_always[] = {
     {"parallel_tool_calls", NEED_NO_PARALLEL, false},
     {"tool_choice", NEED_NO_CHOICE, false},
     {"reasoning_effort", NEED_NO_EFFORT, false},
+    {"reasoning.effort", NEED_NO_EFFORT, false},
+    {"reasoningeffort", NEED_NO_EFFORT, false},
     {"'strict'", NEED_NO_STRICT, false},
 
     {"support tool", NEED_NO_TOOLS, false},
     {"support function", NEED_NO_TOOLS, false},
     {"tool use is not", NEED_NO_TOOLS, false},
+    {"tool calling", NEED_NO_TOOLS, false},
+    {"function calling", NEED_NO_TOOLS, false},
+    {"tool choice requires", NEED_NO_TOOLS, false},
+    {"tools param", NEED_NO_TOOLS, false},
+    {"param: tools", NEED_NO_TOOLS, false},
     {"'tools'", NEED_NO_TOOLS, false},
     {"single tool", NEED_SINGLE_CALLS, false},
     {"multiple tool", NEED_SINGLE_CALLS, false},
@@ -108,6 +115,7 @@ const struct refused refused_always[] = {
 
     {"'stream'", NEED_NO_STREAM, false},
     {"streaming", NEED_NO_STREAM, false},
+    {"with stream", NEED_NO_STREAM, false},
     {0},
 };
 
@@ -137,7 +145,8 @@ static bool
 print_words(struct buf *out, struct json_object *value, int depth)
 {
 	static const char *const names[] = {"error", "message", "detail", "msg", "errors",
-	    "error_message", "error_description", "base_resp", "status_msg", "reason", "title"};
+	    "error_message", "error_description", "base_resp", "status_msg", "Message", "reason",
+	    "title", "code", "type"};
 	size_t before = out->len;
 
 	if (string_of(value)) {
@@ -171,14 +180,30 @@ print_name(struct buf *text, struct json_object *value)
 static void
 print_names(struct buf *text, struct json_object *error, struct json_object *body)
 {
-	struct json_object *detail = json_at(json_get(body, "detail"), 0);
-	struct json_object *loc = json_get_array(detail, "loc");
+	struct json_object *details = json_get(body, "detail");
 
 	print_name(text, json_get(error, "param"));
 	print_name(text, json_get(error, "code"));
 	print_name(text, json_get(error, "type"));
-	for (size_t i = 0; i < json_len(loc); i++)
-		print_name(text, json_at(loc, i));
+	for (size_t d = 0; d < json_len(details); d++) {
+		struct json_object *loc = json_get_array(json_at(details, d), "loc");
+
+		for (size_t i = 0; i < json_len(loc); i++)
+			print_name(text, json_at(loc, i));
+	}
+}
+
+/* A page's text without its tags, or what is no page as it is. */
+static void
+print_text(struct buf *out, const char *text)
+{
+	bool tag = false;
+
+	for (const char *at = text; *at && out->len < PAGE_TEXT_MAX; at++) {
+		tag = *at == '<' || (tag && at[-1] != '>');
+		if (!tag && (*at > ' ' || (out->len && out->data[out->len - 1] != ' ')))
+			buf_append(out, *at > ' ' || *at < 0 ? at : " ", 1);
+	}
 }
 
 static void
@@ -186,11 +211,11 @@ read_words(struct refusal *refusal, struct json_object *body, const char *text)
 {
 	struct buf *words = &refusal->text;
 
-	if (!body && *text && *text != '<')
-		buf_printf(words, "%.300s", text);
-	else if (!body)
-		buf_puts(words, *text ? "not in JSON" : "it gave no reason");
-	else if (!print_words(words, body, DEPTH_MAX))
+	if (body)
+		print_words(words, body, DEPTH_MAX);
+	else
+		print_text(words, text);
+	if (words->len == 0)
 		buf_puts(words, "it gave no reason");
 	utf8_copy(refusal->words, sizeof refusal->words, words->data ? words->data : "");
 }
@@ -245,19 +270,24 @@ has_any_code(struct json_object *error, const char *const *codes)
 static bool
 is_unknown_model(long status, struct json_object *error, const char *words)
 {
+	static const char *const codes[] = {"model_not_found", "model_not_available",
+	    "model_decommissioned", "invalid_model", "DeploymentNotFound", NULL};
 	static const char *const signs[] = {"not found", "not exist", "unknown model",
 	    "no such model", "invalid model", "not a valid model", "not available", "not supported",
 	    "unsupported model", "deprecated", "decommissioned", "retired", "not loaded",
-	    "no longer", NULL};
+	    "no longer", "identifier is invalid", NULL};
 	/* Of a model that is there, and cannot do something. */
 	static const char *const others[] = {"tool", "image", "function", "parameter", "value",
-	    "temperature", "top_p", "max_tokens", "role", "reasoning", "content", "/responses",
-	    "endpoint", "stream", NULL};
+	    "temperature", "top_p", "max_tokens", "role", "reasoning", "content", "responses",
+	    "endpoint", "stream", "format", NULL};
 
-	if (has_code(error, "model_not_found"))
+	if (has_any_code(error, codes))
 		return true;
-	return (status == 400 || status == 404 || status == 410 || status == 422) &&
-	    strcasestr(words, "model") && has_any(words, signs) && !has_any(words, others);
+	if (!error || !strcasestr(words, "model"))
+		return false;
+	return status == 404 ? !strcasestr(words, "responses")
+			     : (status == 400 || status == 410 || status == 422) &&
+		has_any(words, signs) && !has_any(words, others);
 }
 
 static enum refusal_kind
@@ -271,8 +301,8 @@ kind_of(long status, struct json_object *error, const char *words, const char *t
 	    "context length", "context size", "context window", "maximum context",
 	    "prompt is too long", "prompt too long", "input is too long", "too many tokens",
 	    "token limit", "maximum number of tokens", "reduce the length", "input length", NULL};
-	static const char *const path[] = {"/responses", "endpoint", "invalid url", "unknown url",
-	    "unknown path", "no route", "not implemented", NULL};
+	static const char *const path[] = {"endpoint", "invalid url", "unknown url",
+	    "unknown request url", "unknown path", "no route", "not implemented", NULL};
 	static const char *const form[] = {
 	    "400", "422", "invalid_request_error", "BadRequestError", "INVALID_ARGUMENT", NULL};
 
@@ -285,7 +315,8 @@ kind_of(long status, struct json_object *error, const char *words, const char *t
 		return REFUSAL_TOO_LONG;
 	if (is_unknown_model(status, error, words))
 		return REFUSAL_MODEL;
-	if (status == 404 || status == 405 || status == 501 ||
+	if (status / 100 == 3 || status == 404 || status == 405 || status == 410 || status == 501 ||
+	    (status == 403 && !error) ||
 	    ((status == 400 || status == 422 || status == 500) && has_any(words, path)))
 		return REFUSAL_PATH;
 	return status == 400 || status == 422 || (status == 0 && has_any_code(error, form))

@@ -22,6 +22,7 @@ static const struct refused refused[] = {
     {"encrypted content is not", NEED_NO_INCLUDE, false},
     {"encrypted_content is not", NEED_NO_INCLUDE, false},
     {"'store'", NEED_NO_STORE, false},
+    {"parameter: store", NEED_NO_STORE, false},
     {"max_output_tokens", NEED_NO_LIMIT, false},
     {"text.format", NEED_NO_FORMAT, false},
     {"json_schema", NEED_NO_FORMAT, false},
@@ -760,8 +761,10 @@ read_end(struct answer *answer)
 struct model *
 model_responses_new(struct http_client *client, const struct model_server *server)
 {
+	/* That one has no messages, either. */
+	static const char *const foreign[] = {"responses api", "/responses", "'messages'", NULL};
 	static const struct dialect dialect = {
-	    "responses", fill, peek, read_event, read_body, read_end, refused};
+	    "responses", fill, peek, read_event, read_body, read_end, refused, foreign};
 
 	return server_model_new(client, server, &dialect);
 }

@@ -118,12 +118,15 @@ try_form(struct question *question, unsigned needs)
 }
 
 static bool
-try_rows(struct question *question, const struct refusal *refusal, const struct refused *rows)
+try_rows(struct question *question, long status, const struct refusal *refusal,
+    const struct refused *rows)
 {
 	const char *text = refusal->text.data ? refusal->text.data : "";
+	/* Of a server that failed it may be the processor's. */
+	unsigned allowed = status == 500 ? ~(unsigned)NEED_NO_TEMPERATURE : ~0U;
 
 	for (const struct refused *at = rows; at->words; at++) {
-		if ((at->need & ~question->needs) == 0 || !strcasestr(text, at->words) ||
+		if ((at->need & ~question->needs & allowed) == 0 || !strcasestr(text, at->words) ||
 		    !try_form(question, question->needs | at->need))
 			continue;
 		log_info("the model server refuses the request, by \"%s\": it is asked in another "
@@ -158,6 +161,17 @@ try_last_resorts(struct question *question)
 	return false;
 }
 
+static bool
+is_other_api(const struct dialect *dialect, const struct refusal *refusal)
+{
+	const char *text = refusal->text.data ? refusal->text.data : "";
+
+	for (size_t i = 0; dialect->foreign[i]; i++)
+		if (strcasestr(text, dialect->foreign[i]))
+			return true;
+	return false;
+}
+
 /*
  * Looks for another form of a question that was refused before anything of an answer came. Each is
  * tried once.
@@ -165,14 +179,14 @@ try_last_resorts(struct question *question)
 static void
 find_other_form(struct question *question, long status, const struct refusal *refusal)
 {
-	/* A server that failed has taken the request, as far as anybody knows, unless it names it.
-	 */
-	bool named = refusal->kind != REFUSAL_BUSY && refusal->kind != REFUSAL_QUOTA &&
-	    refusal->kind != REFUSAL_MODEL &&
-	    (status == 0 || status == 400 || status == 404 || status == 422 || status == 500);
+	const struct dialect *dialect = question->model->dialect;
+	bool named = status == 0 || status == 400 || status == 403 || status == 404 ||
+	    status == 422 || status == 500;
 
-	if (!named || try_rows(question, refusal, question->model->dialect->refused) ||
-	    try_rows(question, refusal, refused_always))
+	if (!named || refusal->kind == REFUSAL_BUSY || refusal->kind == REFUSAL_QUOTA ||
+	    is_other_api(dialect, refusal) ||
+	    try_rows(question, status, refusal, dialect->refused) ||
+	    try_rows(question, status, refusal, refused_always))
 		return;
 	if (status != 0 && refusal->kind == REFUSAL_FORM && !refusal->certain)
 		try_last_resorts(question);
@@ -215,7 +229,8 @@ read_refusal(struct question *question, long status, long retry_after_s, struct 
 
 	refusal_read(&refusal, status, body, text);
 	if (refusal.kind != REFUSAL_OTHER)
-		question->foreign = refusal.kind == REFUSAL_PATH;
+		question->foreign = refusal.kind == REFUSAL_PATH ||
+		    is_other_api(question->model->dialect, &refusal);
 	result->outcome = outcome_of(question, &refusal);
 	result->retry_after_s = result->outcome == MODEL_BUSY ? retry_after_s : -1;
 	set_error(question, status, &refusal);

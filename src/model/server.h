@@ -26,6 +26,8 @@ struct dialect {
 	/* No more will come; it may be the answer's end. */
 	int (*read_end)(struct answer *answer);
 	const struct refused *refused; /* what its own members are refused by */
+	/* Words of servers that know the path, and not the API behind it; NULL-terminated. */
+	const char *const *foreign;
 };
 
 /* NULL: no memory. */
