@@ -69,7 +69,7 @@ needs() {
 	END
 	fuzz) cat <<-'END' ;;
 		program clang clang
-		clang-runtime fuzzer libclang-rt-14-dev
+		clang-runtime fuzzer libclang-rt-dev
 	END
 	*)
 		echo "usage: tools/deps.sh [--quiet] build|www|demo|check|bench|soak|lint|fuzz…" >&2

@@ -136,15 +136,15 @@ set_mended(struct json_object *object, const char *name, const char *words)
 }
 
 static void
-answer_error(
-    struct call *call, int status, const char *type, const char *param, const char *message)
+answer_error(struct call *call, int status, const char *type, const char *param, const char *code,
+    const char *message)
 {
 	struct json_object *error = json_object_new_object(), *body = json_object_new_object();
 
 	set_mended(error, "message", message);
 	json_set_string(error, "type", type);
 	set_mended(error, "param", param);
-	json_set_string(error, "code", NULL);
+	json_set_string(error, "code", code);
 	json_set(body, "error", error);
 	answer(call, status, body);
 }
@@ -158,7 +158,19 @@ refuse(struct call *call, const char *param, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(message, sizeof message, format, args);
 	va_end(args);
-	answer_error(call, 400, "invalid_request_error", param, message);
+	answer_error(call, 400, "invalid_request_error", param, NULL, message);
+}
+
+void
+refuse_as(struct call *call, const char *code, const char *param, const char *format, ...)
+{
+	char message[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof message, format, args);
+	va_end(args);
+	answer_error(call, 400, "invalid_request_error", param, code, message);
 }
 
 void
@@ -172,7 +184,7 @@ refuse_unknown_at(
 	if (strncmp(id, prefix, len) == 0 && (id[len] == '_' || id[len] == '-') &&
 	    id_has_form(id + len + 1, "")) {
 		snprintf(message, sizeof message, "No %s found with id '%.128s'.", kind, id);
-		answer_error(call, 404, "invalid_request_error", NULL, message);
+		answer_error(call, 404, "invalid_request_error", NULL, NULL, message);
 		return;
 	}
 	refuse(call, param, "Invalid '%s': '%.128s'. Expected an ID that begins with '%s'.", param,
@@ -191,7 +203,7 @@ refuse_unknown(struct call *call, const char *kind, const char *prefix, const ch
 void
 fail(struct call *call)
 {
-	answer_error(call, 503, "server_error", NULL,
+	answer_error(call, 503, "server_error", NULL, NULL,
 	    "The server had an error while processing your request.");
 }
 
@@ -288,7 +300,7 @@ dispatch(struct call *call)
 		api_rows[i].handler(call);
 		return;
 	}
-	answer_error(call, known ? 405 : 404, "invalid_request_error", NULL,
+	answer_error(call, known ? 405 : 404, "invalid_request_error", NULL, NULL,
 	    known ? "This path does not take that method." : "There is nothing at this path.");
 }
 

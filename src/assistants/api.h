@@ -61,6 +61,8 @@ struct api_request {
 	const char *path;         /* "/threads/thread_x/messages": what follows /v1 */
 	const char *query;        /* "limit=20&order=asc", still encoded; NULL: none */
 	struct json_object *body; /* borrowed; NULL: none */
+	/* Asked as the first version was: it took runs that the second one refuses. */
+	bool first_version;
 	/*
 	 * Gets the events of a run that is created with `stream`; NULL: such a run is refused.
 	 * While it is carried out the call does not return, and `client` being raised cancels the

@@ -45,6 +45,28 @@ set_defaults(struct json_object *body)
 		json_set(body, "metadata", json_object_new_object());
 }
 
+/* Hosted tools have their resources, if only none. */
+static void
+add_empty_resources(struct json_object *assistant)
+{
+	static const char *const kinds[][2] = {
+	    {"code_interpreter", "file_ids"}, {"file_search", "vector_store_ids"}};
+	struct json_object *tools = json_get(assistant, "tools");
+	struct json_object *resources = json_get(assistant, "tool_resources");
+
+	for (size_t i = 0; i < 2 * json_len(tools); i++) {
+		const char *const *kind = kinds[i % 2];
+		const char *type = json_get_string(json_at(tools, i / 2), "type");
+		struct json_object *none;
+
+		if (strcmp(type, kind[0]) != 0 || json_get(resources, kind[0]))
+			continue;
+		none = json_object_new_object();
+		json_set(none, kind[1], json_object_new_array());
+		json_set(resources, kind[0], none);
+	}
+}
+
 static struct json_object *
 compose(struct db_stmt *row, void *arg)
 {
@@ -56,13 +78,14 @@ compose(struct db_stmt *row, void *arg)
 	json_set_int(assistant, "created_at", db_int(row, 1));
 	for (int i = 0; i < FIELDS_LEN; i++)
 		copy_member(assistant, body, fields[i].name);
+	json_set(assistant, "tools", tools_shown(body));
 	json_set(assistant, "tool_resources", tool_resources_shown(body));
+	add_empty_resources(assistant);
 	if (!json_get(assistant, "temperature"))
 		json_set(assistant, "temperature", json_object_new_double(1.0));
 	if (!json_get(assistant, "top_p"))
 		json_set(assistant, "top_p", json_object_new_double(1.0));
-	if (!json_get(assistant, "response_format"))
-		json_set_string(assistant, "response_format", "auto");
+	json_set(assistant, "response_format", response_format_shown(body));
 	json_object_put(body);
 	return assistant;
 }

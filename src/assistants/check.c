@@ -76,8 +76,9 @@ refuse_type(struct call *call, const char *param, unsigned types, struct json_ob
 		if (types & type_names[i].type)
 			used += (size_t)snprintf(expected + used, sizeof expected - used, "%s%s",
 			    used ? " or " : "", type_names[i].name);
-	refuse(call, param, "Invalid type for '%s': expected %s, but got %s instead.", param,
-	    expected, name_of_type(value));
+	refuse_as(call, "invalid_type", param,
+	    "Invalid type for '%s': expected %s, but got %s instead.", param, expected,
+	    name_of_type(value));
 	return false;
 }
 
@@ -125,8 +126,13 @@ check_metadata(struct call *call, const char *param, struct json_object *metadat
 	}
 	json_object_object_foreach(metadata, key, value)
 	{
-		if (!json_object_is_type(value, json_type_string) || has_nul(value) ||
-		    utf8_chars(key) > METADATA_KEY_MAX || measure(value) > METADATA_VALUE_MAX) {
+		char name[PARAM_SIZE];
+
+		snprintf(name, sizeof name, "%s.%.128s", param, key);
+		if (!json_object_is_type(value, json_type_string))
+			return refuse_type(call, name, FIELD_STRING, value);
+		if (has_nul(value) || utf8_chars(key) > METADATA_KEY_MAX ||
+		    measure(value) > METADATA_VALUE_MAX) {
 			refuse(call, param,
 			    "Invalid '%s': accepted are names of at most %d characters with "
 			    "strings of at most %d.",
@@ -187,14 +193,17 @@ check_size(
     struct call *call, const struct field *field, const char *param, struct json_object *value)
 {
 	double size = field->max > 0 ? measure(value) : 0;
+	/* Whole numbers in full; a bound with a fraction has one digit of it at most. */
+	int digits = field->min != (double)(long long)field->min ||
+	    field->max != (double)(long long)field->max;
 
 	if (field->max <= 0 || (size >= field->min && size <= field->max))
 		return true;
-	refuse(call, param, "Invalid '%s': accepted is %s from %g to %g.", param,
+	refuse(call, param, "Invalid '%s': accepted is %s from %.*f to %.*f.", param,
 	    json_object_is_type(value, json_type_string)      ? "a length"
 		: json_object_is_type(value, json_type_array) ? "a number of elements"
 							      : "a number",
-	    field->min, field->max);
+	    digits, field->min, digits, field->max);
 	return false;
 }
 

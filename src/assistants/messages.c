@@ -380,7 +380,9 @@ choose_statements(struct call *call, struct list *list, const char *run_id)
 	found = run_find(list->tx, list->owner, run_id, &list->owner);
 	list->sql_ascending = LIST "m.run" RANGE " LIMIT ?";
 	list->sql_descending = LIST "m.run" RANGE " DESC LIMIT ?";
-	list->cursor_sql = "SELECT seq FROM messages WHERE id = ? AND run = ?";
+	/* Any message of the thread is a place in it. */
+	list->cursor_sql = "SELECT m.seq FROM messages m JOIN runs r ON r.thread = m.thread WHERE "
+			   "m.id = ? AND r.seq = ?";
 	if (found == 0)
 		refuse_unknown(call, "run", "run", run_id);
 	else if (found < 0)

@@ -45,6 +45,10 @@ void answer(struct call *call, int status, struct json_object *body);
 void refuse(struct call *call, const char *param, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same with a code: "invalid_type". */
+void refuse_as(struct call *call, const char *code, const char *param, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
 /*
  * 404 `No KIND found with id 'ID'.`, or 400 when `id` does not even look like one ("thread" for
  * "thread_…"). To be called only when nothing was found: an imported id may have any form. The
@@ -142,8 +146,13 @@ struct json_object *body_object(struct call *call);
 /* Sets `to[name]` to a reference of what `from` has there, or to null. */
 void copy_member(struct json_object *to, struct json_object *from, const char *name);
 
-/* A body's tool_resources as the API shows them: {} for none. The caller's to put. */
+/*
+ * What a body has, as the API shows it; the caller's to put. Its tool_resources: {} for none. Its
+ * tools, with what counts where nothing was asked. Its response_format: "auto" for none.
+ */
 struct json_object *tool_resources_shown(struct json_object *body);
+struct json_object *tools_shown(struct json_object *body);
+struct json_object *response_format_shown(struct json_object *body);
 
 /* --- lists --- */
 

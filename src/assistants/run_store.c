@@ -36,8 +36,8 @@ run_is_active(const struct run *run)
 	return literal(statuses, 4, run->status) != NULL;
 }
 
-static bool
-is_carried_out(const struct run *run)
+bool
+run_is_carried_out(const struct run *run)
 {
 	return strcmp(run->status, "in_progress") == 0 || strcmp(run->status, "cancelling") == 0;
 }
@@ -117,14 +117,14 @@ compose_options(struct json_object *object, const struct run *run)
 
 	for (size_t i = 0; i < LEN(options); i++)
 		copy_member(object, run->body, options[i]);
+	json_set(object, "tools", tools_shown(run->body));
 	json_set(object, "tool_resources", tool_resources_shown(run->body));
+	json_set(object, "response_format", response_format_shown(run->body));
 	set_default(object, "instructions", json_object_new_string(""));
-	set_default(object, "tools", json_object_new_array());
 	set_default(object, "metadata", json_object_new_object());
 	set_default(object, "temperature", json_object_new_double(1.0));
 	set_default(object, "top_p", json_object_new_double(1.0));
 	set_default(object, "tool_choice", json_object_new_string("auto"));
-	set_default(object, "response_format", json_object_new_string("auto"));
 	set_default(object, "parallel_tool_calls", json_object_new_boolean(1));
 	json_set_string(truncation, "type", "auto");
 	json_set(truncation, "last_messages", NULL);
@@ -485,7 +485,7 @@ run_cancel(struct api *api, struct db_tx *tx, struct run *run)
 {
 	struct db_stmt *stmt = db_prepare(
 	    tx, "UPDATE runs SET status = ?, ended_at = ?, required_action = NULL WHERE seq = ?");
-	bool carried_out = is_carried_out(run) && !is_abandoned(api, run);
+	bool carried_out = run_is_carried_out(run) && !is_abandoned(api, run);
 
 	run->status = carried_out ? "cancelling" : "cancelled";
 	run->ended_at = carried_out ? 0 : clock_unix();

@@ -860,6 +860,7 @@ put_back(struct execution *execution)
 static long
 carry_out(struct execution *execution)
 {
+	struct run *run = execution->run;
 	struct model_result result;
 
 	execution->partial = (struct buf)BUF_INIT(PARTIAL_MAX);
@@ -870,6 +871,8 @@ carry_out(struct execution *execution)
 		.raised = is_interrupted,
 		.arg = execution};
 	emit_run(execution, "queued");
+	if (!run->started_at)
+		run->started_at = run->created_at;
 	emit_run(execution, "in_progress");
 	ask_within_limits(execution, &result);
 	if (result.outcome == MODEL_INTERRUPTED && stops(execution)) {
@@ -911,7 +914,6 @@ runner_stream(struct api *api, struct run *run, const struct api_request *reques
 	run->started_at = 0;
 	if (is_wanted(&execution, "thread.run.created"))
 		emit(&execution, "thread.run.created", run_compose(run));
-	run->started_at = run->created_at;
 	return carry_out(&execution);
 }
 

@@ -63,8 +63,8 @@ static const struct shape chosen_tools[] = {
 	{"metadata", FIELD_METADATA}, \
 	{"temperature", FIELD_NUMBER, false, 0, 2}, \
 	{"top_p", FIELD_NUMBER, false, 0, 1}, \
-	{"max_prompt_tokens", FIELD_INTEGER, false, 256, 1e9}, \
-	{"max_completion_tokens", FIELD_INTEGER, false, 256, 1e9}, \
+	{"max_prompt_tokens", FIELD_INTEGER, false, 1, 1e9}, \
+	{"max_completion_tokens", FIELD_INTEGER, false, 1, 1e9}, \
 	{"truncation_strategy", FIELD_OBJECT, .shapes = &truncation}, \
 	{"tool_choice", FIELD_STRING | FIELD_OBJECT, .words = tool_choices, \
 	    .shapes = chosen_tools}, \
@@ -236,6 +236,29 @@ write_thread(struct creation *creation, struct db_tx *tx, long long *thread)
 	return thread_load(tx, tenant, creation->new_id, creation->thread_object) == 1 ? 0 : -1;
 }
 
+/*
+ * Whether the thread has a message of its user, or the run instructions; if it has neither, or the
+ * database failed, the call is answered. The first version took such runs.
+ */
+static bool
+is_about_something(struct call *call, struct db_tx *tx, const struct run *run)
+{
+	const char *instructions = json_get_string(run->body, "instructions");
+	struct db_stmt *stmt;
+	enum db_result found;
+
+	if (call->request->first_version || (instructions && *instructions))
+		return true;
+	stmt = db_prepare(tx, "SELECT 1 FROM messages WHERE thread = ? AND role = 'user' LIMIT 1");
+	db_bind_int(stmt, 1, run->thread);
+	found = db_finish(stmt, db_step(stmt));
+	if (found == DB_DONE)
+		refuse_as(call, "invalid_thread", NULL,
+		    "Run creation requires a Thread with a user message or an assistant with "
+		    "instructions.");
+	return found == DB_ROW;
+}
+
 /* The thread where the call makes one, its messages, and the run that locks it. */
 static bool
 write_run(struct db_tx *tx, void *arg)
@@ -251,7 +274,8 @@ write_run(struct db_tx *tx, void *arg)
 		    creation->thread_object ? creation->new_id : call->params[0], creation->holder);
 	if (creation->run) {
 		creation->run->thread = thread;
-		written = run_insert(tx, creation->run) == DB_DONE;
+		written = is_about_something(call, tx, creation->run) &&
+		    run_insert(tx, creation->run) == DB_DONE;
 	}
 	json_object_put(assistant);
 	return written;
@@ -485,7 +509,9 @@ runs_modify(struct call *call)
 		goto out;
 	tx = db_begin(call->api->db, DB_WRITE);
 	run = find_run(call, tx);
-	if (run) {
+	if (run && run_is_carried_out(run)) {
+		refuse(call, NULL, "Cannot update run with status '%s'.", run->status);
+	} else if (run) {
 		if (json_object_object_get_ex(body, "metadata", NULL))
 			copy_member(run->body, body, "metadata");
 		answer_changed(call, tx, run, update_body(tx, run));

@@ -49,8 +49,9 @@ struct run *run_load(struct db_tx *tx, long long seq);
 /* The run of a row of RUN_SELECT. NULL: out of memory, or a row that no program of ours made. */
 struct run *run_of_row(struct db_stmt *row);
 
-/* Whether it is not over yet. */
+/* Whether it is not over yet; whether a model is at work on it. */
 bool run_is_active(const struct run *run);
+bool run_is_carried_out(const struct run *run);
 
 /* Stores a new run, and sets its seq. */
 enum db_result run_insert(struct db_tx *tx, struct run *run);

@@ -173,6 +173,56 @@ tool_resources_shown(struct json_object *body)
 	return shown;
 }
 
+/* What a search does unless its tool says otherwise. */
+static struct json_object *
+search_shown(struct json_object *given)
+{
+	struct json_object *shown = json_object_new_object(), *usual;
+
+	copy_member(shown, given, "max_num_results");
+	copy_member(shown, given, "ranking_options");
+	if (json_get(shown, "ranking_options"))
+		return shown;
+	usual = json_object_new_object();
+	json_set_string(usual, "ranker", "default_2024_08_21");
+	json_set(usual, "score_threshold", json_object_new_double(0));
+	json_set(shown, "ranking_options", usual);
+	return shown;
+}
+
+static struct json_object *
+function_shown(struct json_object *given)
+{
+	struct json_object *shown = json_object_new_object();
+
+	json_object_object_foreach(given, name, value)
+	{
+		json_set(shown, name, json_object_get(value));
+	}
+	if (!json_get(shown, "strict"))
+		json_set(shown, "strict", json_object_new_boolean(0));
+	return shown;
+}
+
+struct json_object *
+tools_shown(struct json_object *body)
+{
+	struct json_object *stored = json_get(body, "tools"), *shown = json_object_new_array();
+
+	for (size_t i = 0; i < json_len(stored); i++) {
+		struct json_object *tool = json_object_new_object();
+		const char *type = json_get_string(json_at(stored, i), "type");
+
+		json_set_string(tool, "type", type);
+		if (strcmp(type, "function") == 0)
+			json_set(tool, type, function_shown(json_get(json_at(stored, i), type)));
+		else if (strcmp(type, "file_search") == 0)
+			json_set(tool, type, search_shown(json_get(json_at(stored, i), type)));
+		json_add(shown, tool);
+	}
+	return shown;
+}
+
 /* --- formats of answers --- */
 
 static const struct field schema_fields[] = {
@@ -189,7 +239,16 @@ static const struct field schema_format_fields[] = {
     {"json_schema", FIELD_OBJECT, true, .shapes = &schema},
 };
 
-const char *const response_format_words[] = {"auto", NULL};
+/* "none" is what the first SDKs of the second version had for it. */
+const char *const response_format_words[] = {"auto", "none", NULL};
+
+struct json_object *
+response_format_shown(struct json_object *body)
+{
+	struct json_object *format = json_get_object(body, "response_format");
+
+	return format ? json_object_get(format) : json_object_new_string("auto");
+}
 
 const struct shape response_formats[] = {
     {"text", FIELDS(type_only)},

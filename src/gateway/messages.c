@@ -69,6 +69,10 @@ static struct json_object *
 shown_message(struct json_object *message, struct json_object *cited)
 {
 	struct json_object *shown = json_object_new_object();
+	const char *run_id = json_get_string(message, "run_id");
+	const char *status = json_get_string(message, "status");
+	const char *reason =
+	    json_get_string(json_get_object(message, "incomplete_details"), "reason");
 	struct citations citations;
 	char *words;
 
@@ -78,6 +82,10 @@ shown_message(struct json_object *message, struct json_object *cited)
 	json_set_string(shown, "role", json_get_string(message, "role"));
 	json_set_string(shown, "text", words ? words : "");
 	json_set_int(shown, "created_at", json_get_int(message, "created_at", 0));
+	if (run_id)
+		json_set_string(shown, "run_id", run_id);
+	if (status && strcmp(status, "incomplete") == 0)
+		json_set_string(shown, "incomplete", reason ? reason : "unknown");
 	if (json_len(citations.list) > 0)
 		json_set(shown, "citations", json_object_get(citations.list));
 	for (size_t i = 0; i < json_len(citations.list); i++)
@@ -98,6 +106,32 @@ on_message(void *arg, struct json_object *message)
 		json_add(conversation->messages, shown);
 	else
 		json_object_put(shown);
+}
+
+/* The thread's run, {id, status}, put by the caller; NULL when none is at work. */
+static struct json_object *
+run_at_work(struct gateway *gateway, struct request *request)
+{
+	static const char *const at_work[] = {
+	    "queued", "in_progress", "requires_action", "cancelling"};
+	struct json_object *shown = NULL, *run;
+	struct openai_answer answer;
+	const char *status;
+	char path[256];
+
+	snprintf(path, sizeof path, "/threads/%s/runs?limit=1", request->params[0]);
+	openai_call(gateway->openai, "GET", path, NULL, request->client, &answer);
+	run = json_at(json_get_array(answer.body, "data"), 0);
+	status = json_get_string(run, "status");
+	for (size_t i = 0; status && i < sizeof at_work / sizeof *at_work; i++) {
+		if (strcmp(status, at_work[i]) != 0)
+			continue;
+		shown = json_object_new_object();
+		json_set_string(shown, "id", json_get_string(run, "id"));
+		json_set_string(shown, "status", status);
+	}
+	openai_answer_free(&answer);
+	return shown;
 }
 
 /* Each message's footnotes stand below it. */
@@ -123,7 +157,7 @@ gateway_messages_list(void *room, struct request *request, struct response *resp
 	struct gateway *gateway = room;
 	struct openai_answer answer = {.retry_after_s = -1};
 	struct conversation conversation;
-	struct json_object *body;
+	struct json_object *body, *run;
 	char path[256];
 
 	if (!thread_path(request, response, "/messages?order=asc&limit=100", path, sizeof path))
@@ -138,6 +172,9 @@ gateway_messages_list(void *room, struct request *request, struct response *resp
 	if (request->media == MEDIA_JSON) {
 		body = json_object_new_object();
 		json_set(body, "messages", json_object_get(conversation.messages));
+		run = run_at_work(gateway, request);
+		if (run)
+			json_set(body, "run", run);
 		response_json(response, 200, body);
 	} else {
 		answer_conversation(response, conversation.messages);

@@ -31,6 +31,8 @@ gateway_threads_create(void *room, struct request *request, struct response *res
 	if (request->media == MEDIA_JSON) {
 		thread = json_object_new_object();
 		json_set_string(thread, "id", id);
+		/* As the program calls it that this one's first clients were written for. */
+		json_set_string(thread, "threadId", id);
 		response_json(response, 201, thread);
 	} else {
 		response_text(response, 201, id);

@@ -37,6 +37,29 @@ matches(const char *pattern, const char *path, struct request *request)
 	}
 }
 
+/*
+ * Below the API's prefixes one slash is as good as several, and one at the end as none: programs
+ * join base URLs and paths as it comes.
+ */
+static void
+tidy_api_path(const struct router *router, char *path)
+{
+	const char *first = path + strspn(path, "/");
+	size_t len = strcspn(first, "/"), i = 0, end = 0;
+
+	while (i < router->routes_len &&
+	    (router->routes[i].produces != MEDIA_API ||
+		strncmp(router->routes[i].pattern + 1, first, len) != 0 ||
+		router->routes[i].pattern[1 + len] != '/'))
+		i++;
+	if (len == 0 || i == router->routes_len)
+		return;
+	for (size_t at = 0; path[at]; at++)
+		if (path[at] != '/' || (path[at + 1] != '/' && path[at + 1]))
+			path[end++] = path[at];
+	path[end] = '\0';
+}
+
 /* The route; NULL with the methods that the path has in `allow`, "" when it is unknown. */
 static const struct route *
 find_route(const struct router *router, const struct request *request, struct buf *allow)
@@ -218,6 +241,7 @@ dispatch(struct router *router, struct request *request, struct response *respon
 		    "The web server could not take this request.");
 		return;
 	}
+	tidy_api_path(router, request->path);
 	route = find_route(router, request, &allow);
 	request->route = route ? route->pattern : "(none)";
 	if (route)

@@ -582,6 +582,9 @@ outcome_of(CURLcode code, const struct transfer *transfer)
 		return transfer->write_failure;
 	/* What curl makes of a line of the head that is too long for it, too. */
 	case CURLE_OUT_OF_MEMORY:
+#if LIBCURL_VERSION_NUM >= 0x080600
+	case CURLE_TOO_LARGE:
+#endif
 		return transfer->headed ? HTTP_CUT : HTTP_TOO_LARGE;
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:

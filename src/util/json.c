@@ -96,15 +96,32 @@ string_len(const char *at, const char *end)
 	return 0;
 }
 
+/* Bytes of the literal that begins at `at`; 0 if it is none. */
+static size_t
+literal_len(const char *at, const char *end)
+{
+	static const char *const literals[] = {"true", "false", "null"};
+
+	for (size_t i = 0; i < sizeof literals / sizeof *literals; i++) {
+		size_t len = strlen(literals[i]);
+
+		if ((size_t)(end - at) >= len && memcmp(at, literals[i], len) == 0)
+			return len;
+	}
+	return 0;
+}
+
 /*
- * json-c also takes 1. and -01, 'single quotes' and raw line breaks: what is not JSON by its words.
- * What has too many of them is refused as well. `may_be_infinite`: a number may.
+ * json-c also takes 1. and -01, 'single quotes', raw line breaks, comments, nan and [1,]: what is
+ * not JSON by its words. What has too many of them is refused as well. `may_be_infinite`: a number
+ * may.
  */
 static bool
 has_json_words(const char *at, size_t len, bool *may_be_infinite)
 {
 	const char *end = at + len;
 	size_t values = 0;
+	char before = 0; /* the first character of the word before */
 
 	while (at < end) {
 		size_t word = 1;
@@ -113,23 +130,30 @@ has_json_words(const char *at, size_t len, bool *may_be_infinite)
 			word = string_len(at, end);
 		else if (*at == '-' || (*at >= '0' && *at <= '9'))
 			*may_be_infinite |= is_extreme(at, word = number_len(at, end));
-		else if (!*at || !strchr(" \t\r\n{}[],:truefalsn", *at))
+		else if (!*at || !strchr(" \t\r\n{}[],:", *at))
+			word = literal_len(at, end);
+		else if ((*at == '}' || *at == ']') && before == ',')
 			word = 0;
 		values += *at == '{' || *at == '[' ? JSON_CONTAINER_VALUES : *at == ',';
 		if (word == 0 || values > JSON_VALUES_MAX)
 			return false;
+		if (!strchr(" \t\r\n", *at))
+			before = *at;
 		at += word;
 	}
 	return true;
 }
 
-/* What the tokener makes of the whole text; false: it is not JSON. */
+/*
+ * What the tokener makes of the whole text; false: it is not JSON. Not with JSON_TOKENER_STRICT:
+ * json-c 0.18 then takes what is not ASCII in strings for control characters (its issues 875 and
+ * 892). What else that would refuse has_json_words() does.
+ */
 static bool
 tokenize(struct json_tokener *tokener, const char *text, size_t len, struct json_object **value)
 {
 	size_t end = len;
 
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
 	*value = json_tokener_parse_ex(tokener, text, (int)len);
 	/*
 	 * A number, or a literal, at the very end is complete only when something comes after it.
@@ -269,39 +293,27 @@ skip_container(const char *at, const char *end, unsigned depth)
 	return NULL;
 }
 
-static const char *
-skip_literal(const char *at, const char *end)
-{
-	static const char *const literals[] = {"true", "false", "null"};
-
-	for (size_t i = 0; i < sizeof literals / sizeof *literals; i++) {
-		size_t len = strlen(literals[i]);
-
-		if ((size_t)(end - at) >= len && memcmp(at, literals[i], len) == 0)
-			return at + len;
-	}
-	return NULL;
-}
-
 /* Behind the value that begins at `at`; NULL when it is none. */
 static const char *
 skip_value(const char *at, const char *end, unsigned depth)
 {
+	bool good = true;
 	size_t len;
 
 	if (at == end || depth >= JSON_DEPTH_MAX)
 		return NULL;
 	if (*at == '{' || *at == '[')
 		return skip_container(at, end, depth);
-	if (*at == '"')
+	if (*at == '"') {
 		len = string_len(at, end);
-	else if (*at == '-' || (*at >= '0' && *at <= '9'))
+		good = has_good_escapes(at, at + len);
+	} else if (*at == '-' || (*at >= '0' && *at <= '9')) {
 		len = number_len(at, end);
-	else
-		return skip_literal(at, end);
-	if (len == 0 || (*at == '"' ? !has_good_escapes(at, at + len) : is_extreme(at, len)))
-		return NULL;
-	return at + len;
+		good = !is_extreme(at, len);
+	} else {
+		len = literal_len(at, end);
+	}
+	return len > 0 && good ? at + len : NULL;
 }
 
 bool

@@ -96,11 +96,35 @@ set_attachments(struct json_object *message, struct json_object *file_ids)
 	json_set(message, "attachments", attachments);
 }
 
+/* The first version took any value, and kept it as Python writes it. */
+static void
+metadata_in(struct json_object *holder)
+{
+	struct json_object *metadata = json_get_object(holder, "metadata");
+	struct json_object *texts = metadata ? json_object_new_object() : NULL;
+
+	if (!metadata)
+		return;
+	json_object_object_foreach(metadata, name, value)
+	{
+		if (json_object_is_type(value, json_type_boolean))
+			json_set_string(
+			    texts, name, json_object_get_boolean(value) ? "True" : "False");
+		else if (json_object_is_type(value, json_type_int) ||
+		    json_object_is_type(value, json_type_double))
+			json_set_string(texts, name, json_text(value));
+		else
+			json_set(texts, name, json_object_get(value));
+	}
+	json_set(holder, "metadata", texts);
+}
+
 static void
 message_in(struct json_object *message)
 {
 	struct json_object *file_ids;
 
+	metadata_in(message);
 	if (!json_object_object_get_ex(message, "file_ids", &file_ids))
 		return;
 	set_attachments(message, file_ids);
@@ -119,6 +143,7 @@ assistant_in(struct json_object *assistant)
 {
 	struct json_object *file_ids;
 
+	metadata_in(assistant);
 	rename_type(json_get_array(assistant, "tools"), "retrieval", "file_search");
 	if (!json_object_object_get_ex(assistant, "file_ids", &file_ids))
 		return;
@@ -137,6 +162,8 @@ old_shapes_request(const char *path, struct json_object *body)
 		message_in(body);
 	} else {
 		/* A thread, a run, or both. */
+		metadata_in(body);
+		metadata_in(json_get(body, "thread"));
 		rename_type(json_get_array(body, "tools"), "retrieval", "file_search");
 		messages_in(json_get_array(body, "messages"));
 		messages_in(json_get_array(body, "additional_messages"));
@@ -166,18 +193,31 @@ drop(struct json_object *object, const char *const *names, size_t len)
 		json_object_object_del(object, names[i]);
 }
 
+/* The first version knew no strict functions. */
+static void
+tools_out(struct json_object *tools)
+{
+	rename_type(tools, "file_search", "retrieval");
+	for (size_t i = 0; i < json_len(tools); i++) {
+		struct json_object *function = json_get_object(json_at(tools, i), "function");
+
+		if (function)
+			json_object_object_del(function, "strict");
+	}
+}
+
+/* As recorded in April 2024, when the first version had been given what it was still to get. */
 static void
 assistant_out(struct json_object *assistant)
 {
-	static const char *const newer[] = {
-	    "tool_resources", "temperature", "top_p", "response_format", "reasoning_effort"};
+	static const char *const newer[] = {"tool_resources", "reasoning_effort"};
 	struct json_object *resources = json_get(assistant, "tool_resources");
 	struct json_object *file_ids =
 	    json_get_array(json_get(resources, "code_interpreter"), "file_ids");
 
 	json_set(
 	    assistant, "file_ids", file_ids ? json_object_get(file_ids) : json_object_new_array());
-	rename_type(json_get_array(assistant, "tools"), "file_search", "retrieval");
+	tools_out(json_get_array(assistant, "tools"));
 	drop(assistant, newer, LEN(newer));
 }
 
@@ -202,12 +242,13 @@ message_out(struct json_object *message)
 static void
 run_out(struct json_object *run)
 {
-	static const char *const newer[] = {"incomplete_details", "max_prompt_tokens",
-	    "max_completion_tokens", "truncation_strategy", "tool_choice", "parallel_tool_calls"};
 	const char *status = json_get_string(run, "status");
+	const char *instructions = json_get_string(run, "instructions");
 
 	assistant_out(run);
-	drop(run, newer, LEN(newer));
+	json_object_object_del(run, "parallel_tool_calls");
+	if (instructions && !*instructions)
+		json_set(run, "instructions", NULL);
 	/* Who waits for one of the first version's statuses would wait for ever. */
 	if (status && strcmp(status, "incomplete") == 0)
 		json_set_string(run, "status", "completed");

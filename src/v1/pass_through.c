@@ -60,6 +60,19 @@ put_segment(struct buf *url, const char *text)
 		buf_printf(url, strchr(plain, *text) ? "%c" : "%%%02X", (unsigned char)*text);
 }
 
+/* The path at the model server: Azure's deployments are none of its. */
+static const char *
+upstream_path(const struct request *request)
+{
+	static const char deployments[] = "/deployments/";
+	const char *path = v1_path(request);
+
+	if (strncmp(path, deployments, strlen(deployments)) != 0)
+		return path;
+	path += strlen(deployments);
+	return path + strcspn(path, "/");
+}
+
 /*
  * The path has one name or two, as the routes say: "/models", "/audio/speech"; a model's may have
  * slashes in it. The caller's to free; NULL: out of memory, or too long.
@@ -67,7 +80,7 @@ put_segment(struct buf *url, const char *text)
 static char *
 upstream_url(const struct passage *passage)
 {
-	const char *path = v1_path(passage->request), *second = strchr(path + 1, '/');
+	const char *path = upstream_path(passage->request), *second = strchr(path + 1, '/');
 	int first_len = second ? (int)(second - path) + 1 : (int)strlen(path);
 	struct buf url = BUF_INIT(URL_MAX);
 	char *query = v1_query(passage->request);

@@ -310,6 +310,7 @@ handle(struct v1 *v1, struct request *request, struct response *response, const 
 		return;
 	call.old = old_shapes_asked(
 	    variable(request, "HTTP_OPENAI_BETA"), variable(request, "QUERY_STRING"));
+	asked.first_version = call.old;
 	if (call.old)
 		old_shapes_request(asked.path, asked.body);
 	idempotent.body = request->body ? request->body : "";

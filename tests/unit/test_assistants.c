@@ -49,7 +49,7 @@ everything_that_is_given_is_kept(void **state)
 	    {"description", "'D'"},
 	    {"instructions", "'I'"},
 	    {"tools",
-		"[" FUNCTION ", {'type': 'code_interpreter'}, {'type': 'file_search'}, {'type': "
+		"[" FUNCTION ", {'type': 'code_interpreter'}, {'type': "
 		"'file_search', 'file_search': {'max_num_results': 50, 'ranking_options': "
 		"{'ranker': 'default_2024_08_21', 'score_threshold': 0.5}}}]"},
 	    {"tool_resources",
@@ -78,6 +78,46 @@ everything_that_is_given_is_kept(void **state)
 	json_object_put(assistant);
 }
 
+#define USUAL_SEARCH                                                                               \
+	"{'type': 'file_search', 'file_search': {'max_num_results': null, 'ranking_options': "     \
+	"{'ranker': 'default_2024_08_21', 'score_threshold': 0.0}}}"
+
+/* As the original showed it, where nothing was asked. */
+static void
+what_counts_is_shown(void **state)
+{
+	static const struct {
+		const char *given, *member, *value;
+	} rows[] = {
+	    {"'tools': [{'type': 'file_search'}]", "tools", "[" USUAL_SEARCH "]"},
+	    {"'tools': [{'type': 'file_search'}]", "tool_resources",
+		"{'file_search': {'vector_store_ids': []}}"},
+	    {"'tools': [{'type': 'code_interpreter'}]", "tool_resources",
+		"{'code_interpreter': {'file_ids': []}}"},
+	    {"'tools': [{'type': 'code_interpreter'}], 'tool_resources': {'code_interpreter': "
+	     "{'file_ids': ['f']}}",
+		"tool_resources", "{'code_interpreter': {'file_ids': ['f']}}"},
+	    {"'tools': [{'type': 'function', 'function': {'name': 'f'}}]", "tools",
+		"[{'type': 'function', 'function': {'name': 'f', 'strict': false}}]"},
+	    {"'tools': [{'type': 'function', 'function': {'name': 'f', 'strict': true}}]", "tools",
+		"[{'type': 'function', 'function': {'name': 'f', 'strict': true}}]"},
+	    {"'response_format': 'none'", "response_format", "'auto'"},
+	    {"'tools': []", "tool_resources", "{}"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct json_object *assistant;
+		char at[256], body[512];
+
+		snprintf(body, sizeof body, "{'model': 'm', %s}", rows[i].given);
+		make(at, "/assistants", body);
+		assistant = call("GET", at, NULL);
+		check_member(rows[i].given, assistant, rows[i].member, rows[i].value);
+		json_object_put(assistant);
+	}
+}
+
 static void
 only_what_is_named_changes(void **state)
 {
@@ -93,7 +133,7 @@ only_what_is_named_changes(void **state)
 	    {"{'description': null}", "description", "null"},
 	    {"{'instructions': 'I'}", "instructions", "'I'"},
 	    {"{'instructions': null}", "instructions", "null"},
-	    {"{'tools': null}", "tools", "[{'type': 'file_search'}]"},
+	    {"{'tools': null}", "tools", "[" USUAL_SEARCH "]"},
 	    {"{'tools': []}", "tools", "[]"},
 	    {"{'model': null}", "model", "'m'"},
 	    {"{'model': 'n'}", "model", "'n'"},
@@ -185,6 +225,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(what_is_not_given_has_its_default),
 	    TEST(everything_that_is_given_is_kept),
+	    TEST(what_counts_is_shown),
 	    TEST(only_what_is_named_changes),
 	    TEST(a_wish_for_a_vector_store_is_kept_but_not_shown),
 	    TEST(a_deleted_assistant_is_gone),

@@ -142,6 +142,7 @@ set_up(void **state)
 	folder = folder_new();
 	open_api();
 	json_set_string(body, "model", "m");
+	json_set_string(body, "instructions", "Be brief.");
 	create("/assistants", body, assistant);
 	create("/threads", json_object_new_object(), thread);
 	api_free(api);

@@ -236,7 +236,7 @@ no_page_reads_more_than_it_shows(void **state)
 	sqlite3 *handle;
 
 	(void)state;
-	make(assistant, "/assistants", "{'model': 'm'}");
+	make(assistant, "/assistants", "{'model': 'm', 'instructions': 'i'}");
 	make(thread, "/threads", "{}");
 	snprintf(messages, sizeof messages, "%s/messages", thread);
 	run_thread(assistant, thread);

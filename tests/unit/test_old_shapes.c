@@ -50,6 +50,11 @@ bodies_become_the_seconds(void **state)
 		"{'code_interpreter': {'file_ids': ['f']}}}"},
 	    {"/assistants/asst_a", "{'file_ids': null}",
 		"{'tool_resources': {'code_interpreter': {'file_ids': []}}}"},
+	    {"/assistants", "{'metadata': {'a': true, 'b': 1.5, 'c': 'd', 'e': null}}",
+		"{'metadata': {'a': 'True', 'b': '1.5', 'c': 'd', 'e': null}}"},
+	    {"/threads/t/messages/m", "{'metadata': {'a': false}}", "{'metadata': {'a': 'False'}}"},
+	    {"/threads", "{'metadata': {'a': 2}, 'messages': [{'metadata': {'a': true}}]}",
+		"{'metadata': {'a': '2'}, 'messages': [{'metadata': {'a': 'True'}}]}"},
 	    {"/assistants/asst_a/files", "{'file_id': 'f'}", "{'file_id': 'f'}"},
 	    {"/threads", "{'file_ids': [], 'messages': [{'file_ids': ['f']}, 7]}",
 		"{'file_ids': [], 'messages': [{" ATTACHMENTS "}, 7]}"},
@@ -118,13 +123,24 @@ objects_are_shown_as_the_firsts(void **state)
 	} rows[] = {
 	    {"{'object': 'assistant', 'tools': [{'type': 'file_search', 'file_search': "
 	     "{'max_num_results': 3}}], 'tool_resources': {'file_search': {}}, 'top_p': 1}",
-		"{'object': 'assistant', 'tools': [{'type': 'retrieval'}], 'file_ids': []}"},
+		"{'object': 'assistant', 'tools': [{'type': 'retrieval'}], 'top_p': 1, "
+		"'file_ids': []}"},
+	    {"{'object': 'assistant', 'tools': [{'type': 'function', 'function': {'name': 'f', "
+	     "'strict': false}}]}",
+		"{'object': 'assistant', 'tools': [{'type': 'function', 'function': {'name': "
+		"'f'}}], 'file_ids': []}"},
+	    {"{'object': 'thread.run', 'instructions': '', 'temperature': 1, 'tool_choice': "
+	     "'auto', 'parallel_tool_calls': true}",
+		"{'object': 'thread.run', 'instructions': null, 'temperature': 1, 'tool_choice': "
+		"'auto', 'file_ids': []}"},
 	    {"{'object': 'thread', 'tool_resources': {}}", "{'object': 'thread'}"},
 	    {"{'object': 'thread.message', 'attachments': [{'file_id': 'f'}, {'file_id': 'g'}]}",
 		"{'object': 'thread.message', 'file_ids': ['f', 'g']}"},
 	    {"{'object': 'thread.run', 'status': 'incomplete', 'incomplete_details': {}, 'tools': "
 	     "[], 'tool_resources': {'code_interpreter': {'file_ids': ['f']}}}",
-		"{'object': 'thread.run', 'status': 'completed', 'tools': [], 'file_ids': ['f']}"},
+		"{'object': 'thread.run', 'status': 'completed', 'incomplete_details': {}, "
+		"'tools': "
+		"[], 'file_ids': ['f']}"},
 	    {"{'object': 'thread.run.step', 'step_details': {'type': 'tool_calls', 'tool_calls': "
 	     "[{'id': 'c', 'type': 'file_search', 'file_search': {'results': [1]}}, {'id': 'd', "
 	     "'type': 'function', 'function': {}}]}}",

@@ -208,7 +208,7 @@ static const struct model_row errors[] = {
 	.heard = "", MODEL_TOO_LONG, .error = "failed: oh"},
     {"too long, after words",
 	{STREAM DELTA("a") DATA("{\"type\":\"error\",\"code\":\"context_length_exceeded\"}")},
-	.heard = "M D:a ", MODEL_FAILED, .error = "no reason"},
+	.heard = "M D:a ", MODEL_FAILED, .error = "context_length_exceeded"},
     {"too long is not what was said before",
 	{STREAM EVENT("failed",
 	    ",\"response\":{\"instructions\":\"context length\",\"error\":"

@@ -140,6 +140,7 @@ set_up(unsigned run_timeout_s)
 	assert_non_null(other);
 	api = api_new(db, &model, folder, run_timeout_s, 100000);
 	json_set_string(body, "model", "m");
+	json_set_string(body, "instructions", "Be brief.");
 	call("/assistants", body, assistant);
 	call("/threads", json_object_new_object(), thread);
 }
