@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "assistants/api.h"
+#include "check_url.h"
 #include "config.h"
 #include "db/db.h"
 #include "gateway/definition.h"
@@ -75,6 +77,33 @@ wrong(struct checks *checks, const char *format, ...)
 
 /* --- this machine --- */
 
+/* What is quoted for a shell keeps its quotes in a file. */
+static bool
+is_quoted(const char *value)
+{
+	size_t len = value ? strlen(value) : 0;
+
+	return len > 1 && (*value == '"' || *value == '\'') && value[len - 1] == *value;
+}
+
+static bool
+check_quotes(struct checks *checks)
+{
+	const struct config *config = &checks->config;
+	const char *const settings[][2] = {
+	    {"OPENAI_API_KEY", config->api_key},
+	    {"ASSISTANTS_UPSTREAM_KEY", config->upstream_key},
+	    {"ASSISTANTS_ACCESS_TOKEN", config->access_token},
+	};
+
+	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+		if (is_quoted(settings[i][1]))
+			return wrong(checks,
+			    "%s has quotes around it, which count as a part of it: take them away",
+			    settings[i][0]);
+	return true;
+}
+
 static bool
 check_configuration(struct checks *checks)
 {
@@ -90,6 +119,8 @@ check_configuration(struct checks *checks)
 			    "%s cannot be read by the owner of %s, as whom the program runs: chown "
 			    "or chmod it",
 			    files[i], checks->config.state_dir);
+	if (!check_quotes(checks))
+		return false;
 	return file ? well(checks, "from %s and the environment", file)
 		    : well(checks, "from the environment alone, there is no file");
 }
@@ -237,22 +268,50 @@ struct server {
 	const char *url, *key;
 	const char *url_setting, *key_setting;
 	const char *path, *header;
-	bool may_lack; /* it may be good without such a list */
+	bool is_model_server; /* it may be good without such a list */
 };
+
+/* Where it is asked. */
+struct asking {
+	struct http_client *client;
+	const char *headers[4];
+};
+
+/* There is no list of models: whether the URL is good the paths of questions tell. */
+static bool
+tell_base(struct checks *checks, const struct server *server, const struct asking *asking,
+    const char *came)
+{
+	const char *path;
+	char *base = check_url_base(asking->client, server->url, asking->headers, &path);
+	bool good;
+
+	if (!base)
+		good = wrong(checks, "%s %s, and nothing takes questions there: check %s",
+		    server->url, came, server->url_setting);
+	else if (strcmp(base, server->url) == 0)
+		good = well(checks, "%s %s, but takes questions by %s", server->url, came, path);
+	else
+		good = wrong(checks, "%s is not the base URL, %s is: change %s", server->url, base,
+		    server->url_setting);
+	free(base);
+	return good;
+}
 
 /* How `status`, which is an answer but not the one that was asked for, is told. */
 static bool
-tell_refusal(
-    struct checks *checks, const struct server *server, long status, struct json_object *body)
+tell_refusal(struct checks *checks, const struct server *server, const struct asking *asking,
+    long status, struct json_object *body)
 {
+	char came[64];
+
 	const char *words = json_get_string(json_get_object(body, "error"), "message");
 	const char *colon = words ? ": " : "";
 
 	words = words ? words : "";
-	if (server->may_lack && (status == 404 || status == 405 || status == 501))
-		return well(checks,
-		    "%s has no list of models (%ld): it may work all the same; if not, check %s",
-		    server->url, status, server->url_setting);
+	snprintf(came, sizeof came, "has no list of models (%ld)", status);
+	if (server->is_model_server && (status == 404 || status == 405 || status == 501))
+		return tell_base(checks, server, asking, came);
 	if (status == 401 && !server->key)
 		return wrong(
 		    checks, "%s wants a key (401): set %s", server->url, server->key_setting);
@@ -270,9 +329,15 @@ tell_refusal(
 }
 
 static bool
-tell_silence(struct checks *checks, const struct server *server, enum http_outcome outcome,
-    const struct http_answer *answer)
+tell_silence(struct checks *checks, const struct server *server, const struct asking *asking,
+    enum http_outcome outcome, const struct http_answer *answer)
 {
+	bool is_tls = strncasecmp(server->url, "https:", 6) == 0;
+
+	if ((outcome == HTTP_BAD_TLS || outcome == HTTP_CUT) &&
+	    check_url_scheme(asking->client, server->url))
+		return wrong(checks, "%s: this port speaks %s: change %s", server->url,
+		    is_tls ? "http, not https" : "https, not http", server->url_setting);
 	if (outcome == HTTP_SILENT)
 		return wrong(checks, "%s does not answer within %d seconds: check %s", server->url,
 		    TIMEOUT_MS / 1000, server->url_setting);
@@ -292,8 +357,8 @@ listed(struct json_object *body)
 }
 
 static bool
-read_answer(struct checks *checks, const struct server *server, const struct http_answer *answer,
-    struct json_object **list)
+read_answer(struct checks *checks, const struct server *server, const struct asking *asking,
+    const struct http_answer *answer, struct json_object **list)
 {
 	const char *text = answer->body.data ? answer->body.data : "";
 	struct json_object *body;
@@ -302,9 +367,11 @@ read_answer(struct checks *checks, const struct server *server, const struct htt
 	if (json_parse_foreign(text, answer->body.len, &body) < 0)
 		body = NULL;
 	if (answer->status / 100 != 2)
-		good = tell_refusal(checks, server, answer->status, body);
+		good = tell_refusal(checks, server, asking, answer->status, body);
 	else if (listed(body))
 		*list = json_object_get(listed(body));
+	else if (server->is_model_server)
+		good = tell_base(checks, server, asking, "answers, but has no list of models");
 	else
 		good = wrong(checks, "%s answers, but %s is no list: check %s", server->url,
 		    server->path, server->url_setting);
@@ -319,11 +386,11 @@ read_answer(struct checks *checks, const struct server *server, const struct htt
 static bool
 ask(struct checks *checks, const struct server *server, struct json_object **list)
 {
-	struct http_client *client = http_client_new(checks->config.ca_file);
-	const char *headers[] = {"Accept: application/json", server->header, NULL, NULL};
+	struct asking asking = {.client = http_client_new(checks->config.ca_file),
+	    .headers = {"Accept: application/json", server->header}};
 	struct http_call call = {
 	    .method = "GET",
-	    .headers = headers,
+	    .headers = asking.headers,
 	    .answer_max = ANSWER_MAX,
 	    .timeout_ms = TIMEOUT_MS,
 	    .repeatable = true,
@@ -334,21 +401,21 @@ ask(struct checks *checks, const struct server *server, struct json_object **lis
 	bool good = false;
 
 	*list = NULL;
-	if (!client || asprintf(&url, "%s%s", server->url, server->path) < 0 ||
+	if (!asking.client || asprintf(&url, "%s%s", server->url, server->path) < 0 ||
 	    asprintf(&authorization, "Authorization: Bearer %s", server->key ? server->key : "") <
 		0)
 		abort(); /* as json-c does */
 	if (server->key)
-		headers[server->header ? 2 : 1] = authorization;
+		asking.headers[server->header ? 2 : 1] = authorization;
 	call.url = url;
-	outcome = http_client_call(client, &call, &answer);
-	good = outcome == HTTP_ANSWERED ? read_answer(checks, server, &answer, list)
-					: tell_silence(checks, server, outcome, &answer);
+	outcome = http_client_call(asking.client, &call, &answer);
+	good = outcome == HTTP_ANSWERED ? read_answer(checks, server, &asking, &answer, list)
+					: tell_silence(checks, server, &asking, outcome, &answer);
 	http_answer_free(&answer);
 	explicit_bzero(authorization, strlen(authorization));
 	free(authorization);
 	free(url);
-	http_client_free(client);
+	http_client_free(asking.client);
 	return good;
 }
 
@@ -444,7 +511,7 @@ check_model_server(struct checks *checks)
 	    .url_setting = "OPENAI_BASE_URL",
 	    .key_setting = "OPENAI_API_KEY",
 	    .path = "/models",
-	    .may_lack = true,
+	    .is_model_server = true,
 	};
 	struct json_object *list;
 	bool good;

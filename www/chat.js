@@ -90,7 +90,7 @@ class Conversation {
 		return response;
 	}
 
-	/** The messages so far, {role, text, citations} each; undefined: it is gone. */
+	/** The messages so far, {role, text, citations, incomplete} each; undefined: it is gone. */
 	async history() {
 		if (!this.id) return [];
 		try {
@@ -165,6 +165,21 @@ function withFootnotes(text, citations = []) {
 		return `> \\[${index}\\] ${linked}${quote ? ` — “${escapeMarkdown(quote)}”` : ''}`;
 	});
 	return notes.length === 0 ? text : `${text}\n\n${notes.join('\n')}`;
+}
+
+/** Why an answer is not whole, by the API's reasons. */
+const BROKE_OFF = {
+	max_tokens: 'A limit has cut this answer short.',
+	content_filter: 'A filter has ended this answer.',
+	run_cancelled: 'This answer was stopped.',
+	run_expired: 'This answer took too long, and was ended.',
+};
+
+/** A message as it is shown, as markdown: its words, its footnotes, and whether it broke off. */
+function shown({ text, citations, incomplete }) {
+	const words = withFootnotes(text, citations);
+	const why = BROKE_OFF[/^max_/.test(incomplete) ? 'max_tokens' : incomplete];
+	return incomplete ? `${words}\n\n*${why ?? 'This answer broke off.'}*` : words;
 }
 
 /* --- the element --- */
@@ -323,9 +338,9 @@ class AssistantChat extends HTMLElement {
 			// What was tried again is in the conversation twice.
 			const before = all[i - 1];
 			return role !== 'user' || before?.role !== 'user' || before.text !== text;
-		}).forEach(({ role, text, citations }) => {
-			const words = withFootnotes(text, citations);
-			this.chat.addMessage({ role: role === 'user' ? 'user' : 'ai', text: words });
+		}).forEach((message) => {
+			const role = message.role === 'user' ? 'user' : 'ai';
+			this.chat.addMessage({ role, text: shown(message) });
 		});
 		this.chat.disableSubmitButton(false);
 	}
@@ -370,13 +385,14 @@ class AssistantChat extends HTMLElement {
 			pause = 4 * (performance.now() - begun);
 		};
 		try {
-			for await (const { event, name, text, citations, incomplete } of events) {
+			for await (const said of events) {
+				const { event, name, text } = said;
 				if (event === 'tool') {
 					this.state.textContent = `${this.name} uses ${name} …`;
 				} else if (event === 'done') {
 					held = '';
-					await signals.onResponse({ text: withFootnotes(text, citations), overwrite: true });
-					this.state.textContent = incomplete ? 'A limit has cut this answer short.' : '';
+					await signals.onResponse({ text: shown(said), overwrite: true });
+					this.state.textContent = '';
 				} else if (text) {
 					held += text;
 					timer ??= setTimeout(write, pause);

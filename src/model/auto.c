@@ -19,15 +19,18 @@ recalls_chat(struct auto_model *self)
 	return !atomic_load(&self->has_responses) && (needs_recall(self->needs, "") & NEED_CHAT);
 }
 
-/* Of two paths that the server does not know, the first is told of. */
+/* Where Chat Completions are no answer, either, what came of the Responses API is told. */
 static void
-ask_chat(struct auto_model *self, const struct model_request *request, struct model_result *result)
+ask_chat(struct auto_model *self, const struct model_request *request, struct model_result *result,
+    enum server_speaks responses)
 {
 	struct model_result refused = *result;
+	bool speaks = server_model_ask(self->chat, request, result) == SERVER_SPEAKS;
+	bool answered = result->outcome == MODEL_COMPLETED || result->outcome == MODEL_INCOMPLETE;
 
-	if (!server_model_ask(self->chat, request, result)) {
+	if (!speaks || (!answered && responses == SERVER_MAY_NOT)) {
 		*result = refused;
-	} else if (result->outcome == MODEL_COMPLETED || result->outcome == MODEL_INCOMPLETE) {
+	} else if (answered) {
 		log_info("the model server has no Responses API: it is asked by Chat Completions");
 		needs_keep(self->needs, "", NEED_CHAT);
 	}
@@ -37,12 +40,16 @@ static void
 ask(struct model *model, const struct model_request *request, struct model_result *result)
 {
 	struct auto_model *self = (struct auto_model *)model;
+	enum server_speaks speaks;
 
 	if (recalls_chat(self)) {
 		server_model_ask(self->chat, request, result);
-	} else if (!server_model_ask(self->responses, request, result)) {
+		return;
+	}
+	speaks = server_model_ask(self->responses, request, result);
+	if (speaks != SERVER_SPEAKS) {
 		atomic_store(&self->has_responses, false);
-		ask_chat(self, request, result);
+		ask_chat(self, request, result, speaks);
 	} else if (result->outcome == MODEL_COMPLETED) {
 		atomic_store(&self->has_responses, true);
 	}

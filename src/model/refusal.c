@@ -150,7 +150,9 @@ print_words(struct buf *out, struct json_object *value, int depth)
 	size_t before = out->len;
 
 	if (string_of(value)) {
-		buf_puts(out, string_of(value));
+		/* That is no word for what went wrong. */
+		if (strcmp(string_of(value), "error") != 0)
+			buf_puts(out, string_of(value));
 	} else if (json_object_is_type(value, json_type_array) && depth > 0) {
 		for (size_t i = 0; i < json_len(value) && i < 3; i++) {
 			buf_puts(out, out->len > before ? "; " : "");
@@ -275,7 +277,8 @@ is_unknown_model(long status, struct json_object *error, const char *words)
 	static const char *const signs[] = {"not found", "not exist", "unknown model",
 	    "no such model", "invalid model", "not a valid model", "not available", "not supported",
 	    "unsupported model", "deprecated", "decommissioned", "retired", "not loaded",
-	    "no longer", "identifier is invalid", NULL};
+	    "no longer", "identifier is invalid", "unable to access", "model:", "not have access",
+	    "no endpoints", NULL};
 	/* Of a model that is there, and cannot do something. */
 	static const char *const others[] = {"tool", "image", "function", "parameter", "value",
 	    "temperature", "top_p", "max_tokens", "role", "reasoning", "content", "responses",
@@ -285,9 +288,9 @@ is_unknown_model(long status, struct json_object *error, const char *words)
 		return true;
 	if (!error || !strcasestr(words, "model"))
 		return false;
-	return status == 404 ? !strcasestr(words, "responses")
-			     : (status == 400 || status == 410 || status == 422) &&
-		has_any(words, signs) && !has_any(words, others);
+	return (status == 400 || status == 404 || status == 410 || status == 422) &&
+	    has_any(words, signs) &&
+	    (status == 404 ? !strcasestr(words, "responses") : !has_any(words, others));
 }
 
 static enum refusal_kind

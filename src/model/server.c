@@ -26,7 +26,7 @@ struct question {
 	unsigned fleeting;        /* of these, what is due to the conversation alone */
 	char *body;               /* formed so */
 	bool again;               /* it was refused, and is to be asked in this other form */
-	bool foreign;             /* the server does not speak the dialect */
+	enum server_speaks speaks;
 };
 
 /* --- the request --- */
@@ -142,6 +142,8 @@ try_rows(struct question *question, long status, const struct refusal *refusal,
  * A refusal that says nothing known. Something in the history may be what the server cannot take,
  * and would be refused for ever: rather than that it is left out.
  */
+static const char *const resort_names[] = {"in the plainest form", "with the last message alone"};
+
 static bool
 try_last_resorts(struct question *question)
 {
@@ -153,8 +155,7 @@ try_last_resorts(struct question *question)
 		if ((question->needs & resorts[i]) == resorts[i] ||
 		    !try_form(question, question->needs | resorts[i]))
 			continue;
-		log_warn("the model server refuses the request: it is asked %s",
-		    i ? "with the last message alone" : "in the plainest form");
+		log_info("the model server refuses the request: it is asked %s", resort_names[i]);
 		question->fleeting |= more;
 		return true;
 	}
@@ -228,9 +229,10 @@ read_refusal(struct question *question, long status, long retry_after_s, struct 
 	struct refusal refusal;
 
 	refusal_read(&refusal, status, body, text);
-	if (refusal.kind != REFUSAL_OTHER)
-		question->foreign = refusal.kind == REFUSAL_PATH ||
-		    is_other_api(question->model->dialect, &refusal);
+	if (refusal.kind == REFUSAL_PATH || is_other_api(question->model->dialect, &refusal))
+		question->speaks = SERVER_DOES_NOT;
+	else if (refusal.kind != REFUSAL_OTHER)
+		question->speaks = SERVER_SPEAKS;
 	result->outcome = outcome_of(question, &refusal);
 	result->retry_after_s = result->outcome == MODEL_BUSY ? retry_after_s : -1;
 	set_error(question, status, &refusal);
@@ -357,12 +359,12 @@ read_body(struct question *question, const struct http_answer *http)
 		read_refusal(question, http->status, http->retry_after_s, body, text);
 	} else if (refusal_is_error(body)) {
 		server_error(&question->answer, body);
-		question->foreign = true;
+		question->speaks = SERVER_MAY_NOT;
 	} else if (!question->model->dialect->read_body(&question->answer, body)) {
 		answer_set_error(&question->answer,
 		    "The model server answered %.64s, which is no response of a model.",
 		    *http->content_type ? http->content_type : "without a type");
-		question->foreign = true;
+		question->speaks = SERVER_MAY_NOT;
 	}
 	json_object_put(body);
 }
@@ -496,13 +498,17 @@ remember(const struct question *question, unsigned known, bool unopened)
 
 	if (question->answer.result->outcome >= MODEL_TOO_LONG)
 		return;
+	/* The owner should know: the model has not been told all that was said. */
+	if (question->fleeting & NEED_CALLS_AS_WORDS)
+		log_warn("the model server took the question only %s",
+		    resort_names[(question->fleeting & NEED_LAST_TURN) != 0]);
 	if (unopened)
 		found |= NEED_HELD_THOUGHTS;
 	if (found)
 		needs_keep(question->model->needs, question->sent, found);
 }
 
-bool
+enum server_speaks
 server_model_ask(
     struct model *model, const struct model_request *request, struct model_result *result)
 {
@@ -515,7 +521,8 @@ server_model_ask(
 
 	question.body = form_body(&question, known);
 	do {
-		question.again = question.foreign = false;
+		question.again = false;
+		question.speaks = SERVER_SPEAKS;
 		model_result_clear(result);
 		result->url = self->url;
 		answer_init(&question.answer, request, result, self->base_url,
@@ -526,7 +533,7 @@ server_model_ask(
 	} while (question.again);
 	remember(&question, known, unopened);
 	free(question.body);
-	return !question.foreign;
+	return question.speaks;
 }
 
 static void

@@ -34,8 +34,14 @@ struct dialect {
 struct model *server_model_new(
     struct http_client *client, const struct model_server *server, const struct dialect *dialect);
 
-/* As model_ask(). False: the server does not speak this dialect. */
-bool server_model_ask(
+enum server_speaks {
+	SERVER_SPEAKS,
+	SERVER_MAY_NOT,  /* what it answered was no answer in this dialect, nor anything known */
+	SERVER_DOES_NOT, /* it says so */
+};
+
+/* As model_ask(). Whether the server speaks this dialect. */
+enum server_speaks server_model_ask(
     struct model *model, const struct model_request *request, struct model_result *result);
 
 /* An error that came instead of an answer, or in the middle of it. Always -1. */

@@ -79,13 +79,19 @@ const SERVER_ANSWERS = [
 	['another model only', models('a', 'b', 'c', 'd', `${MODEL}-pro`),
 		/^NOT ok, http\S+ does not list .*-mini \(it has a, b, c, …\): set ASSISTANTS_MODEL /],
 	['no model', models(), /^NOT ok, .*\(it has none\)/],
-	['no such list', status(404), /^http\S+ has no list of models \(404\): it may work all the same/],
+	['nothing at any path', status(404),
+		/^NOT ok, \S+\/v1 has no list of models \(404\), and nothing takes questions there: check OPENAI_BASE_URL$/],
+	['no such list, but questions', (response, { path: at }) => {
+		const there = at === '/v1/chat/completions';
+		return status(there ? 400 : 404)(response);
+	}, /^\S+\/v1 has no list of models \(404\), but takes questions by \/chat\/completions$/],
 	['401', status(401), /^NOT ok, http\S+ refuses the key \(401\): check OPENAI_API_KEY$/],
 	['403', status(403), new RegExp(`^NOT ok, .* \\(403: ${MARKER}: .*redacted.*OPENAI_API_KEY`)],
 	['500', status(500), /^NOT ok, http\S+ answers 500: .*: check OPENAI_BASE_URL$/],
 	['429', status(429, { 'retry-after': '60' }), /^NOT ok, http\S+ is busy \(429/],
 	['a redirection', status(301, { location: 'https://elsewhere/' }), /^NOT ok, .* answers 301/],
-	['a page', status(200, {}, '<html>'), /^NOT ok, .* no list: check OPENAI_BASE_URL$/],
+	['a page', status(200, { 'content-type': 'text/html' }, '<html>'),
+		/^NOT ok, .* no list of models, and nothing takes questions there: check OPENAI_BASE_URL$/],
 	['words for a terminal', status(500, {}, '{"error":{"message":"a\\u001b[2J\\u009bb\\nc"}}'),
 		/^NOT ok, .*: a \[2J\u00a0b c: check/],
 ];
@@ -96,6 +102,41 @@ for (const [name, answer, pattern] of SERVER_ANSWERS) {
 		assert.match((await check(bench, env))['model server'], pattern);
 	});
 }
+
+// The base URL that was set, below the one that works.
+const BASES = ['', '/', '/v1/chat/completions', '/v1/responses', '/chat/completions', '/v1/v1', '/v1/models'];
+
+for (const base of BASES) {
+	e2e(`a base URL that ends with "${base}": the one that works is named`, async (bench) => {
+		const server = await serverWith(bench, (response, { method, path: at }) => {
+			const there = method === 'POST' && /^\/v1\/(responses|chat\/completions)$/.test(at);
+			return status(there ? 400 : 404)(response);
+		});
+		const root = server.url.slice(0, -'/v1'.length);
+		const told = await check(bench, { ...server.env, OPENAI_BASE_URL: `${root}${base}` });
+		assert.equal(told['model server'], 'NOT ok, ' +
+			`${`${root}${base}`.replace(/\/$/, '')} is not the base URL, ${server.url} is: change OPENAI_BASE_URL`);
+		// What was asked costs nothing.
+		const asked = server.requests.filter(({ method }) => method === 'POST');
+		assert.ok(asked.every(({ json }) => JSON.stringify(json) === '{}'));
+	});
+}
+
+e2e('https where http is spoken', async (bench) => {
+	const server = await serverWith(bench, models(MODEL));
+	const url = server.url.replace('http:', 'https:');
+	const told = await check(bench, { ...server.env, OPENAI_BASE_URL: url });
+	assert.equal(told['model server'],
+		`NOT ok, ${url}: this port speaks http, not https: change OPENAI_BASE_URL`);
+	assert.ok(server.requests.every(({ headers }) => !headers.authorization), 'the key went out');
+});
+
+e2e('a key with quotes around it', async (bench) => {
+	const server = await serverWith(bench, models(MODEL));
+	const told = await check(bench, { ...server.env, OPENAI_API_KEY: `"${KEY}"` });
+	assert.equal(told.configuration,
+		'NOT ok, OPENAI_API_KEY has quotes around it, which count as a part of it: take them away');
+});
 
 e2e('a model server without a key that wants one', async (bench) => {
 	const { url } = await serverWith(bench, status(401));

@@ -241,7 +241,7 @@ e2e('what came to nothing costs nothing', async (bench) => {
 });
 
 e2e('many long conversations at once do not take more than there is', async (bench) => {
-	bench.expectLog(/answered 400/, /There are no tokens left/);
+	bench.expectLog(/answered 401/, /There are no tokens left/);
 	const model = await modelServer(bench);
 	const site = await bench.listen({
 		env: { ...model.env, ASSISTANTS_DAILY_TOKENS: '25000', ASSISTANTS_WORKERS: '30' },
@@ -249,7 +249,7 @@ e2e('many long conversations at once do not take more than there is', async (ben
 	// Ten conversations of 10,000 tokens each, which cost nothing yet.
 	const threads = await Promise.all(Array.from({ length: 10 }, () => newThread(site)));
 	for (const thread of threads) {
-		model.queue.push(status(400));
+		model.queue.push(status(401));
 		assert.equal((await say(site, thread, 'long '.repeat(8000))).status, 502);
 	}
 	const before = model.requests.length, held = gate(), answered = [];
@@ -268,11 +268,11 @@ e2e('many long conversations at once do not take more than there is', async (ben
 });
 
 e2e('a conversation that has more than all the tokens of a day is not free', async (bench) => {
-	bench.expectLog(/answered 400/);
+	bench.expectLog(/answered 401/);
 	const model = await modelServer(bench);
 	const site = await bench.listen({ env: { ...model.env, ASSISTANTS_DAILY_TOKENS: '5000' } });
 	const thread = await newThread(site);
-	model.queue.push(status(400));
+	model.queue.push(status(401));
 	assert.equal((await say(site, thread, 'long '.repeat(8000))).status, 502);
 	const end = { status: 'completed', usage: { ...usage, input_tokens: 20_000 } };
 	const part = { type: 'output_text', text: 'hello', annotations: [] };

@@ -289,12 +289,12 @@ const NONSENSE = {
 			'latin1')), NO_JSON,
 	],
 	'invalid UTF-8 in an error': [
-		status(400, {}, Buffer.from(`{"error":{"message":"\xff${MARKER}"}}`, 'latin1')),
-		/answered 400: not in JSON/,
+		status(401, {}, Buffer.from(`{"error":{"message":"\xff${MARKER}"}}`, 'latin1')),
+		/answered 401: \{"error":\{"message":"\ufffdwords/,
 	],
 	'a long error': [
-		status(400, {}, JSON.stringify({ error: { message: '\u{1f600}'.repeat(MEGABYTE) } })),
-		/answered 400: \u{1f600}+/u,
+		status(401, {}, JSON.stringify({ error: { message: '\u{1f600}'.repeat(MEGABYTE) } })),
+		/answered 401: \u{1f600}+/u,
 	],
 	'gzip that is none': [
 		raw(head(200, 'Content-Type: text/event-stream', 'Content-Encoding: gzip'), 'words'),

@@ -128,6 +128,17 @@ export function modern(client) {
 
 // --- validation ---
 
+const counts = (...names) => ({
+	type: 'object', required: names, additionalProperties: false,
+	properties: Object.fromEntries(names.map((name) => [name, { type: 'integer', minimum: 0 }])),
+});
+const TOKENS = counts('prompt_tokens', 'completion_tokens', 'total_tokens');
+const USAGE = { ...TOKENS, properties: {
+	...TOKENS.properties,
+	prompt_token_details: counts('cached_tokens'),
+	completion_tokens_details: counts('reasoning_tokens'),
+} };
+
 // What the description does not say of its objects' properties, and why it holds all the same.
 const EXCEPTIONS = [
 	['AssistantObject', 'reasoning_effort', { $ref: '#/$defs/ReasoningEffort' },
@@ -138,6 +149,8 @@ const EXCEPTIONS = [
 		'the original showed it, too; the first version\'s file_ids stand there'],
 	['RunStepObject', 'expires_at', { type: ['integer', 'null'] },
 		'the description\'s examples have it, where the schema has expired_at'],
+	...['RunObject', 'RunStepObject'].map((kind) => [kind, 'usage', { anyOf: [{ type: 'null' }, USAGE] },
+		'the original also told of cached and reasoning tokens, in its last years']),
 	...['Assistants', 'Messages', 'Runs', 'RunSteps'].flatMap((kind) =>
 		['first_id', 'last_id'].map((name) =>
 			[`List${kind}Response`, name, { type: ['string', 'null'] },

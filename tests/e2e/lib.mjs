@@ -278,10 +278,10 @@ export class Bench {
 	}
 
 	/** The program as a FastCGI server, on a socket in the bench's folder or on a port. */
-	async listen({ env = {}, args = [], port, program = PROGRAM } = {}) {
+	async listen({ env = {}, args = [], port, name = 'socket', program = PROGRAM } = {}) {
 		const log = fs.openSync(this.logFile, 'a');
-		const address = port ? `127.0.0.1:${port}` : `unix:${this.dir}/socket`;
-		const socket = port ? { host: '127.0.0.1', port } : path.join(this.dir, 'socket');
+		const address = port ? `127.0.0.1:${port}` : `unix:${this.dir}/${name}`;
+		const socket = port ? { host: '127.0.0.1', port } : path.join(this.dir, name);
 		const child = this.startProgram([program, '--listen', address, ...args], {
 			env: { ...this.env, ...env }, stdio: ['ignore', 'ignore', log],
 		});

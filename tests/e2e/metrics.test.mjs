@@ -112,7 +112,7 @@ e2e('runs by their ends, their times, their tokens', async (bench) => {
 	const assistant_id = (await program.call('POST', '/assistants', { model: 'm' })).id;
 	const thread = await newThread(server);
 	await say(server, thread, 'words');
-	model.queue.push(status(400));
+	model.queue.push(status(401));
 	assertSentence(await say(server, thread, 'words'), 502);
 	// It waits for a tool; the gateway cancels it.
 	model.queue.push(functionCall('lookup'));

@@ -64,7 +64,7 @@ async function fill(bench, server, model) {
 		thread: { messages: [{ role: 'user', content: [image] }], metadata: { c: 'd' } },
 	}));
 	assert.equal(run.status, 'completed');
-	model.queue.push(status(400));
+	model.queue.push(status(401));
 	const body = { assistant_id: assistant.id, instructions: 'none' };
 	await one.ended(await one.call('POST', `/threads/${run.thread_id}/runs`, body));
 	bench.expectLog(/^run: /);
