@@ -105,6 +105,27 @@ make_key() {
 	(umask 077 && echo "$key" >"$key_file")
 }
 
+# What the environment, or else the configuration file, sets NAME to.
+setting() {
+	local file
+	file=$(config_with "^$1=")
+	if [ -n "${!1-}" ] || [ -z "$file" ]; then
+		echo "${!1-}"
+	else
+		sed -n "s/^$1=//p" "$file" | tail -n 1
+	fi
+}
+
+# The model that the gateway's assistant has, for programs that make their own.
+model() {
+	local definition model
+	definition=$(setting ASSISTANTS_DEFINITION)
+	[ -z "$definition" ] ||
+		model=$(node -p 'JSON.parse(fs.readFileSync(process.argv[1])).model' "$definition")
+	[ -n "${model-}" ] || model=$(setting ASSISTANTS_MODEL)
+	echo "${model:-gpt-5.4-mini}"
+}
+
 greet_programs() {
 	cat <<-END
 		The Assistants API is below /v1. For Node, in a folder with \`npm install openai\`:
@@ -114,10 +135,11 @@ greet_programs() {
 		  curl -s -H "Authorization: Bearer \$OPENAI_API_KEY" \$OPENAI_BASE_URL/assistants
 		  node --input-type=module -e "import OpenAI from 'openai';
 		    const { assistants, threads } = new OpenAI().beta;
-		    const { id } = await assistants.create({ model: 'gpt-5.4-mini' });
+		    const { id } = await assistants.create({ model: '$(model)' });
 		    const messages = [{ role: 'user', content: 'I need to solve 3x + 11 = 14' }];
-		    await threads.createAndRunStream({ assistant_id: id, thread: { messages } })
-		      .on('textDelta', ({ value }) => process.stdout.write(value)).done();"
+		    const run = await threads.createAndRunStream({ assistant_id: id, thread: { messages } })
+		      .on('textDelta', ({ value }) => process.stdout.write(value)).finalRun();
+		    if (run.status !== 'completed') throw new Error(run.last_error?.message ?? run.status);"
 
 	END
 }

@@ -6,7 +6,7 @@
 
 #define LEN(array) (sizeof(array) / sizeof *(array))
 
-enum { DEPTH_MAX = 4, TEXT_MAX = 64 << 10, PAGE_TEXT_MAX = 300 };
+enum { DEPTH_MAX = 4, TEXT_MAX = 64 << 10, WORDS_MAX = 8 << 10, PAGE_TEXT_MAX = 300 };
 
 /*
  * Words of OpenAI, of templates (llama.cpp's and vLLM's: Gemma's, Mistral's, Qwen's), of Gemini,
@@ -42,6 +42,11 @@ const struct refused refused_always[] = {
     {"'tool' role", NEED_CALLS_AS_WORDS, false},
     {"tool role", NEED_CALLS_AS_WORDS, false},
     {"roleenum.tool", NEED_CALLS_AS_WORDS, false},
+
+    /* What other servers' calls have not got. */
+    {"missing 'reasoning_content", NEED_CALLS_AS_WORDS, true},
+    {"missing a thought_signature", NEED_CALLS_AS_WORDS, true},
+    {"must be passed back", NEED_CALLS_AS_WORDS, true},
 
     {"reasoning_content", NEED_NOTHING_MORE, false},
     {"reasoning_details", NEED_NOTHING_MORE, false},
@@ -152,7 +157,7 @@ print_words(struct buf *out, struct json_object *value, int depth)
 	if (string_of(value)) {
 		/* That is no word for what went wrong. */
 		if (strcmp(string_of(value), "error") != 0)
-			buf_puts(out, string_of(value));
+			buf_printf(out, "%.*s", WORDS_MAX, string_of(value));
 	} else if (json_object_is_type(value, json_type_array) && depth > 0) {
 		for (size_t i = 0; i < json_len(value) && i < 3; i++) {
 			buf_puts(out, out->len > before ? "; " : "");

@@ -25,7 +25,8 @@ struct question {
 	unsigned needs;           /* what it is formed by */
 	unsigned fleeting;        /* of these, what is due to the conversation alone */
 	char *body;               /* formed so */
-	bool again;               /* it was refused, and is to be asked in this other form */
+	const struct resort *resort; /* the last one, NULL: none */
+	bool again;                  /* it was refused, and is to be asked in this other form */
 	enum server_speaks speaks;
 };
 
@@ -122,7 +123,7 @@ try_rows(struct question *question, long status, const struct refusal *refusal,
     const struct refused *rows)
 {
 	const char *text = refusal->text.data ? refusal->text.data : "";
-	/* Of a server that failed it may be the processor's. */
+	/* Of a server that failed, a temperature may be its processor's. */
 	unsigned allowed = status == 500 ? ~(unsigned)NEED_NO_TEMPERATURE : ~0U;
 
 	for (const struct refused *at = rows; at->words; at++) {
@@ -139,24 +140,32 @@ try_rows(struct question *question, long status, const struct refusal *refusal,
 }
 
 /*
- * A refusal that says nothing known. Something in the history may be what the server cannot take,
- * and would be refused for ever: rather than that it is left out.
+ * For a refusal that says nothing known: what the server sent itself may be what it does not take;
+ * or something in the history, which would be refused for ever, and is rather left out.
  */
-static const char *const resort_names[] = {"in the plainest form", "with the last message alone"};
+static const struct resort {
+	unsigned needs;
+	bool fleeting; /* not remembered */
+	const char *name;
+} resorts[] = {
+    {NEED_NOTHING_MORE, false, "without further members"},
+    {NEED_CALLS_AS_WORDS, true, "with calls as words"},
+    {NEEDS_PLAIN, true, "in the plainest form"},
+    {NEEDS_PLAIN | NEED_LAST_TURN, true, "with the last message alone"},
+};
 
 static bool
 try_last_resorts(struct question *question)
 {
-	static const unsigned resorts[] = {NEEDS_PLAIN, NEEDS_PLAIN | NEED_LAST_TURN};
-
 	for (size_t i = 0; i < sizeof resorts / sizeof *resorts; i++) {
-		unsigned more = resorts[i] & ~question->needs;
+		const struct resort *at = &resorts[i];
+		unsigned more = at->needs & ~question->needs;
 
-		if ((question->needs & resorts[i]) == resorts[i] ||
-		    !try_form(question, question->needs | resorts[i]))
+		if (more == 0 || !try_form(question, question->needs | at->needs))
 			continue;
-		log_info("the model server refuses the request: it is asked %s", resort_names[i]);
-		question->fleeting |= more;
+		log_info("the model server refuses the request: it is asked %s", at->name);
+		question->fleeting |= at->fleeting ? more : 0;
+		question->resort = at;
 		return true;
 	}
 	return false;
@@ -498,10 +507,9 @@ remember(const struct question *question, unsigned known, bool unopened)
 
 	if (question->answer.result->outcome >= MODEL_TOO_LONG)
 		return;
-	/* The owner should know: the model has not been told all that was said. */
-	if (question->fleeting & NEED_CALLS_AS_WORDS)
-		log_warn("the model server took the question only %s",
-		    resort_names[(question->fleeting & NEED_LAST_TURN) != 0]);
+	/* The owner should know: the model has not been told all that was said as it was said. */
+	if (question->resort && question->resort->fleeting)
+		log_warn("the model server took the question only %s", question->resort->name);
 	if (unopened)
 		found |= NEED_HELD_THOUGHTS;
 	if (found)

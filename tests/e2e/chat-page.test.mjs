@@ -59,7 +59,8 @@ inBrowser('a conversation: words one after another, stop, reload, go on, start a
 	await within(model.requests[1].left, 'the request to the model ends');
 
 	await chat.page.reload();
-	await chat.sees(HELLO, ...first, ['You', 'Go on'], ['Assistant', 'hello y']);
+	await chat.sees(HELLO, ...first, ['You', 'Go on'],
+		['Assistant', 'hello y\n\nThis answer was stopped.']);
 	await chat.say('Once more');
 	await chat.sees(['You', 'Once more'], ['Assistant', 'hello']);
 	assert.deepEqual(model.requests[2].json.input.map(({ role }) => role),
@@ -104,8 +105,10 @@ inBrowser('a tool is named while it is used, and a limit when it has cut', async
 	await chat.sees(['You', '1 + 2?'], ['Assistant', 'It is 3.']);
 	await chat.told(/^$/);
 	await chat.say('Why?');
-	await chat.sees(['Assistant', 'It is a long']);
-	await chat.told('A limit has cut this answer short.');
+	await chat.sees(['Assistant', 'It is a long\n\nA limit has cut this answer short.']);
+	await chat.page.reload();
+	await chat.sees(['You', '1 + 2?'], ['Assistant', 'It is 3.'], ['You', 'Why?'],
+		['Assistant', 'It is a long\n\nA limit has cut this answer short.']);
 });
 
 inBrowser('a model server that fails: the words come back, and the way on works', async (bench) => {
@@ -136,7 +139,7 @@ inBrowser('a model server that fails: the words come back, and the way on works'
 	assert.equal(said.filter((text) => text === 'How *long*?').length, 2);
 	await chat.page.reload();
 	await chat.sees(HELLO, ['You', 'How long?'], ['Assistant', 'hello'], ['You', 'And now?'],
-		['Assistant', 'Subtract 11 fi'], ['You', 'And now?'], ['Assistant', 'hello']);
+		['Assistant', 'Subtract 11 fi\n\nThis answer broke off.'], ['You', 'And now?'], ['Assistant', 'hello']);
 });
 
 inBrowser('offline: what was typed is kept, and sent when the network is back', async (bench) => {

@@ -29,7 +29,8 @@ async function leave(model, site, thread, leaving = (client) => client.destroy()
 async function threadIsFree(model, site, thread) {
 	assert.equal((await say(site, thread, 'second words')).text.trimEnd(), 'hello');
 	const asked = model.requests[1].json.input.filter(({ role }) => role === 'user');
-	assert.equal(asked.length, 2, 'the words stay in the thread');
+	assert.equal(asked.map(({ content }) => content).join('\n\n'), 'first words\n\nsecond words',
+		'the words stay in the thread');
 }
 
 for (const [way, open] of AT_ONCE) {

@@ -132,6 +132,17 @@ const counts = (...names) => ({
 	type: 'object', required: names, additionalProperties: false,
 	properties: Object.fromEntries(names.map((name) => [name, { type: 'integer', minimum: 0 }])),
 });
+/** A file_search tool as it is shown, for which nothing was asked. */
+export const USUAL_SEARCH = { type: 'file_search', file_search: {
+	max_num_results: null,
+	ranking_options: { ranker: 'default_2024_08_21', score_threshold: 0 },
+} };
+
+/** A usage as it is shown, of a model server that told of no details. */
+export const usageOf = (prompt_tokens, completion_tokens) => ({
+	prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens,
+	prompt_token_details: { cached_tokens: 0 }, completion_tokens_details: { reasoning_tokens: 0 },
+});
 const TOKENS = counts('prompt_tokens', 'completion_tokens', 'total_tokens');
 const USAGE = { ...TOKENS, properties: {
 	...TOKENS.properties,
@@ -149,6 +160,12 @@ const EXCEPTIONS = [
 		'the original showed it, too; the first version\'s file_ids stand there'],
 	['RunStepObject', 'expires_at', { type: ['integer', 'null'] },
 		'the description\'s examples have it, where the schema has expired_at'],
+	['AssistantToolsFileSearch', 'file_search', {
+		type: 'object', additionalProperties: false, properties: {
+			max_num_results: { type: ['integer', 'null'] },
+			ranking_options: { $ref: '#/$defs/FileSearchRankingOptions' },
+		},
+	}, 'the original showed what counts where nothing was asked'],
 	...['RunObject', 'RunStepObject'].map((kind) => [kind, 'usage', { anyOf: [{ type: 'null' }, USAGE] },
 		'the original also told of cached and reasoning tokens, in its last years']),
 	...['Assistants', 'Messages', 'Runs', 'RunSteps'].flatMap((kind) =>

@@ -84,7 +84,8 @@ e2e('the log has a line for each request, with the route and the bytes of the bo
 		await program.call('GET', '/assistants');
 		// An error of the model server's, in a stream.
 		bench.expectLog(/run: /);
-		const assistant = await program.call('POST', '/assistants', { model: 'm' });
+		const assistant = await program.call('POST', '/assistants',
+			{ model: 'm', instructions: 'Be kind.' });
 		const { id } = await program.call('POST', '/threads');
 		const answer = await program.request('POST', `/threads/${id}/runs`,
 			{ assistant_id: assistant.id, stream: true });
@@ -105,7 +106,7 @@ e2e('the log has a line for each request, with the route and the bytes of the bo
 	});
 
 e2e('runs by their ends, their times, their tokens', async (bench) => {
-	bench.expectLog(/run: .*400/, /waited for tools was cancelled/);
+	bench.expectLog(/run: .*401/, /waited for tools was cancelled/);
 	const model = await modelServer(bench);
 	const server = await bench.listen({ env: { ...model.env, ...ON } });
 	const program = new Program(server, await makeKey(bench, 'a'));
@@ -137,7 +138,7 @@ e2e('runs by their ends, their times, their tokens', async (bench) => {
 	assert.equal(metrics.sum('assistants_run_first_word_seconds_count'), 2);
 	// The one that waited for a tool was not carried out when it ended.
 	assert.equal(metrics.sum('assistants_run_duration_seconds_count'), 4);
-	assert.deepEqual(lines(metrics, ERRORS), ['model 400: 1']);
+	assert.deepEqual(lines(metrics, ERRORS), ['model 401: 1']);
 });
 
 e2e('a run that a killed program leaves, and one that is overdue, are counted once',

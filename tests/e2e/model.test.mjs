@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { LLMock } from '@copilotkit/aimock';
 import { KEY, e2e, eventually, newThread, say, transcript } from './lib.mjs';
-import { gate, modelServer, withoutResponses, words } from './lib-upstream.mjs';
+import { cutAfter, gate, incomplete, messageEvents, modelServer, withoutResponses, words } from './lib-upstream.mjs';
 
 const FIRST = ['I need to solve 3x + 11 = 14', 'Subtract 11 first: 3x = 3. What is x?'];
 const SECOND = ['x is 1', 'Right. Grüße & "quotes" – 数学 🎓'];
@@ -144,6 +144,35 @@ e2e('a key may come from a file, and a model\'s name from the environment', asyn
 	const [{ headers, json }] = model.requests;
 	assert.equal(headers.authorization, `Bearer ${KEY}`);
 	assert.equal(json.model, 'another-model');
+});
+
+e2e('the conversation says which message broke off, and which run is at work', async (bench) => {
+	bench.expectLog(/the connection ended/);
+	const model = await modelServer(bench);
+	const server = await bench.listen({ env: model.env });
+	const accept = { headers: { accept: 'application/json' } };
+	const { json: made } = await server.request('POST', '/threads', accept);
+	assert.deepEqual(Object.keys(made), ['id', 'threadId']);
+	assert.equal(made.threadId, made.id);
+	const held = gate();
+	const part = { type: 'output_text', text: 'half of it', annotations: [] };
+	model.queue.push(words('well'), incomplete('a limit'), cutAfter(5, messageEvents(part)),
+		words('at last', held.opened));
+	for (const asked of ['one', 'two', 'three']) await say(server, made.id, asked);
+	const last = say(server, made.id, 'four');
+	await eventually('the model is asked', () => model.requests.length === 4);
+	const seen = async () => (await server.request('GET', `/threads/${made.id}/messages`, accept)).json;
+	const { messages, run } = await seen();
+	assert.deepEqual(messages.map(({ role, run_id, incomplete: why }) => [role, Boolean(run_id), why]), [
+		['user', false, undefined], ['assistant', true, undefined],
+		['user', false, undefined], ['assistant', true, 'max_tokens'],
+		['user', false, undefined], ['assistant', true, 'run_failed'], ['user', false, undefined],
+	]);
+	assert.equal(run.status, 'in_progress');
+	assert.match(run.id, /^run_/);
+	held.open();
+	await last;
+	assert.equal((await seen()).run, undefined);
 });
 
 e2e('a model server that needs no key gets none', async (bench) => {

@@ -61,6 +61,9 @@ const STRICT = [
 		({ reasoning }) => reasoning) && 'property \'reasoning\' is unsupported', () => ({
 		chunks: [chunk({ reasoning: 'hm' }), ...calls(['call_1', '{}']).chunks],
 	}))],
+	['no member that it sent, in words that nobody knows', ['weather', 'thanks'], chat(
+		(body) => callsOf(body).some(({ mark }) => mark) && 'Zorro says no',
+		() => calls(['call_1', '{}', { mark: 7 }]))],
 	['no tools at all', ['weather', 'thanks'], chat(
 		({ tools }) => tools && 'registry/gemma does not support tools')],
 	['no calls without tools', ['weather', 'thanks'], chat((body) => !body.tools &&
@@ -72,7 +75,7 @@ const STRICT = [
 
 for (const [name, turns, answer, options = {}] of STRICT) {
 	e2e(`a server that insists on ${name}`, async (bench) => {
-		if (/heard of/.test(name)) bench.expectLog(/plainest form/);
+		if (/heard of/.test(name)) bench.expectLog(/took the question only with calls as words/);
 		const server = await oddServer(bench, 'chat', answer);
 		for (const [i, words] of turns.entries()) {
 			const run = await server.turn(words, i === 0 ? {} : options);

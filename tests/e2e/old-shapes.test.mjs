@@ -3,19 +3,22 @@
 
 import assert from 'node:assert/strict';
 import { e2e } from './lib.mjs';
+import { USUAL_SEARCH } from './lib-sdk.mjs';
 import { makeKey, Program } from './lib-api.mjs';
 import { modelServer, words } from './lib-upstream.mjs';
 
 // What openai 4.30, the last of the first version, knows of each object.
 const ASSISTANT = ['created_at', 'description', 'file_ids', 'id', 'instructions', 'metadata',
-	'model', 'name', 'object', 'tools'];
+	'model', 'name', 'object', 'response_format', 'temperature', 'tools', 'top_p'];
 const THREAD = ['created_at', 'id', 'metadata', 'object'];
 const MESSAGE = ['assistant_id', 'completed_at', 'content', 'created_at', 'file_ids', 'id',
 	'incomplete_at', 'incomplete_details', 'metadata', 'object', 'role', 'run_id', 'status',
 	'thread_id'];
 const RUN = ['assistant_id', 'cancelled_at', 'completed_at', 'created_at', 'expires_at',
-	'failed_at', 'file_ids', 'id', 'instructions', 'last_error', 'metadata', 'model', 'object',
-	'required_action', 'started_at', 'status', 'thread_id', 'tools', 'usage'];
+	'failed_at', 'file_ids', 'id', 'incomplete_details', 'instructions', 'last_error',
+	'max_completion_tokens', 'max_prompt_tokens', 'metadata', 'model', 'object', 'required_action',
+	'response_format', 'started_at', 'status', 'temperature', 'thread_id', 'tool_choice', 'tools',
+	'top_p', 'truncation_strategy', 'usage'];
 
 const HOSTED = /^the run uses code_interpreter and file_search, only stored yet/;
 
@@ -46,8 +49,11 @@ e2e('an assistant of the first version is one of the second, and the other way r
 		assert.deepEqual(made.file_ids, ['file-1', 'file-2']);
 		const path = `/assistants/${made.id}`;
 		const seen = await current.call('GET', path);
-		assert.deepEqual(seen.tools, [tools[0], { type: 'file_search' }, FUNCTION]);
-		assert.deepEqual(seen.tool_resources, { code_interpreter: { file_ids: made.file_ids } });
+		assert.deepEqual(seen.tools, [tools[0], USUAL_SEARCH,
+			{ ...FUNCTION, function: { ...FUNCTION.function, strict: false } }]);
+		assert.deepEqual(seen.tool_resources, {
+			code_interpreter: { file_ids: made.file_ids }, file_search: { vector_store_ids: [] },
+		});
 		assert.equal('file_ids' in seen, false);
 
 		const changed = await old.call('POST', path, { file_ids: ['file-3'] });
@@ -187,7 +193,7 @@ e2e('a run of the first version, polled and streamed', async (bench) => {
 	assert.deepEqual(events.slice(-2).map(([name]) => name), ['thread.run.completed', 'done']);
 	// What was shown in the first version was stored in the second.
 	const now = await current.call('GET', `${path}/runs/${events[0][1].id}`);
-	assert.deepEqual(now.tools, [{ type: 'code_interpreter' }, { type: 'file_search' }]);
+	assert.deepEqual(now.tools, [{ type: 'code_interpreter' }, USUAL_SEARCH]);
 	assert.equal(now.file_ids, undefined);
 	// The model was told of no tool that it has not got.
 	assert.deepEqual(model.requests.map(({ json }) => json.tools), [undefined, undefined]);

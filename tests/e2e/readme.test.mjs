@@ -8,6 +8,7 @@ import test from 'node:test';
 import { PROGRAM, e2e } from './lib.mjs';
 import { demoTree, startDemo } from './lib-demo.mjs';
 import { behindLighttpd } from './lib-servers.mjs';
+import { modelServer, status } from './lib-upstream.mjs';
 import { makeKey } from './lib-v1.mjs';
 
 const README = path.resolve(import.meta.dirname, '../../README.md');
@@ -83,6 +84,18 @@ e2e('README: the examples for Node do what they say', async (bench) => {
 		bench.file('example.mjs', block.replaceAll('localhost:8080', `localhost:${port}`));
 		assert.match(await bench.shell('node example.mjs', env), /\S/);
 	}
+});
+
+e2e('make demo: the program has the configured model, and says why its run failed', async (bench) => {
+	bench.expectLog(/does not know the model a-model/);
+	const model = await modelServer(bench);
+	model.otherwise = status(404, {}, '{"error":{"message":"no such model","code":"model_not_found"}}');
+	const env = { ...model.env, ASSISTANTS_MODEL: 'a-model', ASSISTANTS_MODEL_API: 'chat' };
+	const { printed } = await startDemo(bench, demoTree(bench), env);
+	const [program] = /^ {2}export [^]*\n {2}node [^]*?;"$/m.exec(printed());
+	folderWithOpenai(bench);
+	const said = await bench.shell(`{ ${program}\n} 2>&1 || echo ended with $?`);
+	assert.match(said, /Error: .*the model a-model; ASSISTANTS_MODELS=a-model=NAME[^]*ended with 1/);
 });
 
 e2e('make demo: what it prints works as pasted', async (bench) => {

@@ -45,7 +45,7 @@ async function jsonShapes(site) {
 	const created = await site.request('POST', '/threads', { headers: JSON_HEADERS });
 	assert.match(created.headers['content-type'], /^application\/json/);
 	const { id } = created.json;
-	assert.deepEqual(created.json, { id });
+	assert.deepEqual(created.json, { id, threadId: id });
 
 	const first = await say(site, id, WORDS, JSON_HEADERS);
 	assert.equal(first.status, 200, first.text);

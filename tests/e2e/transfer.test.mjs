@@ -192,15 +192,17 @@ e2e('what was saved from OpenAI is imported with its ids', async (bench) => {
 	const { data: assistants } = await mine.call('GET', '/assistants');
 	assert.deepEqual(assistants.map(({ id }) => id), ['asst_a', 'asst_b']);
 	assert.deepEqual(assistants[1].tools, SAVED[0].data[1].tools);
-	assert.deepEqual(await old.call('GET', '/assistants/asst_a'), SAVED[0].data[0]);
+	assert.deepEqual(await old.call('GET', '/assistants/asst_a'),
+		{ ...SAVED[0].data[0], temperature: 1, top_p: 1, response_format: 'auto' });
 	const { data: messages } = await old.call('GET', '/threads/thread_t/messages');
 	const asSaved = messages.map(({ status: _, completed_at, incomplete_at, incomplete_details,
 		...rest }) => rest);
 	assert.deepEqual(asSaved, SAVED[1].data.map(({ completed_at, ...rest }) => rest));
 	assert.ok(messages.every((one) => one.status === 'completed'));
 	const run = await old.call('GET', '/threads/thread_t/runs/run_1');
-	assert.deepEqual({ ...run, required_action: undefined },
-		{ ...SAVED[2], required_action: undefined });
+	// What the first version was given later is there as well.
+	const kept = Object.keys(SAVED[2]).filter((name) => name !== 'required_action');
+	for (const name of kept) assert.deepEqual(run[name], SAVED[2][name], name);
 	const over = await mine.call('GET', '/threads/thread_t/runs/run_2');
 	assert.deepEqual([over.status, over.required_action], ['expired', null]);
 	const { data: steps } = await old.call('GET', '/threads/thread_t/runs/run_1/steps');
@@ -264,7 +266,7 @@ e2e('what cannot be imported is named, and nothing is', async (bench) => {
 		[lines({ object: 'thread', id: 'u' }), /line 1: thread u: .*'created_at'/],
 		[lines({ object: 'thread', created_at: 1 }), /thread without an id: .*'id'/],
 		[lines({ ...thread(7) }), /'id': expected a string/],
-		[lines({ ...thread('u'), metadata: { a: 1 } }), /Invalid 'metadata'/],
+		[lines({ ...thread('u'), metadata: { a: 1 } }), /Invalid type for 'metadata\.a'/],
 		[lines({ ...thread('u'), tenant: '' }), /Invalid 'tenant'/],
 		[lines({ ...thread('u'), stored: [] }), /'stored': expected an object/],
 		[lines({ object: 'assistant', id: 'a', created_at: 1 }), /Missing .*'model'/],

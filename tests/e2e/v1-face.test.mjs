@@ -147,7 +147,8 @@ e2e('the same Idempotency-Key takes effect once', async (bench) => {
 	assert.deepEqual([await threads(), await threads(other)], [4, 1]);
 
 	// What was refused had no effect, and is tried again.
-	const assistant = (await ask('/v1/assistants', '{"model":"m"}', { id: null })).json.id;
+	const made = '{"model":"m","instructions":"Be kind."}';
+	const assistant = (await ask('/v1/assistants', made, { id: null })).json.id;
 	const body = JSON.stringify({ assistant_id: assistant });
 	const run = (options) => ask(`/v1/threads/${first.json.id}/runs`, body, options);
 	assertError(await ask('/v1/assistants', '{}', { id: 'key-3' }), 400);
@@ -283,7 +284,8 @@ e2e('runs that nobody waits for go on after a restart, several at once', async (
 			{ headers, body: body && JSON.stringify(body) })).json;
 	};
 	const first = await bench.listen({ env: model.env });
-	const assistant_id = (await ask(first, 'POST', '/assistants', { model: 'm' })).id;
+	const assistant_id = (await ask(first, 'POST', '/assistants',
+		{ model: 'm', instructions: 'Be kind.' })).id;
 	const runs = [];
 	while (runs.length < 4) {
 		const { id } = await ask(first, 'POST', '/threads', {});

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { LLMock } from '@copilotkit/aimock';
 import { KEY } from './lib.mjs';
-import { connect, conversation, eachSdk, handled, stage, textOf } from './lib-sdk.mjs';
+import { connect, conversation, eachSdk, handled, stage, textOf, usageOf } from './lib-sdk.mjs';
 import { database, sql } from './lib-state.mjs';
 import { functionCalls, words } from './lib-upstream.mjs';
 
@@ -68,8 +68,7 @@ eachSdk('two calls side by side, by polling', async (bench, OpenAI) => {
 	assert.deepEqual([queued.status, queued.required_action], ['queued', null]);
 	const run = await runs.poll(waiting.id, { thread_id });
 	assert.equal(run.status, 'completed');
-	assert.deepEqual(run.usage,
-		{ prompt_tokens: 22, completion_tokens: 14, total_tokens: 36 }, 'of both rounds');
+	assert.deepEqual(run.usage, usageOf(22, 14), 'of both rounds');
 	await assertSteps(set, run.id);
 	assert.deepEqual((await conversation(openai, thread_id)).at(-1), ['assistant', ANSWER]);
 

@@ -6,7 +6,7 @@ import { LLMock } from '@copilotkit/aimock';
 import OpenAI from 'openai7';
 import { KEY, e2e, eventually, newThread, say, within } from './lib.mjs';
 import { behindCgid } from './lib-apache.mjs';
-import { connect, conversation, handled, stage, textOf } from './lib-sdk.mjs';
+import { connect, conversation, handled, stage, textOf, usageOf } from './lib-sdk.mjs';
 import { behindFcgiwrap, behindNginx } from './lib-servers.mjs';
 import { modelServer, status } from './lib-upstream.mjs';
 
@@ -101,7 +101,7 @@ eachWay('runs that are polled', async ({ openai, mock, threads, runs, begin, bod
 	assert.match(created.status, /^(queued|in_progress)$/);
 	const run = await runs.poll(created.id, { thread_id });
 	assert.deepEqual([run.id, run.status], [created.id, 'completed']);
-	assert.deepEqual(run.usage, { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 });
+	assert.deepEqual(run.usage, usageOf(11, 7));
 	const again = await runs.createAndPoll(thread_id, {
 		...body, additional_messages: [{ role: 'user', content: 'two' }],
 	});
@@ -206,7 +206,7 @@ eachWay('runs that the model server refuses', async ({ bench, mock, runs, begin,
 		(thread) => runs.createAndPoll(thread, body),
 	];
 	for (const carriedOut of ways) {
-		mock.nextRequestError(400, { message: 'No.', type: 'invalid_request_error' });
+		mock.nextRequestError(401, { message: 'No.', type: 'authentication_error' });
 		const { status: end, last_error } = await carriedOut(await begin('one'));
 		assert.deepEqual([end, last_error.code], ['failed', 'server_error']);
 	}

@@ -1,7 +1,7 @@
 // The Assistants API's objects by OpenAI's official client: made, read, changed, listed, deleted.
 
 import assert from 'node:assert/strict';
-import { conversation, eachSdk, stage, textOf } from './lib-sdk.mjs';
+import { conversation, eachSdk, stage, textOf, usageOf } from './lib-sdk.mjs';
 import { words } from './lib-upstream.mjs';
 
 const FUNCTION = { type: 'function', function: {
@@ -181,8 +181,7 @@ eachSdk('runs and their steps', async (bench, OpenAI) => {
 	assert.match(run.id, /^run_[A-Za-z0-9]{24}$/);
 	assert.deepEqual([run.thread_id, run.assistant_id, run.model, run.tools, run.metadata],
 		[thread_id, assistant.id, 'a-model', [FUNCTION], { asked: 'one' }]);
-	assert.deepEqual(run.usage,
-		{ prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 });
+	assert.deepEqual(run.usage, usageOf(11, 7));
 	const updated = await runs.update(run.id, { thread_id, metadata: { rated: 'good' } });
 	assert.deepEqual(updated, { ...run, metadata: { rated: 'good' } });
 	assert.deepEqual(await runs.retrieve(run.id, { thread_id }), updated);

@@ -150,6 +150,9 @@ e2e('which paths go through', async (bench) => {
 		['POST', '/v1/audio/translations'], ['GET', '/v1/models'],
 		['GET', '/v1/models/gpt-5.4'], ['GET', '/v1/models/an/org%3A1', '/v1/models/an%2Forg%3A1'],
 		['POST', '/openai/embeddings?api-version=2024-05-01', '/v1/embeddings'],
+		['POST', '/openai/deployments/d/embeddings?api-version=2024-05-01', '/v1/embeddings'],
+		['POST', '/openai/deployments/d/chat/completions', CHAT],
+		['POST', '/v1//embeddings/', '/v1/embeddings'], ['GET', '//v1/models//x', '/v1/models/x'],
 	]) {
 		const answer = await ask(method, uri);
 		assert.equal(answer.status, 200, `${method} ${uri}: ${answer.text}`);
@@ -165,7 +168,7 @@ e2e('which paths go through', async (bench) => {
 		['POST', '/v1/batches'], ['POST', '/v1/fine_tuning/jobs'], ['POST', '/v1/audio'],
 		['GET', '/v1/models/..'], ['GET', '/v1/models/%2e%2e'], ['GET', '/v1/models/x/..%2F../files'],
 		['GET', '/v1/models/../files'], ['POST', '/v1/audio/..'], ['POST', '/v1/audio/a/b'],
-		['GET', '/v1/models/.'], ['GET', '/v1/models//x'], ['GET', '/v1'], ['GET', '/v1/'],
+		['GET', '/v1/models/.'], ['GET', '/v1'], ['GET', '/v1/'],
 	]) {
 		assertError(await ask(method, uri), 404);
 	}

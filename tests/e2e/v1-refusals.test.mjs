@@ -33,7 +33,8 @@ eachSdk('ids that are unknown, or none', async (bench, OpenAI) => {
 	const { assistants, threads } = openai.beta;
 	const { messages, runs } = threads;
 	const { id: thread_id } = await threads.create();
-	const { id: assistant_id } = await assistants.create({ model: 'a-model' });
+	const { id: assistant_id } = await assistants.create(
+		{ model: 'a-model', instructions: 'Be kind.' });
 	const { id: run_id } = await runs.createAndPoll(thread_id, { assistant_id });
 	const unknown = [
 		[() => assistants.retrieve(ASSISTANT), 'assistant', ASSISTANT],
@@ -81,7 +82,8 @@ eachSdk('ids that are unknown, or none', async (bench, OpenAI) => {
 eachSdk('a thread whose run is active, and a run that is over', async (bench, OpenAI) => {
 	const { openai, model } = await stage(bench, OpenAI);
 	const { messages, runs } = openai.beta.threads;
-	const { id: assistant_id } = await openai.beta.assistants.create({ model: 'a-model' });
+	const { id: assistant_id } = await openai.beta.assistants.create(
+		{ model: 'a-model', instructions: 'Be kind.' });
 	const { id: thread_id } = await openai.beta.threads.create();
 	model.queue.push(silence());
 	const { id } = await runs.create(thread_id, { assistant_id });
@@ -116,19 +118,19 @@ eachSdk('what is wrong is named', async (bench, OpenAI) => {
 		[() => assistants.create({ model: 'a', name: 'x'.repeat(257) }), 'name', /Invalid/],
 		[() => assistants.create({ model: 'a', tools: [{ type: 'hammer' }] }),
 			'tools[0].type', /'hammer'/],
-		[() => threads.create({ metadata: { a: 1 } }), 'metadata', /Invalid/],
+		[() => threads.create({ metadata: { a: 1 } }), 'metadata.a', /Invalid type/, 'invalid_type'],
 		[() => user({ content: '' }), 'content', /Invalid/],
-		[() => user({ content: 7 }), 'content', /expected a string or an array/],
+		[() => user({ content: 7 }), 'content', /expected a string or an array/, 'invalid_type'],
 		[() => user({ content: [{ type: 'text' }] }), 'content[0].text', /Missing/],
 		[() => threads.messages.create(id, { role: 'judge', content: 'a' }), 'role',
 			/'user', 'assistant'/],
-		[() => threads.runs.create(id, { assistant_id: ASSISTANT, max_prompt_tokens: 255 }),
-			'max_prompt_tokens', /Invalid/],
+		[() => threads.runs.create(id, { assistant_id: ASSISTANT, max_prompt_tokens: 0 }),
+			'max_prompt_tokens', /from 1 to 1000000000/],
 		[() => threads.messages.list(id, { limit: 101 }), 'limit', /1 to 100/],
 		[() => threads.messages.list(id, { order: 'up' }), 'order', /'asc' and 'desc'/],
 	];
-	for (const [ask, param, message] of wrong) {
-		await assert.rejects(ask(), raises(OpenAI.BadRequestError, 400, message, { param }));
+	for (const [ask, param, message, code] of wrong) {
+		await assert.rejects(ask(), raises(OpenAI.BadRequestError, 400, message, { param, code }));
 	}
 	assert.deepEqual((await assistants.list()).data, [], 'nothing of it was stored');
 });

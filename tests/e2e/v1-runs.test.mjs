@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { eventually, within } from './lib.mjs';
-import { connect, conversation, eachSdk, handled, stage, textOf } from './lib-sdk.mjs';
+import { connect, conversation, eachSdk, handled, stage, textOf, usageOf } from './lib-sdk.mjs';
 import { behindLighttpd } from './lib-servers.mjs';
 import { gate, silence, words } from './lib-upstream.mjs';
 
@@ -73,7 +73,7 @@ eachSdk('a run is carried out as it was asked, else as its assistant says',
 			['another-model', 'Be long.', 1.5, 300],
 		]);
 		assert.deepEqual([first, second, third].map(said),
-			[['one'], ['one', 'hello', 'two', 'three'], ['three', 'hello']]);
+			[['one'], ['one', 'hello\n\ntwo', 'three'], ['three', 'hello']]);
 		assert.equal((await conversation(openai, thread)).length, 6, 'all of it is kept');
 	});
 
@@ -89,8 +89,7 @@ eachSdk('a run that waits on the model is cancelled, and the thread is free',
 		const run = await runs.poll(id, { thread_id });
 		assert.equal(run.status, 'cancelled');
 		assert.ok(run.cancelled_at >= run.started_at);
-		assert.deepEqual(run.usage,
-			{ prompt_tokens: 4, completion_tokens: 0, total_tokens: 4 });
+		assert.deepEqual(run.usage, usageOf(4, 0));
 		await within(model.requests[0].left, 'the model is left');
 		assert.equal((await runs.createAndPoll(thread_id, body)).status, 'completed');
 		assert.deepEqual(await conversation(openai, thread_id),

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from './lib.mjs';
-import { conversation, eachSdk, stage, textOf } from './lib-sdk.mjs';
+import { USUAL_SEARCH, conversation, eachSdk, stage, textOf } from './lib-sdk.mjs';
 import { functionCalls, gate, words } from './lib-upstream.mjs';
 
 // What a run says whose assistant has tools that are not here yet.
@@ -83,7 +83,8 @@ eachSdk('the playground\'s log of two calls side by side', async (bench, OpenAI)
 	assert.deepEqual([run.status, run.started_at, run.expires_at - run.created_at],
 		['queued', null, 600]);
 	assert.deepEqual([run.model, run.instructions, run.tools],
-		[assistant.model, assistant.instructions, tools]);
+		[assistant.model, assistant.instructions, [tools[0], USUAL_SEARCH,
+			{ ...tools[2], function: { ...tools[2].function, strict: false } }]]);
 	const at = { thread_id };
 	await eventually('it begins', async () =>
 		(await runs.retrieve(run.id, at)).status === 'in_progress');
@@ -225,7 +226,9 @@ eachSdk('the math tutor displays a quiz, and the steps tell', async (bench, Open
 		{ tools: [{ type: 'code_interpreter' }, { type: 'file_search' }] });
 	assert.deepEqual(stored.tools.map(({ type }) => type), ['code_interpreter', 'file_search']);
 	const tools = [...stored.tools, { type: 'function', function: DISPLAY_QUIZ }];
-	assert.deepEqual((await assistants.update(assistant_id, { tools })).tools, tools);
+	const changed = (await assistants.update(assistant_id, { tools })).tools;
+	assert.deepEqual(changed.slice(0, 2), tools.slice(0, 2));
+	assert.deepEqual(changed[2].function, { strict: false, ...DISPLAY_QUIZ });
 
 	const args = JSON.stringify(QUIZ);
 	model.queue.push(functionCalls(['call_quiz', 'display_quiz', args]),

@@ -4,41 +4,20 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-fail() {
-	echo "bundle: $1" >&2
-	exit 1
-}
+test=bundle
+. tests/soak/lib-debian.sh
 
-# What is mounted in a mount namespace is gone with it, however this ends, and then the folder can be
-# removed. So this script starts itself again in one.
 if [ $# -eq 0 ]; then
-	[ "$(id -u)" -eq 0 ] || fail "this needs root, for debootstrap"
-	command -v debootstrap >/dev/null || tools/apt-install.sh debootstrap
 	make all bundle
-	scratch=$(mktemp -d)
-	trap 'rm -rf --one-file-system "$scratch"' EXIT
-	trap 'exit 1' HUP INT TERM
-	chmod 711 "$scratch"
-	unshare --mount "$0" "$scratch"
-	exit
+	start_again "$PWD/tests/soak/bundle.sh"
 fi
 scratch=$1
 root=$scratch/root
 log=$scratch/log
 program=/home/me/public_html/assistant/assistants.fcgi
 
-# Where apt gets this system's packages from; nothing if it doesn't say, for debootstrap's own choice.
-mirror() {
-	apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
-		sed -n "s/^$1 main //p" | head -n 1
-}
-
 make_host() {
-	codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-	# shellcheck disable=SC2046 # one word, or none
-	debootstrap --variant=minbase "$codename" "$root" $(mirror "$codename") >"$log" 2>&1 ||
-		{ cat "$log"; fail "debootstrap failed"; }
-	mount -t proc proc "$root/proc"
+	make_debian "$root" "$(this_codename)" ''
 	chroot "$root" useradd --create-home me
 }
 
