@@ -261,6 +261,7 @@ run_step_export(struct db_stmt *row)
 	struct json_object *step = compose(row, NULL), *stored = json_object_new_object();
 	struct json_object *items = json_column(row, 14);
 
+	json_set(step, "usage", json_column(row, 5));
 	json_set_string(step, "tenant", db_text(row, 13));
 	if (items)
 		json_set(stored, "items", items);

@@ -513,6 +513,8 @@ run_export(struct db_stmt *row)
 	if (!run)
 		return NULL;
 	object = run_compose(run);
+	/* Also of one that is not over: it will be, where it is imported. */
+	json_set(object, "usage", json_object_get(run->usage));
 	stored = json_object_new_object();
 	json_set(stored, "body", json_object_get(run->body));
 	json_set_int(stored, "expires_at", run->expires_at);

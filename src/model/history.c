@@ -51,13 +51,15 @@ history_takes_arguments(const char *arguments)
 static struct json_object *
 repaired_arguments(const char *arguments)
 {
-	struct json_object *value = NULL, *inner = NULL;
+	struct json_object *value = NULL, *inner = NULL, *repaired;
 
 	if (json_parse_foreign(arguments, strlen(arguments), &value) == 0 &&
 	    json_object_is_type(value, json_type_string))
 		inner = parse_object(json_object_get_string(value));
+	repaired = json_object_new_string(inner ? json_text(inner) : "{}");
+	json_object_put(inner);
 	json_object_put(value);
-	return json_object_new_string(inner ? json_text(inner) : "{}");
+	return repaired;
 }
 
 static struct json_object *

@@ -121,6 +121,14 @@ look_inside(struct thoughts *thoughts)
 }
 
 static const char *
+look_behind(struct thoughts *thoughts)
+{
+	const char *text = text_of(thoughts), *begin = text + strspn(text, blanks);
+
+	return *begin ? let_go(thoughts, begin) : "";
+}
+
+static const char *
 look_held(struct thoughts *thoughts)
 {
 	size_t from = thoughts->looked_at > TAG_LEN_MAX ? thoughts->looked_at - TAG_LEN_MAX : 0;
@@ -128,7 +136,11 @@ look_held(struct thoughts *thoughts)
 
 	thoughts->looked_at = thoughts->text.len;
 	/* Whether the tag's line ends there, the next piece may tell. */
-	return end && *end ? let_go(thoughts, end + strspn(end, blanks)) : "";
+	if (!end || !*end)
+		return "";
+	buf_drop(&thoughts->text, (size_t)(end - text_of(thoughts)));
+	thoughts->state = THOUGHTS_BEHIND;
+	return look_behind(thoughts);
 }
 
 static const char *
@@ -151,14 +163,6 @@ look_maybe(struct thoughts *thoughts)
 		return let_go(thoughts, text);
 	}
 	return "";
-}
-
-static const char *
-look_behind(struct thoughts *thoughts)
-{
-	const char *text = text_of(thoughts), *begin = text + strspn(text, blanks);
-
-	return *begin ? let_go(thoughts, begin) : "";
 }
 
 const char *

@@ -230,6 +230,36 @@ static const struct model_row requests[] = {
     {"calls of one message with words", {WELL}, .heard = "",
 	.context = "[" USER ", " SPOKEN ", " ANSWERED "]",
 	.sent = "{'role':'assistant','content':'a'," TOOL_CALLS ",{'role':'tool'"},
+    {"arguments that are no object", {WELL}, .heard = "",
+	.context = "[" USER ", {'calls': [{'id': 'a', 'name': 'f', 'arguments': '[1'}, "
+		   "{'id': 'b', 'name': 'g', 'arguments': '\\\"{}\\\"'}, "
+		   "{'id': 'c', 'name': 'h i', 'arguments': '7'}], 'items': {'server': '$'}}]",
+	.sent = "'function':{'name':'f','arguments':'{}'}},{'id':'b','type':'function','function':"
+		"{'name':'g','arguments':'{}'}},{'id':'c','type':'function','function':{'name':"
+		"'h_i','arguments':'{}'}}"},
+    {"ids that come twice, or of another server", {WELL}, .heard = "",
+	.context = "[" USER ", {'calls': [{'id': 'call_x', 'name': 'f', 'arguments': '{}'}], "
+		   "'items': {'server': '$'}}, {'calls': [{'id': 'call_x', 'name': 'f', "
+		   "'arguments': '{}'}], 'items': {'server': 'x'}}]",
+	.sent = "'tool_calls':[{'id':'call_x'", .not_sent = "call_x','content':''}]"},
+    {"calls that no user comes before", {WELL}, .heard = "",
+	.context = "[" ANSWERED ", " SPOKEN ", " USER "]",
+	.sent = "'messages':[{'role':'assistant','content':'a'},{'role':'user'"},
+    {"neighbours", {WELL}, .heard = "", .context = "[" USER ", " USER ", " SPOKEN ", " SPOKEN "]",
+	.sent = "[{'role':'user','content':'q\\n\\nq'},{'role':'assistant','content':'a\\n\\na'}]"},
+    {"an image that is a file", {WELL}, .heard = "",
+	.context = "[{'role': 'user', 'content': [{'type': 'image_file', 'image_file': {'file_id': "
+		   "'f'}}]}]",
+	.sent = "'content':'[An image that you cannot see]'"},
+    {"what the server sent more", {WELL}, .heard = "",
+	.context = "[" USER ", {'calls': [{'id': 'a', 'name': 'f', 'arguments': '{}'}], 'items': "
+		   "{'server': '$', 'message': {'x': 1}, 'calls': [{'y': 2, 'function': {'z': "
+		   "3}}]}}]",
+	.sent = "'z':3},'y':2}],'x':1}"},
+    {"what another one sent more", {WELL}, .heard = "",
+	.context = "[" USER ", {'calls': [{'id': 'a', 'name': 'f', 'arguments': '{}'}], 'items': "
+		   "{'server': 'x', 'message': {'x': 1}, 'calls': [{'y': 2}]}}]",
+	.not_sent = "'x':1"},
     {"calls, and calls", {WELL}, .heard = "", .context = "[" USER ", " ANSWERED ", " ANSWERED "]",
 	.sent = "'tool_call_id':'call_b','content':''},{'role':'assistant','content':null,"},
 };
