@@ -254,7 +254,8 @@ int
 server_error(struct answer *answer, struct json_object *object)
 {
 	answer->ended = true;
-	answer->error = json_object_get(object);
+	/* A failure without any word is one nevertheless. */
+	answer->error = object ? json_object_get(object) : json_object_new_object();
 	return -1;
 }
 
