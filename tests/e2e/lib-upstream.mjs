@@ -74,6 +74,9 @@ export async function withoutResponses(bench, url) {
 	return `http://127.0.0.1:${server.address().port}/v1`;
 }
 
+/** The newest words of a request: messages that nobody answered stand before them, in one. */
+export const newestWords = ({ input }) => input.at(-1).content.split('\n\n').at(-1);
+
 /** Answer with a status, headers and a body. */
 export function status(code, headers = {}, body = errorBody(code)) {
 	return (response) => response.writeHead(code, headers).end(body);

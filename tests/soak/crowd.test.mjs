@@ -5,7 +5,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { e2e, newThread, say, transcript, within } from '../e2e/lib.mjs';
 import { behindNginx } from '../e2e/lib-servers.mjs';
-import { cutAfter, gate, messageEvents, modelServer, status, words } from '../e2e/lib-upstream.mjs';
+import {
+	cutAfter, gate, messageEvents, modelServer, newestWords, status, words,
+} from '../e2e/lib-upstream.mjs';
 import { Crowd, repeatingModel, share } from './lib-crashes.mjs';
 
 const CLIENTS = 20;
@@ -27,7 +29,7 @@ e2e(`${CLIENTS} clients at once, ${EXCHANGES} messages of every fate`, async (be
 	const asked = new Map();
 	model.otherwise = (response, request) => {
 		model.requests.length = 0;
-		const text = request.json.input.at(-1).content;
+		const text = newestWords(request.json);
 		asked.get(text)(response);
 		return FATES[text.split(' ')[0]][0](response);
 	};

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { newThread, say, transcript, within } from '../e2e/lib.mjs';
 import { parseCgi } from '../e2e/lib-cgi.mjs';
 import { database, sql } from '../e2e/lib-state.mjs';
-import { messageEvents, modelServer, sse } from '../e2e/lib-upstream.mjs';
+import { messageEvents, modelServer, newestWords, sse } from '../e2e/lib-upstream.mjs';
 
 /** Whether all that the soak tests promise is run, and nothing else beside it. */
 export const FULL = process.env.SOAK === 'full';
@@ -33,7 +33,7 @@ export async function repeatingModel(bench) {
 	model.otherwise = async (response, { json }) => {
 		// Thousands of requests come.
 		model.requests.length = 0;
-		const text = answerTo(json.input.at(-1).content);
+		const text = answerTo(newestWords(json));
 		const events = messageEvents({ type: 'output_text', text, annotations: [] });
 		response.writeHead(200, { 'content-type': 'text/event-stream' });
 		while (events.length > 0) {

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { e2e, freePort, newThread, say, within } from '../e2e/lib.mjs';
 import { behindNginx, serve } from '../e2e/lib-servers.mjs';
-import { gate, messageEvents, modelServer, sse, words } from '../e2e/lib-upstream.mjs';
+import { gate, messageEvents, modelServer, newestWords, sse, words } from '../e2e/lib-upstream.mjs';
 import { share } from './lib-crashes.mjs';
 
 const CLIENTS = 16;
@@ -135,7 +135,7 @@ e2e(`${LEFT} messages are left alone by their clients`, async (bench, t) => {
 	let number = 0;
 	model.otherwise = (response, { json }) => {
 		model.requests.length = 0;
-		asked.get(json.input.at(-1).content)(response);
+		asked.get(newestWords(json))(response);
 		if (Math.random() < 0.5) return words('hello', gate().opened)(response);
 	};
 	// Who comes back at once waits beside the run that he has left, for its end.
