@@ -195,9 +195,9 @@ function_shown(struct json_object *given)
 {
 	struct json_object *shown = json_object_new_object();
 
-	json_object_object_foreach(given, name, value)
-	{
-		json_set(shown, name, json_object_get(value));
+	if (json_object_is_type(given, json_type_object)) {
+		json_object_object_foreach(given, name, value)
+		    json_set(shown, name, json_object_get(value));
 	}
 	if (!json_get(shown, "strict"))
 		json_set(shown, "strict", json_object_new_boolean(0));
@@ -213,6 +213,8 @@ tools_shown(struct json_object *body)
 		struct json_object *tool = json_object_new_object();
 		const char *type = json_get_string(json_at(stored, i), "type");
 
+		/* An imported run's may be anything. */
+		type = type ? type : "";
 		json_set_string(tool, "type", type);
 		if (strcmp(type, "function") == 0)
 			json_set(tool, type, function_shown(json_get(json_at(stored, i), type)));

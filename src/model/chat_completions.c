@@ -68,7 +68,7 @@ new_message(const char *role)
 static void
 add_missing(struct json_object *to, struct json_object *from)
 {
-	if (!from)
+	if (!json_object_is_type(from, json_type_object))
 		return;
 	json_object_object_foreach(from, name, value)
 	{
@@ -333,10 +333,11 @@ read_call(struct answer *answer, struct json_object *fragment, long long place)
 	call = find_call(answer, place, id, name);
 	if (!call)
 		call = answer_begin_call(answer, id, place);
-	if (call) {
-		members_add(&call->more, fragment, known);
-		members_add(&call->function_more, function, known_of_function);
-	}
+	if (call &&
+	    answer_add_size(answer,
+		members_add(&call->more, fragment, known) +
+		    members_add(&call->function_more, function, known_of_function)) < 0)
+		return -1;
 	if (!call || (*name && answer_name_call(answer, call, id, name) < 0))
 		return -1;
 	if (json_object_is_type(arguments, json_type_string))
@@ -346,15 +347,15 @@ read_call(struct answer *answer, struct json_object *fragment, long long place)
 }
 
 /* What else came with the message, or with a call, and may be wanted back. */
-static void
+static int
 read_more(struct answer *answer, struct json_object *delta)
 {
 	static const char *const known[] = {"role", "content", "refusal", "tool_calls",
 	    "function_call", "annotations", "audio", NULL};
-	size_t before = answer->more.size;
+	size_t added = members_add(&answer->more, delta, known);
 
-	members_add(&answer->more, delta, known);
-	answer->begun |= answer->more.size > before;
+	answer->begun |= added > 0;
+	return answer_add_size(answer, added);
 }
 
 struct finish {
@@ -453,7 +454,8 @@ read_choice(struct answer *answer, struct json_object *choice)
 
 	if (whole)
 		delta = json_get_object(choice, "message");
-	read_more(answer, delta);
+	if (read_more(answer, delta) < 0)
+		return -1;
 	/* What more is said is said before the end, whenever that was announced. */
 	if (says_something(delta))
 		answer->finished = false;

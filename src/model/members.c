@@ -49,11 +49,11 @@ size_of(struct json_object *value)
 {
 	if (json_object_is_type(value, json_type_string))
 		return (size_t)json_object_get_string_len(value);
-	if (json_object_is_type(value, json_type_array))
-		return json_len(value) * ELEMENT_SIZE;
-	if (json_object_is_type(value, json_type_object))
-		return (size_t)json_object_object_length(value) * ELEMENT_SIZE;
-	return value ? 1 : 0;
+	if (json_object_is_type(value, json_type_array) && json_len(value) == 0)
+		return 0;
+	if (json_object_is_type(value, json_type_object) && json_object_object_length(value) == 0)
+		return 0;
+	return value ? ELEMENT_SIZE + strlen(json_text(value)) : 0;
 }
 
 /* False when it is too much. */
@@ -86,11 +86,13 @@ is_known(const char *name, const char *const *known)
 	return *known;
 }
 
-void
+size_t
 members_add(struct members *members, struct json_object *from, const char *const *known)
 {
-	if (!from || members->too_many)
-		return;
+	size_t before = members->size;
+
+	if (!json_object_is_type(from, json_type_object) || members->too_many)
+		return 0;
 	json_object_object_foreach(from, name, value)
 	{
 		if (is_known(name, known) || size_of(value) == 0)
@@ -98,9 +100,10 @@ members_add(struct members *members, struct json_object *from, const char *const
 		if (!add(members, name, value)) {
 			members->too_many = true;
 			members_free(members);
-			return;
+			return 0;
 		}
 	}
+	return members->size - before;
 }
 
 /* Whether the piece goes on with what the element begins. */

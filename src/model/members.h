@@ -18,10 +18,11 @@ struct members {
 void members_free(struct members *members);
 
 /*
- * Adds what `from`, NULL or an object, has beside `known`, a list that ends with NULL. Strings are
- * joined, arrays too, anything else replaces what came before; null and empty ones don't count.
+ * Adds what `from`, if it is an object, has beside `known`, a list that ends with NULL. Strings are
+ * joined, arrays too, anything else replaces what came before; null and empty ones don't count. How
+ * many bytes that takes, roughly: the caller bounds them.
  */
-void members_add(struct members *members, struct json_object *from, const char *const *known);
+size_t members_add(struct members *members, struct json_object *from, const char *const *known);
 
 /*
  * All of them as an object, the caller's; NULL when there are none. Of an array that came in

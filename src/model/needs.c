@@ -128,8 +128,8 @@ needs_keep(struct needs *needs, const char *model, unsigned found)
 	unsigned bits;
 
 	pthread_mutex_lock(&needs->lock);
-	if (!look_up(needs, model, &bits))
-		bits = 0;
+	/* Also what is not fresh: it was known when the question was asked. */
+	look_up(needs, model, &bits);
 	set(needs, model, bits | found);
 	pthread_mutex_unlock(&needs->lock);
 	if (needs->memory.keep)

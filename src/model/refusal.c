@@ -62,7 +62,7 @@ const struct refused refused_always[] = {
     {"support image", NEED_NO_IMAGES, false},
     {"support vision", NEED_NO_IMAGES, false},
     {"image input", NEED_NO_IMAGES, false},
-    {"multimodal", NEED_NO_IMAGES, false},
+    {"multimodal", NEED_NO_IMAGES, true},
     {"image", NEED_NO_IMAGES, true},
     {"valid string", NEED_NO_IMAGES, true},
     {"must be a string", NEED_NO_IMAGES, true},
@@ -119,7 +119,7 @@ const struct refused refused_always[] = {
     {"string", NEED_STRING, false},
 
     {"'stream'", NEED_NO_STREAM, false},
-    {"streaming", NEED_NO_STREAM, false},
+    {"streaming", NEED_NO_STREAM, true},
     {"with stream", NEED_NO_STREAM, false},
     {0},
 };
@@ -140,7 +140,8 @@ print_detail(struct buf *out, struct json_object *detail)
 	const char *message = json_get_string(detail, "msg");
 
 	for (size_t i = 0; i < json_len(loc); i++)
-		buf_printf(out, "%s%s", i ? "." : "", json_object_get_string(json_at(loc, i)));
+		buf_printf(out, "%s%s", i ? "." : "",
+		    json_at(loc, i) ? json_object_get_string(json_at(loc, i)) : "");
 	if (message)
 		buf_printf(out, "%s%s", json_len(loc) ? ": " : "", message);
 }
@@ -319,13 +320,14 @@ kind_of(long status, struct json_object *error, const char *words, const char *t
 	if (status == 429 || status == 503 || status == 529 ||
 	    (status / 100 != 4 && has_any_code(error, busy)))
 		return REFUSAL_BUSY;
-	if (status == 413 || has_any(error ? json_text(error) : text, too_long))
+	if (status == 413 || has_any(text, too_long))
 		return REFUSAL_TOO_LONG;
 	if (is_unknown_model(status, error, words))
 		return REFUSAL_MODEL;
 	if (status / 100 == 3 || status == 404 || status == 405 || status == 410 || status == 501 ||
 	    (status == 403 && !error) ||
-	    ((status == 400 || status == 422 || status == 500) && has_any(words, path)))
+	    ((status == 400 || status == 422) && has_any(words, path)) ||
+	    (status == 500 && strcasestr(words, "not implemented")))
 		return REFUSAL_PATH;
 	return status == 400 || status == 422 || (status == 0 && has_any_code(error, form))
 	    ? REFUSAL_FORM
@@ -337,6 +339,9 @@ refusal_read(struct refusal *refusal, long status, struct json_object *body, con
 {
 	static const char *const certain[] = {"invalid_prompt", "content_filter",
 	    "context_length_exceeded", "model_not_found", "invalid_api_key", NULL};
+	static const char *const of_value[] = {"must contain", "invalid schema", "too large",
+	    "at most", "less than or equal", "maximum context", "in the completion", "between",
+	    "not found", NULL};
 	struct json_object *error = error_of(body);
 
 	*refusal = (struct refusal){.text = BUF_INIT(TEXT_MAX)};
@@ -345,7 +350,9 @@ refusal_read(struct refusal *refusal, long status, struct json_object *body, con
 	for (char *at = refusal->text.data; at && *at; at++)
 		if (*at == '"' || *at == '`')
 			*at = '\'';
+	text = refusal->text.data ? refusal->text.data : "";
 	refusal->kind = kind_of(status, error, refusal->words, text);
+	refusal->of_value = has_any(text, of_value);
 	refusal->certain = has_any_code(error, certain);
 }
 

@@ -26,6 +26,7 @@ enum { REFUSAL_WORDS_SIZE = 400 };
 struct refusal {
 	enum refusal_kind kind;
 	bool certain;                   /* its code says so: no other form would be better */
+	bool of_value;                  /* what an option was set to is wrong, and not the option */
 	char words[REFUSAL_WORDS_SIZE]; /* "it gave no reason" where there are none */
 	/*
 	 * The same for comparing: not cut, with the names that the error has beside them, and with

@@ -18,7 +18,6 @@ static const struct refused refused[] = {
     {"could not be verified", NEED_NOTHING_MORE, true},
     {"reasoning' was provided without", NEED_NOTHING_MORE, true},
     {"'include'", NEED_NO_INCLUDE, false},
-    {"include ", NEED_NO_INCLUDE, false},
     {"encrypted content is not", NEED_NO_INCLUDE, false},
     {"encrypted_content is not", NEED_NO_INCLUDE, false},
     {"'store'", NEED_NO_STORE, false},

@@ -25,6 +25,8 @@ struct question {
 	unsigned needs;           /* what it is formed by */
 	unsigned fleeting;        /* of these, what is due to the conversation alone */
 	char *body;               /* formed so */
+	unsigned tried;           /* what was changed last */
+	char *refusal;            /* why, as refusal.h compares it */
 	const struct resort *resort; /* the last one, NULL: none */
 	bool again;                  /* it was refused, and is to be asked in this other form */
 	enum server_speaks speaks;
@@ -133,7 +135,8 @@ try_rows(struct question *question, long status, const struct refusal *refusal,
 		log_info("the model server refuses the request, by \"%s\": it is asked in another "
 			 "form",
 		    at->words);
-		question->fleeting |= at->once ? at->need : 0;
+		question->fleeting |= at->once || refusal->of_value ? at->need : 0;
+		question->tried = at->need;
 		return true;
 	}
 	return false;
@@ -172,10 +175,12 @@ try_last_resorts(struct question *question)
 }
 
 static bool
-is_other_api(const struct dialect *dialect, const struct refusal *refusal)
+is_other_api(const struct dialect *dialect, long status, const struct refusal *refusal)
 {
 	const char *text = refusal->text.data ? refusal->text.data : "";
 
+	if (status != 400 && status != 404 && status != 405 && status != 422 && status != 501)
+		return false;
 	for (size_t i = 0; dialect->foreign[i]; i++)
 		if (strcasestr(text, dialect->foreign[i]))
 			return true;
@@ -189,12 +194,19 @@ is_other_api(const struct dialect *dialect, const struct refusal *refusal)
 static void
 find_other_form(struct question *question, long status, const struct refusal *refusal)
 {
+	const char *text = refusal->text.data ? refusal->text.data : "";
+	bool same = question->refusal && strcmp(question->refusal, text) == 0;
 	const struct dialect *dialect = question->model->dialect;
 	bool named = status == 0 || status == 400 || status == 403 || status == 404 ||
 	    status == 422 || status == 500;
 
+	/* What did not help is not worth remembering. */
+	question->fleeting |= same ? question->tried : 0;
+	question->tried = 0;
+	free(question->refusal);
+	question->refusal = strdup(text);
 	if (!named || refusal->kind == REFUSAL_BUSY || refusal->kind == REFUSAL_QUOTA ||
-	    is_other_api(dialect, refusal) ||
+	    is_other_api(dialect, status, refusal) ||
 	    try_rows(question, status, refusal, dialect->refused) ||
 	    try_rows(question, status, refusal, refused_always))
 		return;
@@ -238,7 +250,10 @@ read_refusal(struct question *question, long status, long retry_after_s, struct 
 	struct refusal refusal;
 
 	refusal_read(&refusal, status, body, text);
-	if (refusal.kind == REFUSAL_PATH || is_other_api(question->model->dialect, &refusal))
+	if (has_begun(&question->answer))
+		question->speaks = SERVER_SPEAKS;
+	else if (refusal.kind == REFUSAL_PATH ||
+	    is_other_api(question->model->dialect, status, &refusal))
 		question->speaks = SERVER_DOES_NOT;
 	else if (refusal.kind != REFUSAL_OTHER)
 		question->speaks = SERVER_SPEAKS;
@@ -542,6 +557,7 @@ server_model_ask(
 	} while (question.again);
 	remember(&question, known, unopened);
 	free(question.body);
+	free(question.refusal);
 	return question.speaks;
 }
 

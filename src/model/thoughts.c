@@ -6,15 +6,12 @@ static const struct tag {
 	const char *open, *close;
 } tags[] = {
     {"<think>", "</think>"},
-    {"<thinking>", "</thinking>"},
-    {"<thought>", "</thought>"},
-    {"<reasoning>", "</reasoning>"},
     {"[THINK]", "[/THINK]"}, /* Mistral's */
     /* gpt-oss's, whose final words may have no end */
     {"<|channel|>analysis<|message|>", "<|start|>assistant<|channel|>final<|message|>"},
 };
 
-enum { TAGS_LEN = sizeof tags / sizeof *tags, TAG_LEN_MAX = 45 };
+enum { TAGS_LEN = sizeof tags / sizeof *tags, TAG_LEN_MAX = 64, HELD_MAX = 256 << 10 };
 
 static const char blanks[] = " \t\r\n";
 
@@ -49,18 +46,22 @@ opening(const char *text, bool *maybe)
 
 /*
  * Behind a tag that closes thoughts which none has opened; NULL: there is none. One that is talked
- * about stands within a line, or behind its opening tag. Nothing before `from` needs to be looked
- * at.
+ * about stands within a line, in a block of code, or behind its opening tag; and words follow
+ * thoughts. Nothing before `from` needs to be looked at.
  */
 static const char *
 unopened_end(const char *text, size_t from)
 {
 	for (size_t i = 0; i < TAGS_LEN; i++) {
-		const char *at = strstr(text + from, tags[i].close), *behind;
-		const char *open = at ? strstr(text, tags[i].open) : NULL;
+		const char *at = strstr(text + from, tags[i].close), *open, *code, *behind;
 
-		behind = at ? at + strlen(tags[i].close) : NULL;
-		if (at && (!open || open > at) && (!*behind || *behind == '\n' || *behind == '\r'))
+		if (!at)
+			continue;
+		behind = at + strlen(tags[i].close);
+		open = strstr(text, tags[i].open);
+		code = strstr(text, "```");
+		if ((!open || open > at) && (!code || code > at) &&
+		    (*behind == '\n' || *behind == '\r') && behind[strspn(behind, blanks)])
 			return behind;
 	}
 	return NULL;
@@ -135,8 +136,9 @@ look_held(struct thoughts *thoughts)
 	const char *end = unopened_end(text_of(thoughts), from);
 
 	thoughts->looked_at = thoughts->text.len;
-	/* Whether the tag's line ends there, the next piece may tell. */
-	if (!end || !*end)
+	if (!end && thoughts->text.len > HELD_MAX)
+		return let_go(thoughts, text_of(thoughts));
+	if (!end)
 		return "";
 	buf_drop(&thoughts->text, (size_t)(end - text_of(thoughts)));
 	thoughts->state = THOUGHTS_BEHIND;

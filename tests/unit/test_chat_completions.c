@@ -119,6 +119,8 @@ static const struct model_row calls[] = {
 	    "{\"index\":0,\"id\":\"call_a\",\"function\":{\"name\":\"f\",\"arguments\":{\"a\":1}}}")
 		STOP},
 	.heard = "C0:call_a:f A0:{\"a\":1} Z0:{\"a\":1} "},
+    {"calls that are none", {STREAM CALLS("\"x\",7,[]") STOP}, .heard = "", .outcome = MODEL_FAILED,
+	.error = "without a name"},
     {"no arguments", {STREAM CALLS("{\"id\":\"call_a\",\"function\":{\"name\":\"f\"}}") CALLED},
 	.heard = "C0:call_a:f A0:{} Z0:{} "},
     {"not streamed",

@@ -235,7 +235,7 @@ static const struct model_row errors[] = {
 	.options = "{'model': 'm', 'parallel_tool_calls': false, 'tools': [{'type': 'function', "
 		   "'function': {'name': 'f'}}]}"},
     {"refused again", {ERROR("400", WORDS("include what?"))}, .heard = "", MODEL_FAILED,
-	.requests = 3, .error = "include what?"},
+	.requests = 2, .error = "include what?"},
     {"refused for a reason that no other form would change", {ERROR("400", CODE("invalid_prompt"))},
 	.heard = "", MODEL_FAILED, .error = "answered 400: oh", .context = "[" USER "]"},
 };
