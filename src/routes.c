@@ -32,7 +32,7 @@ const struct route routes[] = {
     V1("POST", "/threads/{id}/runs/{run}/submit_tool_outputs", true),
 
     PASSED("POST", "/chat/completions"),
-    /* Azure's, whose deployment the body names once more, as its model. */
+    /* Azure's: the body names the deployment, too, as its model. */
     {"POST", "/openai/deployments/{name}/chat/completions", MEDIA_API, 0, 0, true, v1_pass_through},
     {"POST", "/openai/deployments/{name}/embeddings", MEDIA_API, 0, 0, true, v1_pass_through},
     API("POST", "/responses", ROUTE_BODY_MAX, true, v1_responses),

@@ -349,7 +349,7 @@ history_form(struct history *history, const struct model_request *request, const
 	struct json_object *last;
 
 	history->instructions = instructions && *instructions ? instructions : NULL;
-	/* Before the first message of the user, whose neighbour they become. */
+	/* First, so that they are merged with the first message of the user. */
 	if (history->instructions && (needs & NEED_NO_SYSTEM)) {
 		add_words(&forming, "user", instructions);
 		history->instructions = NULL;

@@ -1,5 +1,5 @@
 /*
- * Members of a message or a call that a dialect does not know, but whose server wants them back:
+ * Members of a message or a call that a dialect does not know, but that its server wants back:
  * Gemini's extra_content, DeepSeek's reasoning_content, OpenRouter's reasoning_details. A stream
  * brings them in pieces. Only for src/model/.
  */

@@ -7,7 +7,7 @@ static const struct tag {
 } tags[] = {
     {"<think>", "</think>"},
     {"[THINK]", "[/THINK]"}, /* Mistral's */
-    /* gpt-oss's, whose final words may have no end */
+    /* gpt-oss's */
     {"<|channel|>analysis<|message|>", "<|start|>assistant<|channel|>final<|message|>"},
 };
 
