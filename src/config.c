@@ -235,6 +235,28 @@ parse_origins(const struct setting *setting, const char *value, void *field, cha
 	return parse_text(setting, value, field, error);
 }
 
+/* A name as browsers send it, without scheme, port and path. */
+static int
+parse_hosts(const struct setting *setting, const char *value, void *field, char *error)
+{
+	static const char blanks[] = ", \t";
+
+	for (const char *at = value + strspn(value, blanks); *at; at += strspn(at, blanks)) {
+		size_t len = strcspn(at, blanks);
+
+		if (strspn(at,
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+			"-._[]:*") < len ||
+		    (*at != '[' && memchr(at, ':', len)) || (len > 1 && memchr(at, '*', len)))
+			return fail(error,
+			    "%s has \"%.*s\": accepted are host names as example.org, without "
+			    "scheme, port and path, parted by blanks or commas; * for all",
+			    setting->name, (int)(len < 200 ? len : 200), at);
+		at += len;
+	}
+	return parse_text(setting, value, field, error);
+}
+
 static int
 parse_ranges(const struct setting *setting, const char *value, void *field, char *error)
 {
@@ -393,9 +415,12 @@ static const struct setting settings[] = {
     {"ASSISTANTS_ALLOW_ORIGIN", parse_origins, FIELD(allow_origin), NULL, 0, 0, {0}},
     {"ASSISTANTS_RATE", parse_bound, FIELD(rate), "30", 1, 1000000, {0}},
     {"ASSISTANTS_DAILY_TOKENS", parse_bound, FIELD(daily_tokens), "2000000", 1, 1000000000, {0}},
+    {"ASSISTANTS_KEY_DAILY_TOKENS", parse_bound, FIELD(key_daily_tokens), "off", 1, 1000000000,
+	{0}},
     {"ASSISTANTS_TRUSTED_PROXIES", parse_ranges, FIELD(trusted_proxies), NULL, 0, 0, {0}},
     {"ASSISTANTS_ACCESS_TOKEN_FILE", parse_token_file, FIELD(access_token), NULL, 0, 0, {0}},
     {"ASSISTANTS_TOOLS_DIR", parse_outside_path, FIELD(tools_dir), NULL, 0, 0, {0}},
+    {"ASSISTANTS_ALLOWED_HOSTS", parse_hosts, FIELD(allowed_hosts), NULL, 0, 0, {0}},
     {"ASSISTANTS_PASS_THROUGH", parse_word, FIELD(pass_through), "on", 0, 0, {"off", "on"}},
     {"ASSISTANTS_METRICS", parse_word, FIELD(metrics), "off", 0, 0, {"off", "on"}},
     {"ASSISTANTS_WORKERS", parse_unsigned, FIELD(workers), "128", 3, 100000, {0}},
@@ -703,6 +728,7 @@ config_free(struct config *config)
 	free(config->upstream_url);
 	free(config->upstream_key);
 	free(config->keys_file);
+	free(config->allowed_hosts);
 	free(config->allow_origin);
 	address_ranges_free(config->trusted_proxies);
 	if (config->access_token)

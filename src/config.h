@@ -46,10 +46,12 @@ struct config {
 	    *upstream_url; /* a remote Assistants API, without a slash at its end; NULL: embedded */
 	char *upstream_key;
 	char *keys_file;                 /* who may use /v1 */
+	char *allowed_hosts;             /* that are answered; NULL: see hosts.h */
 	char *allow_origin;              /* further origins whose pages may use us; NULL: none */
 	enum config_switch pass_through; /* the rest of /v1 to the model server */
 	unsigned rate;                   /* gateway messages a minute for one client; 0: no bound */
 	unsigned daily_tokens;           /* of the whole gateway; 0: no bound */
+	unsigned key_daily_tokens;       /* of each name under /v1; 0: no bound */
 	struct address_ranges *trusted_proxies; /* whose X-Forwarded-For is believed; NULL: none */
 	char *access_token;                     /* that gateway paths need; NULL: none */
 	char *token_file;                       /* ASSISTANTS_ACCESS_TOKEN_FILE */

@@ -30,7 +30,6 @@
 #include "v1/v1.h"
 
 enum {
-	WORKERS_FREE = 2, /* never wait on a model */
 	WORKERS_MIN = 3,
 	/* A waiting worker's: its client's, the model server's, curl's own two. */
 	DESCRIPTORS_EACH = 4,
@@ -45,6 +44,9 @@ enum {
 #else
 	STACK_SIZE = 512 << 10,
 #endif
+	/* Memory for bodies: so many of the largest, and bytes beside. */
+	BODIES_EACH = 8,
+	BODIES_MORE = 128 << 20,
 	EXIT_USAGE = 2
 };
 
@@ -55,7 +57,9 @@ struct app {
 	struct model *model;
 	struct model_server_record model_server;
 	struct db *db;
+	struct budgets budgets;
 	struct api *api;
+	struct seats *seats; /* for conversations that wait; NULL: nobody serves */
 	struct openai *openai;
 	struct gateway *gateway;
 	struct v1 *v1; /* NULL with a remote Assistants API: there is none of our own */
@@ -137,11 +141,17 @@ open_openai(struct app *app, char *error)
 	    .url = app->config.upstream_url,
 	    .key = app->config.upstream_key,
 	    .timeout_ms = (long long)app->config.run_timeout_s * 1000,
+	    .budgets = &app->budgets,
 	};
 
 	snprintf(error, DB_ERROR_SIZE, "out of memory");
 	if (config_needs_database(&app->config) && open_database(app, error) < 0)
 		return -1;
+	app->budgets = (struct budgets){
+	    .db = app->db,
+	    .gateway = app->config.daily_tokens,
+	    .names = app->config.key_daily_tokens,
+	};
 	snprintf(error, DB_ERROR_SIZE, "out of memory");
 	if (app->config.upstream_url) {
 		app->openai = openai_remote_new(app->http_client, &server);
@@ -152,6 +162,8 @@ open_openai(struct app *app, char *error)
 	if (app->model)
 		app->api = api_new(app->db, app->model, app->config.state_dir,
 		    app->config.run_timeout_s, app->config.context_tokens);
+	if (app->api)
+		api_set_budgets(app->api, &app->budgets);
 	if (app->api && app->config.retention_days &&
 	    api_set_retention(app->api, app->config.retention_days) < 0)
 		return -1;
@@ -171,6 +183,7 @@ app_close(struct app *app)
 	model_free(app->model);
 	db_close(app->db);
 	http_client_free(app->http_client);
+	seats_close(app->seats);
 	metrics_close();
 	*app = (struct app){.config = app->config};
 }
@@ -195,11 +208,11 @@ app_open(struct app *app, char error[CONFIG_ERROR_SIZE])
 	}
 	if (open_openai(app, error) < 0)
 		return -1;
-	app->gateway = gateway_new(&app->config, app->openai, app->db, error);
+	app->gateway = gateway_new(&app->config, app->openai, &app->budgets, error);
 	if (!app->gateway)
 		return -1;
 	snprintf(error, CONFIG_ERROR_SIZE, "out of memory");
-	app->v1 = app->api ? v1_new(&app->config, app->api, app->db, app->http_client) : NULL;
+	app->v1 = app->api ? v1_new(&app->config, app->api, &app->budgets, app->http_client) : NULL;
 	return app->v1 || !app->api ? 0 : -1;
 }
 
@@ -302,7 +315,7 @@ sweep_cgi(struct app *app, bool detached)
 	api_sweep(app->api);
 }
 
-static void
+static int
 serve_cgi(struct app *app, struct router *router, bool detached)
 {
 	server_run_cgi(router_answer, router);
@@ -312,6 +325,25 @@ serve_cgi(struct app *app, struct router *router, bool detached)
 			api_await(app->api);
 	}
 	sweep_cgi(app, detached);
+	return EXIT_SUCCESS;
+}
+
+/* The machine's seats for conversations. NULL: logged. */
+static struct seats *
+open_seats(const struct app *app)
+{
+	struct seats *seats = NULL;
+	char *path;
+
+	errno = ENOMEM;
+	if (asprintf(&path, "%s/conversations", app->config.state_dir) >= 0) {
+		seats = seats_open(path, app->config.workers - OCCUPANCY_FREE);
+		free(path);
+	}
+	if (!seats)
+		log_error(
+		    "the state folder's file conversations cannot be used: %s", strerror(errno));
+	return seats;
 }
 
 static int
@@ -323,18 +355,27 @@ serve(struct app *app, const struct options *options)
 	    .body_max = app->config.max_body,
 	    .room = app->gateway,
 	    .api_room = app->v1,
-	    .admit = gateway_admits,
 	    .origins = app->config.allow_origin,
+	    .hosts = app->config.allowed_hosts,
+	    .proxies = app->config.trusted_proxies,
 	};
 	bool fastcgi = options->listen || server_inherits_socket();
+	struct occupancy_bounds bounds = {.memory = BODIES_MORE + BODIES_EACH * router.body_max};
+	int status = EXIT_FAILURE;
 
 	if (fastcgi)
 		app->config.workers = afford_workers(app->config.workers, app->config.tools_dir);
-	router.waiting_max = app->config.workers - WORKERS_FREE;
-	if (fastcgi)
-		return serve_fastcgi(app, &router, options);
-	serve_cgi(app, &router, options->detached);
-	return EXIT_SUCCESS;
+	bounds.workers = app->config.workers;
+	app->seats = bounds.seats = open_seats(app);
+	if (app->seats && app->api)
+		api_set_seats(app->api, app->seats);
+	router.occupancy = app->seats ? occupancy_new(&bounds) : NULL;
+	if (router.occupancy && fastcgi)
+		status = serve_fastcgi(app, &router, options);
+	else if (router.occupancy)
+		status = serve_cgi(app, &router, options->detached);
+	occupancy_free(router.occupancy);
+	return status;
 }
 
 /* A CGI program that cannot start still owes the web server an answer. */

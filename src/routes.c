@@ -8,23 +8,26 @@ enum { TEXT_OR_JSON = MEDIA_TEXT | MEDIA_JSON, WORDS = MEDIA_TEXT | MEDIA_JSON |
 
 /* The same below Azure's prefix. */
 #define API(method, path, body_max, waits, handler)                                                \
-	{method, "/v1" path, MEDIA_API, 0, body_max, waits, handler},                              \
+	{method, "/v1" path, MEDIA_API, 0, body_max, waits, v1_admits, handler},                   \
 	{                                                                                          \
-		method, "/openai" path, MEDIA_API, 0, body_max, waits, handler                     \
+		method, "/openai" path, MEDIA_API, 0, body_max, waits, v1_admits, handler          \
 	}
 #define V1(method, path, waits) API(method, path, ROUTE_BODY_MAX, waits, v1_answer)
 #define PASSED(method, path) API(method, path, 0, true, v1_pass_through)
 #define NOT_YET(path) API("*", path, 0, false, v1_not_yet)
 
 const struct route routes[] = {
-    {"GET", "/health", TEXT_OR_JSON, 0, 0, false, gateway_health},
-    {"GET", "/metrics", MEDIA_TEXT, 0, 0, false, gateway_metrics, metrics_on},
-    {"POST", "/threads", TEXT_OR_JSON, 0, ROUTE_BODY_MAX, false, gateway_threads_create},
-    {"DELETE", "/threads/{id}", 0, 0, 0, false, gateway_threads_delete},
+    {"GET", "/health", TEXT_OR_JSON, 0, 0, false, gateway_admits, gateway_health},
+    {"GET", "/metrics", MEDIA_TEXT, 0, 0, false, gateway_admits, gateway_metrics, metrics_on},
+    {"POST", "/threads", TEXT_OR_JSON, 0, ROUTE_BODY_MAX, false, gateway_admits_thread,
+	gateway_threads_create},
+    {"DELETE", "/threads/{id}", 0, 0, 0, false, gateway_admits, gateway_threads_delete},
     {"POST", "/threads/{id}/messages", TEXT_OR_JSON | MEDIA_EVENTS, WORDS, ROUTE_BODY_MAX, true,
-	gateway_messages_create},
-    {"GET", "/threads/{id}/messages", TEXT_OR_JSON, 0, 0, false, gateway_messages_list},
-    {"GET", "/threads/{id}/runs/{run}", TEXT_OR_JSON, 0, 0, false, gateway_runs_retrieve},
+	gateway_admits_message, gateway_messages_create},
+    {"GET", "/threads/{id}/messages", TEXT_OR_JSON, 0, 0, false, gateway_admits,
+	gateway_messages_list},
+    {"GET", "/threads/{id}/runs/{run}", TEXT_OR_JSON, 0, 0, false, gateway_admits,
+	gateway_runs_retrieve},
 
     /* Those that may stream wait on a model. */
     V1("POST", "/threads/runs", true),
@@ -33,8 +36,10 @@ const struct route routes[] = {
 
     PASSED("POST", "/chat/completions"),
     /* Azure's: the body names the deployment, too, as its model. */
-    {"POST", "/openai/deployments/{name}/chat/completions", MEDIA_API, 0, 0, true, v1_pass_through},
-    {"POST", "/openai/deployments/{name}/embeddings", MEDIA_API, 0, 0, true, v1_pass_through},
+    {"POST", "/openai/deployments/{name}/chat/completions", MEDIA_API, 0, 0, true, v1_admits,
+	v1_pass_through},
+    {"POST", "/openai/deployments/{name}/embeddings", MEDIA_API, 0, 0, true, v1_admits,
+	v1_pass_through},
     API("POST", "/responses", ROUTE_BODY_MAX, true, v1_responses),
     PASSED("POST", "/embeddings"),
     PASSED("POST", "/moderations"),

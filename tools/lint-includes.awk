@@ -3,10 +3,10 @@
 
 BEGIN {
 	# Who may include what beside its own folder's headers; the files right below src/ may include all.
-	may["gateway"] = "http openai db util config.h"
-	may["v1"] = "http assistants db util config.h"
-	may["openai"] = "assistants db util"
-	may["assistants"] = "model db util"
+	may["gateway"] = "http openai records db util config.h"
+	may["v1"] = "http assistants records db util config.h"
+	may["openai"] = "assistants records db util"
+	may["assistants"] = "records model db util"
 	may["records"] = "model db util"
 	may["model"] = "util"
 	may["db"] = "util schema.inc.h"

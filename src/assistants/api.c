@@ -71,6 +71,18 @@ api_new(struct db *db, struct model *model, const char *state_dir, unsigned run_
 	return NULL;
 }
 
+void
+api_set_budgets(struct api *api, const struct budgets *budgets)
+{
+	api->budgets = *budgets;
+}
+
+void
+api_set_seats(struct api *api, struct seats *seats)
+{
+	api->seats = seats;
+}
+
 int
 api_set_retention(struct api *api, unsigned days)
 {
@@ -198,6 +210,17 @@ refuse_unknown(struct call *call, const char *kind, const char *prefix, const ch
 
 	snprintf(param, sizeof param, "%s_id", kind);
 	refuse_unknown_at(call, param, kind, prefix, id);
+}
+
+void
+refuse_empty(struct call *call, long long wait_s)
+{
+	char message[BUDGET_SENTENCE_SIZE];
+
+	budget_print_empty(wait_s, message);
+	answer_error(call, 429, "tokens", NULL, "rate_limit_exceeded", message);
+	call->response->retry_after_s = (long)wait_s;
+	call->response->no_tokens = true;
 }
 
 void

@@ -11,7 +11,9 @@
 
 #include "db/db.h"
 #include "model/model.h"
+#include "records/budget.h"
 #include "util/interrupt.h"
+#include "util/seats.h"
 
 enum { API_ERROR_SIZE = 1024 };
 
@@ -24,6 +26,15 @@ struct api;
  */
 struct api *api_new(struct db *db, struct model *model, const char *state_dir,
     unsigned run_timeout_s, unsigned context_tokens);
+
+/* What tenants may spend; copied. To be called once, before the others. */
+void api_set_budgets(struct api *api, const struct budgets *budgets);
+
+/*
+ * Runs that no client waits for are carried out while they have one of these seats; borrowed. To be
+ * called once, before the others; without it they need none.
+ */
+void api_set_seats(struct api *api, struct seats *seats);
 
 /*
  * Threads that were idle for so many days are deleted, a few at a time: by api_sweep(), or all the
@@ -53,8 +64,6 @@ typedef void api_event_fn(void *arg, const char *event, struct json_object *data
 /* Whether who asked for the run wants events of this name. */
 typedef bool api_wants_fn(void *arg, const char *event);
 
-typedef bool api_may_ask_fn(void *arg, long long tokens);
-
 struct api_request {
 	const char *tenant; /* the owner of what is made, and the only one who sees it */
 	const char *method;
@@ -73,11 +82,6 @@ struct api_request {
 	void *event_arg;
 	const struct interrupt *client;
 	/*
-	 * Asked before each question to the model, with about how many tokens that has; false: the
-	 * run fails, as one for which the model is too busy. NULL: it may always be asked.
-	 */
-	api_may_ask_fn *may_ask;
-	/*
 	 * Whoever asks answers the run's calls himself, at once, and calls api_keep() meanwhile. So
 	 * a run that waits for them ends when this process does, and does not lock its thread.
 	 */
@@ -92,7 +96,13 @@ struct api_response {
 	 */
 	struct json_object *body;
 	long retry_after_s; /* what the model server asked for, -1 if it did not */
-	const char *route;  /* the pattern that the path met, "/threads/{id}"; NULL: none */
+	bool no_tokens;     /* 429: the tenant's budget is empty for retry_after_s */
+	/*
+	 * Of a list that was cut short, since its objects are large: how many more were asked for
+	 * than came, and are there, behind its last_id. 0: it is whole.
+	 */
+	long long left_out;
+	const char *route; /* the pattern that the path met, "/threads/{id}"; NULL: none */
 };
 
 /* To be called about once a second while a run's calls are being answered. */

@@ -190,6 +190,41 @@ entry_size(struct json_object *entry)
 	return size;
 }
 
+/* Adds up the one column, newest first, as far as it counts. -1: the database failed. */
+static long long
+add_sizes(struct db_stmt *stmt, long long thread, long long bytes_max)
+{
+	enum db_result result;
+	long long bytes = 0;
+
+	db_bind_int(stmt, 1, thread);
+	while ((result = db_step(stmt)) == DB_ROW && bytes < bytes_max)
+		bytes += db_int(stmt, 0);
+	return db_finish(stmt, result) < 0 ? -1 : bytes < bytes_max ? bytes : bytes_max;
+}
+
+long long
+context_estimate(
+    struct db_tx *tx, long long thread, struct json_object *options, long long tokens_max)
+{
+	long long bytes_max = tokens_max * BYTES_A_TOKEN;
+	long long messages =
+	    add_sizes(db_prepare(tx,
+			  "SELECT length(CAST(content AS BLOB)) FROM messages WHERE thread = ? "
+			  "ORDER BY seq DESC"),
+		thread, bytes_max);
+	long long calls =
+	    add_sizes(db_prepare(tx,
+			  "SELECT length(CAST(details AS BLOB)) FROM run_steps WHERE thread = ? "
+			  "ORDER BY after_message DESC, seq DESC"),
+		thread, bytes_max);
+
+	if (messages < 0 || calls < 0)
+		return -1;
+	return (messages + calls < bytes_max ? messages + calls : bytes_max) +
+	    (long long)context_size(options, NULL);
+}
+
 size_t
 context_size(struct json_object *options, struct json_object *context)
 {

@@ -17,6 +17,13 @@ enum { BYTES_A_TOKEN = 4 }; /* where nobody has counted them */
 struct json_object *context_load(
     struct db_tx *tx, long long thread, long long tokens_max, long long messages_max);
 
+/*
+ * About how many bytes a model would be told of the thread and of these options, at most
+ * `tokens_max` tokens of the thread; -1: the database failed.
+ */
+long long context_estimate(
+    struct db_tx *tx, long long thread, struct json_object *options, long long tokens_max);
+
 /* Bytes that a model is told: a run's instructions and tools, and a context's words. */
 size_t context_size(struct json_object *options, struct json_object *context);
 

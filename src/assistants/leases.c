@@ -28,6 +28,10 @@ struct leases {
 	pthread_mutex_t lock;
 	int fd;                  /* the locked file; -1: not needed yet */
 	atomic_llong renewal_ms; /* when the next one is due */
+	/* Threads that begin and end runs race for those that this process has at hand. */
+	pthread_mutex_t at_hand_lock;
+	long long *at_hand; /* by their seq, in no order */
+	size_t at_hand_len, at_hand_size;
 };
 
 /*
@@ -70,6 +74,7 @@ leases_new(const char *state_dir)
 	id_new(id, "");
 	snprintf(leases->holder, sizeof leases->holder, "%s.%s", machine, id);
 	pthread_mutex_init(&leases->lock, NULL);
+	pthread_mutex_init(&leases->at_hand_lock, NULL);
 	leases->fd = -1;
 	/* Without a file there is nothing to renew; and to make it needs the database for itself.
 	 */
@@ -99,6 +104,8 @@ leases_free(struct leases *leases)
 	if (leases->fd >= 0)
 		close(leases->fd);
 	pthread_mutex_destroy(&leases->lock);
+	pthread_mutex_destroy(&leases->at_hand_lock);
+	free(leases->at_hand);
 	free(leases->folder);
 	free(leases);
 }
@@ -206,7 +213,7 @@ leases_are_over(const struct leases *leases, const char *holder, long long until
 	enum holder_state state = HOLDER_UNKNOWN;
 	int fd = -1;
 
-	if (strcmp(holder, leases->holder) == 0)
+	if (leases_are_ours(leases, holder))
 		return false;
 	if (is_of_this_machine(leases, holder))
 		state = look_at(leases, holder, &fd);
@@ -222,4 +229,63 @@ leases_renewal_due(struct leases *leases)
 
 	return now >= due &&
 	    atomic_compare_exchange_strong(&leases->renewal_ms, &due, now + LEASE_RENEWAL_S * 1000);
+}
+
+void
+leases_take_up(struct leases *leases, long long run)
+{
+	pthread_mutex_lock(&leases->at_hand_lock);
+	if (leases->at_hand_len == leases->at_hand_size) {
+		size_t size = leases->at_hand_size * 2 + 16;
+		long long *more = reallocarray(leases->at_hand, size, sizeof *more);
+
+		if (more) {
+			leases->at_hand = more;
+			leases->at_hand_size = size;
+		}
+	}
+	/* Without memory it is one that a clock may end. */
+	if (leases->at_hand_len < leases->at_hand_size)
+		leases->at_hand[leases->at_hand_len++] = run;
+	pthread_mutex_unlock(&leases->at_hand_lock);
+}
+
+/* With the lock held: its place, or at_hand_len. */
+static size_t
+place_of(const struct leases *leases, long long run)
+{
+	size_t i = 0;
+
+	while (i < leases->at_hand_len && leases->at_hand[i] != run)
+		i++;
+	return i;
+}
+
+void
+leases_put_down(struct leases *leases, long long run)
+{
+	size_t place;
+
+	pthread_mutex_lock(&leases->at_hand_lock);
+	place = place_of(leases, run);
+	if (place < leases->at_hand_len)
+		leases->at_hand[place] = leases->at_hand[--leases->at_hand_len];
+	pthread_mutex_unlock(&leases->at_hand_lock);
+}
+
+bool
+leases_are_at_hand(struct leases *leases, long long run)
+{
+	bool at_hand;
+
+	pthread_mutex_lock(&leases->at_hand_lock);
+	at_hand = place_of(leases, run) < leases->at_hand_len;
+	pthread_mutex_unlock(&leases->at_hand_lock);
+	return at_hand;
+}
+
+bool
+leases_are_ours(const struct leases *leases, const char *holder)
+{
+	return strcmp(holder, leases->holder) == 0;
 }

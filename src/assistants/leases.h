@@ -36,4 +36,13 @@ bool leases_are_over(const struct leases *leases, const char *holder, long long 
  */
 bool leases_renewal_due(struct leases *leases);
 
+/* This process has a run at hand, by its seq, from the one to the other. */
+void leases_take_up(struct leases *leases, long long run);
+void leases_put_down(struct leases *leases, long long run);
+
+bool leases_are_at_hand(struct leases *leases, long long run);
+
+/* Whether that holder is this process. */
+bool leases_are_ours(const struct leases *leases, const char *holder);
+
 #endif

@@ -7,7 +7,12 @@
 #include "util/log.h"
 #include "util/text.h"
 
-enum { LIMIT_DEFAULT = 20, LIMIT_MAX = 100 };
+enum {
+	LIMIT_DEFAULT = 20,
+	LIMIT_MAX = 100,
+	/* Of their rows, read at once: an answer and its JSON take some times as much. */
+	BYTES_MAX = 256 << 10
+};
 
 /*
  * Reads one `name=value`; false when it was refused. What the API does not know is ignored, and so
@@ -166,6 +171,7 @@ list_answer(struct call *call, const struct page *page, struct list *list)
 	 */
 	bool backward = page->before && !page->after;
 	bool ascending = page->ascending != backward, has_more = false;
+	size_t bytes = 0;
 	long long low = 0, high = INT64_MAX;
 	struct json_object *data = NULL;
 	enum db_result result;
@@ -180,11 +186,16 @@ list_answer(struct call *call, const struct page *page, struct list *list)
 	db_bind_int(stmt, index++, high);
 	db_bind_int(stmt, index, page->limit + 1);
 	data = json_object_new_array();
-	while ((result = db_step(stmt)) == DB_ROW && !has_more) {
-		has_more = (long long)json_len(data) == page->limit;
-		if (!has_more)
-			json_add(data, list->compose(stmt, list->arg));
+	while ((result = db_step(stmt)) == DB_ROW) {
+		has_more = (long long)json_len(data) == page->limit || bytes >= BYTES_MAX;
+		if (has_more)
+			break;
+		bytes += db_row_size(stmt);
+		json_add(data, list->compose(stmt, list->arg));
 	}
+	/* What comes before a place cannot be read on from where it was cut. */
+	if (has_more && !backward)
+		call->response->left_out = page->limit - (long long)json_len(data);
 	db_finish(stmt, result);
 	if (result < 0) {
 		json_object_put(data);

@@ -21,6 +21,8 @@ struct api {
 	struct db *db;
 	struct model *model;
 	unsigned run_timeout_s;
+	struct budgets budgets;
+	struct seats *seats;      /* NULL: none are needed */
 	long long context_tokens; /* of a thread, that a model is sent at most */
 	struct leases *leases;
 	struct runner_pool *runners;
@@ -57,6 +59,9 @@ void refuse_as(struct call *call, const char *code, const char *param, const cha
 void refuse_unknown(struct call *call, const char *kind, const char *prefix, const char *id);
 void refuse_unknown_at(
     struct call *call, const char *param, const char *kind, const char *prefix, const char *id);
+
+/* 429: the tenant's budget is empty for so many seconds. */
+void refuse_empty(struct call *call, long long wait_s);
 
 /* 503 server_error: the database is busy or broken; the cause has been logged. */
 void fail(struct call *call);

@@ -1,6 +1,7 @@
 /*
  * How runs are kept: their rows, and what ends those that nobody carries out any more.
  */
+#include "assistants/context.h"
 #include "assistants/leases.h"
 #include "assistants/removal.h"
 #include "assistants/runs.h"
@@ -17,7 +18,7 @@
  */
 static const char *const statuses[] = {"queued", "in_progress", "requires_action", "cancelling",
     "cancelled", "failed", "completed", "incomplete", "expired", NULL};
-enum { STATUSES_LEN = LEN(statuses) - 1 };
+enum { STATUSES_LEN = LEN(statuses) - 1, DAY_S = 86400 };
 
 static const char *const reasons[] = {"max_completion_tokens", "max_prompt_tokens"};
 
@@ -50,6 +51,7 @@ run_free(struct run *run)
 	free(run->id);
 	free(run->thread_id);
 	free(run->assistant_id);
+	free(run->tenant);
 	json_object_put(run->last_error);
 	json_object_put(run->usage);
 	json_object_put(run->required_action);
@@ -90,7 +92,8 @@ run_of_row(struct db_stmt *row)
 	run->lease_holder = db_is_null(row, 14) ? NULL : copy_text(row, 14);
 	run->lease_until = db_int(row, 15);
 	run->required_action = json_column(row, 16);
-	if (run->id && run->thread_id && run->assistant_id && run->status)
+	run->tenant = copy_text(row, 17);
+	if (run->id && run->thread_id && run->assistant_id && run->tenant && run->status)
 		return run;
 	run_free(run);
 	return NULL;
@@ -201,49 +204,65 @@ run_load(struct db_tx *tx, long long seq)
 	return run;
 }
 
-/* Runs a bound statement that ends runs, and returns their statuses: each is counted. */
+/*
+ * Nobody will ever say what the run's question cost. One that nobody had taken up has asked
+ * nothing.
+ */
+static bool
+settle_lost(struct api *api, struct db_tx *tx, const char *id, bool taken_up)
+{
+	return taken_up ? budget_settle_unreported(tx, &api->budgets, id, 0, -1)
+			: budget_settle(tx, &api->budgets, id, 0);
+}
+
+/*
+ * Runs a bound statement that ends runs, and returns of each its status, its id, and whether
+ * somebody had taken it up: each is counted and settled.
+ */
 static enum db_result
-end_and_count(struct db_tx *tx, struct db_stmt *stmt)
+end_and_count(struct api *api, struct db_tx *tx, struct db_stmt *stmt)
 {
 	enum db_result result;
+	bool settled = true;
 
-	while ((result = db_step(stmt)) == DB_ROW) {
+	while (settled && (result = db_step(stmt)) == DB_ROW) {
 		const char *status = literal(statuses, STATUSES_LEN, db_text(stmt, 0));
 
 		if (status)
 			db_count(tx, METRIC_RUNS, status);
+		settled = settle_lost(api, tx, db_text(stmt, 1), db_int(stmt, 2));
 	}
-	return db_finish(stmt, result);
+	result = db_finish(stmt, result);
+	return settled ? result : DB_ERROR;
 }
 
 /* Ends what should have ended: whoever carried it out will find that it is too late. */
 static enum db_result
-end_overdue(struct db_tx *tx, long long thread)
+end_overdue(struct api *api, struct db_tx *tx, long long thread)
 {
 	struct db_stmt *stmt = db_prepare(tx,
 	    "UPDATE runs SET status = CASE status WHEN 'cancelling' THEN "
 	    "'cancelled' ELSE 'expired' END, required_action = NULL, "
 	    "ended_at = ? WHERE thread = ? AND " RUN_ACTIVE(
-		"") " AND expires_at < ? RETURNING status");
+		"") " AND expires_at < ? RETURNING status, id, lease_holder IS NOT NULL");
 	long long now = clock_unix();
 
 	db_bind_int(stmt, 1, now);
 	db_bind_int(stmt, 2, thread);
 	db_bind_int(stmt, 3, now);
-	return end_and_count(tx, stmt);
+	return end_and_count(api, tx, stmt);
 }
 
 /* Ends all the runs of a process that died. */
 static enum db_result
-end_abandoned(struct db_tx *tx, const char *holder)
+end_abandoned(struct api *api, struct db_tx *tx, const char *holder)
 {
 	struct db_stmt *stmt = db_prepare(tx,
 	    "UPDATE runs SET status = CASE WHEN status = 'cancelling' THEN 'cancelled' "
 	    "WHEN expires_at < ? THEN 'expired' ELSE 'failed' END, ended_at = ?, "
 	    "last_error = CASE WHEN status <> 'cancelling' AND expires_at >= ? THEN ? END, "
-	    "required_action = NULL WHERE " HELD " RETURNING status");
+	    "required_action = NULL WHERE " HELD " RETURNING status, id, lease_holder IS NOT NULL");
 	long long now = clock_unix();
-	enum db_result result;
 
 	db_bind_int(stmt, 1, now);
 	db_bind_int(stmt, 2, now);
@@ -252,11 +271,7 @@ end_abandoned(struct db_tx *tx, const char *holder)
 	    "{\"code\": \"server_error\", \"message\": \"The server stopped while it carried "
 	    "this run out.\"}");
 	db_bind_text(stmt, 5, holder);
-	result = end_and_count(tx, stmt);
-	if (result == DB_DONE && db_changes(tx) > 0)
-		log_info(
-		    "a program died: %lld runs that it carried out were ended", db_changes(tx));
-	return result;
+	return end_and_count(api, tx, stmt);
 }
 
 static int
@@ -265,7 +280,7 @@ on_dead(void *arg, const char *holder)
 	struct api *api = arg;
 	struct db_tx *tx = db_begin(api->db, DB_WRITE);
 
-	if (tx && end_abandoned(tx, holder) == DB_DONE)
+	if (tx && end_abandoned(api, tx, holder) == DB_DONE)
 		return db_commit(tx);
 	db_rollback(tx);
 	return -1;
@@ -301,6 +316,19 @@ is_abandoned(struct api *api, const struct run *run)
 	    leases_are_over(api->leases, run->lease_holder, run->lease_until);
 }
 
+bool
+run_is_overdue(struct api *api, const struct run *run)
+{
+	long long late_s = clock_unix() - run->expires_at;
+
+	if (late_s <= 0 || !run->lease_holder)
+		return late_s > 0;
+	if (leases_are_ours(api->leases, run->lease_holder))
+		return !leases_are_at_hand(api->leases, run->seq);
+	/* One that lives may have given it up without a word. */
+	return late_s > DAY_S || leases_are_over(api->leases, run->lease_holder, run->lease_until);
+}
+
 /* The thread's active run; NULL with *failed when the database did. */
 static struct run *
 load_active(struct db_tx *tx, long long thread, bool *failed)
@@ -325,10 +353,10 @@ run_active(struct api *api, struct db_tx *tx, long long thread, char id[ID_SIZE]
 	struct run *run = load_active(tx, thread, &failed);
 	int result = failed ? -1 : run != NULL;
 
-	if (run && run->expires_at < clock_unix())
-		result = end_overdue(tx, thread) == DB_DONE ? 0 : -1;
+	if (run && run_is_overdue(api, run))
+		result = end_overdue(api, tx, thread) == DB_DONE ? 0 : -1;
 	else if (run && is_abandoned(api, run))
-		result = end_abandoned(tx, run->lease_holder) == DB_DONE ? 0 : -1;
+		result = end_abandoned(api, tx, run->lease_holder) == DB_DONE ? 0 : -1;
 	else if (run)
 		snprintf(id, ID_SIZE, "%s", run->id);
 	run_free(run);
@@ -465,7 +493,7 @@ run_settle(struct api *api, struct run *run)
 	char active_id[ID_SIZE];
 	struct db_tx *tx;
 
-	if (!run_is_active(run) || (run->expires_at >= clock_unix() && !is_abandoned(api, run)))
+	if (!run_is_active(run) || (!run_is_overdue(api, run) && !is_abandoned(api, run)))
 		return run;
 	tx = db_begin(api->db, DB_WRITE);
 	if (tx && run_active(api, tx, run->thread, active_id) >= 0)
@@ -494,14 +522,38 @@ run_cancel(struct api *api, struct db_tx *tx, struct run *run)
 	db_bind_text(stmt, 1, run->status);
 	db_bind_time(stmt, 2, run->ended_at);
 	db_bind_int(stmt, 3, run->seq);
-	if (!carried_out)
-		db_count(tx, METRIC_RUNS, run->status);
-	return db_finish(stmt, db_step(stmt));
+	if (carried_out)
+		return db_finish(stmt, db_step(stmt));
+	db_count(tx, METRIC_RUNS, run->status);
+	if (db_finish(stmt, db_step(stmt)) != DB_DONE)
+		return DB_ERROR;
+	return settle_lost(api, tx, run->id, run->lease_holder) ? DB_DONE : DB_ERROR;
+}
+
+enum budget_result
+run_reserve(struct api *api, struct db_tx *tx, const struct run *run, long long *wait_s)
+{
+	long long max = json_get_int(run->body, "max_completion_tokens", 0);
+	struct budget_question question = {
+	    .id = run->id,
+	    .answer_max = max ? max - json_get_int(run->usage, "completion_tokens", 0) : 0,
+	    .timeout_s = api->run_timeout_s,
+	};
+
+	if (!budget_is_bounded(&api->budgets, run->tenant))
+		return BUDGET_RESERVED;
+	question.bytes = context_estimate(tx, run->thread, run->body, api->context_tokens);
+	if (question.bytes < 0)
+		return BUDGET_FAILED;
+	/* Too little for an answer: the run will end without asking. */
+	if (max && question.answer_max <= 0)
+		question.answer_max = 1;
+	return budget_reserve(tx, &api->budgets, run->tenant, &question, wait_s);
 }
 
 /* --- moving in and out --- */
 
-const char runs_export_sql[] = "SELECT " RUN_COLUMNS ", t.tenant FROM " RUN_TABLES
+const char runs_export_sql[] = "SELECT " RUN_COLUMNS " FROM " RUN_TABLES
 			       " WHERE t.tenant <> " REMOVAL_TENANT " ORDER BY r.seq";
 
 struct json_object *
@@ -519,7 +571,7 @@ run_export(struct db_stmt *row)
 	json_set(stored, "body", json_object_get(run->body));
 	json_set_int(stored, "expires_at", run->expires_at);
 	json_set_int(stored, "ended_at", run->ended_at);
-	json_set_string(object, "tenant", db_text(row, 17));
+	json_set_string(object, "tenant", run->tenant);
 	json_set(object, "stored", stored);
 	run_free(run);
 	return object;

@@ -1,6 +1,7 @@
 #include "assistants/runner.h"
 
 #include "assistants/context.h"
+#include "assistants/leases.h"
 #include "assistants/runner_pool.h"
 #include "assistants/runs.h"
 #include "util/buf.h"
@@ -22,7 +23,6 @@ struct execution {
 	struct run *run;
 	api_event_fn *on_event; /* NULL: nobody listens */
 	api_wants_fn *wants;
-	api_may_ask_fn *may_ask;
 	void *event_arg;
 	bool answers_calls;         /* who listens does */
 	struct interrupt interrupt; /* what the model is asked with */
@@ -38,7 +38,10 @@ struct execution {
 	struct buf partial; /* what came so far of the open message, if it stays unfinished */
 	struct json_object *calls; /* the API's tool_calls, when they are the open step */
 	struct run_step step;      /* the open one */
-	size_t told, said; /* bytes that the model was told the last time, and has said since */
+	size_t told, said;     /* bytes that the model was told the last time, and has said since */
+	long long deadline_ms; /* when the run expires, by clock_ms() */
+	long long asked_ms;    /* when the model was, by clock_ms(); 0: it was not */
+	long long cost;        /* tokens; -1: nobody has said */
 };
 
 /* --- events --- */
@@ -550,6 +553,19 @@ cancel_calls(struct execution *execution)
 	end_calls(execution);
 }
 
+/* Its budget pays what the question has cost. */
+static bool
+settle(const struct execution *execution, struct db_tx *tx)
+{
+	const struct budgets *budgets = &execution->api->budgets;
+	long long seconds = execution->asked_ms ? (clock_ms() - execution->asked_ms) / 1000 : 0;
+
+	return execution->cost >= 0
+	    ? budget_settle(tx, budgets, execution->run->id, execution->cost)
+	    : budget_settle_unreported(
+		  tx, budgets, execution->run->id, tokens_of(execution->said), seconds);
+}
+
 struct ending {
 	struct execution *execution;
 	int result; /* 1 stored, 0 the run is no more, -1 failed */
@@ -572,7 +588,9 @@ write_end(struct db_tx *tx, void *arg)
 	if (ending->result == 1 && execution->calls &&
 	    run_step_insert(tx, run, &execution->step) != DB_DONE)
 		ending->result = -1;
-	return ending->result == 1;
+	if (ending->result >= 0 && !settle(execution, tx))
+		ending->result = -1;
+	return ending->result >= 0;
 }
 
 /* 1 stored, 0 the run is no more, -1 failed. */
@@ -595,8 +613,7 @@ store_end(struct execution *execution)
 	int stored;
 
 	while ((stored = store_end_once(execution)) < 0 &&
-	    !runner_pool_stops(execution->api->runners) &&
-	    clock_unix() < execution->run->expires_at) {
+	    !runner_pool_stops(execution->api->runners) && clock_ms() < execution->deadline_ms) {
 		interrupt_sleep(NULL, pause_ms);
 		pause_ms = pause_ms * 2 < STORE_PAUSE_MAX_MS ? pause_ms * 2 : STORE_PAUSE_MAX_MS;
 	}
@@ -665,7 +682,14 @@ end_round(struct execution *execution, struct model_result *result)
 
 	metrics_add(METRIC_TOKENS, result->prompt_tokens, "prompt", NULL, NULL);
 	metrics_add(METRIC_TOKENS, result->completion_tokens, "completion", NULL, NULL);
+	/* An answer that came whole has the length that it has. */
+	execution->cost =
+	    result->prompt_tokens >= 0 || result->outcome <= MODEL_INCOMPLETE ? 0 : -1;
+	if (!result->charged && result->prompt_tokens < 0)
+		execution->cost = 0;
 	estimate_usage(execution, result);
+	if (execution->cost == 0 && result->prompt_tokens >= 0)
+		execution->cost = result->prompt_tokens + result->completion_tokens;
 	usage = usage_object(result);
 	set_end(run, result);
 	if (execution->open || execution->calls)
@@ -720,8 +744,9 @@ tokens_left(const struct run *run, const char *limit, const char *used, long lon
 	return max ? max - json_get_int(run->usage, used, 0) : otherwise;
 }
 
+/* *answer_max: of what is reserved for the question, 0 for nothing. */
 static struct json_object *
-load_context(struct execution *execution, long long tokens_max)
+load_context(struct execution *execution, long long tokens_max, long long *answer_max)
 {
 	struct run *run = execution->run;
 	struct json_object *strategy = json_get(run->body, "truncation_strategy");
@@ -729,6 +754,10 @@ load_context(struct execution *execution, long long tokens_max)
 	struct json_object *context = NULL;
 
 	if (tx)
+		*answer_max = budget_is_bounded(&execution->api->budgets, run->tenant)
+		    ? budget_answer_max(tx, run->id)
+		    : 0;
+	if (tx && *answer_max >= 0)
 		context = context_load(
 		    tx, run->thread, tokens_max, json_get_int(strategy, "last_messages", 0));
 	db_rollback(tx);
@@ -753,28 +782,49 @@ warn_of_images(struct json_object *context)
 		    images, images == 1 ? "" : "s");
 }
 
-/* Whether who asked for the run may have so much of the model; if not, the result says so. */
+/* Of a run that another program had begun nothing is reserved any more. False: no tokens. */
 static bool
-may_ask(const struct execution *execution, struct model_result *result)
+reserve_anew(struct execution *execution, long long *answer_max, struct model_result *result)
 {
-	if (!execution->may_ask ||
-	    execution->may_ask(execution->event_arg, tokens_of(execution->told)))
+	const struct run *run = execution->run;
+	struct budget_question question = {
+	    .id = run->id,
+	    .bytes = (long long)execution->told,
+	    .answer_max = tokens_left(run, "max_completion_tokens", "completion_tokens", 0),
+	    .timeout_s = execution->api->run_timeout_s,
+	};
+	long long wait_s;
+
+	if (budget_take(&execution->api->budgets, run->tenant, &question, answer_max, &wait_s) ==
+	    BUDGET_RESERVED)
 		return true;
 	result->outcome = MODEL_BUSY;
+	result->retry_after_s = (long)wait_s;
 	snprintf(result->error, sizeof result->error, "There are no tokens left for this.");
 	return false;
+}
+
+/* What the answer may have: as much as the run allows, and as is reserved. 0: no limit. */
+static long long
+answer_limit(const struct run *run, long long reserved)
+{
+	long long max = tokens_left(run, "max_completion_tokens", "completion_tokens", 0);
+
+	if (reserved == 0 || (max ? reserved >= max : reserved >= BUDGET_ANSWER))
+		return max;
+	return reserved;
 }
 
 static void
 ask_model(struct execution *execution, long long tokens_max, struct model_result *result)
 {
 	struct run *run = execution->run;
-	struct json_object *context = load_context(execution, tokens_max);
+	long long reserved = 0;
+	struct json_object *context = load_context(execution, tokens_max, &reserved);
 	struct model_request request = {
 	    .options = run->body,
 	    .context = context,
-	    .max_output_tokens = tokens_left(run, "max_completion_tokens", "completion_tokens", 0),
-	    .timeout_ms = (run->expires_at - clock_unix()) * 1000,
+	    .deadline_ms = execution->deadline_ms,
 	    .interrupt = &execution->interrupt,
 	    .on_message = on_message,
 	    .on_delta = on_delta,
@@ -789,12 +839,15 @@ ask_model(struct execution *execution, long long tokens_max, struct model_result
 	    .outcome = MODEL_FAILED, .retry_after_s = -1, .prompt_tokens = -1};
 	execution->told = context_size(run->body, context);
 	warn_of_images(context);
-	if (!context)
+	if (!context) {
 		snprintf(result->error, sizeof result->error, "The thread could not be read.");
-	else if (!may_ask(execution, result))
+	} else if (reserved == 0 && !reserve_anew(execution, &reserved, result)) {
 		execution->told = 0;
-	else
+	} else {
+		request.max_output_tokens = answer_limit(run, reserved);
+		execution->asked_ms = clock_ms();
 		model_ask(execution->api->model, &request, result);
+	}
 	json_object_put(context);
 }
 
@@ -844,8 +897,8 @@ put_back(struct execution *execution)
 	    ? NULL
 	    : db_begin(execution->api->db, DB_WRITE);
 	struct run *now = tx ? run_load(tx, execution->run->seq) : NULL;
-	bool done =
-	    now && strcmp(now->status, "in_progress") == 0 && run_begin(tx, now, NULL) == DB_DONE;
+	bool done = now && strcmp(now->status, "in_progress") == 0 &&
+	    run_begin(tx, now, NULL) == DB_DONE && settle(execution, tx);
 
 	run_free(now);
 	if (!done)
@@ -857,6 +910,16 @@ put_back(struct execution *execution)
 	return true;
 }
 
+/* By the time that is left; a clock that was set back leaves no more than there was at first. */
+static long long
+deadline_of(const struct execution *execution)
+{
+	long long left_s = execution->run->expires_at - clock_unix();
+	long long most_s = execution->api->run_timeout_s;
+
+	return clock_ms() + (left_s < most_s ? left_s : most_s) * 1000;
+}
+
 static long
 carry_out(struct execution *execution)
 {
@@ -866,6 +929,9 @@ carry_out(struct execution *execution)
 	execution->partial = (struct buf)BUF_INIT(PARTIAL_MAX);
 	execution->begun_us = metrics_clock();
 	execution->checked_ms = clock_ms();
+	execution->deadline_ms = deadline_of(execution);
+	execution->cost = -1;
+	leases_take_up(execution->api->leases, run->seq);
 	execution->interrupt =
 	    (struct interrupt){.fd = execution->client ? execution->client->fd : -1,
 		.raised = is_interrupted,
@@ -891,6 +957,7 @@ carry_out(struct execution *execution)
 		    result.url ? result.url : "");
 	end_round(execution, &result);
 out:
+	leases_put_down(execution->api->leases, run->seq);
 	json_object_put(result.items);
 	buf_free(&execution->partial);
 	return result.retry_after_s;
@@ -904,7 +971,6 @@ runner_stream(struct api *api, struct run *run, const struct api_request *reques
 	    .run = run,
 	    .on_event = request->on_event,
 	    .wants = request->wants,
-	    .may_ask = request->may_ask,
 	    .event_arg = request->event_arg,
 	    .client = request->client,
 	    .answers_calls = request->answers_calls,
@@ -926,7 +992,6 @@ runner_resume(struct api *api, struct run *run, const struct run_step *answered,
 	    .run = run,
 	    .on_event = request->on_event,
 	    .wants = request->wants,
-	    .may_ask = request->may_ask,
 	    .event_arg = request->event_arg,
 	    .client = request->client,
 	    .answers_calls = request->answers_calls,

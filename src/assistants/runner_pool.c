@@ -7,7 +7,7 @@
 #include "assistants/runs.h"
 #include "util/log.h"
 
-enum { RUNNERS_MAX = 8, STACK_SIZE = 1 << 20 };
+enum { RUNNERS_MAX = 8, STACK_SIZE = 1 << 20, SEAT_STEP_MS = 500 };
 
 struct runner_pool {
 	struct api *api;
@@ -55,21 +55,43 @@ nothing_more(struct runner_pool *pool)
 	return done;
 }
 
+/* Waits for one; false when the pool is to end. */
+static bool
+take_seat(struct runner_pool *pool, int *seat)
+{
+	struct seats *seats = pool->api->seats;
+
+	*seat = -1;
+	while (seats && !atomic_load(&pool->stopping) && (*seat = seats_take(seats)) < 0)
+		interrupt_sleep(NULL, SEAT_STEP_MS);
+	return !atomic_load(&pool->stopping);
+}
+
+static void
+give_seat_back(struct runner_pool *pool, int seat)
+{
+	if (seat >= 0)
+		seats_give_back(pool->api->seats, seat);
+}
+
 static void *
 work(void *arg)
 {
 	struct runner_pool *pool = arg;
+	int seat;
 
 	do {
 		struct run *run;
 
-		while (!atomic_load(&pool->stopping) && (run = claim(pool->api))) {
+		while (take_seat(pool, &seat) && (run = claim(pool->api))) {
 			/* Another thread for the next one, should there be one. */
 			runner_pool_wake(pool);
 			log_set_request_id(run->id);
 			runner_carry_out(pool->api, run);
 			run_free(run);
+			give_seat_back(pool, seat);
 		}
+		give_seat_back(pool, seat);
 	} while (!nothing_more(pool));
 	return NULL;
 }

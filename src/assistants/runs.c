@@ -158,6 +158,7 @@ run_new(struct call *call, struct json_object *body, struct json_object *assista
 	run->id = strdup(id);
 	run->thread_id = strdup(thread_id);
 	run->assistant_id = strdup(json_get_string(body, "assistant_id"));
+	run->tenant = strdup(call->request->tenant);
 	run->created_at = clock_unix();
 	run->expires_at = run->created_at + call->api->run_timeout_s;
 	run->started_at = holder ? run->created_at : 0;
@@ -165,7 +166,8 @@ run_new(struct call *call, struct json_object *body, struct json_object *assista
 	run->body = options_of(body, assistant);
 	run->lease_holder = holder ? strdup(holder) : NULL;
 	run->lease_until = holder ? run->created_at + LEASE_S : 0;
-	if (run->id && run->thread_id && run->assistant_id && (run->lease_holder || !holder))
+	if (run->id && run->thread_id && run->assistant_id && run->tenant &&
+	    (run->lease_holder || !holder))
 		return run;
 	run_free(run);
 	return NULL;
@@ -259,6 +261,36 @@ is_about_something(struct call *call, struct db_tx *tx, const struct run *run)
 	return found == DB_ROW;
 }
 
+/* Whether that says that the model may be asked; else, unless it failed, the call is answered. */
+static bool
+may_ask(struct call *call, enum budget_result result, long long wait_s)
+{
+	if (result == BUDGET_EMPTY)
+		refuse_empty(call, wait_s);
+	return result == BUDGET_RESERVED;
+}
+
+/* Reserves the run's next question; false as above. */
+static bool
+reserve(struct call *call, struct db_tx *tx, const struct run *run)
+{
+	long long wait_s;
+	enum budget_result result = run_reserve(call->api, tx, run, &wait_s);
+
+	return may_ask(call, result, wait_s);
+}
+
+/* Whether there is anything left to reserve; false as above. */
+static bool
+has_tokens(struct call *call)
+{
+	long long wait_s;
+	enum budget_result result =
+	    budget_look(&call->api->budgets, call->request->tenant, &wait_s);
+
+	return may_ask(call, result, wait_s);
+}
+
 /* The thread where the call makes one, its messages, and the run that locks it. */
 static bool
 write_run(struct db_tx *tx, void *arg)
@@ -275,7 +307,7 @@ write_run(struct db_tx *tx, void *arg)
 	if (creation->run) {
 		creation->run->thread = thread;
 		written = is_about_something(call, tx, creation->run) &&
-		    run_insert(tx, creation->run) == DB_DONE;
+		    run_insert(tx, creation->run) == DB_DONE && reserve(call, tx, creation->run);
 	}
 	json_object_put(assistant);
 	return written;
@@ -290,9 +322,9 @@ store_run(
 {
 	struct creation creation = {.call = call, .body = body, .thread_object = thread_object};
 
-	if (streams)
+	if (has_tokens(call) && streams)
 		creation.holder = run_holder(call->api);
-	if ((creation.holder || !streams) &&
+	if (!call->response->body && (creation.holder || !streams) &&
 	    db_write(call->api->db, DB_WRITE, write_run, &creation) == 1)
 		return creation.run;
 	/* What was wrong has been answered, unless it was the database. */
@@ -596,13 +628,21 @@ store_outputs(struct call *call, struct json_object *body, struct run_step *step
 {
 	bool streams = wants_stream(body);
 	const char *holder = streams ? run_holder(call->api) : NULL;
-	struct db_tx *tx = streams && !holder ? NULL : db_begin(call->api->db, DB_WRITE);
-	struct run *run = find_run(call, tx);
+	struct db_tx *tx = NULL;
+	struct run *run = NULL;
 	int result = -1;
 
+	if (!has_tokens(call)) {
+		if (!call->response->body)
+			fail(call);
+		return NULL;
+	}
+	if (!streams || holder)
+		tx = db_begin(call->api->db, DB_WRITE);
+	run = find_run(call, tx);
 	if (!run)
 		goto out;
-	if (strcmp(run->status, "requires_action") == 0 && run->expires_at < clock_unix())
+	if (strcmp(run->status, "requires_action") == 0 && run_is_overdue(call->api, run))
 		run->status = "expired";
 	if (strcmp(run->status, "requires_action") != 0) {
 		refuse(
@@ -618,11 +658,13 @@ store_outputs(struct call *call, struct json_object *body, struct run_step *step
 		goto out;
 	step->status = "completed";
 	step->ended_at = clock_unix();
-	if (run_step_end(tx, step) == DB_DONE && run_begin(tx, run, holder) == DB_DONE) {
+	if (run_step_end(tx, step) == DB_DONE && run_begin(tx, run, holder) == DB_DONE &&
+	    reserve(call, tx, run)) {
 		result = db_commit(tx);
 		tx = NULL;
 	}
-	if (result < 0)
+	/* What was wrong has been answered, unless it was the database. */
+	if (result < 0 && !call->response->body)
 		fail(call);
 out:
 	db_rollback(tx);

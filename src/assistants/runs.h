@@ -11,7 +11,7 @@
 #define RUN_COLUMNS                                                                                \
 	"r.seq, r.thread, r.id, t.id, r.assistant_id, r.status, r.created_at, "                    \
 	"r.expires_at, r.started_at, r.ended_at, r.last_error, r.incomplete_reason, r.usage, "     \
-	"r.body, r.lease_holder, r.lease_until, r.required_action"
+	"r.body, r.lease_holder, r.lease_until, r.required_action, t.tenant"
 #define RUN_TABLES "runs r JOIN threads t ON t.seq = r.thread"
 #define RUN_SELECT "SELECT " RUN_COLUMNS " FROM " RUN_TABLES " WHERE "
 /* As the index runs_active says it, which is found by that. `r`: "", or the table's name with its
@@ -22,7 +22,7 @@
 
 struct run {
 	long long seq, thread;
-	char *id, *thread_id, *assistant_id;
+	char *id, *thread_id, *assistant_id, *tenant;
 	const char *status; /* a literal */
 	long long created_at, expires_at;
 	long long started_at, ended_at;      /* 0: not yet */
@@ -52,6 +52,16 @@ struct run *run_of_row(struct db_stmt *row);
 /* Whether it is not over yet; whether a model is at work on it. */
 bool run_is_active(const struct run *run);
 bool run_is_carried_out(const struct run *run);
+
+/*
+ * Whether it should be over by now. One that a living process carries out never is: that knows by
+ * itself, and a clock that was set tells it nothing.
+ */
+bool run_is_overdue(struct api *api, const struct run *run);
+
+/* Reserves what the run's next question to the model may cost, as budget_reserve() does. */
+enum budget_result run_reserve(
+    struct api *api, struct db_tx *tx, const struct run *run, long long *wait_s);
 
 /* Stores a new run, and sets its seq. */
 enum db_result run_insert(struct db_tx *tx, struct run *run);

@@ -92,6 +92,9 @@ const char *db_text(struct db_stmt *stmt, int column);
 long long db_int(struct db_stmt *stmt, int column);
 bool db_is_null(struct db_stmt *stmt, int column);
 
+/* Bytes of the row's texts. */
+size_t db_row_size(struct db_stmt *stmt);
+
 /*
  * Done with the statement for now. Takes the result along, so that one-row writes read as one line.
  */

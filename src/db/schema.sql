@@ -157,3 +157,24 @@ CREATE TABLE model_servers (
 	until BIGINT NOT NULL,         -- when it is to be found out again
 	UNIQUE (base_url, model)
 );
+
+-- version 7
+
+-- A bucket's use costs what was reserved, not the mean of others; and a clock that was set back shows.
+DROP INDEX buckets_by_time;
+ALTER TABLE buckets DROP COLUMN usual;
+ALTER TABLE buckets ADD COLUMN seen_at BIGINT NOT NULL DEFAULT 0; -- Unix nanoseconds when it was last written
+CREATE INDEX buckets_by_time ON buckets (full_at);
+-- Each tenant has a budget of its own.
+UPDATE buckets SET name = 'tokens gateway' WHERE name = 'tokens';
+-- Tokens that questions to the model may cost which are not over yet (see records/budget.h).
+CREATE TABLE reservations (
+	id TEXT NOT NULL UNIQUE,       -- a run's, or one of its own
+	bucket TEXT NOT NULL,
+	tokens BIGINT NOT NULL,        -- taken from the bucket
+	context BIGINT NOT NULL,       -- of these, for what the model reads
+	asked_at BIGINT NOT NULL,
+	overdue_at BIGINT NOT NULL     -- when it should have been settled
+);
+CREATE INDEX reservations_overdue ON reservations (overdue_at);
+CREATE INDEX reservations_of_bucket ON reservations (bucket);

@@ -644,6 +644,17 @@ db_is_null(struct db_stmt *stmt, int column)
 	return sqlite3_column_type(stmt->stmt, column) == SQLITE_NULL;
 }
 
+size_t
+db_row_size(struct db_stmt *stmt)
+{
+	size_t size = 0;
+
+	for (int i = 0; i < sqlite3_column_count(stmt->stmt); i++)
+		if (sqlite3_column_type(stmt->stmt, i) == SQLITE_TEXT)
+			size += (size_t)sqlite3_column_bytes(stmt->stmt, i);
+	return size;
+}
+
 enum db_result
 db_finish(struct db_stmt *stmt, enum db_result result)
 {

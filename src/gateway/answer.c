@@ -105,6 +105,7 @@ answer_words(struct gateway *gateway, struct stream *stream, const struct reply 
 	struct response *response = stream->response;
 	struct json_object *texts = json_object_new_array();
 	struct citations citations;
+	struct names names;
 	char *words;
 
 	citations_init(&citations);
@@ -113,7 +114,9 @@ answer_words(struct gateway *gateway, struct stream *stream, const struct reply 
 		log_error("the run ended as %s, without words", reply->status);
 		response_problem(response, 502, "The assistant ended without an answer.");
 	} else {
-		names_find(citations.list, gateway->openai, &client);
+		names_init(&names, gateway->openai, &client);
+		names_find(&names, citations.list);
+		names_free(&names);
 		if (strcmp(reply->status, "incomplete") == 0)
 			response_header(
 			    response, "Assistants-Incomplete", incomplete_reason(reply));

@@ -24,9 +24,6 @@ struct asking {
 	struct openai_answer *answer;
 	struct openai_listener listener;
 	long long deadline_ms; /* when the run expires, by clock_ms() */
-	long long taken;       /* tokens from the door's bucket */
-	long long told;        /* tokens of the questions to the model so far */
-	long long covered;     /* of these, that the door was asked for */
 };
 
 void
@@ -68,19 +65,6 @@ add_message(struct reply *reply, struct json_object *message)
 }
 
 static void
-count_delta(struct reply *reply, struct json_object *data)
-{
-	struct json_object *content = json_get_array(json_get_object(data, "delta"), "content");
-
-	for (size_t i = 0; i < json_len(content); i++) {
-		const char *value =
-		    json_get_string(json_get_object(json_at(content, i), "text"), "value");
-
-		reply->received += value ? strlen(value) : 0;
-	}
-}
-
-static void
 on_event(void *arg, const char *event, struct json_object *data)
 {
 	struct asking *asking = arg;
@@ -93,10 +77,7 @@ on_event(void *arg, const char *event, struct json_object *data)
 		return;
 	}
 	stream_event(asking->stream, event, data);
-	if (strcmp(event, "thread.message.delta") == 0) {
-		count_delta(reply, data);
-	} else if (strncmp(event, "thread.run.", 11) == 0 &&
-	    strncmp(event, "thread.run.step.", 16) != 0) {
+	if (strncmp(event, "thread.run.", 11) == 0 && strncmp(event, "thread.run.step.", 16) != 0) {
 		json_object_put(reply->run);
 		reply->run = json_object_get(data);
 		snprintf(reply->status, sizeof reply->status, "%s", event + 11);
@@ -107,10 +88,7 @@ on_event(void *arg, const char *event, struct json_object *data)
 	}
 }
 
-/*
- * A stream has the pieces. Else they would only be counted, which is for runs that nobody counts:
- * the embedded API counts them all.
- */
+/* A stream has the pieces. */
 static bool
 wants(void *arg, const char *event)
 {
@@ -129,22 +107,6 @@ wants(void *arg, const char *event)
 		if (strcmp(event, unwanted[i]) == 0)
 			return false;
 	return strncmp(event, "thread.run.step.", 16) != 0;
-}
-
-/* What a question costs is known when the thread was read: not before it was taken. */
-static bool
-may_ask(void *arg, long long tokens)
-{
-	struct asking *asking = arg;
-
-	asking->told += tokens;
-	if (asking->told <= asking->covered)
-		return true;
-	if (!door_takes_tokens(asking->gateway->door, &asking->taken,
-		asking->told - asking->covered, &asking->reply->wait_s))
-		return false;
-	asking->covered = asking->told;
-	return true;
 }
 
 static struct json_object *
@@ -193,7 +155,6 @@ run_when_free(struct asking *asking, const char *path, struct json_object *body)
 	for (;;) {
 		asking->deadline_ms =
 		    clock_ms() + (long long)asking->gateway->config->run_timeout_s * 1000;
-		asking->told = 0;
 		openai_stream(asking->gateway->openai, path, body, &asking->listener, answer);
 		if (!is_busy(answer) || clock_ms() + step_ms > end)
 			return;
@@ -406,25 +367,6 @@ is_left(void *arg)
 	return deferral_is_left(asking->deferral, asking->stream);
 }
 
-/* --- what it cost --- */
-
-/* Tokens, where nobody has counted them by the bytes that came and went. */
-static long long
-cost(const struct asking *asking)
-{
-	const struct reply *reply = asking->reply;
-	struct json_object *usage = json_get_object(reply->run, "usage");
-	long long estimate;
-
-	if (usage)
-		return json_get_int(usage, "total_tokens", 0);
-	if (!reply->run || strcmp(reply->status, "failed") == 0)
-		return 0;
-	estimate = door_tokens(strlen(asking->words) + reply->received);
-	/* Who leaves before the end does not pay less than others. */
-	return estimate > asking->covered ? estimate : asking->covered;
-}
-
 bool
 ask(struct gateway *gateway, struct stream *stream, struct deferral *deferral, const char *words,
     struct reply *reply, struct openai_answer *answer)
@@ -444,7 +386,6 @@ ask(struct gateway *gateway, struct stream *stream, struct deferral *deferral, c
 		{
 		    .on_event = on_event,
 		    .wants = wants,
-		    .may_ask = may_ask,
 		    .arg = &asking,
 		    .interrupt = &asking.interrupt,
 		},
@@ -453,16 +394,13 @@ ask(struct gateway *gateway, struct stream *stream, struct deferral *deferral, c
 	char path[PATH_SIZE];
 	bool asked;
 
-	if (!thread_path(request, response, "/runs", path, sizeof path) ||
-	    !door_takes_message(gateway->door, request, response, strlen(words), &asking.taken))
+	if (!thread_path(request, response, "/runs", path, sizeof path))
 		return false;
 	definition = definition_take(gateway->definitions);
 	asking.definition = definition;
-	asking.covered = asking.taken;
 	asked = run(&asking, path);
 	if (asked)
 		answer_calls(&asking);
 	definition_give(gateway->definitions, definition);
-	door_settle(gateway->door, asking.taken, cost(&asking));
 	return asked;
 }

@@ -30,8 +30,6 @@ struct reply {
 	 * run goes on; NULL: nothing.
 	 */
 	struct json_object *calls, *outputs;
-	size_t received;  /* bytes of words, as they came */
-	long long wait_s; /* it failed since all tokens are used, for so long; 0: it did not */
 };
 
 void reply_init(struct reply *reply);

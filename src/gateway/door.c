@@ -1,35 +1,31 @@
 #include "gateway/door.h"
 
-#include "db/buckets.h"
 #include "http/cors.h"
+#include "records/buckets.h"
 #include "util/hash.h"
 
 enum {
 	MINUTE_S = 60,
-	DAY_S = 86400,
 	THREADS_A_MESSAGE = 10,
-	BYTES_A_TOKEN = 4,
 	FAILURE_RETRY_AFTER_S = 5,
 	NAME_SIZE = ADDRESS_TEXT_SIZE + 16
 };
 
 struct door {
 	const struct config *config;
-	struct db *db;
+	const struct budgets *budgets;
 	char token_hash[SHA256_HEX_SIZE]; /* "" where none is needed */
 };
 
-static const char tokens_name[] = "tokens";
-
 struct door *
-door_new(const struct config *config, struct db *db)
+door_new(const struct config *config, const struct budgets *budgets)
 {
 	struct door *door = calloc(1, sizeof *door);
 
 	if (!door)
 		return NULL;
 	door->config = config;
-	door->db = db;
+	door->budgets = budgets;
 	if (config->access_token)
 		sha256_hex(config->access_token, strlen(config->access_token), door->token_hash);
 	return door;
@@ -88,8 +84,6 @@ name_bucket(
 	snprintf(name, NAME_SIZE, "%s %s", what, client);
 }
 
-static const char no_tokens[] = "The assistant has used up its tokens for now";
-
 static void
 answer_empty(struct response *response, const char *words, long long wait_s)
 {
@@ -98,29 +92,39 @@ answer_empty(struct response *response, const char *words, long long wait_s)
 	    wait_s == 1 ? "" : "s");
 }
 
+static void
+answer_uncounted(struct response *response)
+{
+	response->retry_after_s = FAILURE_RETRY_AFTER_S;
+	response_problem(response, 503, "The database is busy; try again soon.");
+}
+
 void
 door_answer_empty(struct response *response, long long wait_s)
 {
-	answer_empty(response, no_tokens, wait_s);
+	answer_empty(response, "The assistant has used up its tokens for now", wait_s);
 }
 
-/* Takes from the buckets. False, answered, with the words for an empty one in `empty_words`. */
+/* Takes one of `rate` a minute for the client. False, answered with `words` if there is none. */
 static bool
-take(struct door *door, struct response *response, struct bucket *buckets, int len,
-    const char *const *empty_words)
+take_one(struct door *door, struct request *request, struct response *response, const char *what,
+    long long rate, const char *words)
 {
-	long long wait_s = FAILURE_RETRY_AFTER_S;
-	int empty = 0;
+	char name[NAME_SIZE];
+	const struct bucket bucket = {.name = name, .capacity = rate, .fill_s = MINUTE_S};
+	long long wait_s;
 
-	switch (buckets_take(door->db, buckets, len, &empty, &wait_s)) {
-	case BUCKETS_TAKEN:
+	if (rate == 0)
 		return true;
-	case BUCKETS_EMPTY:
-		answer_empty(response, empty_words[empty], wait_s);
+	name_bucket(door, request, what, name);
+	switch (bucket_take_one(door->budgets->db, &bucket, &wait_s)) {
+	case BUCKET_TAKEN:
+		return true;
+	case BUCKET_EMPTY:
+		answer_empty(response, words, wait_s);
 		return false;
 	default:
-		response->retry_after_s = wait_s;
-		response_problem(response, 503, "The database is busy; try again soon.");
+		answer_uncounted(response);
 		return false;
 	}
 }
@@ -128,92 +132,25 @@ take(struct door *door, struct response *response, struct bucket *buckets, int l
 bool
 door_takes_thread(struct door *door, struct request *request, struct response *response)
 {
-	static const char *const words[] = {"Too many new threads come from your address"};
-	char name[NAME_SIZE];
-	struct bucket bucket = {
-	    .name = name,
-	    .capacity = (long long)door->config->rate * THREADS_A_MESSAGE,
-	    .fill_s = MINUTE_S,
-	    .units = 1,
-	};
-
-	if (door->config->rate == 0)
-		return true;
-	name_bucket(door, request, "threads", name);
-	return take(door, response, &bucket, 1, words);
-}
-
-static struct bucket
-tokens_bucket(const struct door *door)
-{
-	return (struct bucket){
-	    .name = tokens_name,
-	    .capacity = door->config->daily_tokens,
-	    .fill_s = DAY_S,
-	    .settled = true,
-	};
+	return take_one(door, request, response, "threads",
+	    (long long)door->config->rate * THREADS_A_MESSAGE,
+	    "Too many new threads come from your address");
 }
 
 bool
-door_takes_message(struct door *door, struct request *request, struct response *response,
-    size_t len, long long *taken)
+door_takes_message(struct door *door, struct request *request, struct response *response)
 {
-	const char *words[2];
-	struct bucket buckets[2];
-	char name[NAME_SIZE];
-	int wanted = 0;
+	long long wait_s;
 
-	*taken = 0;
-	if (door->config->daily_tokens) {
-		buckets[wanted] = tokens_bucket(door);
-		buckets[wanted].units = door_tokens(len);
-		words[wanted++] = no_tokens;
-	}
-	if (door->config->rate) {
-		name_bucket(door, request, "messages", name);
-		buckets[wanted] = (struct bucket){
-		    .name = name, .capacity = door->config->rate, .fill_s = MINUTE_S, .units = 1};
-		words[wanted++] = "Too many messages come from your address";
-	}
-	if (wanted > 0 && !take(door, response, buckets, wanted, words))
+	switch (budget_look(door->budgets, "gateway", &wait_s)) {
+	case BUDGET_RESERVED:
+		return take_one(door, request, response, "messages", door->config->rate,
+		    "Too many messages come from your address");
+	case BUDGET_EMPTY:
+		door_answer_empty(response, wait_s);
 		return false;
-	if (door->config->daily_tokens)
-		*taken = buckets[0].taken;
-	return true;
-}
-
-bool
-door_takes_tokens(struct door *door, long long *taken, long long tokens, long long *wait_s)
-{
-	struct bucket bucket = tokens_bucket(door);
-	enum buckets_result result;
-	int empty;
-
-	*wait_s = 0;
-	if (!door->config->daily_tokens)
-		return true;
-	bucket.settled = false;
-	bucket.taken_before = *taken;
-	bucket.units = tokens;
-	result = buckets_take(door->db, &bucket, 1, &empty, wait_s);
-	if (result == BUCKETS_TAKEN)
-		*taken += bucket.taken;
-	return result == BUCKETS_TAKEN;
-}
-
-void
-door_settle(struct door *door, long long taken, long long tokens)
-{
-	struct bucket bucket = tokens_bucket(door);
-
-	if (!door->config->daily_tokens)
-		return;
-	bucket.taken = taken;
-	bucket_settle(door->db, &bucket, tokens);
-}
-
-long long
-door_tokens(size_t bytes)
-{
-	return (long long)(bytes / BYTES_A_TOKEN) + 1;
+	default:
+		answer_uncounted(response);
+		return false;
+	}
 }

@@ -8,7 +8,7 @@
 enum { METRICS_MAX = 4 << 20, RETRY_AFTER_DEFAULT_S = 10 };
 
 struct gateway *
-gateway_new(const struct config *config, struct openai *openai, struct db *db,
+gateway_new(const struct config *config, struct openai *openai, const struct budgets *budgets,
     char error[GATEWAY_ERROR_SIZE])
 {
 	struct gateway *gateway = calloc(1, sizeof *gateway);
@@ -22,7 +22,7 @@ gateway_new(const struct config *config, struct openai *openai, struct db *db,
 	if (gateway->definitions) {
 		snprintf(error, GATEWAY_ERROR_SIZE, "out of memory");
 		gateway->assistant = assistant_new(openai, config->state_dir);
-		gateway->door = door_new(config, db);
+		gateway->door = door_new(config, budgets);
 	}
 	if (gateway->assistant && gateway->door)
 		return gateway;
@@ -47,6 +47,24 @@ gateway_admits(void *room, struct request *request, struct response *response)
 	struct gateway *gateway = room;
 
 	return door_admits(gateway->door, request, response);
+}
+
+bool
+gateway_admits_thread(void *room, struct request *request, struct response *response)
+{
+	struct gateway *gateway = room;
+
+	return door_admits(gateway->door, request, response) &&
+	    door_takes_thread(gateway->door, request, response);
+}
+
+bool
+gateway_admits_message(void *room, struct request *request, struct response *response)
+{
+	struct gateway *gateway = room;
+
+	return door_admits(gateway->door, request, response) &&
+	    door_takes_message(gateway->door, request, response);
 }
 
 bool
@@ -78,7 +96,9 @@ answer_interrupted(struct response *response)
 void
 answer_failure(struct response *response, const struct openai_answer *answer)
 {
-	if (answer->failure == OPENAI_SILENT) {
+	if (answer->no_tokens) {
+		door_answer_empty(response, answer->retry_after_s);
+	} else if (answer->failure == OPENAI_SILENT) {
 		response_problem(response, 504, "The assistant did not answer in time.");
 	} else if (answer->failure == OPENAI_INTERRUPTED) {
 		answer_interrupted(response);

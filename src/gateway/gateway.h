@@ -6,24 +6,24 @@
 #define GATEWAY_GATEWAY_H
 
 #include "config.h"
-#include "db/db.h"
 #include "http/router.h"
 #include "openai/openai.h"
+#include "records/budget.h"
 
 struct gateway;
 
 enum { GATEWAY_ERROR_SIZE = 512 };
 
 /*
- * Reads the assistant's definition and tools. `db` is for what is counted. Arguments are borrowed,
- * and must live longer. NULL with one sentence in `error`.
+ * Reads the assistant's definition and tools. `budgets` have its database, for what is counted.
+ * Arguments are borrowed, and must live longer. NULL with one sentence in `error`.
  */
-struct gateway *gateway_new(const struct config *config, struct openai *openai, struct db *db,
-    char error[GATEWAY_ERROR_SIZE]);
+struct gateway *gateway_new(const struct config *config, struct openai *openai,
+    const struct budgets *budgets, char error[GATEWAY_ERROR_SIZE]);
 void gateway_free(struct gateway *gateway);
 
-/* Whether a request may come in at all; see door.h. */
-router_admit_fn gateway_admits;
+/* Whether a request may come in at all, may make a thread, may bring a message; see door.h. */
+router_admit_fn gateway_admits, gateway_admits_thread, gateway_admits_message;
 
 /* Handlers; their room is the struct gateway. */
 route_handler_fn gateway_health, gateway_metrics;

@@ -26,8 +26,6 @@ answer_message(
 		    "The thread is still busy with another message; send this one again later.");
 	} else if (answer.failure != OPENAI_ANSWERED || answer.status / 100 != 2) {
 		answer_failure(response, &answer);
-	} else if (reply.wait_s > 0) {
-		door_answer_empty(response, reply.wait_s);
 	} else {
 		answer_run(gateway, &stream, &reply, &answer);
 	}
@@ -56,9 +54,12 @@ gateway_messages_create(void *room, struct request *request, struct response *re
 
 /* --- the conversation --- */
 
+/* A conversation on its way out, a message at a time. */
 struct conversation {
-	struct json_object *messages; /* as they are shown */
-	struct json_object *cited;    /* the citations of all of them, for their names */
+	struct request *request;
+	struct response *response;
+	struct names names;
+	bool any; /* a message has been told */
 };
 
 /*
@@ -66,7 +67,7 @@ struct conversation {
  * itself, and keeps its numbers as the conversation goes on.
  */
 static struct json_object *
-shown_message(struct json_object *message, struct json_object *cited)
+shown_message(struct json_object *message, struct names *names)
 {
 	struct json_object *shown = json_object_new_object();
 	const char *run_id = json_get_string(message, "run_id");
@@ -86,13 +87,35 @@ shown_message(struct json_object *message, struct json_object *cited)
 		json_set_string(shown, "run_id", run_id);
 	if (status && strcmp(status, "incomplete") == 0)
 		json_set_string(shown, "incomplete", reason ? reason : "unknown");
-	if (json_len(citations.list) > 0)
+	if (json_len(citations.list) > 0) {
+		names_find(names, citations.list);
 		json_set(shown, "citations", json_object_get(citations.list));
-	for (size_t i = 0; i < json_len(citations.list); i++)
-		json_add(cited, json_object_get(json_at(citations.list, i)));
+	}
 	citations_free(&citations);
 	free(words);
 	return shown;
+}
+
+static void
+add_text(struct conversation *conversation, const char *text)
+{
+	response_add(conversation->response, conversation->request->exchange, text, strlen(text));
+}
+
+/* Each message's footnotes stand below it. */
+static void
+add_words(struct conversation *conversation, struct json_object *shown)
+{
+	struct buf out = BUF_INIT((size_t)-1 / 2);
+
+	buf_printf(&out, "%s%s: %s", conversation->any ? "\n\n" : "",
+	    json_get_string(shown, "role"), json_get_string(shown, "text"));
+	citations_print(json_get(shown, "citations"), &out);
+	if (out.failed)
+		conversation->response->body.failed = true;
+	else
+		add_text(conversation, out.data);
+	buf_free(&out);
 }
 
 /* A message without words, broken off before its first, is nothing to show. */
@@ -100,12 +123,20 @@ static void
 on_message(void *arg, struct json_object *message)
 {
 	struct conversation *conversation = arg;
-	struct json_object *shown = shown_message(message, conversation->cited);
+	struct json_object *shown = NULL;
 
-	if (*json_get_string(shown, "text"))
-		json_add(conversation->messages, shown);
-	else
-		json_object_put(shown);
+	if (!conversation->response->lost)
+		shown = shown_message(message, &conversation->names);
+	if (shown && *json_get_string(shown, "text")) {
+		if (conversation->request->media != MEDIA_JSON) {
+			add_words(conversation, shown);
+		} else {
+			add_text(conversation, conversation->any ? "," : "");
+			add_text(conversation, json_text(shown));
+		}
+		conversation->any = true;
+	}
+	json_object_put(shown);
 }
 
 /* The thread's run, {id, status}, put by the caller; NULL when none is at work. */
@@ -134,53 +165,52 @@ run_at_work(struct gateway *gateway, struct request *request)
 	return shown;
 }
 
-/* Each message's footnotes stand below it. */
 static void
-answer_conversation(struct response *response, struct json_object *messages)
+begin_conversation(struct conversation *conversation)
 {
-	struct buf out = BUF_INIT((size_t)-1 / 2);
-
-	for (size_t i = 0; i < json_len(messages); i++) {
-		struct json_object *message = json_at(messages, i);
-
-		buf_printf(&out, "%s%s: %s", i ? "\n\n" : "", json_get_string(message, "role"),
-		    json_get_string(message, "text"));
-		citations_print(json_get(message, "citations"), &out);
+	if (conversation->request->media == MEDIA_JSON) {
+		response_text(conversation->response, 200, "{\"messages\":[");
+		conversation->response->content_type = "application/json";
+	} else {
+		response_text(conversation->response, 200, "");
 	}
-	response_text(response, 200, out.data ? out.data : "");
-	buf_free(&out);
+}
+
+static void
+end_conversation(struct gateway *gateway, struct conversation *conversation)
+{
+	struct json_object *run;
+
+	if (conversation->request->media == MEDIA_JSON) {
+		add_text(conversation, "]");
+		run = run_at_work(gateway, conversation->request);
+		if (run) {
+			add_text(conversation, ",\"run\":");
+			add_text(conversation, json_text(run));
+			json_object_put(run);
+		}
+		add_text(conversation, "}");
+	}
+	response_end(conversation->response, conversation->request->exchange);
 }
 
 void
 gateway_messages_list(void *room, struct request *request, struct response *response)
 {
-	struct gateway *gateway = room;
+	struct conversation conversation = {.request = request, .response = response};
 	struct openai_answer answer = {.retry_after_s = -1};
-	struct conversation conversation;
-	struct json_object *body, *run;
+	struct gateway *gateway = room;
 	char path[256];
 
 	if (!thread_path(request, response, "/messages?order=asc&limit=100", path, sizeof path))
 		return;
-	conversation = (struct conversation){json_object_new_array(), json_object_new_array()};
+	names_init(&conversation.names, gateway->openai, request->client);
+	begin_conversation(&conversation);
 	if (openai_list(
-		gateway->openai, path, request->client, on_message, &conversation, &answer) < 0) {
+		gateway->openai, path, request->client, on_message, &conversation, &answer) == 0)
+		end_conversation(gateway, &conversation);
+	else if (response_break_off(response, request->exchange))
 		answer_failure(response, &answer);
-		goto out;
-	}
-	names_find(conversation.cited, gateway->openai, request->client);
-	if (request->media == MEDIA_JSON) {
-		body = json_object_new_object();
-		json_set(body, "messages", json_object_get(conversation.messages));
-		run = run_at_work(gateway, request);
-		if (run)
-			json_set(body, "run", run);
-		response_json(response, 200, body);
-	} else {
-		answer_conversation(response, conversation.messages);
-	}
-out:
-	json_object_put(conversation.messages);
-	json_object_put(conversation.cited);
+	names_free(&conversation.names);
 	openai_answer_free(&answer);
 }

@@ -8,47 +8,39 @@
 
 enum { FILES_MAX = 20, WAIT_MS = 5000 };
 
-struct search {
-	struct openai *openai;
-	const struct interrupt *client;
-	long long deadline_ms;
-	unsigned files_left;
-	struct json_object *known; /* file names by id */
-};
-
 /* The answer is there, and waits for nothing but names. */
 static bool
 is_over(void *arg)
 {
-	const struct search *search = arg;
+	const struct names *names = arg;
 
-	return clock_ms() >= search->deadline_ms || interrupt_raised(search->client);
+	return clock_ms() >= names->deadline_ms || interrupt_raised(names->client);
 }
 
 /* What the Assistants API calls the file; the caller's, NULL for what has no name to be found. */
 static struct json_object *
-ask(struct search *search, const char *file)
+ask(struct names *names, const char *file)
 {
 	const struct interrupt interrupt = {
-	    .fd = search->client ? search->client->fd : -1, .raised = is_over, .arg = search};
+	    .fd = names->client ? names->client->fd : -1, .raised = is_over, .arg = names};
 	struct json_object *name = NULL;
 	struct openai_answer answer;
 	const char *told = NULL;
 	char path[256];
 
 	/* It goes into a path: nothing that is no id's character may. */
-	if (search->files_left == 0 || !id_has_form(file, "") || is_over(search))
+	if (names->files_left == 0 || !id_has_form(file, "") || is_over(names))
 		return NULL;
-	search->files_left--;
+	names->files_left--;
 	snprintf(path, sizeof path, "/files/%s", file);
-	openai_call(search->openai, "GET", path, NULL, &interrupt, &answer);
+	openai_call(names->openai, "GET", path, NULL, &interrupt, &answer);
 	if (answer.failure == OPENAI_ANSWERED && answer.status == 200)
 		told = json_get_string(answer.body, "filename");
 	else if (answer.failure != OPENAI_ANSWERED ||
 	    (answer.status != 404 && answer.status != 400))
-		search->files_left = 0;
+		names->files_left = 0;
 	/* What else failed has been logged: see openai_call(). */
-	if (answer.failure == OPENAI_INTERRUPTED && !interrupt_raised(search->client))
+	if (answer.failure == OPENAI_INTERRUPTED && !interrupt_raised(names->client))
 		log_warn("assistants API: it did not tell in %d s how the cited files are called",
 		    WAIT_MS / 1000);
 	if (told && !text_is_blank(told))
@@ -58,44 +50,54 @@ ask(struct search *search, const char *file)
 }
 
 static void
-keep_told_names(struct search *search, struct json_object *citations)
+keep_told_names(struct names *names, struct json_object *citations)
 {
 	for (size_t i = 0; i < json_len(citations); i++) {
 		struct json_object *name = json_get(json_at(citations, i), "name");
 		const char *file = json_get_string(json_at(citations, i), "file_id");
 
-		if (file && name && !json_get(search->known, file))
-			json_set(search->known, file, json_object_get(name));
+		if (file && name && !json_get(names->known, file))
+			json_set(names->known, file, json_object_get(name));
 	}
 }
 
 /* The caller's. */
 static struct json_object *
-name_of_file(struct search *search, const char *file)
+name_of_file(struct names *names, const char *file)
 {
-	struct json_object *name = json_get(search->known, file);
+	struct json_object *name = json_get(names->known, file);
 
 	if (!name) {
-		name = ask(search, file);
+		name = ask(names, file);
 		if (!name)
 			name = citations_line(file, CITATION_NAME_MAX);
-		json_set(search->known, file, name);
+		json_set(names->known, file, name);
 	}
 	return json_object_get(name);
 }
 
 void
-names_find(struct json_object *citations, struct openai *openai, const struct interrupt *client)
+names_init(struct names *names, struct openai *openai, const struct interrupt *client)
 {
-	struct search search = {
+	*names = (struct names){
 	    .openai = openai,
 	    .client = client,
 	    .deadline_ms = clock_ms() + WAIT_MS,
 	    .files_left = FILES_MAX,
 	    .known = json_object_new_object(),
 	};
+}
 
-	keep_told_names(&search, citations);
+void
+names_free(struct names *names)
+{
+	json_object_put(names->known);
+}
+
+void
+names_find(struct names *names, struct json_object *citations)
+{
+	keep_told_names(names, citations);
 	for (size_t i = 0; i < json_len(citations); i++) {
 		struct json_object *citation = json_at(citations, i);
 		const char *url = json_get_string(citation, "url");
@@ -104,9 +106,8 @@ names_find(struct json_object *citations, struct openai *openai, const struct in
 		if (json_get(citation, "name"))
 			continue;
 		if (file)
-			json_set(citation, "name", name_of_file(&search, file));
+			json_set(citation, "name", name_of_file(names, file));
 		else
 			json_set_string(citation, "name", url);
 	}
-	json_object_put(search.known);
 }

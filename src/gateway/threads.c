@@ -13,8 +13,6 @@ gateway_threads_create(void *room, struct request *request, struct response *res
 	char *location = NULL;
 	const char *id;
 
-	if (!door_takes_thread(gateway->door, request, response))
-		return;
 	body = json_object_new_object();
 	openai_call(gateway->openai, "POST", "/threads", body, request->client, &answer);
 	json_object_put(body);

@@ -3,7 +3,7 @@
 #include "util/text.h"
 
 /* The Assistants API's own bound. */
-enum { MESSAGE_CHARS_MAX = 256000 };
+enum { MESSAGE_CHARS_MAX = 256000, JSON_VALUES_MAX = 1000 };
 
 static const char too_long[] = "The message is longer than 256000 characters.";
 static const char no_words[] =
@@ -11,7 +11,8 @@ static const char no_words[] =
 static const char not_utf8[] = "The message is not UTF-8.";
 static const char has_nul[] = "The message has a NUL character in it, which no text has.";
 static const char no_json[] =
-    "The body is not JSON, or is nested too deeply, or has too many values.";
+    "The body is not JSON, or is nested more than 64 deep, or has more than 1000 values.";
+static const char no_memory[] = "The server is out of memory; try again soon.";
 static const char no_text[] =
     "The JSON must be {\"text\": \"…\"} or {\"messages\": [{\"role\": \"user\", "
     "\"text\": \"…\"}]}, with a text of the user.";
@@ -32,8 +33,35 @@ find_text(struct json_object *body)
 	return json_object_is_type(text, json_type_string) ? text : NULL;
 }
 
+/* The body's text that counts; NULL with the problem. *body is the caller's. */
+static struct json_object *
+read_json(struct request *request, struct json_object **body, const char **problem, int *status)
+{
+	const struct json_bounds bounds = {JSON_VALUES_MAX, request_hold, request};
+	struct json_object *text = NULL;
+
+	if (request->body_len == 0) {
+		*problem = no_words;
+		return NULL;
+	}
+	switch (json_parse_within(request->body, request->body_len, &bounds, body)) {
+	case JSON_PARSED:
+		text = find_text(*body);
+		if (!text)
+			*problem = no_text;
+		break;
+	case JSON_BAD:
+		*problem = no_json;
+		break;
+	case JSON_NO_MEMORY:
+		*problem = no_memory;
+		*status = 503;
+	}
+	return text;
+}
+
 char *
-words_of_request(const struct request *request, const char **problem, int *status)
+words_of_request(struct request *request, const char **problem, int *status)
 {
 	struct json_object *body = NULL, *text = NULL;
 	const char *words = request->body;
@@ -45,12 +73,7 @@ words_of_request(const struct request *request, const char **problem, int *statu
 	if (!utf8_valid(words, len)) {
 		*problem = not_utf8;
 	} else if (request->body_media == MEDIA_JSON) {
-		if (len == 0)
-			*problem = no_words;
-		else if (json_parse(words, len, &body) < 0)
-			*problem = no_json;
-		else if (!(text = find_text(body)))
-			*problem = no_text;
+		text = read_json(request, &body, problem, status);
 		words = text ? json_object_get_string(text) : "";
 		len = text ? (size_t)json_object_get_string_len(text) : 0;
 	}
@@ -63,8 +86,8 @@ words_of_request(const struct request *request, const char **problem, int *statu
 		*status = 413;
 	}
 	if (!*problem && !(copy = strdup(words))) {
-		*problem = "The server is out of memory.";
-		*status = 500;
+		*problem = no_memory;
+		*status = 503;
 	}
 	json_object_put(body);
 	return copy;

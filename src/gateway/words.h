@@ -13,7 +13,7 @@
  * "text": …}]}, whose last user text counts. The caller frees. NULL with one sentence in *problem,
  * and its status.
  */
-char *words_of_request(const struct request *request, const char **problem, int *status);
+char *words_of_request(struct request *request, const char **problem, int *status);
 
 /*
  * A message's words, its text parts parted by blank lines, with "[n]" in place of what their

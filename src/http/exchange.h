@@ -5,6 +5,7 @@
 #ifndef HTTP_EXCHANGE_H
 #define HTTP_EXCHANGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -31,6 +32,12 @@ struct exchange {
 	 */
 	int (*write)(struct exchange *exchange, const void *bytes, size_t len);
 	/*
+	 * The answer cannot be finished: ends the connection, so that what was sent does not look
+	 * whole. NULL where that cannot be done: there nothing is to be sent that may not be
+	 * finished.
+	 */
+	void (*break_off)(struct exchange *exchange);
+	/*
 	 * The answer is whole: neither the server nor the client waits for what is still done, and
 	 * only the program's end is a reason to stop that. Nothing may be written afterwards.
 	 */
@@ -40,6 +47,8 @@ struct exchange {
 	 * end.
 	 */
 	struct interrupt client;
+	/* Set by the handler: the rest of the body is not waited for. */
+	bool hurried;
 	/* How many fewer requests than was asked for can be answered at once: threads are short. */
 	unsigned workers_missing;
 };

@@ -174,6 +174,21 @@ fastcgi_client_gone(void *arg)
 	return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
+/*
+ * Without the end that FastCGI wants most web servers take the answer for broken; nginx, which does
+ * without one, by a record of a version that there is not.
+ */
+static void
+fastcgi_break_off(struct exchange *exchange)
+{
+	static const unsigned char no_record[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	struct fastcgi_exchange *self = (struct fastcgi_exchange *)exchange;
+	int fd = self->request->ipcFd;
+
+	if (send(fd, no_record, sizeof no_record, MSG_NOSIGNAL) >= 0)
+		shutdown(fd, SHUT_RDWR);
+}
+
 /* The descriptor stays: who watches it for the client's leaving must not meet another one there. */
 static void
 fastcgi_leave(struct exchange *exchange)
@@ -196,6 +211,7 @@ answer(struct server *server, FCGX_Request *request)
 		    .variables = fastcgi_variables,
 		    .read = fastcgi_read,
 		    .write = fastcgi_write,
+		    .break_off = fastcgi_break_off,
 		    .leave = fastcgi_leave,
 		    .client = {.fd = request->ipcFd, .raised = fastcgi_client_gone},
 		    .workers_missing = atomic_load(&server->missing),
@@ -209,9 +225,10 @@ answer(struct server *server, FCGX_Request *request)
 	/*
 	 * A connection that the web server keeps open and idle would keep this worker. libfcgi's
 	 * own close waits for the web server's, up to two seconds, lest what comes still makes the
-	 * system drop the answer: for nothing, once the request was read to its end.
+	 * system drop the answer: for nothing, once the request was read to its end, and too long
+	 * for one that is hurried.
 	 */
-	if (FCGX_HasSeenEOF(request->in))
+	if (FCGX_HasSeenEOF(request->in) || self.exchange.hurried)
 		request->keepConnection = 1;
 	FCGX_Finish_r(request);
 	if (request->ipcFd >= 0)

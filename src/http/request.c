@@ -7,7 +7,10 @@
 #include "util/clock.h"
 #include "util/text.h"
 
-enum { READ_SIZE = 16 << 10 };
+enum {
+	READ_SIZE = 16 << 10,
+	COPIES = 6 /* of a message's words while it is put to a model, in one form or another */
+};
 /* A client that sends more than this for nothing does not need the answer. */
 static const long long drain_max = 1LL << 30;
 
@@ -197,12 +200,34 @@ request_client(
 	return true;
 }
 
-/* Whether a body of which so much has come took too long. */
-static bool
-is_slow(const struct request *request, long long len)
+bool
+request_is_slow(const struct request *request, long long len)
 {
 	return clock_ms() - request->begun_ms >
 	    REQUEST_BODY_GRACE_S * 1000LL + len * 1000 / (16 << 10);
+}
+
+bool
+request_hold(void *arg, size_t bytes)
+{
+	struct request *request = arg;
+
+	if (!request->occupancy)
+		return true;
+	if (!occupancy_hold(request->occupancy, bytes))
+		return false;
+	request->held += bytes;
+	return true;
+}
+
+static enum request_body_result
+keep_piece(struct request *request, struct buf *body, const char *piece, size_t len)
+{
+	if (body->len + len > body->max)
+		return REQUEST_BODY_TOO_LARGE;
+	if (!request_hold(request, len * COPIES))
+		return REQUEST_BODY_NO_MEMORY;
+	return buf_append(body, piece, len) == 0 ? REQUEST_BODY_OK : REQUEST_BODY_NO_MEMORY;
 }
 
 enum request_body_result
@@ -210,6 +235,7 @@ request_read_body(struct request *request, size_t max)
 {
 	const char *length = variable(request, "CONTENT_LENGTH");
 	struct buf body = BUF_INIT(max);
+	enum request_body_result result = REQUEST_BODY_OK;
 	long long announced = -1;
 	char piece[READ_SIZE];
 	ssize_t got;
@@ -225,22 +251,18 @@ request_read_body(struct request *request, size_t max)
 		if (announced >= 0 && (size_t)announced - body.len < want)
 			want = (size_t)announced - body.len;
 		got = request->exchange->read(request->exchange, piece, want);
-		if (got != 0 && is_slow(request, (long long)body.len + got)) {
+		if (got != 0 && request_is_slow(request, (long long)body.len + got))
+			result = REQUEST_BODY_SLOW;
+		else if (got < 0 || (got == 0 && announced >= 0))
+			result = REQUEST_BODY_CUT;
+		else if (got > 0)
+			result = keep_piece(request, &body, piece, (size_t)got);
+		if (result != REQUEST_BODY_OK) {
 			buf_free(&body);
-			return REQUEST_BODY_SLOW;
-		}
-		if (got < 0 || (got == 0 && announced >= 0)) {
-			buf_free(&body);
-			return REQUEST_BODY_CUT;
+			return result;
 		}
 		if (got == 0)
 			break;
-		if (buf_append(&body, piece, (size_t)got) < 0) {
-			bool too_large = body.len + (size_t)got > max;
-
-			buf_free(&body);
-			return too_large ? REQUEST_BODY_TOO_LARGE : REQUEST_BODY_NO_MEMORY;
-		}
 	}
 	request->body_len = body.len;
 	request->body = buf_take(&body);
@@ -254,6 +276,8 @@ request_drain(struct request *request)
 	char piece[READ_SIZE];
 	ssize_t got;
 
+	if (request->exchange->hurried)
+		return;
 	/* However much comes: who is refused may not keep a worker for as long as he goes on. */
 	while (drained < drain_max && clock_ms() < end_ms &&
 	    (got = request->exchange->read(request->exchange, piece, sizeof piece)) > 0)
@@ -268,4 +292,6 @@ request_free(struct request *request)
 	free(request->path);
 	free(request->base);
 	free(request->body);
+	if (request->held)
+		occupancy_give_back(request->occupancy, request->held);
 }

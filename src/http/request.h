@@ -6,12 +6,14 @@
 
 #include "http/exchange.h"
 #include "http/media.h"
+#include "http/occupancy.h"
 #include "util/address.h"
 #include "util/id.h"
 
 enum {
 	REQUEST_PARAMS_MAX = 4,
 	REQUEST_PATH_MAX = 8192,
+	REQUEST_TENANT_SIZE = 65,
 	/* A body may take so long, and a second more for each 16 KiB: who sends slower keeps a
 	 * worker.
 	 */
@@ -29,9 +31,12 @@ struct request {
 	enum media body_media;
 	char *body; /* NUL-terminated; NULL when the route takes none */
 	size_t body_len;
-	long long begun_ms; /* by clock_ms() */
-	const char *route;  /* the pattern that was met, for the log; a literal */
-	bool left;          /* answered, though the handler still works: see router_leave() */
+	struct occupancy *occupancy;      /* what the body is held in; NULL: it is not counted */
+	size_t held;                      /* bytes there: with what is made of it */
+	char tenant[REQUEST_TENANT_SIZE]; /* whose key came along, if the route's `admit` asks */
+	long long begun_ms;               /* by clock_ms() */
+	const char *route;                /* the pattern that was met, for the log; a literal */
+	bool left; /* answered, though the handler still works: see router_leave() */
 	const struct interrupt *client;
 	struct exchange *exchange;
 };
@@ -71,16 +76,25 @@ enum request_body_result {
 	REQUEST_BODY_TOO_LARGE,  /* also found without a Content-Length */
 	REQUEST_BODY_CUT,        /* it ended before its announced length */
 	REQUEST_BODY_SLOW,       /* its time was over */
-	REQUEST_BODY_NO_MEMORY,
+	REQUEST_BODY_NO_MEMORY,  /* or the bodies of all requests have no more room */
 };
+
+/*
+ * Holds so many bytes of memory for what is made of the body, as long as the request. False: all
+ * requests together have no more. A json_bounds.hold; `request` is the struct request.
+ */
+bool request_hold(void *request, size_t bytes);
+
+/* Whether a body of which so many bytes have come took too long. */
+bool request_is_slow(const struct request *request, long long len);
 
 /* Reads the body, up to `max` bytes. */
 enum request_body_result request_read_body(struct request *request, size_t max);
 
 /*
  * Reads what is left of the body and forgets it, within the first REQUEST_BODY_GRACE_S seconds of
- * the request; before the answer is sent. nginx stops sending a body once the answer has begun, and
- * others lose an answer while they still send.
+ * the request, unless that is hurried; before the answer is sent. nginx stops sending a body once
+ * the answer has begun, and others lose an answer while they still send.
  */
 void request_drain(struct request *request);
 

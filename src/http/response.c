@@ -4,7 +4,7 @@
 
 #include "util/json.h"
 
-enum { HEADERS_MAX = 16 << 10 };
+enum { HEADERS_MAX = 16 << 10, PIECE_MAX = 128 << 10 };
 
 static const struct {
 	int status;
@@ -28,6 +28,7 @@ static const struct {
     {422, "Unprocessable Content"},
     {429, "Too Many Requests"},
     {417, "Expectation Failed"},
+    {421, "Misdirected Request"},
     {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"},
     {501, "Not Implemented"},
@@ -173,7 +174,7 @@ send_bytes(
 }
 
 int
-response_send(struct response *response, struct exchange *exchange, bool head)
+response_send(struct response *response, struct exchange *exchange)
 {
 	struct buf out = BUF_INIT((size_t)-1 / 2);
 	size_t head_len;
@@ -181,7 +182,7 @@ response_send(struct response *response, struct exchange *exchange, bool head)
 
 	print_head(response, &out);
 	head_len = out.len;
-	if (response->content_type && !head)
+	if (response->content_type && !response->head)
 		buf_append(&out, response->body.data, response->body.len);
 	out.failed = out.failed || response->body.failed;
 	result = send_bytes(response, exchange, &out, head_len);
@@ -214,13 +215,55 @@ response_begin(struct response *response, struct exchange *exchange)
 int
 response_write(struct response *response, struct exchange *exchange, const void *bytes, size_t len)
 {
-	int result = exchange->write(exchange, bytes, len);
+	int result = response->head ? 0 : exchange->write(exchange, bytes, len);
 
 	if (result == 0)
 		response->sent += len;
 	else
 		response->lost = true;
 	return result;
+}
+
+static void
+send_piece(struct response *response, struct exchange *exchange)
+{
+	if (!response->begun)
+		response_begin(response, exchange);
+	if (!response->lost)
+		response_write(response, exchange, response->body.data, response->body.len);
+	buf_free(&response->body);
+}
+
+void
+response_add(struct response *response, struct exchange *exchange, const void *bytes, size_t len)
+{
+	/* Nobody reads it. */
+	if (response->lost)
+		return;
+	buf_append(&response->body, bytes, len);
+	if (exchange->break_off && response->body.len >= PIECE_MAX && !response->body.failed)
+		send_piece(response, exchange);
+}
+
+void
+response_end(struct response *response, struct exchange *exchange)
+{
+	if (response->begun && response->body.failed)
+		response_break_off(response, exchange);
+	else if (response->begun && response->body.len > 0)
+		send_piece(response, exchange);
+}
+
+bool
+response_break_off(struct response *response, struct exchange *exchange)
+{
+	buf_free(&response->body);
+	if (!response->begun)
+		return true;
+	response->lost = true;
+	if (exchange->break_off)
+		exchange->break_off(exchange);
+	return false;
 }
 
 int

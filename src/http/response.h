@@ -26,6 +26,7 @@ struct response {
 	const char *route;
 	unsigned long long sent; /* bytes of the body */
 	bool lost;               /* the web server did not take it all */
+	bool head;               /* the request is a HEAD, which gets the headers alone */
 };
 
 void response_init(struct response *response, enum media media);
@@ -46,10 +47,20 @@ void response_problem(struct response *response, int status, const char *format,
     __attribute__((format(printf, 3, 4)));
 
 /*
- * Sends it; a HEAD gets the headers alone. -1 when the web server does not take it any more, which
- * nobody can be told.
+ * Sends it. -1 when the web server does not take it any more, which nobody can be told.
  */
-int response_send(struct response *response, struct exchange *exchange, bool head);
+int response_send(struct response *response, struct exchange *exchange);
+
+/*
+ * Adds to a body of any length, which is sent piece by piece, so that it never is in memory as a
+ * whole; one that stays short is sent with its length. Status and type must be set before. Where an
+ * answer cannot be broken off, all of it is kept until the end. Then response_end(), or, when there
+ * is no end, response_break_off(): true when nothing was sent yet, and another answer can be.
+ */
+void response_add(
+    struct response *response, struct exchange *exchange, const void *bytes, size_t len);
+void response_end(struct response *response, struct exchange *exchange);
+bool response_break_off(struct response *response, struct exchange *exchange);
 
 /*
  * Sends the head now, with no length but what a header says; the body is then written as it comes.

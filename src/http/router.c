@@ -1,12 +1,13 @@
 #include "http/router.h"
 
 #include "http/cors.h"
+#include "http/hosts.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/metrics.h"
 
 enum {
-	WAITING_RETRY_AFTER_S = 5,
+	CROWD_RETRY_AFTER_S = 5,
 	ROUTE_SIZE = 256,
 	ID_LEN_MIN = 8,
 };
@@ -137,14 +138,21 @@ typed(const struct route *route, struct request *request, struct response *respo
 	return false;
 }
 
+/* Of those that are all as busy as they may be. The rest of a body would keep a worker. */
+static void
+answer_crowd(struct request *request, struct response *response, const char *sentence)
+{
+	request->exchange->hurried = true;
+	response->retry_after_s = CROWD_RETRY_AFTER_S;
+	response_problem(response, 503, "%s", sentence);
+}
+
 static bool
-read_whole(const struct router *router, const struct route *route, struct request *request,
+read_body(const struct router *router, const struct route *route, struct request *request,
     struct response *response)
 {
 	size_t max = route->body_max < router->body_max ? route->body_max : router->body_max;
 
-	if (max == 0)
-		return true;
 	switch (request_read_body(request, max)) {
 	case REQUEST_BODY_OK:
 		return true;
@@ -171,43 +179,76 @@ read_whole(const struct router *router, const struct route *route, struct reques
 	case REQUEST_BODY_NO_MEMORY:
 		break;
 	}
-	response_problem(response, 500, "The server is out of memory.");
+	answer_crowd(request, response, "Too much is being sent at once; try again soon.");
 	return false;
+}
+
+/* The whole body, if the route takes one. */
+static bool
+take_body(const struct router *router, const struct route *route, struct request *request,
+    struct response *response)
+{
+	struct address client = {{0}};
+	bool read = false;
+
+	if (route->body_max == 0)
+		return true;
+	if (request_client(request, router->proxies, &client))
+		client = address_of_client(&client);
+	request->occupancy = router->occupancy;
+	switch (
+	    occupancy_begin_body(router->occupancy, &client, request->exchange->workers_missing)) {
+	case OCCUPANCY_TAKEN:
+		read = read_body(router, route, request, response);
+		occupancy_end_body(router->occupancy, &client);
+		break;
+	case OCCUPANCY_ADDRESS_FULL:
+		answer_crowd(request, response,
+		    "Too many requests from your address are still sending their bodies; try "
+		    "again soon.");
+		break;
+	case OCCUPANCY_FULL:
+		answer_crowd(request, response, "Too many requests wait or send; try again soon.");
+	}
+	return read;
 }
 
 static void
 handle(struct router *router, const struct route *route, struct request *request,
     struct response *response)
 {
-	bool api = route->produces == MEDIA_API;
-	void *room = api ? router->api_room : router->room;
+	void *room = route->produces == MEDIA_API ? router->api_room : router->room;
+	int seat;
 
-	response->api_errors = api;
-	if (!api && !router->admit(router->room, request, response))
-		return;
-	if (!acceptable(route, request, response) || !typed(route, request, response) ||
-	    !read_whole(router, route, request, response))
+	if (!route->admit(room, request, response) || !acceptable(route, request, response) ||
+	    !typed(route, request, response) || !take_body(router, route, request, response))
 		return;
 	if (matches(route->pattern, request->path, request) != 1) {
-		response_problem(response, 500, "The server is out of memory.");
+		response_problem(response, 503, "The server is out of memory.");
 		return;
 	}
 	if (!route->waits) {
 		route->handler(room, request, response);
 		return;
 	}
-	/* The rest of the workers is for requests that are answered at once. */
-	if (atomic_fetch_add(&router->waiting, 1) + request->exchange->workers_missing <
-	    router->waiting_max) {
-		metrics_change(METRIC_WAITING, 1);
-		route->handler(room, request, response);
-		metrics_change(METRIC_WAITING, -1);
-	} else {
-		response->retry_after_s = WAITING_RETRY_AFTER_S;
-		response_problem(
-		    response, 503, "Too many conversations wait for an answer; try again soon.");
+	if (!occupancy_begin_wait(router->occupancy, request->exchange->workers_missing, &seat)) {
+		answer_crowd(request, response,
+		    "Too many conversations wait for an answer; try again soon.");
+		return;
 	}
-	atomic_fetch_sub(&router->waiting, 1);
+	metrics_change(METRIC_WAITING, 1);
+	route->handler(room, request, response);
+	metrics_change(METRIC_WAITING, -1);
+	occupancy_end_wait(router->occupancy, seat);
+}
+
+static void
+answer_other_host(struct request *request, struct response *response)
+{
+	request->route = "(other host)";
+	response_problem(response, 421,
+	    "This host name is not answered here: the server's setting ASSISTANTS_ALLOWED_HOSTS "
+	    "names those that are.");
 }
 
 /* What the log has in place of the path, which has thread ids in it, stands in request->route. */
@@ -244,6 +285,7 @@ dispatch(struct router *router, struct request *request, struct response *respon
 	tidy_api_path(router, request->path);
 	route = find_route(router, request, &allow);
 	request->route = route ? route->pattern : "(none)";
+	response->api_errors = route && route->produces == MEDIA_API;
 	if (route)
 		handle(router, route, request, response);
 	else
@@ -320,7 +362,7 @@ tell(const struct request *request, const struct response *response)
 void
 router_leave(struct request *request, struct response *response)
 {
-	response_send(response, request->exchange, false);
+	response_send(response, request->exchange);
 	tell(request, response);
 	hide_thread_id(request->path);
 	request->exchange->leave(request->exchange);
@@ -341,17 +383,20 @@ router_answer(void *arg, struct exchange *exchange)
 	/* Before a route says what it can answer, errors come as the client likes them best. */
 	response_init(&response,
 	    media_negotiate(exchange->variable(exchange, "HTTP_ACCEPT"), MEDIA_TEXT | MEDIA_JSON));
+	response.head = strcmp(request.method, "HEAD") == 0;
 	response_header(&response, "x-request-id", request.id);
 	hide_thread_id(request.path);
 	log_debug("path %s", request.path ? request.path : "");
-	if (cors_answer(&request, &response, router->origins))
+	if (!router->out_of_order && !hosts_admit(&request, router->hosts, router->proxies))
+		answer_other_host(&request, &response);
+	else if (cors_answer(&request, &response, router->origins))
 		request.route = "(preflight)";
 	else
 		dispatch(router, &request, &response, path);
 	if (!request.left) {
 		request_drain(&request);
 		if (!response.begun)
-			response_send(&response, exchange, strcmp(request.method, "HEAD") == 0);
+			response_send(&response, exchange);
 		tell(&request, &response);
 	}
 	log_set_thread_id(NULL, 0);

@@ -5,13 +5,15 @@
 #ifndef HTTP_ROUTER_H
 #define HTTP_ROUTER_H
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 #include "http/request.h"
 #include "http/response.h"
 
 #define ROUTE_BODY_MAX SIZE_MAX
+
+/* Whether a route may be taken by this request; if not, it has answered. */
+typedef bool router_admit_fn(void *room, struct request *request, struct response *response);
 
 typedef void route_handler_fn(void *room, struct request *request, struct response *response);
 
@@ -24,33 +26,31 @@ struct route {
 	unsigned consumes;   /* mask of enum media; 0: the body's type does not matter */
 	size_t body_max;     /* bytes; 0: no body is read; ROUTE_BODY_MAX: up to the router's */
 	bool waits;          /* on a model: some workers are kept free from these */
+	/* Asked before anything of the request but its head is read, or anything is done. */
+	router_admit_fn *admit;
 	route_handler_fn *handler;
 	bool (*there)(void); /* while it says no there is no such path; NULL: always */
 };
 
-/* Whether a route may be taken by this request; if not, it has answered. */
-typedef bool router_admit_fn(void *room, struct request *request, struct response *response);
-
 struct router {
 	const struct route *routes;
 	size_t routes_len;
-	size_t body_max;      /* bytes; ASSISTANTS_MAX_BODY */
-	unsigned waiting_max; /* requests at once on routes that wait, if no worker is missing */
-	atomic_uint waiting;  /* and how many there are now: all workers count here */
-	void *room;           /* handed to the handlers, */
-	void *api_room;       /* and to those of MEDIA_API's routes */
-	/* Asked, with `room`, before a route that is not MEDIA_API's reads or does anything. */
-	router_admit_fn *admit;
+	size_t body_max; /* bytes; ASSISTANTS_MAX_BODY */
+	struct occupancy *occupancy;
+	void *room;          /* handed to the handlers, */
+	void *api_room;      /* and to those of MEDIA_API's routes */
 	const char *origins; /* of other sites, whose pages may read the answers; NULL: none */
+	const char *hosts;   /* see hosts.h; NULL: none */
+	const struct address_ranges *proxies; /* whose word for the client counts; NULL: none */
 	/* Set where the program cannot work: every request is answered 500 with this sentence. */
 	const char *out_of_order;
 };
 
 /*
- * Answers one request: 400 and 414 for its path, 404, 405 with Allow; what `admit` says; 406, 415,
- * 413, 408 when its body comes too slowly, 503 with Retry-After when too many wait; then the
- * handler. Logs a line. A server_handler_fn; `arg` is the
- * struct router.
+ * Answers one request: 421 for its host, 400 and 414 for its path, 404, 405 with Allow; what
+ * `admit` says; 406, 415, 413, 408 when its body comes too slowly, 503 with Retry-After when too
+ * many send bodies or wait; then the handler. Logs a line. A server_handler_fn; `arg` is the struct
+ * router.
  */
 void router_answer(void *arg, struct exchange *exchange);
 

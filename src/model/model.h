@@ -56,7 +56,7 @@ struct model_request {
 	 */
 	struct json_object *context;
 	long long max_output_tokens; /* 0: no limit */
-	long long timeout_ms;        /* until the run expires */
+	long long deadline_ms;       /* when the run expires, by clock_ms() */
 	const struct interrupt *interrupt;
 
 	/*

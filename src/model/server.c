@@ -1,10 +1,11 @@
 #include "model/server.h"
 
+#include "util/clock.h"
 #include "util/json.h"
 #include "util/log.h"
 #include "util/metrics.h"
 
-enum { TOKENS_MAX = INT32_MAX };
+enum { TOKENS_MAX = 10000000 /* more than any model reads */ };
 
 struct server_model {
 	struct model model;
@@ -495,7 +496,7 @@ ask_once(struct question *question)
 	    .headers = headers,
 	    .body = question->body,
 	    .answer_max = ANSWER_MAX,
-	    .timeout_ms = question->request->timeout_ms,
+	    .timeout_ms = question->request->deadline_ms - clock_ms(),
 	    .may_repeat = may_repeat,
 	    .on_event = on_event,
 	    .event_arg = question,

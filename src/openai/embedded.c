@@ -45,6 +45,7 @@ ask(struct embedded *self, struct api_request *request, struct openai_answer *an
 	answer->status = response.status;
 	answer->body = response.body;
 	answer->retry_after_s = response.retry_after_s;
+	answer->no_tokens = response.no_tokens;
 }
 
 static void
@@ -67,7 +68,6 @@ embedded_stream(
 	    .body = call->body,
 	    .on_event = call->on_event,
 	    .wants = call->wants,
-	    .may_ask = call->may_ask,
 	    .answers_calls = true,
 	    .event_arg = call->event_arg,
 	    .client = call->interrupt,

@@ -46,7 +46,8 @@ static void
 log_refusal(const struct openai *openai, const struct openai_answer *answer)
 {
 	int status = answer->status;
-	bool quiet = status == 400 || status == 404 || status == openai->logged_status;
+	bool quiet =
+	    status == 400 || status == 404 || status == openai->logged_status || answer->no_tokens;
 
 	if (answer->failure == OPENAI_ANSWERED && status / 100 != 2)
 		log_write(quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
@@ -108,7 +109,6 @@ openai_stream(struct openai *openai, const char *path, struct json_object *body,
 	    .interrupt = listener->interrupt,
 	    .on_event = listener->on_event,
 	    .wants = listener->wants,
-	    .may_ask = listener->may_ask,
 	    .event_arg = listener->arg,
 	};
 

@@ -24,6 +24,7 @@ struct openai_server {
 	const char *url;      /* what stands before /assistants and /threads: "https://host/v1" */
 	const char *key;      /* NULL: none is sent */
 	long long timeout_ms; /* until a run is given up */
+	const struct budgets *budgets; /* the tenant "gateway" pays for runs; borrowed */
 };
 
 struct openai *openai_remote_new(struct http_client *client, const struct openai_server *server);
@@ -48,6 +49,7 @@ struct openai_answer {
 	int status;               /* HTTP's, when it answered */
 	struct json_object *body; /* the object, or the error; NULL if none */
 	long retry_after_s;       /* -1: not told */
+	bool no_tokens;           /* our own budget is empty, for so long */
 };
 
 void openai_answer_free(struct openai_answer *answer);
@@ -88,11 +90,6 @@ struct openai_listener {
 	api_event_fn *on_event;
 	/* What is not wanted need not be told, but may be. NULL: all is. */
 	api_wants_fn *wants;
-	/*
-	 * As api_request's; the embedded API asks it, a remote one does not tell. NULL: it may
-	 * always be asked.
-	 */
-	api_may_ask_fn *may_ask;
 	void *arg;
 	const struct interrupt *interrupt;
 };

@@ -18,7 +18,9 @@ enum {
 	ID_WAIT_MS = 5000,
 	CALL_TIMEOUT_MS = 30000, /* of a call that waits for no run */
 	PATH_SIZE = 512,
-	CAUSE_SIZE = 512
+	CAUSE_SIZE = 512,
+	BYTES_A_TOKEN = 4,
+	DELTA_SHARE = 8 /* of a delta's bytes, that are words */
 };
 
 /* What metrics call such a server. */
@@ -30,6 +32,7 @@ struct remote {
 	char *url;
 	char *authorization; /* the header; NULL: none */
 	long long timeout_ms;
+	const struct budgets *budgets;
 };
 
 /* A run, from its creation to its end. */
@@ -45,6 +48,10 @@ struct remote_run {
 	long long left_ms;  /* when the client was first found gone, 0: it was not */
 	long long begun_us; /* metrics_clock()'s */
 	bool spoken;        /* a first word came */
+	char reservation[ID_SIZE];
+	bool told_cost; /* the run's end said, or will say, what it cost */
+	long long cost;
+	size_t said; /* bytes of words */
 };
 
 /* An HTTP call to it, and what came of it, for openai_call() and the polls of a run. */
@@ -188,14 +195,18 @@ count_word(struct remote_run *run)
 
 /* A run that wants a tool is not over for the world. */
 static void
-count_end(const struct remote_run *run, const char *status, struct json_object *object)
+count_end(struct remote_run *run, const char *status, struct json_object *object)
 {
 	struct json_object *usage = json_get_object(object, "usage");
+	bool goes_on = strcmp(status, "requires_action") == 0;
 
+	/* A run that goes on tells it at its end. */
+	run->told_cost = usage || goes_on || strcmp(status, "failed") == 0;
+	run->cost = goes_on ? 0 : json_get_int(usage, "total_tokens", 0);
 	metrics_add(METRIC_TOKENS, json_get_int(usage, "prompt_tokens", 0), "prompt", NULL, NULL);
 	metrics_add(
 	    METRIC_TOKENS, json_get_int(usage, "completion_tokens", 0), "completion", NULL, NULL);
-	if (strcmp(status, "requires_action") == 0)
+	if (goes_on)
 		return;
 	metrics_observe(METRIC_RUN_DURATION, run->begun_us);
 	count_run(end_of(status));
@@ -270,6 +281,8 @@ on_event(void *arg, const char *event, const char *data, size_t len)
 	/* Whole messages are kept until the run is over. */
 	if (strncmp(event, "thread.message.", 15) == 0 && strcmp(event + 15, "delta") != 0)
 		run->told += len;
+	if (strcmp(event, "thread.message.delta") == 0)
+		run->said += len / DELTA_SHARE;
 	if (run->told > ANSWER_MAX)
 		return break_off(run, "its messages are too large");
 	if (json_parse_foreign(data, len, &object) < 0)
@@ -509,6 +522,50 @@ creation_interrupted(void *arg)
 	return *run->path || clock_ms() - run->left_ms >= ID_WAIT_MS;
 }
 
+/*
+ * Reserves what the question costs, as far as it can be known here: how long the thread is only the
+ * server knows. False: answered.
+ */
+static bool
+reserve(struct remote_run *run, struct openai_answer *answer)
+{
+	struct json_object *body = run->call->body;
+	const struct budget_question question = {
+	    .id = run->reservation,
+	    .bytes = (long long)strlen(json_text(body)),
+	    .timeout_s = run->remote->timeout_ms / 1000,
+	};
+	long long answer_max, wait_s;
+
+	id_new(run->reservation, "remote_");
+	switch (budget_take(run->remote->budgets, "gateway", &question, &answer_max, &wait_s)) {
+	case BUDGET_RESERVED:
+		/* A body that is sent again may have the limit of before. */
+		json_object_object_del(body, "max_completion_tokens");
+		if (answer_max && !*run->path)
+			json_set_int(body, "max_completion_tokens", answer_max);
+		return true;
+	case BUDGET_EMPTY:
+		*answer = (struct openai_answer){
+		    .status = 429, .retry_after_s = (long)wait_s, .no_tokens = true};
+		return false;
+	default:
+		*answer = (struct openai_answer){.status = 503, .retry_after_s = -1};
+		return false;
+	}
+}
+
+/* What nobody said is by the time that it took; a run that was not even begun cost nothing. */
+static void
+settle(const struct remote_run *run)
+{
+	long long begun_ms = run->deadline_ms - run->remote->timeout_ms;
+
+	budget_give(run->remote->budgets, run->reservation,
+	    run->told_cost || !*run->path ? run->cost : -1, (long long)run->said / BYTES_A_TOKEN,
+	    (clock_ms() - begun_ms) / 1000);
+}
+
 static void
 remote_stream(
     struct openai *openai, const struct openai_stream_call *call, struct openai_answer *answer)
@@ -533,12 +590,15 @@ remote_stream(
 	enum http_outcome outcome;
 
 	meet_known_run(&run);
+	if (!reserve(&run, answer))
+		return;
 	outcome = call_server(self, &http_call, call->path, call->body, &http);
 	run.poll_after_ms = http.poll_after_ms;
 	follow(&run, outcome, &http, answer);
 	http_answer_free(&http);
 	if (!run.over)
 		cancel_run(&run, answer->failure);
+	settle(&run);
 }
 
 static bool
@@ -583,6 +643,7 @@ openai_remote_new(struct http_client *client, const struct openai_server *server
 	};
 	self->client = client;
 	self->timeout_ms = server->timeout_ms;
+	self->budgets = server->budgets;
 	self->url = strdup(server->url);
 	self->openai.place = self->url;
 	if (server->key &&

@@ -12,7 +12,6 @@ struct openai_stream_call {
 	const struct interrupt *interrupt;
 	api_event_fn *on_event;
 	api_wants_fn *wants;
-	api_may_ask_fn *may_ask;
 	void *event_arg;
 };
 

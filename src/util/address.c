@@ -61,17 +61,26 @@ address_parse(const char *text, size_t len, struct address *address)
 	return parse_plain(plain, address);
 }
 
+struct address
+address_of_client(const struct address *address)
+{
+	struct address network = *address;
+
+	if (!is_v4(address))
+		memset(network.bytes + 8, 0, 8);
+	return network;
+}
+
 void
 address_print_client(const struct address *address, char text[ADDRESS_TEXT_SIZE])
 {
-	struct address network = *address;
+	struct address network = address_of_client(address);
 	char plain[INET6_ADDRSTRLEN];
 
 	if (is_v4(address)) {
 		inet_ntop(AF_INET, address->bytes + sizeof v4_prefix, text, ADDRESS_TEXT_SIZE);
 		return;
 	}
-	memset(network.bytes + 8, 0, 8);
 	inet_ntop(AF_INET6, network.bytes, plain, sizeof plain);
 	snprintf(text, ADDRESS_TEXT_SIZE, "%s/64", plain);
 }
@@ -145,6 +154,36 @@ address_ranges_have(const struct address_ranges *ranges, const struct address *a
 		if (is_in(&ranges->ranges[i], address))
 			return true;
 	return false;
+}
+
+/* Whether one of `ranges`, texts that are good, has it; NULL-terminated. */
+static bool
+is_in_one(const struct address *address, const char *const *ranges)
+{
+	struct address_range range;
+
+	for (; *ranges; ranges++)
+		if (parse_range(*ranges, strlen(*ranges), &range) == 0 && is_in(&range, address))
+			return true;
+	return false;
+}
+
+bool
+address_is_loopback(const struct address *address)
+{
+	static const char *const loopback[] = {"127.0.0.0/8", "::1", NULL};
+
+	return is_in_one(address, loopback);
+}
+
+bool
+address_is_private(const struct address *address)
+{
+	static const char *const ranges[] = {"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10",
+	    "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "::/127",
+	    "fc00::/7", "fe80::/10", NULL};
+
+	return is_in_one(address, ranges);
 }
 
 void

@@ -21,10 +21,20 @@ enum { ADDRESS_TEXT_SIZE = 64 };
 int address_parse(const char *text, size_t len, struct address *address);
 
 /*
- * Writes what one client is taken to have: an IPv4 address, or the /64 of an IPv6 address, which
- * is what a single customer is given, "2001:db8:0:1::/64".
+ * What one client is taken to have: an IPv4 address, or the /64 of an IPv6 address, which is what a
+ * single customer is given. Written, that is "2001:db8:0:1::/64".
  */
+struct address address_of_client(const struct address *address);
 void address_print_client(const struct address *address, char text[ADDRESS_TEXT_SIZE]);
+
+/* Whether it is this machine's own, 127.0.0.0/8 or ::1. */
+bool address_is_loopback(const struct address *address);
+
+/*
+ * Whether it is one that only this machine or its network knows: loopback, private, link-local,
+ * shared or unspecified (RFC 6890).
+ */
+bool address_is_private(const struct address *address);
 
 struct address_ranges;
 

@@ -53,7 +53,7 @@ struct transfer {
 	long long deadline_ms;
 	unsigned requests; /* that curl made of it, or wanted to; of what has an effect */
 	size_t head_len;   /* of the answer's, interim ones included */
-	bool headed;       /* the answer's head came whole */
+	bool headed;       /* the head of the answer itself, not of an interim one, came whole */
 	bool finished;     /* the events are over; what still comes is of no interest */
 	enum http_outcome write_failure; /* why a callback ended the transfer */
 	char error[CURL_ERROR_SIZE];
@@ -346,14 +346,6 @@ http_head_value(const struct http_head *head, const char *name)
 	    : NULL;
 }
 
-/* What is passed on may take any time, as long as it moves. */
-static void
-note_progress(struct transfer *transfer)
-{
-	if (transfer->call->on_head)
-		transfer->deadline_ms = clock_ms() + transfer->call->timeout_ms;
-}
-
 /* At the end of a head: an interim one's (1xx), or the answer's. */
 static int
 pass_head(struct transfer *transfer)
@@ -363,7 +355,8 @@ pass_head(struct transfer *transfer)
 	curl_off_t len = -1;
 
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &head.status);
-	if (!call->on_head || head.status < 200)
+	transfer->headed = head.status >= 200;
+	if (!call->on_head || !transfer->headed)
 		return 0;
 	/* curl says 0 where there can be none; what is decompressed here has another length. */
 	if (head.status != 204 && !http_head_value(&head, "Content-Encoding"))
@@ -389,13 +382,9 @@ on_header(char *bytes, size_t size, size_t count, void *arg)
 	snprintf(
 	    line, sizeof line, "%.*s", (int)(len < sizeof line ? len : sizeof line - 1), bytes);
 	line[strcspn(line, "\r\n")] = '\0';
-	note_progress(transfer);
-	if (!*line) {
-		transfer->headed = true;
-		if (pass_head(transfer) < 0) {
-			transfer->write_failure = HTTP_STOPPED;
-			return CURL_WRITEFUNC_ERROR;
-		}
+	if (!*line && !transfer->headed && pass_head(transfer) < 0) {
+		transfer->write_failure = HTTP_STOPPED;
+		return CURL_WRITEFUNC_ERROR;
 	}
 	/* An interim answer (1xx) came before: its headers are not this one's. */
 	if (strncmp(line, "HTTP/", 5) == 0) {
@@ -426,10 +415,13 @@ on_body(char *bytes, size_t size, size_t count, void *arg)
 
 	if (transfer->finished)
 		return len;
+	/* After a 101 that nobody asked for comes another protocol. */
+	if (!transfer->headed) {
+		transfer->write_failure = HTTP_CUT;
+		return CURL_WRITEFUNC_ERROR;
+	}
 	if (call->on_head) {
-		result = call->on_piece(call->pass_arg, bytes, len);
-		note_progress(transfer);
-		if (result >= 0)
+		if (call->on_piece(call->pass_arg, bytes, len) >= 0)
 			return len;
 		transfer->write_failure = HTTP_STOPPED;
 		return CURL_WRITEFUNC_ERROR;
@@ -467,7 +459,6 @@ on_read(char *bytes, size_t size, size_t count, void *arg)
 	const struct http_call *call = transfer->call;
 	ssize_t got = call->read_body(call->pass_arg, bytes, size * count);
 
-	note_progress(transfer);
 	if (got >= 0)
 		return (size_t)got;
 	transfer->write_failure = HTTP_STOPPED;

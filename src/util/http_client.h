@@ -65,7 +65,7 @@ struct http_call {
 	void *event_arg;
 	/*
 	 * For a request and an answer that are passed on and never held in memory. A call with
-	 * on_head is not repeated, and its timeout_ms is the longest silence.
+	 * on_head is not repeated.
 	 *
 	 * read_body, in place of `body`, gives the next bytes, at most `size` of them: how many, 0
 	 * at the end, below 0 where it broke off. There are body_len, -1 when nobody knows.

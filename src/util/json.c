@@ -1,19 +1,22 @@
 #include "util/json.h"
 
+#include <errno.h>
 #include <json_visit.h>
 #include <math.h>
+#include <stdint.h>
 
 #include "util/buf.h"
 #include "util/text.h"
 
 /*
  * What json-c makes of a text is far larger: some 70 bytes of a number of one digit, 800 of {}. So
- * values are counted, an object or array as 16 of them, and bounded.
+ * values are weighed, an object or array as 16 of them, and bounded.
  */
 enum {
 	JSON_DEPTH_MAX = 64,
-	JSON_VALUES_MAX = 1 << 20,
-	JSON_CONTAINER_VALUES = 16,
+	JSON_WEIGHT_MAX = 1 << 20,
+	JSON_WEIGHT_BYTES = 64,
+	JSON_CONTAINER_WEIGHT = 16,
 	PLAIN_DIGITS_MAX = 300, /* a number with fewer, and no exponent, is finite */
 	KEPT_TEXT_MAX = 64 << 10
 };
@@ -111,16 +114,20 @@ literal_len(const char *at, const char *end)
 	return 0;
 }
 
+/* What a text has in it, by its words. */
+struct words {
+	size_t values, weight;
+	bool may_be_infinite; /* a number may */
+};
+
 /*
  * json-c also takes 1. and -01, 'single quotes', raw line breaks, comments, nan and [1,]: what is
- * not JSON by its words. What has too many of them is refused as well. `may_be_infinite`: a number
- * may.
+ * not JSON by its words. What has too many of them is refused as well.
  */
 static bool
-has_json_words(const char *at, size_t len, bool *may_be_infinite)
+has_json_words(const char *at, size_t len, size_t values_max, struct words *words)
 {
 	const char *end = at + len;
-	size_t values = 0;
 	char before = 0; /* the first character of the word before */
 
 	while (at < end) {
@@ -129,13 +136,19 @@ has_json_words(const char *at, size_t len, bool *may_be_infinite)
 		if (*at == '"')
 			word = string_len(at, end);
 		else if (*at == '-' || (*at >= '0' && *at <= '9'))
-			*may_be_infinite |= is_extreme(at, word = number_len(at, end));
+			words->may_be_infinite |= is_extreme(at, word = number_len(at, end));
 		else if (!*at || !strchr(" \t\r\n{}[],:", *at))
 			word = literal_len(at, end);
 		else if ((*at == '}' || *at == ']') && before == ',')
 			word = 0;
-		values += *at == '{' || *at == '[' ? JSON_CONTAINER_VALUES : *at == ',';
-		if (word == 0 || values > JSON_VALUES_MAX)
+		words->weight += *at == '{' || *at == '[' ? JSON_CONTAINER_WEIGHT : *at == ',';
+		/* Of what is no mark each is a value, but for the keys, which stand before a colon.
+		 */
+		if (*at == ':' && words->values > 0)
+			words->values--;
+		else if (!strchr(" \t\r\n}],", *at))
+			words->values++;
+		if (word == 0 || words->values > values_max || words->weight > JSON_WEIGHT_MAX)
 			return false;
 		if (!strchr(" \t\r\n", *at))
 			before = *at;
@@ -167,30 +180,44 @@ tokenize(struct json_tokener *tokener, const char *text, size_t len, struct json
 	return json_tokener_get_error(tokener) == json_tokener_success && end == len;
 }
 
-int
-json_parse(const char *text, size_t len, struct json_object **out)
+enum json_result
+json_parse_within(
+    const char *text, size_t len, const struct json_bounds *bounds, struct json_object **out)
 {
-	bool may_be_infinite = false, valid;
+	struct words words = {0};
 	struct json_tokener *tokener;
+	bool valid;
 
 	*out = NULL;
 	/* json-c counts in int. */
 	if (len >= INT32_MAX || !utf8_valid(text, len) ||
-	    !has_json_words(text, len, &may_be_infinite))
-		return -1;
+	    !has_json_words(text, len, bounds->values, &words))
+		return JSON_BAD;
+	if (bounds->hold && !bounds->hold(bounds->arg, words.weight * JSON_WEIGHT_BYTES))
+		return JSON_NO_MEMORY;
+	/* json-c does not say that memory was out, only malloc() does. */
+	errno = 0;
 	/* A new one each time: what a bad text has left in it is not all reset. */
 	tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
 	if (!tokener)
-		return -1;
+		return JSON_NO_MEMORY;
 	valid = tokenize(tokener, text, len, out);
 	json_tokener_free(tokener);
-	if (valid && may_be_infinite)
+	if (valid && words.may_be_infinite)
 		valid = json_c_visit(*out, 0, refuse_infinite, NULL) >= 0;
 	if (valid)
-		return 0;
+		return JSON_PARSED;
 	json_object_put(*out);
 	*out = NULL;
-	return -1;
+	return errno == ENOMEM ? JSON_NO_MEMORY : JSON_BAD;
+}
+
+int
+json_parse(const char *text, size_t len, struct json_object **out)
+{
+	static const struct json_bounds most = {.values = SIZE_MAX};
+
+	return json_parse_within(text, len, &most, out) == JSON_PARSED ? 0 : -1;
 }
 
 static int

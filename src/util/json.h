@@ -16,6 +16,22 @@
  */
 int json_parse(const char *text, size_t len, struct json_object **out);
 
+/* What may be taken for parsing a text that came from outside. */
+struct json_bounds {
+	size_t values; /* objects, arrays, strings, numbers and literals, at most */
+	/* Asked before about how many bytes of memory it takes; NULL: not asked. */
+	bool (*hold)(void *arg, size_t bytes);
+	void *arg;
+};
+
+enum json_result {
+	JSON_PARSED,
+	JSON_BAD,       /* it is not JSON, or more than is taken */
+	JSON_NO_MEMORY, /* also where `hold` said no */
+};
+enum json_result json_parse_within(
+    const char *text, size_t len, const struct json_bounds *bounds, struct json_object **out);
+
 /*
  * The same for what another server says: in its strings U+0000, at which C's would end, becomes
  * U+FFFD.

@@ -175,3 +175,13 @@ parse_number(const char *text, long long min, long long max, long long *value)
 	*value = number;
 	return 0;
 }
+
+void
+percent_encode(struct buf *out, const char *text)
+{
+	static const char plain[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+
+	for (; *text; text++)
+		buf_printf(out, strchr(plain, *text) ? "%c" : "%%%02X", (unsigned char)*text);
+}

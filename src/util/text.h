@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "util/buf.h"
+
 /* Bytes of the well-formed UTF-8 sequence (RFC 3629) that `at` begins with; 0 if it is none. */
 size_t utf8_sequence_len(const unsigned char *at, size_t left);
 bool utf8_valid(const char *text, size_t len);
@@ -28,5 +30,10 @@ char *percent_decode(const char *text, size_t len);
 
 /* A decimal number without sign or blanks, from `min` to `max`: 0; anything else: -1. */
 int parse_number(const char *text, long long min, long long max, long long *value);
+
+/*
+ * Appends `text`, in which everything but letters, digits and "-._~" is encoded (RFC 3986, 2.3).
+ */
+void percent_encode(struct buf *out, const char *text);
 
 #endif

@@ -7,23 +7,37 @@
 #include <stdint.h>
 #include <strings.h>
 
+#include "util/clock.h"
 #include "util/json.h"
 #include "util/log.h"
 #include "util/text.h"
 #include "v1/room.h"
 #include "v1/v1.h"
 
-enum { URL_MAX = 32 << 10, HEADERS_MAX = 4 };
+enum {
+	URL_MAX = 32 << 10,
+	HEADERS_MAX = 4,
+	BODY_MAX = 32 << 20,
+	TAIL_SIZE = 4096, /* of an answer: near its end stands what it cost */
+	BYTES_A_TOKEN = 4
+};
 
 /* One request on its way. */
 struct passage {
 	struct v1 *v1;
 	struct request *request;
 	struct response *response;
-	long long left; /* of the client's body; -1: up to its end */
-	bool body_broke_off;
-	bool is_events;  /* the answer is a stream of them */
-	bool key_failed; /* the model server does not take our key */
+	long long left;                /* of the client's body; -1: up to its end */
+	long long sent;                /* of it */
+	enum request_body_result body; /* how its reading went */
+	bool is_events;                /* the answer is a stream of them */
+	bool key_failed;               /* the model server does not take our key */
+	bool is_text;                  /* the answer is, whose length says about what it cost */
+	char reservation[ID_SIZE];     /* "" for none */
+	long long begun_ms;
+	unsigned long long received; /* bytes of the answer */
+	char tail[TAIL_SIZE + 1];    /* its last ones, NUL-terminated */
+	size_t tail_len;
 };
 
 static const char *
@@ -47,17 +61,6 @@ is_straight(const char *path)
 		path += len;
 	}
 	return true;
-}
-
-/* A segment, in which everything but letters, digits and "-._~" is encoded (RFC 3986, 2.3). */
-static void
-put_segment(struct buf *url, const char *text)
-{
-	static const char plain[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-
-	for (; *text; text++)
-		buf_printf(url, strchr(plain, *text) ? "%c" : "%%%02X", (unsigned char)*text);
 }
 
 /* The path at the model server: Azure's deployments are none of its. */
@@ -87,7 +90,7 @@ upstream_url(const struct passage *passage)
 
 	buf_printf(&url, "%s%.*s", passage->v1->config->base_url, first_len, path);
 	if (second)
-		put_segment(&url, second + 1);
+		percent_encode(&url, second + 1);
 	if (query && *query)
 		buf_printf(&url, "?%s", query);
 	url.failed = url.failed || !query;
@@ -126,10 +129,15 @@ read_body(void *arg, char *bytes, size_t size)
 	if (passage->left >= 0 && (long long)size > passage->left)
 		size = (size_t)passage->left;
 	got = size > 0 ? exchange->read(exchange, bytes, size) : 0;
-	if (got < 0 || (got == 0 && passage->left > 0)) {
-		passage->body_broke_off = true;
+	passage->sent += got > 0 ? got : 0;
+	if (got < 0 || (got == 0 && passage->left > 0))
+		passage->body = REQUEST_BODY_CUT;
+	else if (passage->sent > BODY_MAX)
+		passage->body = REQUEST_BODY_TOO_LARGE;
+	else if (got > 0 && request_is_slow(passage->request, passage->sent))
+		passage->body = REQUEST_BODY_SLOW;
+	if (passage->body != REQUEST_BODY_OK)
 		return -1;
-	}
 	if (passage->left > 0)
 		passage->left -= got;
 	return got;
@@ -162,6 +170,7 @@ on_head(void *arg, const struct http_head *head)
 		return -1;
 	}
 	type = http_head_value(head, "Content-Type");
+	passage->is_text = type && (strstr(type, "json") || strncasecmp(type, "text/", 5) == 0);
 	passage->is_events = type && strncasecmp(type, events, sizeof events - 1) == 0;
 	response->status = (int)head->status;
 	copy_header(passage, head, "Content-Type");
@@ -179,12 +188,137 @@ on_head(void *arg, const struct http_head *head)
 	return strcmp(passage->request->method, "HEAD") == 0 ? -1 : 0;
 }
 
+/* --- what it costs --- */
+
+static void
+keep_tail(struct passage *passage, const char *bytes, size_t len)
+{
+	size_t kept = len < TAIL_SIZE ? TAIL_SIZE - len : 0;
+
+	passage->received += len;
+	if (kept > passage->tail_len)
+		kept = passage->tail_len;
+	if (len > TAIL_SIZE) {
+		bytes += len - TAIL_SIZE;
+		len = TAIL_SIZE;
+	}
+	memmove(passage->tail, passage->tail + passage->tail_len - kept, kept);
+	memcpy(passage->tail + kept, bytes, len);
+	passage->tail_len = kept + len;
+	passage->tail[passage->tail_len] = '\0';
+}
+
+/* The last object that is called usage, the caller's; NULL: none. */
+static struct json_object *
+reported_usage(const struct passage *passage)
+{
+	static const char name[] = "\"usage\"";
+	const char *at = passage->tail, *found = NULL, *end;
+	struct json_object *usage = NULL;
+	int depth = 0;
+
+	while ((at = strstr(at, name))) {
+		at += strlen(name);
+		at += strspn(at, ": \t\r\n");
+		found = *at == '{' ? at : found;
+	}
+	if (!found)
+		return NULL;
+	end = found;
+	do
+		depth += (*end == '{') - (*end == '}');
+	while (depth > 0 && *end++);
+	if (depth == 0)
+		json_parse_foreign(found, (size_t)(end + 1 - found), &usage);
+	return usage;
+}
+
+/* Tokens; -1: the model server did not say. */
+static long long
+reported_cost(const struct passage *passage)
+{
+	struct json_object *usage = reported_usage(passage);
+	long long in = json_get_int(usage, "input_tokens", json_get_int(usage, "prompt_tokens", 0));
+	long long out =
+	    json_get_int(usage, "output_tokens", json_get_int(usage, "completion_tokens", 0));
+	long long total = json_get_int(usage, "total_tokens", in + out);
+	bool said = usage && total >= 0;
+
+	json_object_put(usage);
+	return said ? total : -1;
+}
+
+/* Of the key's budget, for the body and the longest answer. False: answered. */
+static bool
+reserve(struct passage *passage)
+{
+	struct request *request = passage->request;
+	struct response *response = passage->response;
+	const struct budget_question question = {
+	    .id = passage->reservation,
+	    .bytes = request->body  ? (long long)request->body_len
+		: passage->left > 0 ? passage->left
+				    : 0,
+	    .timeout_s = passage->v1->config->run_timeout_s,
+	};
+	long long answer_max, wait_s;
+
+	passage->begun_ms = clock_ms();
+	if (strcmp(request->method, "POST") != 0 ||
+	    !budget_is_bounded(passage->v1->budgets, request->tenant))
+		return true;
+	id_new(passage->reservation, "pass_");
+	switch (
+	    budget_take(passage->v1->budgets, request->tenant, &question, &answer_max, &wait_s)) {
+	case BUDGET_RESERVED:
+		return true;
+	case BUDGET_EMPTY:
+		v1_answer_empty(response, wait_s);
+		break;
+	default:
+		v1_retry_after(response, -1);
+		v1_error(response, 503, NULL, NULL, "The database is busy; try again soon.");
+	}
+	return false;
+}
+
+static void
+settle(const struct passage *passage)
+{
+	bool served = passage->response->begun && passage->response->status / 100 == 2;
+	long long said = passage->is_text ? (long long)(passage->received / BYTES_A_TOKEN) : 0;
+
+	if (*passage->reservation)
+		budget_give(passage->v1->budgets, passage->reservation,
+		    served ? reported_cost(passage) : 0, said,
+		    (clock_ms() - passage->begun_ms) / 1000);
+}
+
 static int
 on_piece(void *arg, const char *bytes, size_t len)
 {
 	struct passage *passage = arg;
 
+	keep_tail(passage, bytes, len);
 	return response_write(passage->response, passage->request->exchange, bytes, len);
+}
+
+static void
+answer_bad_body(struct passage *passage)
+{
+	struct response *response = passage->response;
+
+	/* What is still to come would keep a worker. */
+	passage->request->exchange->hurried = true;
+	if (passage->body == REQUEST_BODY_TOO_LARGE)
+		v1_error(response, 413, NULL, NULL,
+		    "The body is larger than 32 MiB, the most that is passed on.");
+	else if (passage->body == REQUEST_BODY_SLOW)
+		v1_error(response, 408, NULL, NULL,
+		    "The body came too slowly: it may take 20 seconds, and one more for each 16 "
+		    "KiB.");
+	else
+		v1_error(response, 400, NULL, NULL, "The body ended before its Content-Length.");
 }
 
 /* What came of a call that ended before there was an answer. */
@@ -197,8 +331,8 @@ answer_failure(struct passage *passage, enum http_outcome outcome)
 		v1_forbid_retry(response);
 		v1_error(response, 502, NULL, NULL,
 		    "The model server does not take the key that is set up here.");
-	} else if (passage->body_broke_off) {
-		v1_error(response, 400, NULL, NULL, "The body ended before its Content-Length.");
+	} else if (passage->body != REQUEST_BODY_OK) {
+		answer_bad_body(passage);
 	} else if (outcome == HTTP_INTERRUPTED) {
 		v1_retry_after(response, -1);
 		v1_error(
@@ -261,6 +395,8 @@ call_upstream(struct passage *passage, const char *url, const char *body)
 		answer_failure(passage, outcome);
 	else if (failed && passage->is_events)
 		end_events(passage);
+	else if (failed || outcome == HTTP_INTERRUPTED)
+		response_break_off(passage->response, request->exchange);
 	http_answer_free(&answer);
 	while (headers.len > 0)
 		free(headers.lines[--headers.len]);
@@ -272,10 +408,12 @@ pass(struct passage *passage, const char *body)
 {
 	char *url = upstream_url(passage);
 
-	if (url)
-		call_upstream(passage, url, body);
-	else
+	if (!url) {
 		v1_error(passage->response, 414, NULL, NULL, "The path is too long.");
+	} else if (reserve(passage)) {
+		call_upstream(passage, url, body);
+		settle(passage);
+	}
 	free(url);
 }
 
@@ -283,12 +421,8 @@ pass(struct passage *passage, const char *body)
 static bool
 begin(struct passage *passage)
 {
-	const struct config *config;
-	char tenant[KEYS_TENANT_SIZE];
+	const struct config *config = passage->v1->config;
 
-	if (!v1_admit(passage->v1, passage->request, passage->response, tenant))
-		return false;
-	config = passage->v1->config;
 	if (config->pass_through == SWITCH_OFF || !is_straight(v1_path(passage->request))) {
 		v1_error(passage->response, 404, NULL, NULL, "There is nothing at this path.");
 		return false;
@@ -313,6 +447,11 @@ v1_pass_through(void *room, struct request *request, struct response *response)
 		passage.left = -1;
 		if (length && *length && parse_number(length, 0, INT64_MAX, &passage.left) < 0) {
 			v1_error(response, 400, NULL, NULL, "The Content-Length is not a number.");
+			return;
+		}
+		if (passage.left > BODY_MAX) {
+			passage.body = REQUEST_BODY_TOO_LARGE;
+			answer_bad_body(&passage);
 			return;
 		}
 	}
@@ -349,8 +488,9 @@ v1_responses(void *room, struct request *request, struct response *response)
 
 	if (!begin(&passage))
 		return;
-	if (json_parse(request->body, request->body_len, &body) < 0 ||
-	    !json_object_is_type(body, json_type_object)) {
+	if (!v1_body(request, response, &body))
+		return;
+	if (!json_object_is_type(body, json_type_object)) {
 		json_object_put(body);
 		v1_error(
 		    response, 400, NULL, NULL, "We could not parse the JSON body of your request.");

@@ -1,12 +1,14 @@
 #include "v1/v1.h"
 
+#include <stdint.h>
+
 #include "util/json.h"
 #include "util/text.h"
 #include "v1/idempotency.h"
 #include "v1/old_shapes.h"
 #include "v1/room.h"
 
-enum { RETRY_AFTER_DEFAULT_S = 1 };
+enum { RETRY_AFTER_DEFAULT_S = 1, SDK_WAIT_MAX_S = 60 };
 
 /* Without it SDKs ask every second, or every five. */
 static const char poll_after_ms[] = "300";
@@ -20,7 +22,8 @@ struct exchange_call {
 };
 
 struct v1 *
-v1_new(const struct config *config, struct api *api, struct db *db, struct http_client *http_client)
+v1_new(const struct config *config, struct api *api, const struct budgets *budgets,
+    struct http_client *http_client)
 {
 	struct v1 *v1 = calloc(1, sizeof *v1);
 
@@ -28,7 +31,8 @@ v1_new(const struct config *config, struct api *api, struct db *db, struct http_
 		return NULL;
 	v1->config = config;
 	v1->api = api;
-	v1->db = db;
+	v1->db = budgets->db;
+	v1->budgets = budgets;
 	v1->http_client = http_client;
 	v1->keys = keys_new(config->keys_file);
 	if (config->api_key &&
@@ -65,7 +69,10 @@ v1_error(
 	struct json_object *error = json_object_new_object(), *body = json_object_new_object();
 
 	json_set_string(error, "message", message);
-	json_set_string(error, "type", status >= 500 ? "server_error" : "invalid_request_error");
+	json_set_string(error, "type",
+	    status >= 500       ? "server_error"
+		: status == 429 ? "tokens"
+				: "invalid_request_error");
 	json_set_string(error, "param", param);
 	json_set_string(error, "code", code);
 	json_set(body, "error", error);
@@ -84,6 +91,25 @@ v1_retry_after(struct response *response, long seconds)
 	response->retry_after_s = seconds >= 0 ? seconds : RETRY_AFTER_DEFAULT_S;
 }
 
+/* SDKs that do not want to wait so long would ask at once instead. */
+static void
+retry_after_tokens(struct response *response, long long wait_s)
+{
+	v1_retry_after(response, (long)wait_s);
+	if (wait_s > SDK_WAIT_MAX_S)
+		v1_forbid_retry(response);
+}
+
+void
+v1_answer_empty(struct response *response, long long wait_s)
+{
+	char sentence[BUDGET_SENTENCE_SIZE];
+
+	budget_print_empty(wait_s, sentence);
+	v1_error(response, 429, NULL, "rate_limit_exceeded", sentence);
+	retry_after_tokens(response, wait_s);
+}
+
 /* --- who asks --- */
 
 static const char *
@@ -94,18 +120,21 @@ given_key(struct request *request)
 	return key ? key : variable(request, "HTTP_API_KEY");
 }
 
+_Static_assert((int)REQUEST_TENANT_SIZE >= (int)KEYS_TENANT_SIZE, "a tenant would not fit");
+
 bool
-v1_admit(struct v1 *v1, struct request *request, struct response *response,
-    char tenant[KEYS_TENANT_SIZE])
+v1_admits(void *room, struct request *request, struct response *response)
 {
 	const char *key = given_key(request);
+	struct v1 *v1 = room;
 
+	/* The Assistants API is another server's. */
 	if (!v1) {
 		v1_error(response, 404, NULL, NULL,
 		    "There is nothing at this path: the assistants are those of another server.");
 		return false;
 	}
-	switch (keys_find(v1->keys, key ? key : "", tenant)) {
+	switch (keys_find(v1->keys, key ? key : "", request->tenant)) {
 	case KEYS_KNOWN:
 		return true;
 	case KEYS_NONE:
@@ -146,14 +175,26 @@ v1_query(struct request *request)
 	return buf_take(&query);
 }
 
-/* The body as JSON, NULL for none. False when it was refused. */
-static bool
-read_body(struct request *request, struct response *response, struct json_object **body)
+bool
+v1_body(struct request *request, struct response *response, struct json_object **body)
 {
+	const struct json_bounds bounds = {SIZE_MAX, request_hold, request};
+
 	*body = NULL;
-	if (request->body_len == 0 || json_parse(request->body, request->body_len, body) == 0)
+	if (request->body_len == 0)
 		return true;
-	v1_error(response, 400, NULL, NULL, "We could not parse the JSON body of your request.");
+	switch (json_parse_within(request->body, request->body_len, &bounds, body)) {
+	case JSON_PARSED:
+		return true;
+	case JSON_BAD:
+		v1_error(
+		    response, 400, NULL, NULL, "We could not parse the JSON body of your request.");
+		break;
+	case JSON_NO_MEMORY:
+		v1_retry_after(response, -1);
+		v1_error(response, 503, NULL, NULL,
+		    "The server is out of memory for bodies like this one; try again soon.");
+	}
 	return false;
 }
 
@@ -192,9 +233,100 @@ answer_object(struct exchange_call *call, const struct api_response *answer)
 
 	if (object && strcmp(object, "thread.run") == 0)
 		response_header(call->response, "openai-poll-after-ms", poll_after_ms);
-	if (answer->status == 429 || answer->status == 503)
+	if (answer->no_tokens)
+		retry_after_tokens(call->response, answer->retry_after_s);
+	else if (answer->status == 429 || answer->status == 503)
 		v1_retry_after(call->response, answer->retry_after_s);
 	response_json(call->response, answer->status, body);
+}
+
+/* --- lists that are read in pieces, since their objects are large --- */
+
+static void
+add_text(struct exchange_call *call, const char *text)
+{
+	response_add(call->response, call->request->exchange, text, strlen(text));
+}
+
+static void
+add_objects(struct exchange_call *call, struct json_object *list, bool *any)
+{
+	struct json_object *shown = call->old ? old_shapes_shown(list) : json_object_get(list);
+	struct json_object *data = json_get_array(shown, "data");
+
+	for (size_t i = 0; i < json_len(data); i++) {
+		add_text(call, *any ? "," : "");
+		add_text(call, json_text(json_at(data, i)));
+		*any = true;
+	}
+	json_object_put(shown);
+}
+
+/* The query for what was left out; the caller's. NULL: no memory. */
+static char *
+query_for_rest(const char *query, const struct api_response *answer)
+{
+	struct buf rest = BUF_INIT(2 * REQUEST_PATH_MAX);
+	const char *at = query;
+
+	buf_printf(&rest, "limit=%lld&after=", answer->left_out);
+	percent_encode(&rest, json_get_string(answer->body, "last_id"));
+	while (at && *at) {
+		size_t len = strcspn(at, "&");
+
+		if (strncmp(at, "limit=", 6) != 0 && strncmp(at, "after=", 6) != 0)
+			buf_printf(&rest, "&%.*s", (int)len, at);
+		at += len + (at[len] == '&');
+	}
+	return buf_take(&rest);
+}
+
+/* Reads the next piece in place of the last one. False when there is none. */
+static bool
+read_rest(struct v1 *v1, struct api_request *asked, struct api_response *answer)
+{
+	char *query = query_for_rest(asked->query, answer);
+	struct api_request rest = *asked;
+
+	rest.query = query;
+	json_object_put(answer->body);
+	*answer = (struct api_response){.status = 503};
+	if (query)
+		api_handle(v1->api, &rest, answer);
+	free(query);
+	return answer->status == 200;
+}
+
+/* Each piece is sent before the next one is read. */
+static void
+answer_list(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
+    struct api_response *answer)
+{
+	struct json_object *first_id = json_object_get(json_get(answer->body, "first_id"));
+	struct response *response = call->response;
+	bool any = false;
+
+	response_text(response, 200, "{\"object\":\"list\",\"data\":[");
+	response->content_type = "application/json";
+	add_objects(call, answer->body, &any);
+	while (answer->left_out > 0 && !response->lost) {
+		if (!read_rest(v1, asked, answer)) {
+			if (response_break_off(response, call->request->exchange))
+				answer_object(call, answer);
+			goto out;
+		}
+		add_objects(call, answer->body, &any);
+	}
+	add_text(call, "],\"first_id\":");
+	add_text(call, json_text(first_id));
+	add_text(call, ",\"last_id\":");
+	add_text(call, json_text(json_get(answer->body, "last_id")));
+	add_text(call, ",\"has_more\":");
+	add_text(call, json_text(json_get(answer->body, "has_more")));
+	add_text(call, "}");
+	response_end(response, call->request->exchange);
+out:
+	json_object_put(first_id);
 }
 
 static void
@@ -215,6 +347,8 @@ carry_out(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
 		    v1->db, idempotent, answer.status, answer.body ? json_text(answer.body) : NULL);
 	if (call->response->begun)
 		answer_stream(call);
+	else if (answer.left_out > 0)
+		answer_list(v1, asked, call, &answer);
 	else
 		answer_object(call, &answer);
 	json_object_put(answer.body);
@@ -294,19 +428,20 @@ read_idempotency_key(struct request *request, struct response *response, const c
 	return false;
 }
 
-static void
-handle(struct v1 *v1, struct request *request, struct response *response, const char *tenant)
+void
+v1_answer(void *room, struct request *request, struct response *response)
 {
+	struct v1 *v1 = room;
 	struct exchange_call call = {.request = request, .response = response};
 	struct api_request asked = {
-	    .tenant = tenant,
+	    .tenant = request->tenant,
 	    .method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method,
 	    .path = v1_path(request),
 	};
-	struct idempotent idempotent = {.tenant = tenant, .path = asked.path};
+	struct idempotent idempotent = {.tenant = request->tenant, .path = asked.path};
 
 	if (!read_idempotency_key(request, response, &idempotent.key) ||
-	    !read_body(request, response, &asked.body))
+	    !v1_body(request, response, &asked.body))
 		return;
 	call.old = old_shapes_asked(
 	    variable(request, "HTTP_OPENAI_BETA"), variable(request, "QUERY_STRING"));
@@ -322,22 +457,10 @@ handle(struct v1 *v1, struct request *request, struct response *response, const 
 }
 
 void
-v1_answer(void *room, struct request *request, struct response *response)
-{
-	struct v1 *v1 = room;
-	char tenant[KEYS_TENANT_SIZE];
-
-	if (v1_admit(v1, request, response, tenant))
-		handle(v1, request, response, tenant);
-}
-
-void
 v1_not_yet(void *room, struct request *request, struct response *response)
 {
-	char tenant[KEYS_TENANT_SIZE];
-
-	if (!v1_admit(room, request, response, tenant))
-		return;
+	(void)room;
+	(void)request;
 	v1_forbid_retry(response);
 	v1_error(response, 501, NULL, NULL, "Files and vector stores are not served here yet.");
 }

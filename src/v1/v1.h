@@ -9,16 +9,19 @@
 
 #include "assistants/api.h"
 #include "config.h"
-#include "db/db.h"
 #include "http/router.h"
+#include "records/budget.h"
 #include "util/http_client.h"
 
 struct v1;
 
 /* Arguments are borrowed, and must live longer. NULL: out of memory. */
-struct v1 *v1_new(
-    const struct config *config, struct api *api, struct db *db, struct http_client *http_client);
+struct v1 *v1_new(const struct config *config, struct api *api, const struct budgets *budgets,
+    struct http_client *http_client);
 void v1_free(struct v1 *v1);
+
+/* Whether the request has a key; then request->tenant is the key's name. */
+router_admit_fn v1_admits;
 
 /*
  * The handlers of the paths below /v1 and /openai; their room is the struct v1, or NULL, where the

@@ -158,14 +158,14 @@ export function incomplete(text) {
 	return stream(text === '' ? responseEvents([], end) : messageEvents(part, end));
 }
 
-/** Answer with a call of a function. */
-export function functionCall(name) {
+/** Answer with a call of a function; `end` is what the response says of itself in the end. */
+export function functionCall(name, end) {
 	const id = 'fc_0001';
 	const item = { id, type: 'function_call', call_id: 'call_0001', name, arguments: '{}' };
 	const delta = { type: 'response.function_call_arguments.delta', delta: '{}' };
 	const done = { type: 'response.function_call_arguments.done', name, arguments: '{}' };
 	const between = [delta, done].map((one) => ({ ...one, item_id: id, output_index: 0 }));
-	return stream(responseEvents([{ item, begun: { ...item, arguments: '' }, between }]));
+	return stream(responseEvents([{ item, begun: { ...item, arguments: '' }, between }], end));
 }
 
 /** Answer with calls of functions, [id, name, arguments] each, side by side. */

@@ -164,7 +164,7 @@ async function withConversations(bench) {
 	for (const thread of threads) await say(server, thread, 'words');
 	await server.stop();
 	assert.deepEqual(fs.readdirSync(bench.state).sort(),
-		['assistant', 'assistant.lock', 'assistants.db', 'leases']);
+		['assistant', 'assistant.lock', 'assistants.db', 'conversations', 'leases']);
 	return threads;
 }
 

@@ -88,6 +88,8 @@ int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static struct config config = {.daily_tokens = 1000000000, .rate = 1000000};
+	static const struct occupancy_bounds bounds = {.workers = 3, .memory = 1 << 20};
+	static struct budgets budgets = {.gateway = 1000000000};
 	char error[GATEWAY_ERROR_SIZE];
 	struct openai *openai;
 	const char *bad;
@@ -97,6 +99,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argv;
 	config.model = strdup("m");
 	state_open(&state);
+	budgets.db = state.db;
+	api_set_budgets(state.api, &budgets);
 	openai = openai_embedded_new(state.api, state.db);
 	CHECK(openai);
 	config.state_dir = strdup(state.folder);
@@ -104,11 +108,10 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	router = (struct router){.routes = routes,
 	    .routes_len = routes_len,
 	    .body_max = BODY_MAX,
-	    .waiting_max = 1,
-	    .room = gateway_new(&config, openai, state.db, error),
-	    .admit = gateway_admits,
+	    .occupancy = occupancy_new(&bounds),
+	    .room = gateway_new(&config, openai, &budgets, error),
 	    .origins = "https://a.example"};
-	if (!router.room)
+	if (!router.room || !router.occupancy)
 		finding("%s", error);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "support.h"
 
 #include "model/model.h"
+#include "util/clock.h"
 #include "util/json.h"
 #include "util/text.h"
 
@@ -169,7 +170,7 @@ check_model_row(const struct model_row *row, model_new_fn *model_new)
 	struct model_request request = {
 	    .options = parsed(row->options ? row->options : "{'model': 'm'}", ""),
 	    .max_output_tokens = row->max_tokens,
-	    .timeout_ms = PATIENCE_MS,
+	    .deadline_ms = clock_ms() + PATIENCE_MS,
 	    .on_message = on_message,
 	    .on_delta = on_delta,
 	    .on_written = on_written,

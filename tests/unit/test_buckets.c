@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "db/buckets.h"
+#include "records/buckets.h"
 #include "util/clock.h"
 
 static char *folder, *path;
@@ -80,7 +80,7 @@ rows(void)
 static struct bucket
 a_minute(const char *name, long long capacity)
 {
-	return (struct bucket){.name = name, .capacity = capacity, .fill_s = 60, .units = 1};
+	return (struct bucket){.name = name, .capacity = capacity, .fill_s = 60};
 }
 
 /* 0: taken; else the seconds to wait. */
@@ -88,11 +88,10 @@ static long long
 take(struct bucket bucket)
 {
 	long long wait_s = 0;
-	int empty;
-	enum buckets_result result = buckets_take(db, &bucket, 1, &empty, &wait_s);
+	enum bucket_result result = bucket_take_one(db, &bucket, &wait_s);
 
-	assert_int_not_equal(result, BUCKETS_FAILED);
-	return result == BUCKETS_TAKEN ? 0 : wait_s;
+	assert_int_not_equal(result, BUCKET_FAILED);
+	return result == BUCKET_TAKEN ? 0 : wait_s;
 }
 
 static void
@@ -114,7 +113,7 @@ what_a_minute_holds(void **state)
 	    {"seven do not divide a minute", 3600000, 7, 7, 9},
 	    {"one", 3600000, 1, 1, 60},
 	    {"a clock that was set back", -1000, 30, 0, 3},
-	    {"by a day", -86400000, 30, 30, 2},
+	    {"by a day, which forgives nothing", -86400000, 30, 0, 2},
 	    {"many", 3600000, 1000000, 500, 0},
 	};
 
@@ -136,130 +135,51 @@ each_name_has_its_own(void **state)
 	assert_int_equal(take(a_minute("a", 1)), 60);
 }
 
-static void
-all_or_none(void **state)
-{
-	struct bucket buckets[2] = {a_minute("a", 2), a_minute("b", 1)};
-	long long wait_s;
-	int empty;
+enum { HOUR = 3600, DAY = 24 * HOUR };
 
-	(void)state;
-	assert_int_equal(buckets_take(db, buckets, 2, &empty, &wait_s), BUCKETS_TAKEN);
-	assert_int_equal(buckets_take(db, buckets, 2, &empty, &wait_s), BUCKETS_EMPTY);
-	assert_int_equal(empty, 1);
-	assert_int_equal(wait_s, 60);
-	/* Of the first nothing was taken then. */
-	assert_int_equal(take(a_minute("a", 2)), 0);
-	assert_int_equal(take(a_minute("a", 2)), 30);
-}
+/* A unit a second. */
+static const struct bucket day = {.name = "tokens", .capacity = DAY, .fill_s = DAY};
 
-static struct bucket
-a_day(long long units)
-{
-	return (struct bucket){
-	    .name = "tokens", .capacity = 86400, .fill_s = 86400, .units = units, .settled = true};
-}
-
-/* Takes, and the use costs so many; what was taken first. */
+/* Takes so many, and tells what is left; and in *wait_s when there is one. */
 static long long
-use(long long units, long long cost)
+use(long long units, long long *wait_s)
 {
-	struct bucket bucket = a_day(units);
+	struct db_tx *tx = db_begin(db, DB_WRITE);
+	struct bucket_level level;
+
+	assert_true(tx && bucket_take(tx, &day, units) && bucket_read(tx, &day, 1, &level));
+	assert_int_equal(db_commit(tx), 0);
+	*wait_s = level.wait_s;
+	return level.left;
+}
+
+static void
+a_debt_is_made_up_for(void **state)
+{
+	static const struct {
+		const char *name;
+		long long later_s, units;
+		long long left, wait_s;
+	} table[] = {
+	    {"all but an hour's", 0, DAY - HOUR, HOUR, 0},
+	    {"more than there is", 0, 3 * DAY, HOUR - 3 * DAY, 3 * DAY - HOUR + 1},
+	    {"a day later", DAY, 0, HOUR - 2 * DAY, 2 * DAY - HOUR + 1},
+	    {"the clock set back by a month", -30 * DAY, 0, HOUR - 2 * DAY, 2 * DAY - HOUR + 1},
+	    {"and a minute", -60, 0, HOUR - 2 * DAY - 60, 2 * DAY - HOUR + 61},
+	    {"which it gets back", 60, 0, HOUR - 2 * DAY, 2 * DAY - HOUR + 1},
+	    {"some came to nothing", 0, -DAY, HOUR - DAY, DAY - HOUR + 1},
+	    {"more than was taken", 0, -9 * DAY, DAY, 0},
+	    {"an absurd use", 0, INT64_MAX / 2, DAY - 50LL * 365 * DAY,
+		49LL * 365 * DAY + 364 * DAY + 1},
+	};
 	long long wait_s;
-	int empty;
-
-	assert_int_equal(buckets_take(db, &bucket, 1, &empty, &wait_s), BUCKETS_TAKEN);
-	bucket_settle(db, &bucket, cost);
-	return bucket.taken;
-}
-
-static void
-what_a_use_costs_is_known_afterwards(void **state)
-{
-	(void)state;
-	/* A token a second: an hour's worth, all but the last. */
-	assert_int_equal(use(10, 86400 - 3600), 10);
-	assert_int_equal(use(10, 3599), 86400 - 3600);
-	assert_int_equal(take(a_day(1)), 0);
-	/* It owed, and what uses take in the mean was taken. */
-	assert_true(take(a_day(1)) > 60000);
-}
-
-static void
-it_pays_back_what_was_taken_too_much(void **state)
-{
-	(void)state;
-	assert_int_equal(use(50000, 100), 50000);
-	assert_int_equal(use(86000, 100), 86000);
-	/* Nothing came of it: that is not what a use costs. */
-	assert_int_equal(use(1, 0), 100);
-	assert_int_equal(use(1, 86199), 100);
-	assert_int_equal(take(a_day(1)), 0);
-}
-
-static void
-who_come_at_once_do_not_take_much_more_than_there_is(void **state)
-{
-	int taken = 0;
 
 	(void)state;
-	use(1, 10000);
-	while (taken < 100 && take(a_day(1)) == 0)
-		taken++;
-	assert_int_equal(taken, 8);
-}
-
-static void
-what_a_use_has_taken_does_not_count_against_it(void **state)
-{
-	struct bucket mine = a_day(86400), more = a_day(100);
-
-	(void)state;
-	assert_int_equal(take(mine), 0);
-	assert_true(take(more) > 0);
-	more.taken_before = 86400;
-	assert_int_equal(take(more), 0);
-	more.taken_before = 50;
-	assert_int_equal(take(more), 51);
-}
-
-/* It would be paid back, and who takes much would have it for nothing. */
-static void
-it_does_not_say_that_it_gave_what_it_cannot(void **state)
-{
-	struct bucket bucket = a_day(86400);
-	long long wait_s;
-	int empty;
-
-	(void)state;
-	bucket.settled = false;
-	for (int i = 0; i < 3; i++) {
-		bucket.taken_before = i * 86400;
-		assert_int_equal(buckets_take(db, &bucket, 1, &empty, &wait_s), BUCKETS_TAKEN);
-		assert_int_equal(bucket.taken, i < 2 ? 86400 : 0);
+	for (size_t i = 0; i < COUNT(table); i++) {
+		now_ms += table[i].later_s * 1000;
+		check_int(table[i].name, use(table[i].units, &wait_s), table[i].left);
+		check_int(table[i].name, wait_s, table[i].wait_s);
 	}
-}
-
-static void
-it_owes_no_more_than_it_holds(void **state)
-{
-	(void)state;
-	use(1, 1000000000);
-	assert_int_equal(take(a_day(1)), 86401);
-	now_ms += 86401000;
-	assert_int_equal(take(a_day(1)), 0);
-}
-
-/* More than it can owe is not taken, and so is not paid back either. */
-static void
-a_huge_use_that_came_to_nothing_changes_nothing(void **state)
-{
-	(void)state;
-	use(1, 80000);
-	assert_true(use(10000000, 0) <= 86400);
-	use(1, 6399);
-	assert_int_equal(take(a_day(1)), 0);
-	assert_true(take(a_day(1)) > 0);
 }
 
 static void
@@ -320,20 +240,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(what_a_minute_holds, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(each_name_has_its_own, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(all_or_none, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(
-		what_a_use_costs_is_known_afterwards, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(
-		it_pays_back_what_was_taken_too_much, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(
-		who_come_at_once_do_not_take_much_more_than_there_is, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(
-		what_a_use_has_taken_does_not_count_against_it, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(
-		it_does_not_say_that_it_gave_what_it_cannot, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(it_owes_no_more_than_it_holds, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(
-		a_huge_use_that_came_to_nothing_changes_nothing, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(a_debt_is_made_up_for, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(full_ones_are_not_kept, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(survives_its_process, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(processes_count_together, set_up, tear_down),

@@ -43,6 +43,9 @@ static const struct row rows[] = {
     {"after interim ones",
 	{CLOSES("HTTP/1.1 103 Early Hints\r\nContent-Type: a/b\r\n\r\n", OK LEN(2) "ok")},
 	.head = "200|-|2|", .pieces = "ok"},
+    {"what follows after an interim one that changes the protocol",
+	{CLOSES("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "Status: 200\r\n\r\nhi")},
+	.outcome = HTTP_CUT, .pieces = ""},
     {"with a trailer",
 	{CLOSES(OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nContent-Type: a/b\r\n\r\n")},
 	.head = "200|-|-1|", .pieces = "ok"},
@@ -72,8 +75,8 @@ static const struct row rows[] = {
 	.head = "200|-|2|", .pieces = "ok", .sent = "\r\nTransfer-Encoding: chunked\r\n"},
     {"that breaks off", {HOLDS(NULL)}, .body = "12345", .body_breaks = true,
 	.outcome = HTTP_STOPPED, .pieces = ""},
-    {"that comes slowly", {CLOSES(OK LEN(2) "ok")}, .body = "12345", .short_patience = true,
-	.slow_ms = SHORT_MS / 2, .head = "200|-|2|", .pieces = "ok", .sent_body = "12345"},
+    {"that comes too slowly", {HOLDS(NULL)}, .body = "12345", .short_patience = true,
+	.slow_ms = SHORT_MS / 2, .outcome = HTTP_SILENT, .pieces = ""},
 };
 
 struct running {

@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include "model/model.h"
+#include "util/clock.h"
 #include "util/json.h"
 #include "util/text.h"
 
@@ -99,7 +100,7 @@ ask(const struct row *row, struct buf *seen, struct model_result *result)
 	struct json_object *options = json_object_new_object(), *context = json_object_new_array();
 	const struct model_request request = {.options = options,
 	    .context = context,
-	    .timeout_ms = PATIENCE_MS,
+	    .deadline_ms = clock_ms() + PATIENCE_MS,
 	    .on_message = on_message,
 	    .on_delta = on_delta,
 	    .on_written = on_written,

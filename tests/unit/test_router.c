@@ -5,7 +5,7 @@
 #include "util/json.h"
 #include "util/log.h"
 
-enum { BOTH = MEDIA_TEXT | MEDIA_JSON, BODY_MAX = 20 };
+enum { BOTH = MEDIA_TEXT | MEDIA_JSON, BODY_MAX = 20, MEMORY_MAX = 1000 };
 
 /* Says what it was given. */
 static void
@@ -56,7 +56,7 @@ move(void *room, struct request *request, struct response *response)
 /* Another request comes while this one waits. */
 static void meet_another(void *room, struct request *request, struct response *response);
 
-/* Nobody from a path that says so, and nobody who is not of the API. */
+/* Nobody from a path that says so. */
 static bool
 admit(void *room, struct request *request, struct response *response)
 {
@@ -88,32 +88,53 @@ is_there(void)
 }
 
 static const struct route routes[] = {
-    {"GET", "/", BOTH, 0, 0, false, tell},
-    {"GET", "/things", BOTH, 0, 0, false, tell},
-    {"POST", "/things", BOTH, MEDIA_TEXT | MEDIA_JSON, ROUTE_BODY_MAX, false, tell},
-    {"DELETE", "/things/{id}", 0, 0, 0, false, forget},
-    {"GET", "/things/{id}/parts/{part}", BOTH, 0, 0, false, tell},
-    {"POST", "/any", BOTH, 0, 5, false, tell},
-    {"POST", "/closed", MEDIA_JSON, MEDIA_JSON, 5, false, tell},
-    {"GET", "/json", MEDIA_JSON, 0, 0, false, tell},
-    {"GET", "/text", MEDIA_TEXT, 0, 0, false, tell},
-    {"GET", "/nothing", BOTH, 0, 0, false, do_nothing},
-    {"GET", "/move/{to}", BOTH, 0, 0, false, move},
-    {"GET", "/wait", BOTH, 0, 0, true, meet_another},
-    {"GET", "/seldom", BOTH, 0, 0, false, tell, is_there},
-    {"POST", "/api/some", MEDIA_API, 0, 5, false, tell},
-    {"GET", "/api/stream/{id}", MEDIA_API, 0, 0, false, stream},
-    {"*", "/api/{*}", MEDIA_API, 0, 5, false, tell},
+    {"GET", "/", BOTH, 0, 0, false, admit, tell},
+    {"GET", "/things", BOTH, 0, 0, false, admit, tell},
+    {"POST", "/things", BOTH, MEDIA_TEXT | MEDIA_JSON, ROUTE_BODY_MAX, false, admit, tell},
+    {"DELETE", "/things/{id}", 0, 0, 0, false, admit, forget},
+    {"GET", "/things/{id}/parts/{part}", BOTH, 0, 0, false, admit, tell},
+    {"POST", "/any", BOTH, 0, 5, false, admit, tell},
+    {"POST", "/closed", MEDIA_JSON, MEDIA_JSON, 5, false, admit, tell},
+    {"GET", "/json", MEDIA_JSON, 0, 0, false, admit, tell},
+    {"GET", "/text", MEDIA_TEXT, 0, 0, false, admit, tell},
+    {"GET", "/nothing", BOTH, 0, 0, false, admit, do_nothing},
+    {"GET", "/move/{to}", BOTH, 0, 0, false, admit, move},
+    {"GET", "/wait", BOTH, 0, 0, true, admit, meet_another},
+    {"GET", "/seldom", BOTH, 0, 0, false, admit, tell, is_there},
+    {"POST", "/api/some", MEDIA_API, 0, 5, false, admit, tell},
+    {"GET", "/api/stream/{id}", MEDIA_API, 0, 0, false, admit, stream},
+    {"*", "/api/{*}", MEDIA_API, 0, 5, false, admit, tell},
 };
 
 static struct router router = {.routes = routes,
     .routes_len = COUNT(routes),
     .body_max = BODY_MAX,
-    .waiting_max = 1,
     .room = (char[]){"the room"},
     .api_room = (char[]){"the room"},
-    .admit = admit,
     .origins = "https://a.example, https://b.example"};
+
+static void
+set_workers(unsigned workers)
+{
+	router.occupancy =
+	    occupancy_new(&(struct occupancy_bounds){.workers = workers, .memory = MEMORY_MAX});
+}
+
+static int
+set_up_router(void **state)
+{
+	(void)state;
+	set_workers(3);
+	return 0;
+}
+
+static int
+tear_down_router(void **state)
+{
+	(void)state;
+	occupancy_free(router.occupancy);
+	return 0;
+}
 
 struct row {
 	const char *variables[5]; /* REQUEST_METHOD first; what begins with '/' is PATH_INFO */
@@ -506,16 +527,16 @@ static void
 test_too_many_wait(void **state)
 {
 	static const struct {
-		unsigned waiting_max, missing;
+		unsigned workers, missing;
 		const char *outer, *inner; /* inner NULL: there was none */
 	} turns[] = {
-	    {1, 0, "Status: 200 OK\r\n", "Status: 503 Service Unavailable\r\n"},
-	    {2, 0, "Status: 200 OK\r\n", "Status: 200 OK\r\n"},
-	    {3, 1, "Status: 200 OK\r\n", "Status: 200 OK\r\n"},
-	    {3, 2, "Status: 200 OK\r\n", "Status: 503 Service Unavailable\r\n"},
-	    {0, 0, "Status: 503 Service Unavailable\r\n", NULL},
+	    {3, 0, "Status: 200 OK\r\n", "Status: 503 Service Unavailable\r\n"},
+	    {4, 0, "Status: 200 OK\r\n", "Status: 200 OK\r\n"},
+	    {5, 1, "Status: 200 OK\r\n", "Status: 200 OK\r\n"},
+	    {5, 2, "Status: 200 OK\r\n", "Status: 503 Service Unavailable\r\n"},
+	    {2, 0, "Status: 503 Service Unavailable\r\n", NULL},
 	    /* Nothing of the turns before is counted any more. */
-	    {1, 0, "Status: 200 OK\r\n", "Status: 503 Service Unavailable\r\n"},
+	    {3, 0, "Status: 200 OK\r\n", "Status: 503 Service Unavailable\r\n"},
 	};
 	const struct row row = {{"GET", "/wait"}, NULL, 200, NULL, NULL};
 
@@ -523,7 +544,8 @@ test_too_many_wait(void **state)
 	for (size_t i = 0; i < COUNT(turns); i++) {
 		struct fake fake;
 
-		router.waiting_max = turns[i].waiting_max;
+		occupancy_free(router.occupancy);
+		set_workers(turns[i].workers);
 		workers_missing = turns[i].missing;
 		met[0] = '\0';
 		json_object_put(answer(&fake, &row));
@@ -553,5 +575,5 @@ main(void)
 	    cmocka_unit_test(test_too_many_wait),
 	};
 
-	return cmocka_run_group_tests_name("router", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("router", tests, set_up_router, tear_down_router);
 }

@@ -91,7 +91,7 @@ ask_server(const char *url, int how, struct model_result *result)
 	struct model_request request = {
 	    .options = json_of("{'model': 'm'}"),
 	    .context = json_of("[]"),
-	    .timeout_ms = how == EXPIRES ? WAIT_MS : PATIENCE_MS,
+	    .deadline_ms = clock_ms() + (how == EXPIRES ? WAIT_MS : PATIENCE_MS),
 	    .interrupt = &interrupt,
 	    .on_message = ignore_message,
 	    .on_delta = ignore_delta,
