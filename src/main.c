@@ -164,6 +164,8 @@ open_openai(struct app *app, char *error)
 		    app->config.run_timeout_s, app->config.context_tokens);
 	if (app->api)
 		api_set_budgets(app->api, &app->budgets);
+	if (app->api && app->config.model_api != MODEL_API_OFFLINE)
+		api_set_model_url(app->api, app->config.base_url);
 	if (app->api && app->config.retention_days &&
 	    api_set_retention(app->api, app->config.retention_days) < 0)
 		return -1;

@@ -78,6 +78,12 @@ api_set_budgets(struct api *api, const struct budgets *budgets)
 }
 
 void
+api_set_model_url(struct api *api, const char *url)
+{
+	api->model_url = url;
+}
+
+void
 api_set_seats(struct api *api, struct seats *seats)
 {
 	api->seats = seats;

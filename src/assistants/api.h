@@ -31,6 +31,13 @@ struct api *api_new(struct db *db, struct model *model, const char *state_dir,
 void api_set_budgets(struct api *api, const struct budgets *budgets);
 
 /*
+ * Where the model server is, which fetches images by their URLs: one in a private network is not
+ * made to fetch from there. Borrowed. To be called once, before the others; without it all are
+ * taken.
+ */
+void api_set_model_url(struct api *api, const char *url);
+
+/*
  * Runs that no client waits for are carried out while they have one of these seats; borrowed. To be
  * called once, before the others; without it they need none.
  */

@@ -3,6 +3,7 @@
  */
 #include "assistants/room.h"
 
+#include "util/http_client.h"
 #include "util/text.h"
 
 enum {
@@ -164,6 +165,14 @@ is_url(const char *text)
 	return false;
 }
 
+/* Whether it would have a model server that is near fetch what only its neighbours may. */
+static bool
+is_forbidden_url(const struct call *call, const char *text)
+{
+	return call->api && call->api->model_url && strncasecmp(text, "http", 4) == 0 &&
+	    http_url_is_private(text, false) && http_url_is_private(call->api->model_url, true);
+}
+
 static bool
 check_string(
     struct call *call, const struct field *field, const char *param, struct json_object *value)
@@ -183,6 +192,13 @@ check_string(
 	if (field->types & FIELD_URL && !is_url(text)) {
 		refuse(call, param,
 		    "Invalid '%s'. Expected a valid URL: https:, http: or data:image/…", param);
+		return false;
+	}
+	if (field->types & FIELD_URL && is_forbidden_url(call, text)) {
+		refuse(call, param,
+		    "Invalid '%s'. The model server is in a private network, and fetches nothing "
+		    "by private addresses: send the image as data:image/…;base64,…",
+		    param);
 		return false;
 	}
 	return !field->words || check_words(call, param, field->words, text);

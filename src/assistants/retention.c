@@ -15,6 +15,7 @@
 enum {
 	DAY_S = 24 * 60 * 60,
 	PERIOD_S = 60 * 60, /* from the end of a sweep to the next one */
+	LATE_S = 60 * 60,   /* so late, the clock may have been set, and is not believed at once */
 	STEP_S = 30,        /* a step that took longer was killed: somebody else goes on */
 	ASK_S = 60,         /* others may have changed when it is due, and clocks */
 	/* What one step does at most. */
@@ -44,6 +45,7 @@ struct idle {
 };
 
 struct sweep {
+	long long now;    /* when it was claimed: the clock may be set meanwhile */
 	long long cursor; /* the threads up to it are done */
 	bool ended;
 	struct idle idle[DELETED_MAX];
@@ -111,7 +113,7 @@ seconds_left(struct retention *retention)
 	db_finish(stmt, result);
 	db_rollback(tx);
 	/* Nobody ever set it later: the clock was set back. */
-	if (result == DB_ROW && (left < 0 || left > PERIOD_S))
+	if (result == DB_ROW && (left < 0 || left > DAY_S))
 		left = 0;
 	return left;
 }
@@ -122,35 +124,51 @@ retention_is_due(struct retention *retention)
 	return seconds_left(retention) == 0;
 }
 
-/* 1 the step is ours, and begins at *cursor; 0 it is another process's; -1 failed. */
+static enum db_result
+set_due(struct db_tx *tx, long long due_at, long long cursor)
+{
+	struct db_stmt *stmt =
+	    db_prepare(tx, "UPDATE chores SET due_at = ?, cursor = ? WHERE name = 'retention'");
+
+	db_bind_int(stmt, 1, due_at);
+	db_bind_int(stmt, 2, cursor);
+	return db_finish(stmt, db_step(stmt));
+}
+
+/*
+ * 1 the step is ours; 0 it is another process's, or too late to be believed: a clock that was set
+ * makes all threads old at once. A program that was not running waits for a day then, too. -1
+ * failed.
+ */
 static int
-claim(struct retention *retention, long long *cursor)
+claim(struct retention *retention, struct sweep *sweep)
 {
 	struct db_tx *tx = db_begin(retention->db, DB_WRITE);
-	long long now = clock_unix();
+	long long now = sweep->now = clock_unix(), due_at = 0, cursor = 0;
 	struct db_stmt *stmt;
 	int result = -1;
+	bool late;
 
 	if (!tx)
 		return -1;
-	stmt = db_prepare(tx,
-	    "UPDATE chores SET due_at = ? WHERE name = 'retention' AND "
-	    "(due_at <= ? OR due_at > ?)");
-	db_bind_int(stmt, 1, now + STEP_S);
-	db_bind_int(stmt, 2, now);
-	db_bind_int(stmt, 3, now + PERIOD_S);
-	if (db_finish(stmt, db_step(stmt)) == DB_DONE)
-		result = db_changes(tx) > 0;
-	if (result == 1) {
-		stmt = db_prepare(tx, "SELECT cursor FROM chores WHERE name = 'retention'");
-		result = db_step(stmt) == DB_ROW ? 1 : -1;
-		*cursor = result == 1 ? db_int(stmt, 0) : 0;
-		db_finish(stmt, DB_ROW);
+	stmt = db_prepare(tx, "SELECT due_at, cursor FROM chores WHERE name = 'retention'");
+	if (db_step(stmt) == DB_ROW) {
+		due_at = db_int(stmt, 0);
+		cursor = db_int(stmt, 1);
+		result = due_at <= now || due_at > now + DAY_S;
 	}
-	if (result == 1)
-		return db_commit(tx) == 0 ? 1 : -1;
-	db_rollback(tx);
-	return result;
+	db_finish(stmt, DB_ROW);
+	/* Below 0 it says that a day has been waited. */
+	sweep->cursor = cursor < 0 ? -1 - cursor : cursor;
+	late = cursor >= 0 && due_at > 0 && now - due_at > LATE_S;
+	if (result == 1 &&
+	    set_due(tx, now + (late ? DAY_S : STEP_S), late ? -1 - cursor : sweep->cursor) ==
+		DB_DONE &&
+	    db_commit(tx) == 0)
+		return !late;
+	if (result != 1)
+		db_rollback(tx);
+	return result == 1 ? -1 : result;
 }
 
 /* The next step is anybody's. */
@@ -158,14 +176,11 @@ static void
 release(struct retention *retention, const struct sweep *sweep)
 {
 	struct db_tx *tx = db_begin(retention->db, DB_WRITE);
-	struct db_stmt *stmt;
 
 	if (!tx)
 		return;
-	stmt = db_prepare(tx, "UPDATE chores SET due_at = ?, cursor = ? WHERE name = 'retention'");
-	db_bind_int(stmt, 1, clock_unix() + (sweep->ended ? PERIOD_S : 0));
-	db_bind_int(stmt, 2, sweep->ended ? 0 : sweep->cursor);
-	if (db_finish(stmt, db_step(stmt)) == DB_DONE)
+	if (set_due(tx, clock_unix() + (sweep->ended ? PERIOD_S : 0),
+		sweep->ended ? 0 : sweep->cursor) == DB_DONE)
 		db_commit(tx);
 	else
 		db_rollback(tx);
@@ -241,7 +256,7 @@ look(struct retention *retention, struct sweep *sweep)
 	int result = tx ? read_last(tx, &last) : -1;
 
 	if (result == 0)
-		result = read_idle(tx, sweep, clock_unix() - (long long)retention->days * DAY_S);
+		result = read_idle(tx, sweep, sweep->now - (long long)retention->days * DAY_S);
 	db_rollback(tx);
 	/* What is found may be too much for this step. */
 	sweep->ended = sweep->cursor >= last && sweep->idle_len == 0;
@@ -316,7 +331,7 @@ retention_step(struct retention *retention)
 {
 	struct sweep sweep = {0};
 
-	if (claim(retention, &sweep.cursor) == 1 && work(retention, &sweep) == 0)
+	if (claim(retention, &sweep) == 1 && work(retention, &sweep) == 0)
 		release(retention, &sweep);
 }
 

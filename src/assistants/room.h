@@ -23,6 +23,7 @@ struct api {
 	unsigned run_timeout_s;
 	struct budgets budgets;
 	struct seats *seats;      /* NULL: none are needed */
+	const char *model_url;    /* NULL: see api_set_model_url() */
 	long long context_tokens; /* of a thread, that a model is sent at most */
 	struct leases *leases;
 	struct runner_pool *runners;

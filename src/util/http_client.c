@@ -1,12 +1,14 @@
 #include "util/http_client.h"
 
 #include <curl/curl.h>
+#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <strings.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "util/address.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/metrics.h"
@@ -227,6 +229,52 @@ http_url_valid(const char *url)
 	curl_free(user);
 	curl_url_cleanup(parsed);
 	return valid;
+}
+
+/* Of what a name leads to; one that leads nowhere is not. */
+static bool
+leads_to_private(const char *host)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+	struct address address;
+	char text[NI_MAXHOST];
+	bool private = false;
+
+	if (getaddrinfo(host, NULL, &hints, &found) != 0)
+		return false;
+	for (struct addrinfo *at = found; at && !private; at = at->ai_next)
+	private = getnameinfo(at->ai_addr, at->ai_addrlen, text, sizeof text, NULL, 0,
+		      NI_NUMERICHOST) == 0 &&
+	    address_parse(text, strcspn(text, "%"), &address) == 0 && address_is_private(&address);
+	freeaddrinfo(found);
+	return private;
+}
+
+bool
+http_url_is_private(const char *url, bool resolve)
+{
+	static const char local[] = "localhost";
+	CURLU *parsed = curl_url();
+	struct address address;
+	char *host = NULL;
+	bool private = true;
+	size_t len;
+
+	/* curl writes 127.1 and 0x7f000001 out as 127.0.0.1. */
+	if (parsed && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+	    curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
+		len = strlen(host);
+		len -= len > 0 && host[len - 1] == '.';
+		if (address_parse(host, len, &address) == 0)
+		private = address_is_private(&address);
+		else if (len < strlen(local) ||
+		    strncasecmp(host + len - strlen(local), local, strlen(local)) != 0 ||
+		    (len > strlen(local) && host[len - strlen(local) - 1] != '.')) private =
+		    resolve && leads_to_private(host);
+	}
+	curl_free(host);
+	curl_url_cleanup(parsed);
+	return private;
 }
 
 /*

@@ -35,6 +35,12 @@ void http_client_free(struct http_client *client);
  */
 bool http_url_valid(const char *url);
 
+/*
+ * Whether the URL's host is on this machine or its network: by its address or, with `resolve`,
+ * which may take a while, by what its name leads to. Also for what is no URL.
+ */
+bool http_url_is_private(const char *url, bool resolve);
+
 /* The head of an answer that is passed on; gone when on_head() returns. */
 struct http_head {
 	long status;

@@ -291,6 +291,33 @@ a_sweep_is_due_every_hour(void **state)
 	assert_int_equal(sweep(), 1);
 }
 
+/* A clock that jumps makes all threads old at once: it has a day to be set right. */
+static void
+a_sweep_that_is_late_waits_for_a_day(void **state)
+{
+	static const struct {
+		const char *name;
+		long long at_s;
+		bool kept;
+	} moments[] = {
+	    {"the first sweep", 0, true},
+	    {"the clock jumps by 40 days", 40LL * DAY_S, true},
+	    {"and goes on", 41LL * DAY_S - 1, true},
+	    {"it is set right", HOUR_S, true},
+	    {"40 days pass, and it is late", 40LL * DAY_S, true},
+	    {"a day after that it is done", 41LL * DAY_S, false},
+	};
+	char thread[256];
+
+	(void)state;
+	make_thread(thread);
+	for (size_t i = 0; i < COUNT(moments); i++) {
+		later_s = moments[i].at_s;
+		sweep();
+		check_int(moments[i].name, is_there(thread), moments[i].kept);
+	}
+}
+
 static void
 a_step_s_work_is_bounded(void **state)
 {
@@ -505,6 +532,7 @@ main(void)
 	    TEST(everybody_s_go),
 	    TEST(nobody_s_go_without_the_setting),
 	    TEST(a_sweep_is_due_every_hour),
+	    TEST(a_sweep_that_is_late_waits_for_a_day),
 	    TEST(a_step_s_work_is_bounded),
 	    TEST(threads_far_apart_are_found),
 	    TEST(a_long_thread_goes_whole),
