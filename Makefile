@@ -126,7 +126,7 @@ check:
 	tools/e2e.sh build/tsan/assistants.fcgi $(CONCURRENT_TESTS) tests/e2e/leaves.test.mjs \
 		tests/e2e/process.test.mjs tests/e2e/tools.test.mjs
 
-## make soak       the same with full counts; under valgrind; make fuzz; the bundle in a bare Debian; Debian 13
+## make soak       the same with full counts; under valgrind; make fuzz; the bundle in a bare Debian; Debian 13; a booted systemd
 .PHONY: soak
 soak: export SOAK := full
 soak: check
@@ -135,6 +135,7 @@ soak: check
 	$(MAKE) fuzz
 	tests/soak/bundle.sh
 	tests/soak/debian13.sh
+	tests/soak/systemd.sh
 
 # What make bench compares with, and times CGI by. linked has the program's libraries, and calls none.
 BENCH_PROGRAMS := $(addprefix build/bench/bin/,hello linked timecgi)

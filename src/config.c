@@ -531,8 +531,12 @@ read_file(struct file_values *file, char *error)
 		return fail(error, "out of memory");
 	file->text = file_read(file->path, CONFIG_FILE_MAX, &len);
 	if (!file->text)
-		return fail(error, "the configuration file %s cannot be read: %s", file->path,
-		    strerror(errno));
+		return fail(error, "the configuration file %s cannot be read: %s%s", file->path,
+		    strerror(errno),
+		    strcmp(file->path, etc_path) == 0
+			? "; ASSISTANTS_CONFIG, or ~/.config/assistants-fcgi/config, is read "
+			  "in its place"
+			: "");
 	file->len = len;
 	if (strlen(file->text) != len)
 		return fail(error, "the configuration file %s has a NUL byte in it", file->path);
@@ -651,11 +655,15 @@ config_hide_memory(void)
 int
 config_become_owner(const struct config *config, char error[CONFIG_ERROR_SIZE])
 {
+	struct passwd *owner;
 	struct stat status;
 
 	if (geteuid() != 0 || stat(config->state_dir, &status) < 0 || status.st_uid == 0)
 		return 0;
-	if (setgroups(0, NULL) < 0 || setgid(status.st_gid) < 0 || setuid(status.st_uid) < 0)
+	/* With the owner's other groups: a key may be readable by one of them. */
+	owner = getpwuid(status.st_uid);
+	if ((owner ? initgroups(owner->pw_name, status.st_gid) : setgroups(0, NULL)) < 0 ||
+	    setgid(status.st_gid) < 0 || setuid(status.st_uid) < 0)
 		return fail(
 		    error, "cannot become the owner of %s: %s", config->state_dir, strerror(errno));
 	return 0;

@@ -98,7 +98,7 @@ e2e('a folder in the cache file\'s place: one line a message, and no second assi
 			assert.equal(warnings(bench), count);
 		}
 		const names = fs.readdirSync(bench.state).sort();
-		assert.deepEqual(names.filter((name) => !name.includes('.db')), ['assistant', 'assistant.lock']);
+		assert.deepEqual(names.filter((name) => !name.includes('.db')), ['assistant', 'assistant.lock', 'conversations']);
 		fs.rmdirSync(made.cache);
 		assert.equal(await answered(made), 1);
 		assert.equal(await answered(made), 0);

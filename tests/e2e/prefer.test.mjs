@@ -210,19 +210,19 @@ e2e('a remote run whose state nobody knows is at work', async (bench) => {
 });
 
 e2e('tokens that are used up meanwhile are told with the time to wait', async (bench) => {
-	bench.expectLog(/There are no tokens left/);
+	bench.expectLog(/the run that waited for tools was cancelled/);
 	const model = await modelServer(bench);
 	const held = gate();
 	model.queue.push(async (response) => {
 		await held.opened;
 		await sum(response);
 	});
-	const env = { ...model.env, ASSISTANTS_TOOLS_DIR: bench.exampleTools(), ASSISTANTS_DAILY_TOKENS: '5000' };
+	const env = { ...model.env, ASSISTANTS_TOOLS_DIR: bench.exampleTools(), ASSISTANTS_DAILY_TOKENS: '25000' };
 	const site = await bench.listen({ env });
 	const where = await sayAsync(site, await newThread(site), 'words');
 	await eventually('the model is asked', () => model.requests.length === 1);
 	const part = { type: 'output_text', text: 'hello', annotations: [] };
-	const end = { status: 'completed', usage: { ...usage, input_tokens: 20_000 } };
+	const end = { status: 'completed', usage: { ...usage, input_tokens: 50_000 } };
 	model.queue.push(stream(messageEvents(part, end)));
 	assert.equal((await say(site, await newThread(site), 'much')).status, 200);
 	held.open();
