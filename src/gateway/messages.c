@@ -99,7 +99,7 @@ shown_message(struct json_object *message, struct names *names)
 static void
 add_text(struct conversation *conversation, const char *text)
 {
-	response_add(conversation->response, conversation->request->exchange, text, strlen(text));
+	response_add(conversation->response, text, strlen(text));
 }
 
 /* Each message's footnotes stand below it. */
@@ -165,6 +165,24 @@ run_at_work(struct gateway *gateway, struct request *request)
 	return shown;
 }
 
+/* As openai_list_page(). While the client takes what was read, no page is in memory. */
+static int
+read_page(struct gateway *gateway, struct conversation *conversation, struct openai_cursor *cursor,
+    struct openai_answer *answer)
+{
+	struct request *request = conversation->request;
+	int more;
+
+	if (!occupancy_begin_piece(request->occupancy)) {
+		*answer = (struct openai_answer){.status = 503, .retry_after_s = -1};
+		return -1;
+	}
+	more = openai_list_page(
+	    gateway->openai, cursor, request->client, on_message, conversation, answer);
+	occupancy_end_piece(request->occupancy);
+	return more;
+}
+
 static void
 begin_conversation(struct conversation *conversation)
 {
@@ -199,15 +217,21 @@ gateway_messages_list(void *room, struct request *request, struct response *resp
 {
 	struct conversation conversation = {.request = request, .response = response};
 	struct openai_answer answer = {.retry_after_s = -1};
+	struct openai_cursor cursor = {0};
 	struct gateway *gateway = room;
 	char path[256];
+	int more;
 
 	if (!thread_path(request, response, "/messages?order=asc&limit=100", path, sizeof path))
 		return;
 	names_init(&conversation.names, gateway->openai, request->client);
 	begin_conversation(&conversation);
-	if (openai_list(
-		gateway->openai, path, request->client, on_message, &conversation, &answer) == 0)
+	cursor.path = path;
+	do {
+		more = read_page(gateway, &conversation, &cursor, &answer);
+		response_flush(response, request->exchange);
+	} while (more == 1 && !response->lost);
+	if (more == 0)
 		end_conversation(gateway, &conversation);
 	else if (response_break_off(response, request->exchange))
 		answer_failure(response, &answer);

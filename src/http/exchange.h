@@ -47,7 +47,10 @@ struct exchange {
 	 * end.
 	 */
 	struct interrupt client;
-	/* Set by the handler: the rest of the body is not waited for. */
+	/*
+	 * Set by the handler: the rest of the body is taken only as it comes, for a moment, and not
+	 * waited for.
+	 */
 	bool hurried;
 	/* How many fewer requests than was asked for can be answered at once: threads are short. */
 	unsigned workers_missing;

@@ -36,6 +36,7 @@ enum {
 	 * A web server that says nothing for so long in the middle of a request has forgotten it.
 	 */
 	READ_TIMEOUT_S = 60,
+	HURRIED_WAIT_MS = 100,
 	VARIABLES_MAX = 64 << 10,
 	READ_GRACE_MS = 1000, /* for requests that are just coming when the program must end */
 	/* After the grace, for interrupted requests to cancel their runs and to write their end. */
@@ -126,10 +127,15 @@ static ssize_t
 fastcgi_read(struct exchange *exchange, void *bytes, size_t size)
 {
 	struct fastcgi_exchange *self = (struct fastcgi_exchange *)exchange;
+	const struct timeval moment = {.tv_usec = HURRIED_WAIT_MS * 1000};
 	FCGX_Stream *in = self->request->in;
-	int first = FCGX_GetChar(in);
-	ptrdiff_t there = in->stop - in->rdNext;
+	ptrdiff_t there;
+	int first;
 
+	if (exchange->hurried)
+		setsockopt(self->request->ipcFd, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof moment);
+	first = FCGX_GetChar(in);
+	there = in->stop - in->rdNext;
 	if (first < 0)
 		return FCGX_GetError(in) != 0 ? -1 : 0;
 	*(char *)bytes = (char)first;

@@ -1,9 +1,14 @@
 #include "http/occupancy.h"
 
 #include <pthread.h>
+#include <time.h>
 
-/* Of the workers that never wait for a model one never reads a body either. */
-enum { FREE_OF_BODIES = 1, ADDRESS_PART = 4 };
+enum {
+	FREE_OF_BODIES = 1, /* of the workers that never wait for a model one never reads either */
+	ADDRESS_PART = 4,
+	PIECES_MAX = 8,
+	PIECE_WAIT_S = 20
+};
 
 struct occupancy {
 	struct occupancy_bounds bounds;
@@ -12,17 +17,24 @@ struct occupancy {
 	unsigned waiting, reading;
 	struct address *readers; /* whose bodies are being read, in no order */
 	size_t held;
+	unsigned pieces;
+	pthread_cond_t piece_ended;
 };
 
 struct occupancy *
 occupancy_new(const struct occupancy_bounds *bounds)
 {
 	struct occupancy *occupancy = calloc(1, sizeof *occupancy);
+	pthread_condattr_t attr;
 
 	if (!occupancy)
 		return NULL;
 	occupancy->bounds = *bounds;
 	pthread_mutex_init(&occupancy->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&occupancy->piece_ended, &attr);
+	pthread_condattr_destroy(&attr);
 	occupancy->readers = calloc(bounds->workers, sizeof *occupancy->readers);
 	if (occupancy->readers)
 		return occupancy;
@@ -35,6 +47,7 @@ occupancy_free(struct occupancy *occupancy)
 {
 	if (!occupancy)
 		return;
+	pthread_cond_destroy(&occupancy->piece_ended);
 	pthread_mutex_destroy(&occupancy->lock);
 	free(occupancy->readers);
 	free(occupancy);
@@ -98,6 +111,31 @@ occupancy_give_back(struct occupancy *occupancy, size_t bytes)
 {
 	pthread_mutex_lock(&occupancy->lock);
 	occupancy->held -= bytes;
+	pthread_mutex_unlock(&occupancy->lock);
+}
+
+bool
+occupancy_begin_piece(struct occupancy *occupancy)
+{
+	struct timespec end;
+	int error = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += PIECE_WAIT_S;
+	pthread_mutex_lock(&occupancy->lock);
+	while (occupancy->pieces == PIECES_MAX && error == 0)
+		error = pthread_cond_timedwait(&occupancy->piece_ended, &occupancy->lock, &end);
+	occupancy->pieces += error == 0;
+	pthread_mutex_unlock(&occupancy->lock);
+	return error == 0;
+}
+
+void
+occupancy_end_piece(struct occupancy *occupancy)
+{
+	pthread_mutex_lock(&occupancy->lock);
+	occupancy->pieces--;
+	pthread_cond_signal(&occupancy->piece_ended);
 	pthread_mutex_unlock(&occupancy->lock);
 }
 

@@ -44,6 +44,13 @@ bool occupancy_hold(struct occupancy *occupancy, size_t bytes);
 void occupancy_give_back(struct occupancy *occupancy, size_t bytes);
 
 /*
+ * Begins to make a piece of a long answer, which takes some times the piece's memory: a few do at
+ * once, and the others wait for their turn. False: it did not come.
+ */
+bool occupancy_begin_piece(struct occupancy *occupancy);
+void occupancy_end_piece(struct occupancy *occupancy);
+
+/*
  * Begins to wait for a model; all but OCCUPANCY_FREE workers may. False: they wait already. *seat
  * is for the end.
  */

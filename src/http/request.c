@@ -9,6 +9,7 @@
 
 enum {
 	READ_SIZE = 16 << 10,
+	HURRIED_MS = 500,
 	COPIES = 6 /* of a message's words while it is put to a model, in one form or another */
 };
 /* A client that sends more than this for nothing does not need the answer. */
@@ -208,6 +209,14 @@ request_is_slow(const struct request *request, long long len)
 }
 
 bool
+request_has_body(struct request *request)
+{
+	const char *length = variable(request, "CONTENT_LENGTH");
+
+	return !length || strcmp(length, "0") != 0;
+}
+
+bool
 request_hold(void *arg, size_t bytes)
 {
 	struct request *request = arg;
@@ -277,7 +286,7 @@ request_drain(struct request *request)
 	ssize_t got;
 
 	if (request->exchange->hurried)
-		return;
+		end_ms = clock_ms() + HURRIED_MS;
 	/* However much comes: who is refused may not keep a worker for as long as he goes on. */
 	while (drained < drain_max && clock_ms() < end_ms &&
 	    (got = request->exchange->read(request->exchange, piece, sizeof piece)) > 0)

@@ -88,13 +88,16 @@ bool request_hold(void *request, size_t bytes);
 /* Whether a body of which so many bytes have come took too long. */
 bool request_is_slow(const struct request *request, long long len);
 
+/* Whether a body may come: its announced length is not 0. */
+bool request_has_body(struct request *request);
+
 /* Reads the body, up to `max` bytes. */
 enum request_body_result request_read_body(struct request *request, size_t max);
 
 /*
  * Reads what is left of the body and forgets it, within the first REQUEST_BODY_GRACE_S seconds of
- * the request, unless that is hurried; before the answer is sent. nginx stops sending a body once
- * the answer has begun, and others lose an answer while they still send.
+ * the request, or half a second if that is hurried; before the answer is sent. nginx stops sending
+ * a body once the answer has begun, and others lose an answer while they still send.
  */
 void request_drain(struct request *request);
 

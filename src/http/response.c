@@ -235,12 +235,16 @@ send_piece(struct response *response, struct exchange *exchange)
 }
 
 void
-response_add(struct response *response, struct exchange *exchange, const void *bytes, size_t len)
+response_add(struct response *response, const void *bytes, size_t len)
 {
-	/* Nobody reads it. */
-	if (response->lost)
-		return;
-	buf_append(&response->body, bytes, len);
+	/* Otherwise nobody reads it. */
+	if (!response->lost)
+		buf_append(&response->body, bytes, len);
+}
+
+void
+response_flush(struct response *response, struct exchange *exchange)
+{
 	if (exchange->break_off && response->body.len >= PIECE_MAX && !response->body.failed)
 		send_piece(response, exchange);
 }

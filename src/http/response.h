@@ -52,13 +52,15 @@ void response_problem(struct response *response, int status, const char *format,
 int response_send(struct response *response, struct exchange *exchange);
 
 /*
- * Adds to a body of any length, which is sent piece by piece, so that it never is in memory as a
- * whole; one that stays short is sent with its length. Status and type must be set before. Where an
- * answer cannot be broken off, all of it is kept until the end. Then response_end(), or, when there
- * is no end, response_break_off(): true when nothing was sent yet, and another answer can be.
+ * A body of any length, which is sent piece by piece, so that it never is in memory as a whole; one
+ * that stays short is sent with its length. Status and type must be set before. response_add() adds
+ * to it; response_flush() sends what has become long, which may take as long as the client likes,
+ * so that nothing else should be held then. Where an answer cannot be broken off, all of it is kept
+ * until the end. Then response_end(), or, when there is no end, response_break_off(): true when
+ * nothing was sent yet, and another answer can be.
  */
-void response_add(
-    struct response *response, struct exchange *exchange, const void *bytes, size_t len);
+void response_add(struct response *response, const void *bytes, size_t len);
+void response_flush(struct response *response, struct exchange *exchange);
 void response_end(struct response *response, struct exchange *exchange);
 bool response_break_off(struct response *response, struct exchange *exchange);
 

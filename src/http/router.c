@@ -193,9 +193,10 @@ take_body(const struct router *router, const struct route *route, struct request
 
 	if (route->body_max == 0)
 		return true;
+	if (!request_has_body(request))
+		return read_body(router, route, request, response);
 	if (request_client(request, router->proxies, &client))
 		client = address_of_client(&client);
-	request->occupancy = router->occupancy;
 	switch (
 	    occupancy_begin_body(router->occupancy, &client, request->exchange->workers_missing)) {
 	case OCCUPANCY_TAKEN:
@@ -383,6 +384,7 @@ router_answer(void *arg, struct exchange *exchange)
 	/* Before a route says what it can answer, errors come as the client likes them best. */
 	response_init(&response,
 	    media_negotiate(exchange->variable(exchange, "HTTP_ACCEPT"), MEDIA_TEXT | MEDIA_JSON));
+	request.occupancy = router->occupancy;
 	response.head = strcmp(request.method, "HEAD") == 0;
 	response_header(&response, "x-request-id", request.id);
 	hide_thread_id(request.path);

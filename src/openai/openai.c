@@ -5,7 +5,7 @@
 #include "util/json.h"
 #include "util/log.h"
 
-enum { ID_PATH_MAX = 512, LIST_PAGES_MAX = 10000 };
+enum { LIST_PAGES_MAX = 10000 };
 
 void
 openai_free(struct openai *openai)
@@ -63,40 +63,58 @@ openai_call(struct openai *openai, const char *method, const char *path, struct 
 	log_refusal(openai, answer);
 }
 
+static int
+refuse_list(struct openai_answer *answer)
+{
+	log_error("assistants API: a list has no data, ids that are none, or no end");
+	answer->failure = OPENAI_UNREACHABLE;
+	return -1;
+}
+
+int
+openai_list_page(struct openai *openai, struct openai_cursor *cursor,
+    const struct interrupt *interrupt, openai_item_fn *on_item, void *arg,
+    struct openai_answer *answer)
+{
+	char page[2 * OPENAI_CURSOR_SIZE];
+	struct json_object *data;
+	const char *last;
+	bool more;
+
+	openai_answer_free(answer);
+	snprintf(page, sizeof page, "%s%s%s", cursor->path, *cursor->after ? "&after=" : "",
+	    cursor->after);
+	openai_call(openai, "GET", page, NULL, interrupt, answer);
+	data = json_get_array(answer->body, "data");
+	if (answer->failure != OPENAI_ANSWERED || answer->status != 200)
+		return -1;
+	if (!data || cursor->pages++ == LIST_PAGES_MAX)
+		return refuse_list(answer);
+	last = json_len(data) ? json_get_string(json_at(data, json_len(data) - 1), "id") : NULL;
+	/* The same page again: a server that knows no cursors. */
+	if (last && strcmp(last, cursor->after) == 0)
+		return 0;
+	for (size_t i = 0; i < json_len(data); i++)
+		on_item(arg, json_at(data, i));
+	more = last && json_object_get_boolean(json_get(answer->body, "has_more"));
+	if (more && !id_has_form(last, ""))
+		return refuse_list(answer);
+	snprintf(cursor->after, sizeof cursor->after, "%s", more ? last : "");
+	openai_answer_free(answer);
+	return more;
+}
+
 int
 openai_list(struct openai *openai, const char *path, const struct interrupt *interrupt,
     openai_item_fn *on_item, void *arg, struct openai_answer *answer)
 {
-	char after[ID_PATH_MAX] = "", page[2 * ID_PATH_MAX];
+	struct openai_cursor cursor = {.path = path};
+	int more;
 
-	for (int pages = 0; pages < LIST_PAGES_MAX; pages++) {
-		struct json_object *data;
-		const char *last;
-
-		openai_answer_free(answer);
-		snprintf(page, sizeof page, "%s%s%s", path, *after ? "&after=" : "", after);
-		openai_call(openai, "GET", page, NULL, interrupt, answer);
-		data = json_get_array(answer->body, "data");
-		if (answer->failure != OPENAI_ANSWERED || answer->status != 200)
-			return -1;
-		if (!data)
-			break;
-		last = json_len(data) ? json_get_string(json_at(data, json_len(data) - 1), "id")
-				      : NULL;
-		/* The same page again: a server that knows no cursors. */
-		if (last && strcmp(last, after) == 0)
-			return 0;
-		for (size_t i = 0; i < json_len(data); i++)
-			on_item(arg, json_at(data, i));
-		if (!json_object_get_boolean(json_get(answer->body, "has_more")) || !last)
-			return 0;
-		if (!id_has_form(last, ""))
-			break;
-		snprintf(after, sizeof after, "%s", last);
-	}
-	log_error("assistants API: a list has no data, ids that are none, or no end");
-	answer->failure = OPENAI_UNREACHABLE;
-	return -1;
+	do
+		more = openai_list_page(openai, &cursor, interrupt, on_item, arg, answer);
+	while (more == 1);
+	return more;
 }
 
 void

@@ -75,6 +75,20 @@ typedef void openai_item_fn(void *arg, struct json_object *item);
 int openai_list(struct openai *openai, const char *path, const struct interrupt *interrupt,
     openai_item_fn *on_item, void *arg, struct openai_answer *answer);
 
+/* The same a page at a time, of which nothing is kept: the caller may do what takes long between.
+ */
+enum { OPENAI_CURSOR_SIZE = 512 };
+struct openai_cursor {
+	const char *path;
+	char after[OPENAI_CURSOR_SIZE]; /* "" at first */
+	int pages;
+};
+
+/* 1 there is more, 0 that was the last page, -1 with the answer that failed. */
+int openai_list_page(struct openai *openai, struct openai_cursor *cursor,
+    const struct interrupt *interrupt, openai_item_fn *on_item, void *arg,
+    struct openai_answer *answer);
+
 /*
  * Creates a run ("/threads/{id}/runs"), or gives one the outputs that it waits for
  * ("…/runs/{id}/submit_tool_outputs"), with `stream`, and waits until it is over, whether the

@@ -23,6 +23,7 @@ read_row(struct db_tx *tx, const struct bucket *bucket, long long now_ns, long l
 {
 	struct db_stmt *stmt =
 	    db_prepare(tx, "SELECT full_at, seen_at FROM buckets WHERE name = ?");
+	long long set_back_s = bucket->fill_s < SET_BACK_S ? bucket->fill_s : SET_BACK_S;
 	enum db_result result;
 
 	*full_at_ns = now_ns;
@@ -32,7 +33,7 @@ read_row(struct db_tx *tx, const struct bucket *bucket, long long now_ns, long l
 	if (result == DB_ROW) {
 		long long full_at = db_int(stmt, 0), seen_at = db_int(stmt, 1);
 
-		*set_back = seen_at - now_ns > SET_BACK_S * second_ns;
+		*set_back = seen_at - now_ns > set_back_s * second_ns;
 		if (*set_back)
 			full_at -= seen_at - now_ns;
 		if (full_at > now_ns)

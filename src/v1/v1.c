@@ -245,7 +245,7 @@ answer_object(struct exchange_call *call, const struct api_response *answer)
 static void
 add_text(struct exchange_call *call, const char *text)
 {
-	response_add(call->response, call->request->exchange, text, strlen(text));
+	response_add(call->response, text, strlen(text));
 }
 
 static void
@@ -281,15 +281,18 @@ query_for_rest(const char *query, const struct api_response *answer)
 	return buf_take(&rest);
 }
 
-/* Reads the next piece in place of the last one. False when there is none. */
+/* Sends what was read, and reads the next piece in its place. False when there is none. */
 static bool
-read_rest(struct v1 *v1, struct api_request *asked, struct api_response *answer)
+read_rest(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
+    struct api_response *answer)
 {
 	char *query = query_for_rest(asked->query, answer);
 	struct api_request rest = *asked;
 
 	rest.query = query;
 	json_object_put(answer->body);
+	answer->body = NULL;
+	response_flush(call->response, call->request->exchange);
 	*answer = (struct api_response){.status = 503};
 	if (query)
 		api_handle(v1->api, &rest, answer);
@@ -310,7 +313,7 @@ answer_list(struct v1 *v1, struct api_request *asked, struct exchange_call *call
 	response->content_type = "application/json";
 	add_objects(call, answer->body, &any);
 	while (answer->left_out > 0 && !response->lost) {
-		if (!read_rest(v1, asked, answer)) {
+		if (!read_rest(v1, asked, call, answer)) {
 			if (response_break_off(response, call->request->exchange))
 				answer_object(call, answer);
 			goto out;

@@ -113,7 +113,7 @@ what_a_minute_holds(void **state)
 	    {"seven do not divide a minute", 3600000, 7, 7, 9},
 	    {"one", 3600000, 1, 1, 60},
 	    {"a clock that was set back", -1000, 30, 0, 3},
-	    {"by a day, which forgives nothing", -86400000, 30, 0, 2},
+	    {"by an hour, which forgives nothing", -3600000, 30, 0, 2},
 	    {"many", 3600000, 1000000, 500, 0},
 	};
 
