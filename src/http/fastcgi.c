@@ -234,8 +234,12 @@ answer(struct server *server, FCGX_Request *request)
 	 * system drop the answer: for nothing, once the request was read to its end, and too long
 	 * for one that is hurried.
 	 */
-	if (FCGX_HasSeenEOF(request->in) || self.exchange.hurried)
-		request->keepConnection = 1;
+	if (FCGX_HasSeenEOF(request->in) || self.exchange.hurried) {
+		FCGX_FClose(request->err);
+		FCGX_FClose(request->out);
+		close(request->ipcFd);
+		request->ipcFd = -1;
+	}
 	FCGX_Finish_r(request);
 	if (request->ipcFd >= 0)
 		close(request->ipcFd);

@@ -183,20 +183,28 @@ read_body(const struct router *router, const struct route *route, struct request
 	return false;
 }
 
+/* Those that the web server does not tell apart are one. */
+static struct address
+client_of(const struct router *router, struct request *request)
+{
+	struct address client;
+
+	return request_client(request, router->proxies, &client) ? address_of_client(&client)
+								 : (struct address){{0}};
+}
+
 /* The whole body, if the route takes one. */
 static bool
 take_body(const struct router *router, const struct route *route, struct request *request,
     struct response *response)
 {
-	struct address client = {{0}};
+	struct address client = client_of(router, request);
 	bool read = false;
 
 	if (route->body_max == 0)
 		return true;
 	if (!request_has_body(request))
 		return read_body(router, route, request, response);
-	if (request_client(request, router->proxies, &client))
-		client = address_of_client(&client);
 	switch (
 	    occupancy_begin_body(router->occupancy, &client, request->exchange->workers_missing)) {
 	case OCCUPANCY_TAKEN:
@@ -360,6 +368,24 @@ tell(const struct request *request, const struct response *response)
 	count(request->method, line.route, response->status);
 }
 
+/* What is left of a body is read for the web server's sake, by as many as read bodies. */
+static void
+drain(struct router *router, struct request *request)
+{
+	struct address client = {{0}};
+	bool reads = false;
+
+	if (router->occupancy && request_has_body(request) && !request->exchange->hurried) {
+		client = client_of(router, request);
+		reads = occupancy_begin_body(router->occupancy, &client,
+			    request->exchange->workers_missing) == OCCUPANCY_TAKEN;
+		request->exchange->hurried = !reads;
+	}
+	request_drain(request);
+	if (reads)
+		occupancy_end_body(router->occupancy, &client);
+}
+
 void
 router_leave(struct request *request, struct response *response)
 {
@@ -396,7 +422,7 @@ router_answer(void *arg, struct exchange *exchange)
 	else
 		dispatch(router, &request, &response, path);
 	if (!request.left) {
-		request_drain(&request);
+		drain(router, &request);
 		if (!response.begun)
 			response_send(&response, exchange);
 		tell(&request, &response);

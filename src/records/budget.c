@@ -97,7 +97,7 @@ end(struct db_tx *tx, const struct budgets *budgets, const char *id,
 bool
 budget_settle(struct db_tx *tx, const struct budgets *budgets, const char *id, long long cost)
 {
-	struct reservation reservation;
+	struct reservation reservation = {0};
 	int found = find(tx, id, &reservation);
 
 	return found == 1 ? end(tx, budgets, id, &reservation, cost) : found == 0;
@@ -107,7 +107,7 @@ bool
 budget_settle_unreported(struct db_tx *tx, const struct budgets *budgets, const char *id,
     long long said, long long seconds)
 {
-	struct reservation reservation;
+	struct reservation reservation = {0};
 	int found = find(tx, id, &reservation);
 	long long cost;
 
@@ -200,7 +200,7 @@ budget_reserve(struct db_tx *tx, const struct budgets *budgets, const char *tena
 long long
 budget_answer_max(struct db_tx *tx, const char *id)
 {
-	struct reservation reservation;
+	struct reservation reservation = {0};
 	int found = find(tx, id, &reservation);
 
 	return found == 1 ? reservation.tokens - reservation.context : found;

@@ -231,23 +231,31 @@ http_url_valid(const char *url)
 	return valid;
 }
 
+static bool
+is_private_peer(const struct addrinfo *peer)
+{
+	struct address address;
+	char text[NI_MAXHOST];
+
+	return getnameinfo(peer->ai_addr, peer->ai_addrlen, text, sizeof text, NULL, 0,
+		   NI_NUMERICHOST) == 0 &&
+	    address_parse(text, strcspn(text, "%"), &address) == 0 && address_is_private(&address);
+}
+
 /* Of what a name leads to; one that leads nowhere is not. */
 static bool
 leads_to_private(const char *host)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
-	struct address address;
-	char text[NI_MAXHOST];
-	bool private = false;
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo *found = NULL;
+	bool is_private = false;
 
 	if (getaddrinfo(host, NULL, &hints, &found) != 0)
 		return false;
-	for (struct addrinfo *at = found; at && !private; at = at->ai_next)
-	private = getnameinfo(at->ai_addr, at->ai_addrlen, text, sizeof text, NULL, 0,
-		      NI_NUMERICHOST) == 0 &&
-	    address_parse(text, strcspn(text, "%"), &address) == 0 && address_is_private(&address);
+	for (const struct addrinfo *at = found; at && !is_private; at = at->ai_next)
+		is_private = is_private_peer(at);
 	freeaddrinfo(found);
-	return private;
+	return is_private;
 }
 
 bool
@@ -257,7 +265,7 @@ http_url_is_private(const char *url, bool resolve)
 	CURLU *parsed = curl_url();
 	struct address address;
 	char *host = NULL;
-	bool private = true;
+	bool is_private = true;
 	size_t len;
 
 	/* curl writes 127.1 and 0x7f000001 out as 127.0.0.1. */
@@ -266,15 +274,15 @@ http_url_is_private(const char *url, bool resolve)
 		len = strlen(host);
 		len -= len > 0 && host[len - 1] == '.';
 		if (address_parse(host, len, &address) == 0)
-		private = address_is_private(&address);
+			is_private = address_is_private(&address);
 		else if (len < strlen(local) ||
 		    strncasecmp(host + len - strlen(local), local, strlen(local)) != 0 ||
-		    (len > strlen(local) && host[len - strlen(local) - 1] != '.')) private =
-		    resolve && leads_to_private(host);
+		    (len > strlen(local) && host[len - strlen(local) - 1] != '.'))
+			is_private = resolve && leads_to_private(host);
 	}
 	curl_free(host);
 	curl_url_cleanup(parsed);
-	return private;
+	return is_private;
 }
 
 /*

@@ -1,6 +1,10 @@
 /*
  * Ids: a prefix of the API and 24 random base-62 characters, "thread_" and "9aZ…". About 143 bits
  * from the kernel: nobody guesses one, and none comes twice.
+ *
+ * An id that was imported may have any form, "../../x" too. It is bound in SQL and written as JSON;
+ * no id of a client's or an import's ever becomes a file's name, which are always of our own
+ * making.
  */
 #ifndef UTIL_ID_H
 #define UTIL_ID_H

@@ -7,9 +7,9 @@ import net from 'node:net';
 import path from 'node:path';
 import { once } from 'node:events';
 import { cgiVariables } from './lib-cgi.mjs';
-import { behindProxyFcgi } from './lib-apache.mjs';
+import { behindCgid, behindProxyFcgi } from './lib-apache.mjs';
 import { fcgiRequest } from './lib-fcgi.mjs';
-import { KEY, assertSentence, e2e, newThread, say } from './lib.mjs';
+import { KEY, assertSentence, e2e, httpRequest, newThread, say } from './lib.mjs';
 import { behindLighttpd, behindNginx, fromShell } from './lib-servers.mjs';
 import { modelServer } from './lib-upstream.mjs';
 import { assertError, bearer, makeKey } from './lib-v1.mjs';
@@ -173,4 +173,31 @@ e2e('imported ids of odd form become no file\'s name', async (bench) => {
 	const known = /^(assistant|assistant\.lock|assistants\.db(-wal|-shm)?|conversations|leases|keys)$/;
 	for (const name of fs.readdirSync(bench.state)) assert.match(name, known);
 	assert.deepEqual(fs.readdirSync(path.dirname(bench.dir)).sort(), before);
+});
+
+// --- the front door of a shared host ---
+
+e2e('mod_cgid: the folder leads to the chat page, if that is there', async (bench) => {
+	const site = await behindCgid(bench, {}, { prefix: true });
+	const ask = (uri) => httpRequest(site.port, 'GET', uri);
+	assertSentence(await ask('/assistant/'), 404);
+	const chat = path.join(bench.dir, 'site/assistant/chat');
+	fs.mkdirSync(chat);
+	fs.writeFileSync(path.join(chat, 'index.html'), 'the page');
+	fs.writeFileSync(path.join(chat, '.htaccess'), 'RewriteEngine Off\nSetHandler default-handler\n' +
+		'DirectoryIndex index.html\n');
+	fs.chmodSync(chat, 0o755);
+	const base = `http://127.0.0.1:${site.port}/assistant`;
+	const where = [];
+	for (let at = base; where.length < 3;) {
+		const answer = await ask(new URL(at).pathname);
+		where.push(answer.status);
+		if (answer.status === 200) {
+			assert.equal(answer.text, 'the page');
+			break;
+		}
+		at = answer.headers.location;
+	}
+	assert.deepEqual(where, [301, 302, 200]);
+	assert.equal((await site.request('GET', '/health')).status, 200);
 });

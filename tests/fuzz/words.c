@@ -85,6 +85,7 @@ read_message(const char *text, size_t len)
 	struct files files = {.openai = {.place = "here", .call = call_files}};
 	struct json_object *message, *again = NULL;
 	struct citations citations;
+	struct names names;
 	const char *shown;
 	char *words;
 
@@ -96,7 +97,9 @@ read_message(const char *text, size_t len)
 	CHECK(utf8_valid(words, strlen(words)));
 	/* An annotation that brings a number is longer than that. */
 	CHECK(strlen(words) <= 2 * len);
-	names_find(citations.list, &files.openai, NULL);
+	names_init(&names, &files.openai, NULL);
+	names_find(&names, citations.list);
+	names_free(&names);
 	check_citations(citations.list);
 	shown = json_text(citations.list);
 	CHECK(json_parse(shown, strlen(shown), &again) == 0);

@@ -47,6 +47,46 @@ test_clients(void **state)
 }
 
 static void
+test_private(void **state)
+{
+	static const struct {
+		const char *text;
+		bool private, loopback;
+	} rows[] = {
+	    {"127.0.0.1", true, true},
+	    {"127.255.255.255", true, true},
+	    {"::1", true, true},
+	    {"::ffff:127.0.0.1", true, true},
+	    {"::", true, false},
+	    {"0.0.0.0", true, false},
+	    {"10.0.0.1", true, false},
+	    {"11.0.0.1", false, false},
+	    {"100.64.0.1", true, false},
+	    {"100.128.0.1", false, false},
+	    {"169.254.169.254", true, false},
+	    {"172.15.0.1", false, false},
+	    {"172.16.0.1", true, false},
+	    {"172.32.0.1", false, false},
+	    {"192.168.0.1", true, false},
+	    {"192.169.0.1", false, false},
+	    {"192.0.2.1", false, false},
+	    {"fe80::1", true, false},
+	    {"fec0::1", false, false},
+	    {"fd00::1", true, false},
+	    {"2001:db8::1", false, false},
+	    {"::ffff:192.168.0.1", true, false},
+	};
+	struct address address;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		assert_int_equal(address_parse(rows[i].text, strlen(rows[i].text), &address), 0);
+		check_int(rows[i].text, address_is_private(&address), rows[i].private);
+		check_int(rows[i].text, address_is_loopback(&address), rows[i].loopback);
+	}
+}
+
+static void
 test_ranges(void **state)
 {
 	static const struct {
@@ -120,6 +160,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_clients),
+	    cmocka_unit_test(test_private),
 	    cmocka_unit_test(test_ranges),
 	    cmocka_unit_test(test_no_ranges),
 	};

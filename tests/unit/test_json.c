@@ -164,6 +164,53 @@ test_parse_size(void **state)
 	}
 }
 
+static bool
+hold(void *arg, size_t bytes)
+{
+	size_t *most = arg;
+	bool room = bytes <= *most;
+
+	*most = bytes;
+	return room;
+}
+
+static void
+test_parse_within(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t values, memory;
+		enum json_result result;
+	} rows[] = {
+	    {"1", 1, 0, JSON_PARSED},
+	    {"{}", 1, 1024, JSON_PARSED},
+	    {"{}", 0, 1024, JSON_BAD},
+	    {"{}", 1, 1023, JSON_NO_MEMORY},
+	    {"{}x", 1, 0, JSON_BAD},
+	    {"[1,2]", 3, 2000, JSON_PARSED},
+	    {"[1,2]", 2, 2000, JSON_BAD},
+	    {"{\"a\":1,\"b\":[{}]}", 4, 9999, JSON_PARSED},
+	    {"{\"a\":1,\"b\":[{}]}", 3, 9999, JSON_BAD},
+	    {"{\"a:[1,2]\\\"\":\"{,}\", \"b\" : null}", 3, 9999, JSON_PARSED},
+	    {"{\"a:[1,2]\\\"\":\"{,}\", \"b\" : null}", 2, 9999, JSON_BAD},
+	    {"[ true , -1e5 , \"\" ]", 4, 9999, JSON_PARSED},
+	    {"[ true , -1e5 , \"\" ]", 3, 9999, JSON_BAD},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		size_t memory = rows[i].memory;
+		const struct json_bounds bounds = {rows[i].values, hold, &memory};
+		struct json_object *value;
+
+		check_int(rows[i].text,
+		    json_parse_within(rows[i].text, strlen(rows[i].text), &bounds, &value),
+		    rows[i].result);
+		check_int(rows[i].text, value != NULL, rows[i].result == JSON_PARSED);
+		json_object_put(value);
+	}
+}
+
 static void
 test_parse_foreign(void **state)
 {
@@ -389,6 +436,7 @@ main(void)
 	    cmocka_unit_test(test_parse_len),
 	    cmocka_unit_test(test_parse_depth),
 	    cmocka_unit_test(test_parse_size),
+	    cmocka_unit_test(test_parse_within),
 	    cmocka_unit_test(test_parse_foreign),
 	    cmocka_unit_test(test_peek),
 	    cmocka_unit_test(test_raw),

@@ -84,6 +84,16 @@ struct message_row {
 };
 
 static void
+find_names(struct files *files, struct json_object *list, const struct interrupt *client)
+{
+	struct names names;
+
+	names_init(&names, &files->openai, client);
+	names_find(&names, list);
+	names_free(&names);
+}
+
+static void
 check_message(const struct message_row *row)
 {
 	struct files files = new_files(404);
@@ -97,7 +107,7 @@ check_message(const struct message_row *row)
 	citations_init(&citations);
 	words = words_of_message(message, &citations);
 	check_text(row->name, words, row->words);
-	names_find(citations.list, &files.openai, NULL);
+	find_names(&files, citations.list, NULL);
 	citations_print(citations.list, &footnotes);
 	check_text(row->name, footnotes.data ? footnotes.data : "", row->footnotes);
 	for (size_t i = 0; i < json_len(citations.list); i++)
@@ -330,7 +340,7 @@ test_names(void **state)
 
 		files.failure = rows[i].failure;
 		files.body = rows[i].body;
-		names_find(list, &files.openai, NULL);
+		find_names(&files, list, NULL);
 		check_int(rows[i].name, files.asked, rows[i].asked);
 		check_text(rows[i].name, json_get_string(json_at(list, 0), "name"), rows[i].first);
 		for (size_t c = 0; c < json_len(list); c++)
@@ -354,7 +364,7 @@ test_long_name(void **state)
 		buf_puts(&body, "ä");
 	buf_puts(&body, "'}");
 	files.body = body.data;
-	names_find(list, &files.openai, NULL);
+	find_names(&files, list, NULL);
 	name = json_get_string(json_at(list, 0), "name");
 	assert_int_equal(strlen(name), 511);
 	assert_string_equal(name + 509, "ä");
@@ -377,7 +387,7 @@ test_names_of_nobody(void **state)
 	const struct interrupt client = {.fd = -1, .raised = gone};
 
 	(void)state;
-	names_find(list, &files.openai, &client);
+	find_names(&files, list, &client);
 	assert_int_equal(files.asked, 0);
 	check_text("the client has gone", json_get_string(json_at(list, 0), "name"), "file_0");
 	json_object_put(list);
