@@ -249,14 +249,20 @@ check_door(struct checks *checks)
 {
 	const struct config *config = &checks->config;
 	char rate[64] = "any number of messages a minute", tokens[64] = "any number of tokens";
+	char names[64] = "";
 
 	if (config->rate)
 		snprintf(rate, sizeof rate, "%u messages a minute from an address", config->rate);
 	if (config->daily_tokens)
 		snprintf(tokens, sizeof tokens, "%u tokens", config->daily_tokens);
-	return well(checks, "%s, %s a day; %s%s; %s%s", rate, tokens,
+	if (config->key_daily_tokens)
+		snprintf(
+		    names, sizeof names, ", %u for each name under /v1", config->key_daily_tokens);
+	return well(checks, "%s, %s a day%s; %s%s%s%s; %s%s", rate, tokens, names,
 	    config->allow_origin ? "pages of this site and of " : "pages of this site alone",
 	    config->allow_origin ? config->allow_origin : "",
+	    config->allowed_hosts ? "; the hosts " : "",
+	    config->allowed_hosts ? config->allowed_hosts : "",
 	    config->access_token ? "who has the access token" : "no access token",
 	    config->trusted_proxies ? "; X-Forwarded-For of trusted proxies" : "");
 }

@@ -239,10 +239,12 @@ e2e('the door is told as it is set', async (bench) => {
 		ASSISTANTS_RATE: '6', ASSISTANTS_DAILY_TOKENS: '1000', ASSISTANTS_MODEL_API: 'offline',
 		ASSISTANTS_ALLOW_ORIGIN: 'https://a.example',
 		ASSISTANTS_ACCESS_TOKEN_FILE: bench.file('token', 'a-token-of-some-length'),
-		ASSISTANTS_TRUSTED_PROXIES: '10.0.0.0/8',
+		ASSISTANTS_TRUSTED_PROXIES: '10.0.0.0/8', ASSISTANTS_KEY_DAILY_TOKENS: '500',
+		ASSISTANTS_ALLOWED_HOSTS: 'a.example',
 	});
-	assert.equal(door, '6 messages a minute from an address, 1000 tokens a day; ' +
-		'pages of this site and of https://a.example; who has the access token; ' +
+	assert.equal(door, '6 messages a minute from an address, 1000 tokens a day, ' +
+		'500 for each name under /v1; pages of this site and of https://a.example; ' +
+		'the hosts a.example; who has the access token; ' +
 		'X-Forwarded-For of trusted proxies');
 });
 

@@ -15,7 +15,7 @@ static const char *const names[] = {"OPENAI_API_KEY", "OPENAI_API_KEY_FILE", "OP
     "ASSISTANTS_MAX_BODY", "ASSISTANTS_LOG", "ASSISTANTS_CONFIG", "ASSISTANTS_ALLOW_ORIGIN",
     "ASSISTANTS_RATE", "ASSISTANTS_DAILY_TOKENS", "ASSISTANTS_TRUSTED_PROXIES",
     "ASSISTANTS_ACCESS_TOKEN_FILE", "ASSISTANTS_TOOLS_DIR", "ASSISTANTS_RETENTION_DAYS",
-    "ASSISTANTS_METRICS"};
+    "ASSISTANTS_METRICS", "ASSISTANTS_ALLOWED_HOSTS", "ASSISTANTS_KEY_DAILY_TOKENS"};
 
 /* A folder with a file "key"; $ in a row's texts stands for it. */
 static char *folder;
@@ -98,6 +98,12 @@ static const struct row values[] = {
     {{"ASSISTANTS_RATE=1", "ASSISTANTS_DAILY_TOKENS=off"}, NULL, "rate", "1"},
     {{"ASSISTANTS_DAILY_TOKENS=1000000000"}, NULL, "daily_tokens", "1000000000"},
     {{"ASSISTANTS_DAILY_TOKENS=off"}, NULL, "daily_tokens", "0"},
+    {{NULL}, NULL, "key_daily_tokens", "0"},
+    {{"ASSISTANTS_KEY_DAILY_TOKENS=1000000000"}, NULL, "key_daily_tokens", "1000000000"},
+    {{NULL}, NULL, "allowed_hosts", "(null)"},
+    {{"ASSISTANTS_ALLOWED_HOSTS=*"}, NULL, "allowed_hosts", "*"},
+    {{"ASSISTANTS_ALLOWED_HOSTS=a.example, B-1.example [::1]"}, NULL, "allowed_hosts",
+	"a.example, B-1.example [::1]"},
     {{"ASSISTANTS_ACCESS_TOKEN_FILE=$/token"}, NULL, "access_token", "0123456789abcdef"},
     {{"ASSISTANTS_ALLOW_ORIGIN=*"}, NULL, "allow_origin", "*"},
     {{"ASSISTANTS_ALLOW_ORIGIN=https://a.example, http://b.example:8080 null"}, NULL,
@@ -202,6 +208,11 @@ static const struct row errors[] = {
     {{"ASSISTANTS_RATE=1000001"}, NULL, NULL, "ASSISTANTS_RATE is"},
     {{"ASSISTANTS_DAILY_TOKENS=1000000001"}, NULL, NULL, "from 1 to 1000000000, and off"},
     {{"ASSISTANTS_DAILY_TOKENS=2M"}, NULL, NULL, "ASSISTANTS_DAILY_TOKENS is \"2M\""},
+    {{"ASSISTANTS_KEY_DAILY_TOKENS=0"}, NULL, NULL, "from 1 to 1000000000, and off"},
+    {{"ASSISTANTS_ALLOWED_HOSTS=a.example https://b.example"}, NULL, NULL,
+	"ASSISTANTS_ALLOWED_HOSTS has \"https://b.example\": accepted are host names as"},
+    {{"ASSISTANTS_ALLOWED_HOSTS=a.example:80"}, NULL, NULL, "has \"a.example:80\""},
+    {{"ASSISTANTS_ALLOWED_HOSTS=*.example"}, NULL, NULL, "has \"*.example\""},
     {{"ASSISTANTS_ALLOW_ORIGIN=https://a.example/"}, NULL, NULL,
 	"ASSISTANTS_ALLOW_ORIGIN has \"https://a.example/\": accepted are origins as"},
     {{"ASSISTANTS_ALLOW_ORIGIN=*,a.example"}, NULL, NULL, "has \"a.example\""},
@@ -290,6 +301,7 @@ shown(const struct config *config, const char *field, char number[32])
 	    {"upstream_key", config->upstream_key},
 	    {"access_token", config->access_token},
 	    {"allow_origin", config->allow_origin},
+	    {"allowed_hosts", config->allowed_hosts},
 	    {"tools_dir", config->tools_dir},
 	    {"log_level", levels[config->log_level]},
 	    {"metrics", config->metrics == SWITCH_ON ? "on" : "off"},
@@ -298,6 +310,7 @@ shown(const struct config *config, const char *field, char number[32])
 	    : strcmp(field, "run_timeout_s") == 0    ? config->run_timeout_s
 	    : strcmp(field, "rate") == 0             ? config->rate
 	    : strcmp(field, "daily_tokens") == 0     ? config->daily_tokens
+	    : strcmp(field, "key_daily_tokens") == 0 ? config->key_daily_tokens
 	    : strcmp(field, "retention_days") == 0   ? config->retention_days
 						     : config->max_body;
 

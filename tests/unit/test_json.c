@@ -1,6 +1,10 @@
 /* JSON from outside: what is taken for it and what is not, and getters that ask for a type. */
 #include "support.h"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "util/json.h"
 
 static const struct {
@@ -209,6 +213,51 @@ test_parse_within(void **state)
 		check_int(rows[i].text, value != NULL, rows[i].result == JSON_PARSED);
 		json_object_put(value);
 	}
+}
+
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+static const struct json_bounds all = {.values = SIZE_MAX};
+
+/* Bytes of this process's. */
+static size_t
+address_space(void)
+{
+	unsigned long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "r");
+
+	assert_true(file && fscanf(file, "%lu", &pages) == 1);
+	fclose(file);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+#endif
+
+/* Memory is out: that is not the text's fault. */
+static void
+test_parse_without_memory(void **state)
+{
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+	enum { VALUES = 500000, LEFT = 8 << 20 };
+	struct buf text = BUF_INIT(4 * VALUES);
+	struct json_object *value;
+	struct rlimit limit;
+	int status;
+
+	for (int i = 0; i < VALUES; i++)
+		buf_puts(&text, i ? ",1" : "[1");
+	buf_puts(&text, "]");
+	if (fork() == 0) {
+		getrlimit(RLIMIT_AS, &limit);
+		limit.rlim_cur = address_space() + LEFT;
+		setrlimit(RLIMIT_AS, &limit);
+		_exit(json_parse_within(text.data, text.len, &all, &value));
+	}
+	assert_true(wait(&status) > 0 && WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), JSON_NO_MEMORY);
+	assert_int_equal(json_parse_within(text.data, text.len, &all, &value), JSON_PARSED);
+	json_object_put(value);
+	buf_free(&text);
+#endif
+	(void)state;
 }
 
 static void
@@ -437,6 +486,7 @@ main(void)
 	    cmocka_unit_test(test_parse_depth),
 	    cmocka_unit_test(test_parse_size),
 	    cmocka_unit_test(test_parse_within),
+	    cmocka_unit_test(test_parse_without_memory),
 	    cmocka_unit_test(test_parse_foreign),
 	    cmocka_unit_test(test_peek),
 	    cmocka_unit_test(test_raw),
