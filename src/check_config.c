@@ -634,6 +634,7 @@ check_config(void)
 	log_capture(checks.logged, sizeof checks.logged);
 	if (load(&checks) == 0 || checks.configured)
 		checks.definition = definition_load(&checks.config, checks.definition_error);
+	definition_take_answer_max(checks.definition);
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
 		good &= check_part(&checks, &parts[i]);
 		/* What is not set as it was meant to be must not be tried, or even be made. */

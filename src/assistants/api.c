@@ -92,7 +92,7 @@ api_set_seats(struct api *api, struct seats *seats)
 int
 api_set_retention(struct api *api, unsigned days)
 {
-	api->retention = retention_new(api->db, days);
+	api->retention = retention_new(api->db, &api->budgets, days);
 	return api->retention ? 0 : -1;
 }
 

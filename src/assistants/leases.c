@@ -207,6 +207,14 @@ leases_holder(struct leases *leases, leases_dead_fn *on_dead, void *arg)
 	return result == 0 ? leases->holder : NULL;
 }
 
+void
+leases_bury(struct leases *leases, leases_dead_fn *on_dead, void *arg)
+{
+	pthread_mutex_lock(&leases->lock);
+	bury_the_dead(leases, on_dead, arg);
+	pthread_mutex_unlock(&leases->lock);
+}
+
 bool
 leases_are_over(const struct leases *leases, const char *holder, long long until)
 {

@@ -27,6 +27,9 @@ void leases_free(struct leases *leases);
 typedef int leases_dead_fn(void *arg, const char *holder);
 const char *leases_holder(struct leases *leases, leases_dead_fn *on_dead, void *arg);
 
+/* Calls `on_dead` for those that have died since, too. */
+void leases_bury(struct leases *leases, leases_dead_fn *on_dead, void *arg);
+
 /* Whether `holder`, whose lease ends at `until` (Unix seconds), carries nothing out any more. */
 bool leases_are_over(const struct leases *leases, const char *holder, long long until);
 

@@ -38,11 +38,27 @@ remove_piece(struct db_tx *tx, long long thread)
 	return 0;
 }
 
+/* Runs that nobody had taken up have cost nothing; the others' runners say what they did. */
+static int
+settle_queued(struct db_tx *tx, const struct budgets *budgets, long long thread)
+{
+	struct db_stmt *stmt =
+	    db_prepare(tx, "SELECT id FROM runs WHERE thread = ? AND status = 'queued'");
+	enum db_result result;
+	bool settled = true;
+
+	db_bind_int(stmt, 1, thread);
+	while (settled && (result = db_step(stmt)) == DB_ROW)
+		settled = budget_settle(tx, budgets, db_text(stmt, 0), 0);
+	return db_finish(stmt, result) == DB_ERROR || !settled ? -1 : 0;
+}
+
 int
-removal_begin(struct db_tx *tx, long long thread)
+removal_begin(struct db_tx *tx, const struct budgets *budgets, long long thread)
 {
 	/* Its id is free for who moves the thread in again. */
-	if (execute(tx,
+	if (settle_queued(tx, budgets, thread) < 0 ||
+	    execute(tx,
 		"UPDATE threads SET tenant = " REMOVAL_TENANT ", id = 'removed_' || seq "
 		"WHERE seq = ?",
 		thread) != DB_DONE ||

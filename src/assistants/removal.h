@@ -8,15 +8,17 @@
 #define ASSISTANTS_REMOVAL_H
 
 #include "db/db.h"
+#include "records/budget.h"
 
 /* SQL's literal for the tenant of threads that are on their way out; no key has that name. */
 #define REMOVAL_TENANT "''"
 
 /*
  * In a transaction that writes: when it commits, nobody finds the thread any more. A run that is
- * carried out finds itself gone, and ends. 0, or -1 when the database failed.
+ * carried out finds itself gone, and ends; one that is queued gives back what it had reserved. 0,
+ * or -1 when the database failed.
  */
-int removal_begin(struct db_tx *tx, long long thread);
+int removal_begin(struct db_tx *tx, const struct budgets *budgets, long long thread);
 
 /*
  * Deletes a piece of what is on its way out. 1 done, and there may be more; 0 nothing is left; -1

@@ -29,6 +29,7 @@ enum {
 
 struct retention {
 	struct db *db;
+	const struct budgets *budgets;
 	unsigned days;
 	long long deleted; /* since it was last said */
 	pthread_t thread;
@@ -53,7 +54,7 @@ struct sweep {
 };
 
 struct retention *
-retention_new(struct db *db, unsigned days)
+retention_new(struct db *db, const struct budgets *budgets, unsigned days)
 {
 	struct retention *retention = calloc(1, sizeof *retention);
 	pthread_condattr_t attr;
@@ -61,6 +62,7 @@ retention_new(struct db *db, unsigned days)
 	if (!retention)
 		return NULL;
 	retention->db = db;
+	retention->budgets = budgets;
 	retention->days = days;
 	pthread_mutex_init(&retention->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -284,7 +286,7 @@ delete_if_idle(struct retention *retention, const struct idle *idle)
 	db_bind_int(stmt, 2, idle->last_message);
 	db_bind_int(stmt, 3, idle->last_run);
 	result = db_finish(stmt, db_step(stmt));
-	if (result == 1 && removal_begin(tx, idle->thread) == 0)
+	if (result == 1 && removal_begin(tx, retention->budgets, idle->thread) == 0)
 		return db_commit(tx) == 0 ? 1 : -1;
 	db_rollback(tx);
 	return result == 0 ? 0 : -1;

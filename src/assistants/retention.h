@@ -11,11 +11,12 @@
 #include <stdbool.h>
 
 #include "db/db.h"
+#include "records/budget.h"
 
 struct retention;
 
 /* `db` is borrowed. NULL: out of memory. */
-struct retention *retention_new(struct db *db, unsigned days);
+struct retention *retention_new(struct db *db, const struct budgets *budgets, unsigned days);
 
 /* Sweeps in a thread of its own from now on. */
 void retention_start(struct retention *retention);

@@ -286,6 +286,12 @@ on_dead(void *arg, const char *holder)
 	return -1;
 }
 
+void
+runs_bury(struct api *api)
+{
+	leases_bury(api->leases, on_dead, api);
+}
+
 const char *
 run_holder(struct api *api)
 {

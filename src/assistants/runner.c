@@ -40,8 +40,11 @@ struct execution {
 	struct run_step step;      /* the open one */
 	size_t told, said;     /* bytes that the model was told the last time, and has said since */
 	long long deadline_ms; /* when the run expires, by clock_ms() */
+	bool limited;          /* the model was sent what is left as its limit, and that is much */
+	bool cautious;         /* it is sent the least instead */
 	long long asked_ms;    /* when the model was, by clock_ms(); 0: it was not */
 	long long cost;        /* tokens; -1: nobody has said */
+	long long written_tokens; /* by the model, as far as it is known */
 };
 
 /* --- events --- */
@@ -558,12 +561,12 @@ static bool
 settle(const struct execution *execution, struct db_tx *tx)
 {
 	const struct budgets *budgets = &execution->api->budgets;
-	long long seconds = execution->asked_ms ? (clock_ms() - execution->asked_ms) / 1000 : 0;
+	long long took_ms = execution->asked_ms ? clock_ms() - execution->asked_ms : 0;
 
 	return execution->cost >= 0
 	    ? budget_settle(tx, budgets, execution->run->id, execution->cost)
-	    : budget_settle_unreported(
-		  tx, budgets, execution->run->id, tokens_of(execution->said), seconds);
+	    : budget_settle_unreported(tx, budgets, execution->run->id, execution->written_tokens,
+		  (took_ms + 999) / 1000);
 }
 
 struct ending {
@@ -678,18 +681,20 @@ end_round(struct execution *execution, struct model_result *result)
 {
 	struct json_object *usage, *sum;
 	struct run *run = execution->run;
+	bool broken;
 	int stored;
 
 	metrics_add(METRIC_TOKENS, result->prompt_tokens, "prompt", NULL, NULL);
 	metrics_add(METRIC_TOKENS, result->completion_tokens, "completion", NULL, NULL);
-	/* An answer that came whole has the length that it has. */
-	execution->cost =
-	    result->prompt_tokens >= 0 || result->outcome <= MODEL_INCOMPLETE ? 0 : -1;
-	if (!result->charged && result->prompt_tokens < 0)
-		execution->cost = 0;
+	/* What was counted of an answer that was left is not all of it. */
+	broken = result->outcome == MODEL_INTERRUPTED || result->outcome == MODEL_SILENT ||
+	    (result->outcome > MODEL_INCOMPLETE && result->prompt_tokens < 0);
+	broken = broken && (result->charged || result->prompt_tokens >= 0);
 	estimate_usage(execution, result);
-	if (execution->cost == 0 && result->prompt_tokens >= 0)
-		execution->cost = result->prompt_tokens + result->completion_tokens;
+	execution->written_tokens = result->completion_tokens;
+	execution->cost = broken        ? -1
+	    : result->prompt_tokens < 0 ? 0
+					: result->prompt_tokens + result->completion_tokens;
 	usage = usage_object(result);
 	set_end(run, result);
 	if (execution->open || execution->calls)
@@ -806,13 +811,14 @@ reserve_anew(struct execution *execution, long long *answer_max, struct model_re
 
 /* What the answer may have: as much as the run allows, and as is reserved. 0: no limit. */
 static long long
-answer_limit(const struct run *run, long long reserved)
+answer_limit(const struct execution *execution, long long reserved)
 {
-	long long max = tokens_left(run, "max_completion_tokens", "completion_tokens", 0);
+	long long max =
+	    tokens_left(execution->run, "max_completion_tokens", "completion_tokens", 0);
 
 	if (reserved == 0 || (max ? reserved >= max : reserved >= BUDGET_ANSWER))
 		return max;
-	return reserved;
+	return execution->cautious && reserved > BUDGET_ANSWER_MIN ? BUDGET_ANSWER_MIN : reserved;
 }
 
 static void
@@ -844,7 +850,8 @@ ask_model(struct execution *execution, long long tokens_max, struct model_result
 	} else if (reserved == 0 && !reserve_anew(execution, &reserved, result)) {
 		execution->told = 0;
 	} else {
-		request.max_output_tokens = answer_limit(run, reserved);
+		request.max_output_tokens = answer_limit(execution, reserved);
+		execution->limited = request.max_output_tokens > BUDGET_ANSWER_MIN;
 		execution->asked_ms = clock_ms();
 		model_ask(execution->api->model, &request, result);
 	}
@@ -874,6 +881,11 @@ ask_within_limits(struct execution *execution, struct model_result *result)
 	if (prompt > execution->api->context_tokens)
 		prompt = execution->api->context_tokens;
 	ask_model(execution, prompt, result);
+	/* To some servers a limit beyond what they have room for is a context that is too long. */
+	if (result->outcome == MODEL_TOO_LONG && execution->limited) {
+		execution->cautious = true;
+		ask_model(execution, prompt, result);
+	}
 	while (result->outcome == MODEL_TOO_LONG && (prompt /= 2) >= CONTEXT_TOKENS_MIN) {
 		log_info("the model takes less than the thread: at most %lld tokens of it are sent",
 		    prompt);

@@ -265,7 +265,7 @@ is_about_something(struct call *call, struct db_tx *tx, const struct run *run)
 static bool
 may_ask(struct call *call, enum budget_result result, long long wait_s)
 {
-	if (result == BUDGET_EMPTY)
+	if (result == BUDGET_EMPTY || result == BUDGET_HELD)
 		refuse_empty(call, wait_s);
 	return result == BUDGET_RESERVED;
 }
@@ -284,10 +284,15 @@ reserve(struct call *call, struct db_tx *tx, const struct run *run)
 static bool
 has_tokens(struct call *call)
 {
+	const struct budgets *budgets = &call->api->budgets;
 	long long wait_s;
-	enum budget_result result =
-	    budget_look(&call->api->budgets, call->request->tenant, &wait_s);
+	enum budget_result result = budget_look(budgets, call->request->tenant, &wait_s);
 
+	/* By runs that are over, since their process died. */
+	if (result == BUDGET_HELD) {
+		runs_bury(call->api);
+		result = budget_look(budgets, call->request->tenant, &wait_s);
+	}
 	return may_ask(call, result, wait_s);
 }
 

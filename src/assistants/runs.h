@@ -90,6 +90,9 @@ void run_settle_thread(struct api *api, long long thread);
  */
 const char *run_holder(struct api *api);
 
+/* Ends the runs of processes of this machine that died. No transaction may be open. */
+void runs_bury(struct api *api);
+
 /*
  * Takes the oldest queued run: it is in_progress from now on, and the caller's to carry out. 1 with
  * *run, 0 when none is queued, -1 failed.

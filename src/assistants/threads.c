@@ -221,7 +221,7 @@ threads_delete(struct call *call)
 	int found = tx ? thread_find(tx, call->request->tenant, id, &thread) : -1;
 
 	/* Messages, runs and steps go with it. */
-	if (found == 1 && removal_begin(tx, thread) < 0)
+	if (found == 1 && removal_begin(tx, &call->api->budgets, thread) < 0)
 		found = -1;
 	answer_found(call, tx, found, deleted_object(id, "thread"), "thread", "thread", id);
 	/* Of others', too, where nothing is found: one of them may be what was asked for before. */

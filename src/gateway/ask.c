@@ -120,6 +120,8 @@ run_body(const struct asking *asking, const char *assistant)
 	json_add(messages, message);
 	json_set_string(body, "assistant_id", assistant);
 	json_set(body, "additional_messages", messages);
+	if (asking->definition->answer_max)
+		json_set_int(body, "max_completion_tokens", asking->definition->answer_max);
 	deferral_mark(asking->deferral, body);
 	return body;
 }

@@ -13,6 +13,8 @@ static const char built_in_name[] = "assistants-fcgi";
 static const char built_in_instructions[] =
     "You are a helpful assistant on a web site. Answer in plain text, briefly and clearly.";
 
+static const char answer_max_name[] = "max_completion_tokens";
+
 struct definitions {
 	const struct config *config;
 	char *own; /* the JSON without the folder's tools */
@@ -51,6 +53,13 @@ definition_load(const struct config *config, char error[DEFINITION_ERROR_SIZE])
 	}
 	name = json_get_string(definition, "name");
 	model = json_get_string(definition, "model");
+	if (json_get(definition, answer_max_name) &&
+	    json_get_int(definition, answer_max_name, 0) < 1) {
+		snprintf(error, DEFINITION_ERROR_SIZE,
+		    "ASSISTANTS_DEFINITION: \"%s\" in %s is not a whole number from 1",
+		    answer_max_name, config->definition);
+		goto fail;
+	}
 	if (json_get(definition, "tools") && !json_get_array(definition, "tools")) {
 		snprintf(error, DEFINITION_ERROR_SIZE,
 		    "ASSISTANTS_DEFINITION: \"tools\" in %s is not an array", config->definition);
@@ -69,6 +78,16 @@ fail:
 	json_object_put(definition);
 	free(text);
 	return NULL;
+}
+
+long long
+definition_take_answer_max(struct json_object *definition)
+{
+	long long answer_max = json_get_int(definition, answer_max_name, 0);
+
+	if (definition)
+		json_object_object_del(definition, answer_max_name);
+	return answer_max;
 }
 
 static void
@@ -94,6 +113,7 @@ definition_new(const char *own, struct tools *tools, uint64_t tools_state)
 		free(definition);
 		return NULL;
 	}
+	definition->answer_max = definition_take_answer_max(body);
 	if (tools && tools_len(tools) > 0)
 		tools_define(tools, body);
 	definition->users = 1;

@@ -12,7 +12,8 @@
 /* As it was at one moment; what others than definition.c see is never changed. */
 struct definition {
 	char *name;
-	char *text; /* the JSON body of POST /assistants */
+	char *text;           /* the JSON body of POST /assistants */
+	long long answer_max; /* tokens that each run's answer may have; 0: no limit */
 	char hash[SHA256_HEX_SIZE];
 	struct tools *tools; /* NULL: there is no folder of tools */
 	uint64_t tools_state;
@@ -28,6 +29,9 @@ enum { DEFINITION_ERROR_SIZE = 512 };
  * one. The caller's to put. NULL with one sentence in `error`.
  */
 struct json_object *definition_load(const struct config *config, char error[DEFINITION_ERROR_SIZE]);
+
+/* Takes out of it what is not the assistant's but each run's: max_completion_tokens, 0 for none. */
+long long definition_take_answer_max(struct json_object *definition);
 
 /* NULL with one sentence in `error`. */
 struct definitions *definitions_new(const struct config *config, char error[DEFINITION_ERROR_SIZE]);

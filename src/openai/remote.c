@@ -23,6 +23,8 @@ enum {
 	DELTA_SHARE = 8 /* of a delta's bytes, that are words */
 };
 
+static const char limit_name[] = "max_completion_tokens";
+
 /* What metrics call such a server. */
 static const char upstream[] = "assistants";
 
@@ -198,15 +200,13 @@ static void
 count_end(struct remote_run *run, const char *status, struct json_object *object)
 {
 	struct json_object *usage = json_get_object(object, "usage");
-	bool goes_on = strcmp(status, "requires_action") == 0;
-
-	/* A run that goes on tells it at its end. */
-	run->told_cost = usage || goes_on || strcmp(status, "failed") == 0;
-	run->cost = goes_on ? 0 : json_get_int(usage, "total_tokens", 0);
+	/* A run that goes on tells it at its end, if it comes to one. */
+	run->told_cost = usage || strcmp(status, "failed") == 0;
+	run->cost = json_get_int(usage, "total_tokens", 0);
 	metrics_add(METRIC_TOKENS, json_get_int(usage, "prompt_tokens", 0), "prompt", NULL, NULL);
 	metrics_add(
 	    METRIC_TOKENS, json_get_int(usage, "completion_tokens", 0), "completion", NULL, NULL);
-	if (goes_on)
+	if (strcmp(status, "requires_action") == 0)
 		return;
 	metrics_observe(METRIC_RUN_DURATION, run->begun_us);
 	count_run(end_of(status));
@@ -530,9 +530,11 @@ static bool
 reserve(struct remote_run *run, struct openai_answer *answer)
 {
 	struct json_object *body = run->call->body;
+	const long long own_max = json_get_int(body, limit_name, 0);
 	const struct budget_question question = {
 	    .id = run->reservation,
 	    .bytes = (long long)strlen(json_text(body)),
+	    .answer_max = own_max,
 	    .timeout_s = run->remote->timeout_ms / 1000,
 	};
 	long long answer_max, wait_s;
@@ -540,12 +542,11 @@ reserve(struct remote_run *run, struct openai_answer *answer)
 	id_new(run->reservation, "remote_");
 	switch (budget_take(run->remote->budgets, "gateway", &question, &answer_max, &wait_s)) {
 	case BUDGET_RESERVED:
-		/* A body that is sent again may have the limit of before. */
-		json_object_object_del(body, "max_completion_tokens");
 		if (answer_max && !*run->path)
-			json_set_int(body, "max_completion_tokens", answer_max);
+			json_set_int(body, limit_name, answer_max);
 		return true;
 	case BUDGET_EMPTY:
+	case BUDGET_HELD:
 		*answer = (struct openai_answer){
 		    .status = 429, .retry_after_s = (long)wait_s, .no_tokens = true};
 		return false;
@@ -563,7 +564,7 @@ settle(const struct remote_run *run)
 
 	budget_give(run->remote->budgets, run->reservation,
 	    run->told_cost || !*run->path ? run->cost : -1, (long long)run->said / BYTES_A_TOKEN,
-	    (clock_ms() - begun_ms) / 1000);
+	    (clock_ms() - begun_ms + 999) / 1000);
 }
 
 static void

@@ -6,7 +6,8 @@
 enum {
 	DAY_S = 86400,
 	SETTLED_AT_ONCE = 8,
-	SLACK_S = 60, /* until a question that should be over is taken for lost */
+	COST_MAX = 20000000, /* more than any model reads and writes for one question */
+	SLACK_S = 60,        /* until a question that should be over is taken for lost */
 	/* When those who have reserved what is missing may have settled. */
 	RESERVED_WAIT_S = 10,
 	NAME_SIZE = 128
@@ -88,6 +89,9 @@ end(struct db_tx *tx, const struct budgets *budgets, const char *id,
 	struct bucket bucket = bucket_of(budgets, reservation->bucket + strlen("tokens "), name);
 	struct db_stmt *stmt = db_prepare(tx, "DELETE FROM reservations WHERE id = ?");
 
+	/* A server's word, which may be anything. */
+	if (cost > COST_MAX)
+		cost = COST_MAX;
 	db_bind_text(stmt, 1, id);
 	/* Where there is no bound any more, nothing is owed. */
 	return db_finish(stmt, db_step(stmt)) == DB_DONE &&
@@ -157,14 +161,17 @@ say_empty(struct db_tx *tx, const struct bucket *bucket, const struct bucket_lev
 	struct db_stmt *stmt =
 	    db_prepare(tx, "SELECT coalesce(sum(tokens), 0) FROM reservations WHERE bucket = ?");
 	enum db_result result;
+	bool held;
 
 	*wait_s = level->wait_s;
 	db_bind_text(stmt, 1, bucket->name);
 	result = db_step(stmt);
-	if (result == DB_ROW && level->left + db_int(stmt, 0) >= wanted &&
-	    *wait_s > RESERVED_WAIT_S)
+	held = result == DB_ROW && level->left + db_int(stmt, 0) >= wanted;
+	if (held && *wait_s > RESERVED_WAIT_S)
 		*wait_s = RESERVED_WAIT_S;
-	return db_finish(stmt, result) == DB_ROW ? BUDGET_EMPTY : BUDGET_FAILED;
+	if (db_finish(stmt, result) != DB_ROW)
+		return BUDGET_FAILED;
+	return held ? BUDGET_HELD : BUDGET_EMPTY;
 }
 
 enum budget_result
@@ -217,26 +224,51 @@ budget_print_empty(long long wait_s, char sentence[BUDGET_SENTENCE_SIZE])
 
 /* --- transactions of their own --- */
 
+static bool
+write_settled(struct db_tx *tx, void *arg)
+{
+	return settle_overdue(tx, arg);
+}
+
+/* Looks once; *overdue: there are reservations to be settled. */
+static enum budget_result
+look(const struct budgets *budgets, const struct bucket *bucket, long long *wait_s, bool *overdue)
+{
+	struct db_tx *tx = db_begin(budgets->db, DB_READ);
+	enum budget_result result = BUDGET_FAILED;
+	struct bucket_level level = {0};
+	struct db_stmt *stmt;
+
+	*overdue = false;
+	if (tx && bucket_read(tx, bucket, BUDGET_ANSWER_MIN, &level))
+		result = level.wait_s > 0 ? say_empty(tx, bucket, &level, BUDGET_ANSWER_MIN, wait_s)
+					  : BUDGET_RESERVED;
+	if (result == BUDGET_HELD) {
+		stmt = db_prepare(tx, "SELECT 1 FROM reservations WHERE overdue_at < ? LIMIT 1");
+		db_bind_int(stmt, 1, clock_unix());
+		*overdue = db_finish(stmt, db_step(stmt)) == DB_ROW;
+	}
+	db_rollback(tx);
+	if (result != BUDGET_FAILED && level.set_back)
+		bucket_mend(budgets->db, bucket);
+	return result;
+}
+
 enum budget_result
 budget_look(const struct budgets *budgets, const char *tenant, long long *wait_s)
 {
+	struct budgets own = *budgets;
 	char name[NAME_SIZE];
 	struct bucket bucket = bucket_of(budgets, tenant, name);
-	enum budget_result result = BUDGET_FAILED;
-	struct bucket_level level;
-	struct db_tx *tx;
+	enum budget_result result = BUDGET_RESERVED;
+	bool overdue = true;
 
 	*wait_s = 0;
-	if (bucket.capacity == 0)
-		return BUDGET_RESERVED;
-	tx = db_begin(budgets->db, DB_READ);
-	if (tx && bucket_read(tx, &bucket, BUDGET_ANSWER_MIN, &level))
-		result = level.wait_s > 0
-		    ? say_empty(tx, &bucket, &level, BUDGET_ANSWER_MIN, wait_s)
-		    : BUDGET_RESERVED;
-	db_rollback(tx);
-	if (result != BUDGET_FAILED && level.set_back)
-		bucket_mend(budgets->db, &bucket);
+	while (bucket.capacity > 0 && overdue) {
+		result = look(budgets, &bucket, wait_s, &overdue);
+		if (overdue && db_write(budgets->db, DB_WRITE_SOON, write_settled, &own) != 1)
+			return BUDGET_FAILED;
+	}
 	return result;
 }
 
@@ -272,7 +304,7 @@ budget_take(const struct budgets *budgets, const char *tenant,
 	if (looked != BUDGET_RESERVED || !budget_is_bounded(budgets, tenant))
 		return looked;
 	if (db_write(budgets->db, DB_WRITE_SOON, write_taken, &taking) != 1)
-		return taking.result == BUDGET_EMPTY ? BUDGET_EMPTY : BUDGET_FAILED;
+		return taking.result == BUDGET_RESERVED ? BUDGET_FAILED : taking.result;
 	if (*answer_max >= longest)
 		*answer_max = 0;
 	return BUDGET_RESERVED;

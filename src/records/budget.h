@@ -41,7 +41,8 @@ struct budget_question {
 enum budget_result {
 	BUDGET_FAILED = -1, /* the database did; logged */
 	BUDGET_EMPTY = 0,
-	BUDGET_RESERVED = 1,
+	BUDGET_HELD = 1, /* empty now, for others have reserved what is missing */
+	BUDGET_RESERVED = 2,
 };
 
 /*
@@ -72,8 +73,8 @@ void budget_print_empty(long long wait_s, char sentence[BUDGET_SENTENCE_SIZE]);
 /* --- the same as transactions of their own --- */
 
 /*
- * Whether a tenant has anything left. Nothing is reserved. To be asked first: who would be refused
- * anyway does not hold up those who write.
+ * Whether a tenant has anything left. Nothing is reserved, but what is overdue is settled. To be
+ * asked first: who would be refused anyway does not hold up those who write.
  */
 enum budget_result budget_look(
     const struct budgets *budgets, const char *tenant, long long *wait_s);

@@ -19,7 +19,10 @@ enum {
 	HEADERS_MAX = 4,
 	BODY_MAX = 32 << 20,
 	TAIL_SIZE = 4096, /* of an answer: near its end stands what it cost */
-	BYTES_A_TOKEN = 4
+	BYTES_A_TOKEN = 4,
+	EVENTS_SHARE = 8, /* of an event's bytes, that are words */
+	TOKENS_MAX = 10000000,
+	UNKNOWN_LEN = 1 << 20 /* of a body that does not say how long it is */
 };
 
 /* One request on its way. */
@@ -32,9 +35,12 @@ struct passage {
 	enum request_body_result body; /* how its reading went */
 	bool is_events;                /* the answer is a stream of them */
 	bool key_failed;               /* the model server does not take our key */
+	bool left_early;               /* by its client, or by us when its time was over */
 	bool is_text;                  /* the answer is, whose length says about what it cost */
 	char reservation[ID_SIZE];     /* "" for none */
 	long long begun_ms;
+	long long answer_max;        /* that the body asks for; 0: it does not say */
+	long long granted;           /* of it, where that is less; 0: it is not */
 	unsigned long long received; /* bytes of the answer */
 	char tail[TAIL_SIZE + 1];    /* its last ones, NUL-terminated */
 	size_t tail_len;
@@ -208,44 +214,63 @@ keep_tail(struct passage *passage, const char *bytes, size_t len)
 	passage->tail[passage->tail_len] = '\0';
 }
 
-/* The last object that is called usage, the caller's; NULL: none. */
-static struct json_object *
-reported_usage(const struct passage *passage)
+static long long
+count_of(struct json_object *usage, const char *name, const char *other)
+{
+	long long count = json_get_int(usage, name, json_get_int(usage, other, -1));
+
+	return count > TOKENS_MAX ? -1 : count;
+}
+
+/* Tokens, of the object that begins at `at`; -1: it is no usage. */
+static long long
+cost_at(const char *at)
+{
+	struct json_object *usage = NULL;
+	const char *end = at;
+	long long in, out, total;
+	int depth = 0;
+
+	do
+		depth += (*end == '{') - (*end == '}');
+	while (depth > 0 && *end++);
+	if (depth == 0 && *at == '{')
+		json_parse_foreign(at, (size_t)(end + 1 - at), &usage);
+	in = count_of(usage, "input_tokens", "prompt_tokens");
+	out = count_of(usage, "output_tokens", "completion_tokens");
+	total = count_of(usage, "total_tokens", "total_tokens");
+	json_object_put(usage);
+	if (total >= 0 || in < 0)
+		return total;
+	return in + (out > 0 ? out : 0);
+}
+
+/* Tokens, of the last usage that the answer tells; -1: the model server did not say. */
+static long long
+reported_cost(const struct passage *passage)
 {
 	static const char name[] = "\"usage\"";
-	const char *at = passage->tail, *found = NULL, *end;
-	struct json_object *usage = NULL;
-	int depth = 0;
+	const char *at = passage->tail;
+	long long cost = -1, told;
 
 	while ((at = strstr(at, name))) {
 		at += strlen(name);
 		at += strspn(at, ": \t\r\n");
-		found = *at == '{' ? at : found;
+		told = cost_at(at);
+		cost = told >= 0 ? told : cost;
 	}
-	if (!found)
-		return NULL;
-	end = found;
-	do
-		depth += (*end == '{') - (*end == '}');
-	while (depth > 0 && *end++);
-	if (depth == 0)
-		json_parse_foreign(found, (size_t)(end + 1 - found), &usage);
-	return usage;
+	return cost;
 }
 
-/* Tokens; -1: the model server did not say. */
+/* What an answer may have that does not say so itself: of some paths it has no tokens. */
 static long long
-reported_cost(const struct passage *passage)
+longest_answer(const struct passage *passage)
 {
-	struct json_object *usage = reported_usage(passage);
-	long long in = json_get_int(usage, "input_tokens", json_get_int(usage, "prompt_tokens", 0));
-	long long out =
-	    json_get_int(usage, "output_tokens", json_get_int(usage, "completion_tokens", 0));
-	long long total = json_get_int(usage, "total_tokens", in + out);
-	bool said = usage && total >= 0;
+	const char *path = upstream_path(passage->request);
 
-	json_object_put(usage);
-	return said ? total : -1;
+	if (passage->answer_max)
+		return passage->answer_max;
+	return strcmp(path, "/embeddings") == 0 || strcmp(path, "/moderations") == 0 ? 1 : 0;
 }
 
 /* Of the key's budget, for the body and the longest answer. False: answered. */
@@ -256,23 +281,25 @@ reserve(struct passage *passage)
 	struct response *response = passage->response;
 	const struct budget_question question = {
 	    .id = passage->reservation,
-	    .bytes = request->body  ? (long long)request->body_len
-		: passage->left > 0 ? passage->left
-				    : 0,
+	    .bytes = request->body   ? (long long)request->body_len
+		: passage->left >= 0 ? passage->left
+				     : UNKNOWN_LEN,
+	    .answer_max = longest_answer(passage),
 	    .timeout_s = passage->v1->config->run_timeout_s,
 	};
-	long long answer_max, wait_s;
+	long long granted, wait_s;
 
 	passage->begun_ms = clock_ms();
 	if (strcmp(request->method, "POST") != 0 ||
 	    !budget_is_bounded(passage->v1->budgets, request->tenant))
 		return true;
 	id_new(passage->reservation, "pass_");
-	switch (
-	    budget_take(passage->v1->budgets, request->tenant, &question, &answer_max, &wait_s)) {
+	switch (budget_take(passage->v1->budgets, request->tenant, &question, &granted, &wait_s)) {
 	case BUDGET_RESERVED:
+		passage->granted = granted;
 		return true;
 	case BUDGET_EMPTY:
+	case BUDGET_HELD:
 		v1_answer_empty(response, wait_s);
 		break;
 	default:
@@ -285,13 +312,17 @@ reserve(struct passage *passage)
 static void
 settle(const struct passage *passage)
 {
-	bool served = passage->response->begun && passage->response->status / 100 == 2;
-	long long said = passage->is_text ? (long long)(passage->received / BYTES_A_TOKEN) : 0;
+	/* Who left, or was not answered in time, may have had the model at work. */
+	bool worked =
+	    passage->response->begun ? passage->response->status / 100 == 2 : passage->left_early;
+	long long share = passage->is_events ? EVENTS_SHARE : 1;
+	long long said =
+	    passage->is_text ? (long long)passage->received / (BYTES_A_TOKEN * share) : 0;
 
 	if (*passage->reservation)
 		budget_give(passage->v1->budgets, passage->reservation,
-		    served ? reported_cost(passage) : 0, said,
-		    (clock_ms() - passage->begun_ms) / 1000);
+		    worked ? reported_cost(passage) : 0, said,
+		    (clock_ms() - passage->begun_ms + 999) / 1000);
 }
 
 static int
@@ -384,6 +415,7 @@ call_upstream(struct passage *passage, const char *url, const char *body)
 	add_header(&headers, "OpenAI-Beta", variable(request, "HTTP_OPENAI_BETA"));
 	headers.lines[headers.len] = v1->authorization;
 	outcome = http_client_call(v1->http_client, &call, &answer);
+	passage->left_early = outcome == HTTP_INTERRUPTED || outcome == HTTP_SILENT;
 	http_count_failure("model", passage->key_failed ? HTTP_ANSWERED : outcome, answer.status);
 	if (passage->key_failed)
 		log_error("the model server does not take the key: 401");
@@ -402,16 +434,42 @@ call_upstream(struct passage *passage, const char *url, const char *body)
 		free(headers.lines[--headers.len]);
 }
 
+/* --- the answer's limit, in bodies that are read whole --- */
+
+/* The member by which the body limits its answer, or may. */
+static const char *
+limit_name(const struct passage *passage, struct json_object *body)
+{
+	static const char *const names[] = {
+	    "max_completion_tokens", "max_tokens", "max_output_tokens"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (json_get(body, names[i]))
+			return names[i];
+	return strcmp(upstream_path(passage->request), "/responses") == 0 ? "max_output_tokens"
+									  : "max_tokens";
+}
+
+static void
+read_limit(struct passage *passage, struct json_object *body)
+{
+	long long max = json_get_int(body, limit_name(passage, body), 0);
+
+	passage->answer_max = max > 0 && max < TOKENS_MAX ? max : 0;
+}
+
 /* `body`: JSON to send instead of what the client sends; NULL: that. */
 static void
-pass(struct passage *passage, const char *body)
+pass(struct passage *passage, struct json_object *body)
 {
 	char *url = upstream_url(passage);
 
 	if (!url) {
 		v1_error(passage->response, 414, NULL, NULL, "The path is too long.");
 	} else if (reserve(passage)) {
-		call_upstream(passage, url, body);
+		if (passage->granted && body)
+			json_set_int(body, limit_name(passage, body), passage->granted);
+		call_upstream(passage, url, body ? json_text(body) : NULL);
 		settle(passage);
 	}
 	free(url);
@@ -435,6 +493,39 @@ begin(struct passage *passage)
 	return false;
 }
 
+/* Whether the body's answer is to be limited: one of chat, of a name whose tokens are. */
+static bool
+is_limited(const struct passage *passage)
+{
+	return passage->left > 0 && passage->left <= (long long)passage->v1->config->max_body &&
+	    strcmp(upstream_path(passage->request), "/chat/completions") == 0 &&
+	    budget_is_bounded(passage->v1->budgets, passage->request->tenant);
+}
+
+/* The same for a body that is read whole, so that its limit can be. */
+static void
+pass_limited(struct passage *passage)
+{
+	struct request *request = passage->request;
+	struct json_object *body;
+
+	passage->body = request_read_body(request, (size_t)passage->left);
+	if (passage->body != REQUEST_BODY_OK) {
+		answer_bad_body(passage);
+		return;
+	}
+	if (!v1_body(request, passage->response, &body))
+		return;
+	if (json_object_is_type(body, json_type_object)) {
+		read_limit(passage, body);
+		pass(passage, body);
+	} else {
+		v1_error(passage->response, 400, NULL, NULL,
+		    "We could not parse the JSON body of your request.");
+	}
+	json_object_put(body);
+}
+
 void
 v1_pass_through(void *room, struct request *request, struct response *response)
 {
@@ -454,6 +545,10 @@ v1_pass_through(void *room, struct request *request, struct response *response)
 			answer_bad_body(&passage);
 			return;
 		}
+	}
+	if (is_limited(&passage)) {
+		pass_limited(&passage);
+		return;
 	}
 	pass(&passage, NULL);
 }
@@ -505,7 +600,8 @@ v1_responses(void *room, struct request *request, struct response *response)
 		v1_error(response, 400, field, NULL, sentence);
 	} else {
 		json_set(body, "store", json_object_new_boolean(0));
-		pass(&passage, json_text(body));
+		read_limit(&passage, body);
+		pass(&passage, body);
 	}
 	json_object_put(body);
 }

@@ -189,6 +189,59 @@ e2e('a killed program\'s reservations are settled by the next one', async (bench
 	assert.ok(limit > 5_000 && limit <= 10_000 - 2 * 200, `${limit}`);
 });
 
+e2e('what a killed process had reserved keeps nobody waiting who asks another', async (bench) => {
+	const model = await modelServer(bench);
+	const env = { ...model.env, ASSISTANTS_DAILY_TOKENS: '10000' };
+	const one = await bench.listen({ env, name: 'one' });
+	const two = await bench.listen({ env, name: 'two' });
+	assert.equal((await say(two, await newThread(two), 'words')).status, 200);
+	model.queue.push(silence());
+	const lost = say(one, await newThread(one), 'words').catch(() => {});
+	await eventually('the model is asked', () => model.requests.length === 2);
+	assertEmpty(await say(two, await newThread(two), 'words'), 10);
+	await one.kill();
+	await lost;
+	assert.equal((await say(two, await newThread(two), 'words')).status, 200);
+	const shell = await fromShell(bench, env);
+	assert.equal((await say(shell, await newThread(shell), 'words')).status, 200);
+});
+
+e2e('the definition may limit the answer, and then no more is reserved', async (bench) => {
+	const definition = bench.file('assistant.json', JSON.stringify({
+		name: 'brief', model: 'm', max_completion_tokens: 3_000 }));
+	const model = await modelServer(bench);
+	const site = await bench.listen({ env: { ...model.env, ASSISTANTS_DAILY_TOKENS: '10000',
+		ASSISTANTS_DEFINITION: definition } });
+	const held = gate();
+	model.otherwise = costs(100, held.opened);
+	const asked = [];
+	for (let i = 0; i < 3; i++) asked.push(say(site, await newThread(site), 'words'));
+	await eventually('three are asked', () => model.requests.length === 3);
+	assert.deepEqual(model.requests.map(limitOf), [3_000, 3_000, 3_000]);
+	assertEmpty(await say(site, await newThread(site), 'words'), 10);
+	held.open();
+	for (const { status: told } of await Promise.all(asked)) assert.equal(told, 200);
+	const bad = bench.file('bad.json', JSON.stringify({
+		name: 'brief', model: 'm', max_completion_tokens: 'many' }));
+	const { stdout } = await bench.command(['--check-config'], { ASSISTANTS_DEFINITION: bad });
+	assert.match(stdout, /"max_completion_tokens" in \S+ is not a whole number from 1/);
+});
+
+e2e('a server that takes the limit for too long a context is asked with the least', async (bench) => {
+	const model = await modelServer(bench);
+	const site = await bench.listen({ env: { ...model.env, ASSISTANTS_DAILY_TOKENS: '15000' } });
+	model.otherwise = (response, request) => ((limitOf(request) ?? 0) > 8_000
+		? status(400, {}, JSON.stringify({ error: { message: 'This model\'s maximum context ' +
+			'length is 8192 tokens. However, you requested 15000 tokens (100 in the messages, ' +
+			'14900 in the completion).', code: 'context_length_exceeded' } }))
+		: costs(100))(response, request);
+	for (let i = 0; i < 2; i++) {
+		const answer = await say(site, await newThread(site), 'words');
+		assert.equal(answer.status, 200, answer.text);
+		assert.equal(limitOf(model.requests.at(-1)), 2_000);
+	}
+});
+
 e2e('a conversation that has more than a day\'s tokens waits for a whole day\'s', async (bench) => {
 	bench.expectLog(/answered 401/);
 	const model = await modelServer(bench);
@@ -283,3 +336,33 @@ for (const [kind, answer] of [
 		assert.equal((await chat('bob')).status, 200);
 	});
 }
+
+e2e('/v1: who leaves what is passed through pays by the second; a body\'s limit counts',
+	async (bench) => {
+		const limits = [];
+		const upstream = await rawUpstream(bench, async (request) => {
+			let text = '';
+			for await (const piece of request) text += piece;
+			limits.push(JSON.parse(text).max_tokens);
+		});
+		const key = await makeKey(bench, 'alice');
+		const site = await behindNginx(bench, { ...upstream.env, ASSISTANTS_KEY_DAILY_TOKENS: '10000' });
+		const body = (max_tokens) => JSON.stringify({ model: 'm', messages: [], max_tokens });
+		const request = http.request({ port: site.port, method: 'POST', agent: false,
+			path: '/v1/chat/completions', headers: bearer(key) });
+		request.on('error', () => {});
+		request.end(body(3_000));
+		await eventually('it is asked', () => limits.length === 1);
+		await sleep(4_000);
+		request.destroy();
+		await sleep(1_000);
+		const second = http.request({ port: site.port, method: 'POST', agent: false,
+			path: '/v1/chat/completions', headers: bearer(key) });
+		second.on('error', () => {});
+		second.end(body(100_000));
+		await eventually('it is asked, too', () => limits.length === 2);
+		second.destroy();
+		assert.equal(limits[0], 3_000);
+		// The rest, after 4 or 5 seconds of 200.
+		assert.ok(limits[1] > 8_500 && limits[1] < 9_250, `${limits[1]}`);
+	});

@@ -154,6 +154,7 @@ what_it_costs(void **state)
 	    {"nothing", 0, 0, 0, 0},
 	    {"more than was reserved", 20000, 0, 0, 20000},
 	    {"more than there is", 3 * DAY_TOKENS, 0, 0, 3 * DAY_TOKENS},
+	    {"more than can be", INT64_MAX / 2, 0, 0, 20000000},
 	    {"not said, at once", -1, 0, 0, 501},
 	    {"not said, by its words", -1, 300, 1, 501 + 300},
 	    {"not said, by its time", -1, 300, 5, 501 + 5 * BUDGET_TOKENS_A_SECOND},
@@ -203,7 +204,7 @@ who_finds_others_reservations_asks_again_soon(void **state)
 	assert_int_equal(take("a", 1, 80000, &answer, &wait_s), BUDGET_RESERVED);
 	assert_int_equal(take("b", 1, 0, &answer, &wait_s), BUDGET_RESERVED);
 	assert_true(answer > 6000 && answer < 6400);
-	assert_int_equal(take("c", 1, 0, &answer, &wait_s), BUDGET_EMPTY);
+	assert_int_equal(take("c", 1, 0, &answer, &wait_s), BUDGET_HELD);
 	assert_int_equal(wait_s, 10);
 	budget_give(&budgets, "a", 80000, 0, 0);
 	budget_give(&budgets, "b", 6000, 0, 0);
@@ -228,7 +229,21 @@ overdue_reservations_are_settled_by_others(void **state)
 	assert_true(answer > 0);
 	/* Whoever comes late changes nothing. */
 	budget_give(&budgets, "a", 0, 0, 0);
-	assert_int_equal(take("d", 1, 0, &answer, &wait_s), BUDGET_EMPTY);
+	assert_int_equal(take("d", 1, 0, &answer, &wait_s), BUDGET_HELD);
+}
+
+/* Whoever only looks would be told for hours to come again soon. */
+static void
+who_looks_settles_what_is_overdue(void **state)
+{
+	long long answer, wait_s;
+
+	(void)state;
+	assert_int_equal(take("a", 1, 86000, &answer, &wait_s), BUDGET_RESERVED);
+	assert_int_equal(budget_look(&budgets, "gateway", &wait_s), BUDGET_HELD);
+	now_s += 661;
+	assert_int_equal(budget_look(&budgets, "gateway", &wait_s), BUDGET_EMPTY);
+	assert_true(wait_s > 300);
 }
 
 int
@@ -242,6 +257,7 @@ main(void)
 		who_finds_others_reservations_asks_again_soon, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 		overdue_reservations_are_settled_by_others, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(who_looks_settles_what_is_overdue, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests_name("budget", tests, NULL, NULL);
