@@ -261,25 +261,17 @@ leads_to_private(const char *host)
 bool
 http_url_is_private(const char *url, bool resolve)
 {
-	static const char local[] = "localhost";
 	CURLU *parsed = curl_url();
 	struct address address;
 	char *host = NULL;
 	bool is_private = true;
-	size_t len;
 
 	/* curl writes 127.1 and 0x7f000001 out as 127.0.0.1. */
 	if (parsed && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
-	    curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
-		len = strlen(host);
-		len -= len > 0 && host[len - 1] == '.';
-		if (address_parse(host, len, &address) == 0)
-			is_private = address_is_private(&address);
-		else if (len < strlen(local) ||
-		    strncasecmp(host + len - strlen(local), local, strlen(local)) != 0 ||
-		    (len > strlen(local) && host[len - strlen(local) - 1] != '.'))
-			is_private = resolve && leads_to_private(host);
-	}
+	    curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+		is_private = address_parse(host, strlen(host), &address) == 0
+		    ? address_is_private(&address)
+		    : resolve && leads_to_private(host);
 	curl_free(host);
 	curl_url_cleanup(parsed);
 	return is_private;
