@@ -247,6 +247,7 @@ parse_hosts(const struct setting *setting, const char *value, void *field, char 
 		if (strspn(at,
 			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 			"-._[]:*") < len ||
+		    (*at == '[' && at[len - 1] != ']') || (len > 1 && at[len - 1] == '.') ||
 		    (*at != '[' && memchr(at, ':', len)) || (len > 1 && memchr(at, '*', len)))
 			return fail(error,
 			    "%s has \"%.*s\": accepted are host names as example.org, without "

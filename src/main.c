@@ -46,7 +46,7 @@ enum {
 #endif
 	/* Memory for bodies: so many of the largest, and bytes beside. */
 	BODIES_EACH = 8,
-	BODIES_MORE = 128 << 20,
+	BODIES_MORE = 160 << 20,
 	EXIT_USAGE = 2
 };
 
@@ -330,6 +330,16 @@ serve_cgi(struct app *app, struct router *router, bool detached)
 	return EXIT_SUCCESS;
 }
 
+/* A CGI program that cannot start still owes the web server an answer. */
+static void
+answer_misconfigured(void)
+{
+	struct router router = {
+	    .out_of_order = "The server is not configured rightly; its log says what is wrong."};
+
+	server_run_cgi(router_answer, &router);
+}
+
 /* The machine's seats for conversations. NULL: logged. */
 static struct seats *
 open_seats(const struct app *app)
@@ -372,22 +382,14 @@ serve(struct app *app, const struct options *options)
 	if (app->seats && app->api)
 		api_set_seats(app->api, app->seats);
 	router.occupancy = app->seats ? occupancy_new(&bounds) : NULL;
+	if (!router.occupancy && !fastcgi)
+		answer_misconfigured();
 	if (router.occupancy && fastcgi)
 		status = serve_fastcgi(app, &router, options);
 	else if (router.occupancy)
 		status = serve_cgi(app, &router, options->detached);
 	occupancy_free(router.occupancy);
 	return status;
-}
-
-/* A CGI program that cannot start still owes the web server an answer. */
-static void
-answer_misconfigured(void)
-{
-	struct router router = {
-	    .out_of_order = "The server is not configured rightly; its log says what is wrong."};
-
-	server_run_cgi(router_answer, &router);
 }
 
 /*

@@ -74,8 +74,14 @@ typedef bool api_wants_fn(void *arg, const char *event);
 struct api_request {
 	const char *tenant; /* the owner of what is made, and the only one who sees it */
 	const char *method;
-	const char *path;         /* "/threads/thread_x/messages": what follows /v1 */
-	const char *query;        /* "limit=20&order=asc", still encoded; NULL: none */
+	const char *path;  /* "/threads/thread_x/messages": what follows /v1 */
+	const char *query; /* "limit=20&order=asc", still encoded; NULL: none */
+	/*
+	 * In place of the query's `after` and `limit`: what was left out of a list. NULL: the
+	 * query counts.
+	 */
+	const char *rest_after;
+	long long rest_limit;
 	struct json_object *body; /* borrowed; NULL: none */
 	/* Asked as the first version was: it took runs that the second one refuses. */
 	bool first_version;

@@ -75,6 +75,12 @@ page_read(struct call *call, struct page *page, bool with_run_id)
 		free(value);
 		at += len + (at[len] == '&');
 	}
+	if (good && call->request->rest_after) {
+		free(page->after);
+		page->after = strdup(call->request->rest_after);
+		page->limit = call->request->rest_limit;
+		good = page->after;
+	}
 	if (!good)
 		page_free(page);
 	return good;

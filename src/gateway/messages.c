@@ -171,15 +171,18 @@ read_page(struct gateway *gateway, struct conversation *conversation, struct ope
     struct openai_answer *answer)
 {
 	struct request *request = conversation->request;
+	/* A remote API's pages take their time, and are that API's affair. */
+	bool counted = !gateway->config->upstream_url;
 	int more;
 
-	if (!occupancy_begin_piece(request->occupancy)) {
+	if (counted && !occupancy_begin_piece(request->occupancy)) {
 		*answer = (struct openai_answer){.status = 503, .retry_after_s = -1};
 		return -1;
 	}
 	more = openai_list_page(
 	    gateway->openai, cursor, request->client, on_message, conversation, answer);
-	occupancy_end_piece(request->occupancy);
+	if (counted)
+		occupancy_end_piece(request->occupancy);
 	return more;
 }
 
@@ -229,8 +232,12 @@ gateway_messages_list(void *room, struct request *request, struct response *resp
 	cursor.path = path;
 	do {
 		more = read_page(gateway, &conversation, &cursor, &answer);
-		response_flush(response, request->exchange);
-	} while (more == 1 && !response->lost);
+		if (more >= 0 && !request_flush(request, response)) {
+			openai_answer_free(&answer);
+			answer = (struct openai_answer){.status = 503, .retry_after_s = -1};
+			more = -1;
+		}
+	} while (more == 1);
 	if (more == 0)
 		end_conversation(gateway, &conversation);
 	else if (response_break_off(response, request->exchange))

@@ -82,7 +82,7 @@ names_init(struct names *names, struct openai *openai, const struct interrupt *c
 	*names = (struct names){
 	    .openai = openai,
 	    .client = client,
-	    .deadline_ms = clock_ms() + WAIT_MS,
+	    .left_ms = WAIT_MS,
 	    .files_left = FILES_MAX,
 	    .known = json_object_new_object(),
 	};
@@ -97,6 +97,7 @@ names_free(struct names *names)
 void
 names_find(struct names *names, struct json_object *citations)
 {
+	names->deadline_ms = clock_ms() + names->left_ms;
 	keep_told_names(names, citations);
 	for (size_t i = 0; i < json_len(citations); i++) {
 		struct json_object *citation = json_at(citations, i);
@@ -110,4 +111,5 @@ names_find(struct names *names, struct json_object *citations)
 		else
 			json_set_string(citation, "name", url);
 	}
+	names->left_ms = names->deadline_ms - clock_ms();
 }

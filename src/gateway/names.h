@@ -9,7 +9,7 @@
 struct names {
 	struct openai *openai;
 	const struct interrupt *client;
-	long long deadline_ms;
+	long long left_ms, deadline_ms; /* for the searches, and of this one */
 	unsigned files_left;
 	struct json_object *known; /* file names by id */
 };

@@ -33,7 +33,8 @@ enum {
 	IDLE_KEPT = 8,
 	KICK_STEP_MS = 20,
 	/*
-	 * A web server that says nothing for so long in the middle of a request has forgotten it.
+	 * A web server that says nothing for so long in the middle of a request, or takes nothing
+	 * of an answer, has forgotten it.
 	 */
 	READ_TIMEOUT_S = 60,
 	HURRIED_WAIT_MS = 100,
@@ -319,8 +320,10 @@ accept_connection(struct worker *worker)
 	if (server->idle == 0 && !atomic_load(&server->stopping))
 		start_worker(server);
 	pthread_mutex_unlock(&server->lock);
-	if (fd >= 0)
+	if (fd >= 0) {
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+	}
 	return fd;
 }
 

@@ -6,8 +6,15 @@
 enum {
 	FREE_OF_BODIES = 1, /* of the workers that never wait for a model one never reads either */
 	ADDRESS_PART = 4,
+	ADDRESS_MEMORY_PART = 2,
 	PIECES_MAX = 8,
 	PIECE_WAIT_S = 20
+};
+
+/* Memory that a client holds. */
+struct holder {
+	struct address client;
+	size_t bytes;
 };
 
 struct occupancy {
@@ -17,6 +24,8 @@ struct occupancy {
 	unsigned waiting, reading;
 	struct address *readers; /* whose bodies are being read, in no order */
 	size_t held;
+	struct holder *holders; /* one a client, no more than workers and one */
+	size_t holders_len;
 	unsigned pieces;
 	pthread_cond_t piece_ended;
 };
@@ -36,7 +45,8 @@ occupancy_new(const struct occupancy_bounds *bounds)
 	pthread_cond_init(&occupancy->piece_ended, &attr);
 	pthread_condattr_destroy(&attr);
 	occupancy->readers = calloc(bounds->workers, sizeof *occupancy->readers);
-	if (occupancy->readers)
+	occupancy->holders = calloc((size_t)bounds->workers + 1, sizeof *occupancy->holders);
+	if (occupancy->readers && occupancy->holders)
 		return occupancy;
 	occupancy_free(occupancy);
 	return NULL;
@@ -50,6 +60,7 @@ occupancy_free(struct occupancy *occupancy)
 	pthread_cond_destroy(&occupancy->piece_ended);
 	pthread_mutex_destroy(&occupancy->lock);
 	free(occupancy->readers);
+	free(occupancy->holders);
 	free(occupancy);
 }
 
@@ -93,24 +104,59 @@ occupancy_end_body(struct occupancy *occupancy, const struct address *client)
 	pthread_mutex_unlock(&occupancy->lock);
 }
 
-bool
-occupancy_hold(struct occupancy *occupancy, size_t bytes)
+/* With the lock held: what the client holds; a new place where it holds nothing yet. */
+static struct holder *
+holder_of(struct occupancy *occupancy, const struct address *client)
 {
+	struct holder *at = occupancy->holders, *end = at + occupancy->holders_len;
+
+	while (at < end && memcmp(&at->client, client, sizeof *client) != 0)
+		at++;
+	if (at == end) {
+		*at = (struct holder){.client = *client};
+		occupancy->holders_len++;
+	}
+	return at;
+}
+
+/* With the lock held: a place is kept only as long as something is held there. */
+static void
+leave_if_empty(struct occupancy *occupancy, struct holder *holder)
+{
+	if (holder->bytes == 0)
+		*holder = occupancy->holders[--occupancy->holders_len];
+}
+
+bool
+occupancy_hold(struct occupancy *occupancy, const struct address *client, size_t bytes)
+{
+	size_t memory = occupancy->bounds.memory;
+	struct holder *holder;
 	bool room;
 
 	pthread_mutex_lock(&occupancy->lock);
-	room = bytes <= occupancy->bounds.memory - occupancy->held;
-	if (room)
+	holder = holder_of(occupancy, client);
+	room = bytes <= memory - occupancy->held &&
+	    bytes <= memory / ADDRESS_MEMORY_PART - holder->bytes;
+	if (room) {
+		holder->bytes += bytes;
 		occupancy->held += bytes;
+	}
+	leave_if_empty(occupancy, holder);
 	pthread_mutex_unlock(&occupancy->lock);
 	return room;
 }
 
 void
-occupancy_give_back(struct occupancy *occupancy, size_t bytes)
+occupancy_give_back(struct occupancy *occupancy, const struct address *client, size_t bytes)
 {
+	struct holder *holder;
+
 	pthread_mutex_lock(&occupancy->lock);
+	holder = holder_of(occupancy, client);
+	holder->bytes -= bytes;
 	occupancy->held -= bytes;
+	leave_if_empty(occupancy, holder);
 	pthread_mutex_unlock(&occupancy->lock);
 }
 
@@ -146,7 +192,9 @@ occupancy_begin_wait(struct occupancy *occupancy, unsigned missing, int *seat)
 	bool taken;
 
 	pthread_mutex_lock(&occupancy->lock);
-	taken = occupancy->waiting + missing + OCCUPANCY_FREE < occupancy->bounds.workers;
+	taken = occupancy->waiting + missing + OCCUPANCY_FREE < occupancy->bounds.workers &&
+	    occupancy->waiting + occupancy->reading + missing + FREE_OF_BODIES <
+		occupancy->bounds.workers;
 	occupancy->waiting += taken;
 	pthread_mutex_unlock(&occupancy->lock);
 	*seat = taken && seats ? seats_take(seats) : -1;

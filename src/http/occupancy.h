@@ -32,16 +32,20 @@ enum occupancy_result {
 };
 
 /*
- * Begins to read a client's body; all but one worker may. Clients that the web server does not tell
- * apart are all zeros. `missing` workers could not be started.
+ * Begins what takes as long as the client likes: to read its body, or to send it a long answer; all
+ * but one worker may. Clients that the web server does not tell apart are all zeros. `missing`
+ * workers could not be started.
  */
 enum occupancy_result occupancy_begin_body(
     struct occupancy *occupancy, const struct address *client, unsigned missing);
 void occupancy_end_body(struct occupancy *occupancy, const struct address *client);
 
-/* Holds so many bytes of memory, until they are given back. False: there is no room. */
-bool occupancy_hold(struct occupancy *occupancy, size_t bytes);
-void occupancy_give_back(struct occupancy *occupancy, size_t bytes);
+/*
+ * Holds so many bytes of memory for a client, until they are given back. False: there is no room,
+ * or the client has its part, a half.
+ */
+bool occupancy_hold(struct occupancy *occupancy, const struct address *client, size_t bytes);
+void occupancy_give_back(struct occupancy *occupancy, const struct address *client, size_t bytes);
 
 /*
  * Begins to make a piece of a long answer, which takes some times the piece's memory: a few do at

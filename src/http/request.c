@@ -208,6 +208,27 @@ request_is_slow(const struct request *request, long long len)
 	    REQUEST_BODY_GRACE_S * 1000LL + len * 1000 / (16 << 10);
 }
 
+enum occupancy_result
+request_occupy(struct request *request)
+{
+	enum occupancy_result result;
+
+	if (!request->occupancy || request->occupies)
+		return OCCUPANCY_TAKEN;
+	result = occupancy_begin_body(
+	    request->occupancy, &request->peer, request->exchange->workers_missing);
+	request->occupies = result == OCCUPANCY_TAKEN;
+	return result;
+}
+
+void
+request_let_go(struct request *request)
+{
+	if (request->occupies)
+		occupancy_end_body(request->occupancy, &request->peer);
+	request->occupies = false;
+}
+
 bool
 request_has_body(struct request *request)
 {
@@ -223,7 +244,7 @@ request_hold(void *arg, size_t bytes)
 
 	if (!request->occupancy)
 		return true;
-	if (!occupancy_hold(request->occupancy, bytes))
+	if (!occupancy_hold(request->occupancy, &request->peer, bytes))
 		return false;
 	request->held += bytes;
 	return true;
@@ -301,6 +322,7 @@ request_free(struct request *request)
 	free(request->path);
 	free(request->base);
 	free(request->body);
+	request_let_go(request);
 	if (request->held)
-		occupancy_give_back(request->occupancy, request->held);
+		occupancy_give_back(request->occupancy, &request->peer, request->held);
 }

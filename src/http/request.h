@@ -31,8 +31,10 @@ struct request {
 	enum media body_media;
 	char *body; /* NUL-terminated; NULL when the route takes none */
 	size_t body_len;
-	struct occupancy *occupancy;      /* what the body is held in; NULL: it is not counted */
-	size_t held;                      /* bytes there: with what is made of it */
+	struct occupancy *occupancy; /* what the body is held in; NULL: it is not counted */
+	struct address peer;         /* whose the request is, as one client; all 0: not known */
+	bool occupies;               /* a worker, for as long as the client likes */
+	size_t held;                 /* bytes there: with what is made of it */
 	char tenant[REQUEST_TENANT_SIZE]; /* whose key came along, if the route's `admit` asks */
 	long long begun_ms;               /* by clock_ms() */
 	const char *route;                /* the pattern that was met, for the log; a literal */
@@ -84,6 +86,13 @@ enum request_body_result {
  * requests together have no more. A json_bounds.hold; `request` is the struct request.
  */
 bool request_hold(void *request, size_t bytes);
+
+/*
+ * Occupies a worker for a body or a long answer, until request_let_go(); twice is once. What came
+ * of it.
+ */
+enum occupancy_result request_occupy(struct request *request);
+void request_let_go(struct request *request);
 
 /* Whether a body of which so many bytes have come took too long. */
 bool request_is_slow(const struct request *request, long long len);

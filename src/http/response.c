@@ -143,15 +143,16 @@ print_head(const struct response *response, struct buf *out)
 	buf_printf(out, "Status: %d %s\r\n", response->status, reason_of(response->status));
 	if (response->content_type)
 		buf_printf(out, "Content-Type: %s\r\n", response->content_type);
-	if (response->begun)
+	if (response->begun && !response->patient)
 		/* nginx, and who imitates it, pass what follows on at once. */
 		buf_puts(out, "X-Accel-Buffering: no\r\n");
-	else if (response->content_type)
+	else if (!response->begun && response->content_type)
 		buf_printf(out, "Content-Length: %zu\r\n", response->body.len);
 	if (response->retry_after_s >= 0)
 		buf_printf(out, "Retry-After: %lld\r\n", response->retry_after_s);
 	/* A proxy that compresses would hold a stream's pieces back, unless told not to. */
-	buf_printf(out, "Cache-Control: no-store%s\r\n", response->begun ? ", no-transform" : "");
+	buf_printf(out, "Cache-Control: no-store%s\r\n",
+	    response->begun && !response->patient ? ", no-transform" : "");
 	buf_puts(out, always);
 	buf_append(out, response->headers.data, response->headers.len);
 	buf_puts(out, "\r\n");
@@ -227,6 +228,7 @@ response_write(struct response *response, struct exchange *exchange, const void 
 static void
 send_piece(struct response *response, struct exchange *exchange)
 {
+	response->patient = true;
 	if (!response->begun)
 		response_begin(response, exchange);
 	if (!response->lost)
@@ -242,10 +244,16 @@ response_add(struct response *response, const void *bytes, size_t len)
 		buf_append(&response->body, bytes, len);
 }
 
+bool
+response_is_long(const struct response *response, const struct exchange *exchange)
+{
+	return exchange->break_off && response->body.len >= PIECE_MAX && !response->body.failed;
+}
+
 void
 response_flush(struct response *response, struct exchange *exchange)
 {
-	if (exchange->break_off && response->body.len >= PIECE_MAX && !response->body.failed)
+	if (response_is_long(response, exchange))
 		send_piece(response, exchange);
 }
 

@@ -27,6 +27,7 @@ struct response {
 	unsigned long long sent; /* bytes of the body */
 	bool lost;               /* the web server did not take it all */
 	bool head;               /* the request is a HEAD, which gets the headers alone */
+	bool patient;            /* its pieces may be held back on the way: they are no stream */
 };
 
 void response_init(struct response *response, enum media media);
@@ -60,6 +61,7 @@ int response_send(struct response *response, struct exchange *exchange);
  * nothing was sent yet, and another answer can be.
  */
 void response_add(struct response *response, const void *bytes, size_t len);
+bool response_is_long(const struct response *response, const struct exchange *exchange);
 void response_flush(struct response *response, struct exchange *exchange);
 void response_end(struct response *response, struct exchange *exchange);
 bool response_break_off(struct response *response, struct exchange *exchange);

@@ -183,42 +183,30 @@ read_body(const struct router *router, const struct route *route, struct request
 	return false;
 }
 
-/* Those that the web server does not tell apart are one. */
-static struct address
-client_of(const struct router *router, struct request *request)
-{
-	struct address client;
-
-	return request_client(request, router->proxies, &client) ? address_of_client(&client)
-								 : (struct address){{0}};
-}
-
 /* The whole body, if the route takes one. */
 static bool
 take_body(const struct router *router, const struct route *route, struct request *request,
     struct response *response)
 {
-	struct address client = client_of(router, request);
 	bool read = false;
 
 	if (route->body_max == 0)
 		return true;
 	if (!request_has_body(request))
 		return read_body(router, route, request, response);
-	switch (
-	    occupancy_begin_body(router->occupancy, &client, request->exchange->workers_missing)) {
+	switch (request_occupy(request)) {
 	case OCCUPANCY_TAKEN:
 		read = read_body(router, route, request, response);
-		occupancy_end_body(router->occupancy, &client);
 		break;
 	case OCCUPANCY_ADDRESS_FULL:
 		answer_crowd(request, response,
-		    "Too many requests from your address are still sending their bodies; try "
-		    "again soon.");
+		    "Too many requests from your address are still sending their bodies, or "
+		    "taking their answers; try again soon.");
 		break;
 	case OCCUPANCY_FULL:
 		answer_crowd(request, response, "Too many requests wait or send; try again soon.");
 	}
+	request_let_go(request);
 	return read;
 }
 
@@ -368,22 +356,24 @@ tell(const struct request *request, const struct response *response)
 	count(request->method, line.route, response->status);
 }
 
+bool
+request_flush(struct request *request, struct response *response)
+{
+	if (response_is_long(response, request->exchange) &&
+	    request_occupy(request) != OCCUPANCY_TAKEN)
+		return false;
+	response_flush(response, request->exchange);
+	return !response->lost;
+}
+
 /* What is left of a body is read for the web server's sake, by as many as read bodies. */
 static void
-drain(struct router *router, struct request *request)
+drain(struct request *request)
 {
-	struct address client = {{0}};
-	bool reads = false;
-
-	if (router->occupancy && request_has_body(request) && !request->exchange->hurried) {
-		client = client_of(router, request);
-		reads = occupancy_begin_body(router->occupancy, &client,
-			    request->exchange->workers_missing) == OCCUPANCY_TAKEN;
-		request->exchange->hurried = !reads;
-	}
+	if (request_has_body(request) && request_occupy(request) != OCCUPANCY_TAKEN)
+		request->exchange->hurried = true;
 	request_drain(request);
-	if (reads)
-		occupancy_end_body(router->occupancy, &client);
+	request_let_go(request);
 }
 
 void
@@ -411,6 +401,10 @@ router_answer(void *arg, struct exchange *exchange)
 	response_init(&response,
 	    media_negotiate(exchange->variable(exchange, "HTTP_ACCEPT"), MEDIA_TEXT | MEDIA_JSON));
 	request.occupancy = router->occupancy;
+	if (request_client(&request, router->proxies, &request.peer))
+		request.peer = address_of_client(&request.peer);
+	else
+		request.peer = (struct address){{0}};
 	response.head = strcmp(request.method, "HEAD") == 0;
 	response_header(&response, "x-request-id", request.id);
 	hide_thread_id(request.path);
@@ -422,7 +416,7 @@ router_answer(void *arg, struct exchange *exchange)
 	else
 		dispatch(router, &request, &response, path);
 	if (!request.left) {
-		drain(router, &request);
+		drain(&request);
 		if (!response.begun)
 			response_send(&response, exchange);
 		tell(&request, &response);

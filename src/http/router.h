@@ -55,6 +55,13 @@ struct router {
 void router_answer(void *arg, struct exchange *exchange);
 
 /*
+ * response_flush() of a long answer, which may keep the worker for as long as the client likes: so
+ * only as many do as read bodies. False: that are too many, or nobody takes it; then it can go on
+ * no more.
+ */
+bool request_flush(struct request *request, struct response *response);
+
+/*
  * For a handler whose work outlasts its client's patience: sends the response as it is now, and
  * logs the request. Only the program's end interrupts the handler from then on, and what it makes
  * of the response is not sent.

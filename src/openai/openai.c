@@ -1,9 +1,9 @@
 #include "openai/openai.h"
 
 #include "openai/transport.h"
-#include "util/id.h"
 #include "util/json.h"
 #include "util/log.h"
+#include "util/text.h"
 
 enum { LIST_PAGES_MAX = 10000 };
 
@@ -76,15 +76,23 @@ openai_list_page(struct openai *openai, struct openai_cursor *cursor,
     const struct interrupt *interrupt, openai_item_fn *on_item, void *arg,
     struct openai_answer *answer)
 {
-	char page[2 * OPENAI_CURSOR_SIZE];
+	struct buf page = BUF_INIT(5 * OPENAI_CURSOR_SIZE);
 	struct json_object *data;
 	const char *last;
 	bool more;
 
 	openai_answer_free(answer);
-	snprintf(page, sizeof page, "%s%s%s", cursor->path, *cursor->after ? "&after=" : "",
-	    cursor->after);
-	openai_call(openai, "GET", page, NULL, interrupt, answer);
+	buf_puts(&page, cursor->path);
+	if (*cursor->after) {
+		buf_puts(&page, "&after=");
+		percent_encode(&page, cursor->after);
+	}
+	if (page.failed) {
+		buf_free(&page);
+		return refuse_list(answer);
+	}
+	openai_call(openai, "GET", page.data, NULL, interrupt, answer);
+	buf_free(&page);
 	data = json_get_array(answer->body, "data");
 	if (answer->failure != OPENAI_ANSWERED || answer->status != 200)
 		return -1;
@@ -97,7 +105,7 @@ openai_list_page(struct openai *openai, struct openai_cursor *cursor,
 	for (size_t i = 0; i < json_len(data); i++)
 		on_item(arg, json_at(data, i));
 	more = last && json_object_get_boolean(json_get(answer->body, "has_more"));
-	if (more && !id_has_form(last, ""))
+	if (more && strlen(last) >= sizeof cursor->after)
 		return refuse_list(answer);
 	snprintf(cursor->after, sizeof cursor->after, "%s", more ? last : "");
 	openai_answer_free(answer);

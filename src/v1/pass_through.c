@@ -427,7 +427,7 @@ call_upstream(struct passage *passage, const char *url, const char *body)
 		answer_failure(passage, outcome);
 	else if (failed && passage->is_events)
 		end_events(passage);
-	else if (failed || outcome == HTTP_INTERRUPTED)
+	else if (failed || outcome == HTTP_INTERRUPTED || passage->body != REQUEST_BODY_OK)
 		response_break_off(passage->response, request->exchange);
 	http_answer_free(&answer);
 	while (headers.len > 0)

@@ -262,42 +262,38 @@ add_objects(struct exchange_call *call, struct json_object *list, bool *any)
 	json_object_put(shown);
 }
 
-/* The query for what was left out; the caller's. NULL: no memory. */
-static char *
-query_for_rest(const char *query, const struct api_response *answer)
-{
-	struct buf rest = BUF_INIT(2 * REQUEST_PATH_MAX);
-	const char *at = query;
-
-	buf_printf(&rest, "limit=%lld&after=", answer->left_out);
-	percent_encode(&rest, json_get_string(answer->body, "last_id"));
-	while (at && *at) {
-		size_t len = strcspn(at, "&");
-
-		if (strncmp(at, "limit=", 6) != 0 && strncmp(at, "after=", 6) != 0)
-			buf_printf(&rest, "&%.*s", (int)len, at);
-		at += len + (at[len] == '&');
-	}
-	return buf_take(&rest);
-}
-
-/* Sends what was read, and reads the next piece in its place. False when there is none. */
+/*
+ * Sends what was read, and reads the next piece in its place. False when there is none, or nobody
+ * takes it.
+ */
 static bool
 read_rest(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
     struct api_response *answer)
 {
-	char *query = query_for_rest(asked->query, answer);
+	const char *last_id = json_get_string(answer->body, "last_id");
 	struct api_request rest = *asked;
+	char *after = last_id ? strdup(last_id) : NULL;
 
-	rest.query = query;
+	rest.rest_after = after;
+	rest.rest_limit = answer->left_out;
 	json_object_put(answer->body);
-	answer->body = NULL;
-	response_flush(call->response, call->request->exchange);
 	*answer = (struct api_response){.status = 503};
-	if (query)
+	if (after && request_flush(call->request, call->response))
 		api_handle(v1->api, &rest, answer);
-	free(query);
+	free(after);
 	return answer->status == 200;
+}
+
+static void
+answer_no_rest(struct exchange_call *call, const struct api_response *answer)
+{
+	if (answer->body) {
+		answer_object(call, answer);
+		return;
+	}
+	v1_retry_after(call->response, -1);
+	v1_error(call->response, 503, NULL, NULL,
+	    "Too many long answers are being sent; try again soon.");
 }
 
 /* Each piece is sent before the next one is read. */
@@ -315,7 +311,7 @@ answer_list(struct v1 *v1, struct api_request *asked, struct exchange_call *call
 	while (answer->left_out > 0 && !response->lost) {
 		if (!read_rest(v1, asked, call, answer)) {
 			if (response_break_off(response, call->request->exchange))
-				answer_object(call, answer);
+				answer_no_rest(call, answer);
 			goto out;
 		}
 		add_objects(call, answer->body, &any);

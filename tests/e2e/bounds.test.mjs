@@ -7,7 +7,7 @@ import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cgiVariables } from './lib-cgi.mjs';
 import { behindProxyFcgi } from './lib-apache.mjs';
-import { fcgiTrickle } from './lib-fcgi.mjs';
+import { fcgiBytes, fcgiTrickle } from './lib-fcgi.mjs';
 import {
 	PROGRAM, assertSentence, e2e, eventually, newThread, say, within,
 } from './lib.mjs';
@@ -316,4 +316,60 @@ e2e('lists of large objects are whole, in any order and from any place', async (
 	// A HEAD has no body.
 	const head = await ask('HEAD', `/threads/${thread}/messages?limit=100`);
 	assert.deepEqual([head.status, head.body.length], [200, 0]);
+});
+
+e2e('a list\'s names may be encoded, and what is left out is read all the same', async (bench) => {
+	const key = await makeKey(bench);
+	const site = await bench.listen();
+	const ask = (method, uri, body) => site.request(method, `/v1${uri}`,
+		{ headers: bearer(key), body: body && JSON.stringify(body) });
+	const thread = (await ask('POST', '/threads', {})).json.id;
+	const ids = [];
+	for (let i = 0; i < 6; i++) {
+		ids.push((await ask('POST', `/threads/${thread}/messages`,
+			{ role: 'user', content: 'x'.repeat(200_000) })).json.id);
+	}
+	const answer = await ask('GET',
+		`/threads/${thread}/messages?order=asc&%6cimit=4&%61fter=${ids[0]}`);
+	assert.deepEqual(answer.json.data.map(({ id }) => id), ids.slice(1, 5));
+	assert.equal(answer.json.has_more, true);
+});
+
+e2e('an imported conversation with odd ids is read whole', async (bench) => {
+	const lines = [{ id: 'thread_odd', object: 'thread', created_at: 1 }];
+	for (let i = 0; i < 5; i++) {
+		lines.push({ id: `msg/${i} & ü`, object: 'thread.message', created_at: 1, role: 'user',
+			thread_id: 'thread_odd',
+			content: [{ type: 'text', text: { value: `${i}${'x'.repeat(200_000)}`, annotations: [] } }] });
+	}
+	const file = bench.file('saved.jsonl', lines.map((one) => JSON.stringify(one)).join('\n'));
+	const { code, stderr } = await bench.command(['--import', file, '--tenant', 'gateway']);
+	assert.equal(code, 0, stderr);
+	const site = await bench.listen();
+	const answer = await site.request('GET', '/threads/thread_odd/messages',
+		{ headers: { accept: 'application/json' } });
+	assert.deepEqual(answer.json.messages.map(({ text }) => text[0]), ['0', '1', '2', '3', '4']);
+});
+
+e2e('readers that take nothing keep nobody else waiting', async (bench) => {
+	const model = await modelServer(bench);
+	const site = await bench.listen({ env: { ...model.env, ASSISTANTS_WORKERS: '16',
+		ASSISTANTS_DAILY_TOKENS: 'off' } });
+	const thread = await newThread(site);
+	for (let i = 0; i < 4; i++) await say(site, thread, LARGE);
+	const params = (last) => cgiVariables({ method: 'GET', path: `/threads/${thread}/messages`,
+		remoteAddr: `192.0.2.${last}` });
+	const readers = Array.from({ length: 40 }, (_, i) => {
+		const socket = net.connect(site.socket);
+		socket.on('error', () => {});
+		socket.write(fcgiBytes(params(i % 10)));
+		socket.pause();
+		return socket;
+	});
+	bench.onClose(() => readers.forEach((socket) => socket.destroy()));
+	await sleep(1_500);
+	for (let i = 0; i < 5; i++) {
+		assert.equal((await site.request('GET', '/health')).status, 200);
+		assert.equal((await site.request('POST', '/threads')).status, 201);
+	}
 });

@@ -8,7 +8,7 @@
 
 enum { WORKERS = 10, MEMORY = 1000 };
 
-static const struct address a = {{1}}, b = {{2}}, c = {{3}}, nobody = {{0}};
+static const struct address a = {{1}}, b = {{2}}, c = {{3}}, d = {{4}}, nobody = {{0}};
 
 static struct occupancy *
 open_occupancy(struct seats *seats)
@@ -50,8 +50,12 @@ bodies_leave_a_worker_and_others_a_part(void **state)
 		check_int(table[i].name,
 		    occupancy_begin_body(occupancy, table[i].client, table[i].missing),
 		    table[i].result);
-	/* Who waits counts as well: of ten one is left. */
+	/* Of ten workers nine read: nobody may wait, and one is left. */
+	assert_int_equal(occupancy_begin_body(occupancy, &d, 0), OCCUPANCY_TAKEN);
+	assert_false(occupancy_begin_wait(occupancy, 0, &seat));
+	occupancy_end_body(occupancy, &d);
 	assert_true(occupancy_begin_wait(occupancy, 0, &seat));
+	assert_int_equal(occupancy_begin_body(occupancy, &d, 0), OCCUPANCY_FULL);
 	occupancy_end_body(occupancy, &a);
 	assert_int_equal(occupancy_begin_body(occupancy, &a, 0), OCCUPANCY_TAKEN);
 	occupancy_end_body(occupancy, &b);
@@ -82,13 +86,20 @@ memory_is_held_until_it_is_given_back(void **state)
 	struct occupancy *occupancy = open_occupancy(NULL);
 
 	(void)state;
-	assert_true(occupancy_hold(occupancy, MEMORY));
-	assert_false(occupancy_hold(occupancy, 1));
-	assert_true(occupancy_hold(occupancy, 0));
-	occupancy_give_back(occupancy, 10);
-	assert_false(occupancy_hold(occupancy, SIZE_MAX));
-	assert_false(occupancy_hold(occupancy, 11));
-	assert_true(occupancy_hold(occupancy, 10));
+	assert_true(occupancy_hold(occupancy, &a, MEMORY / 2));
+	assert_false(occupancy_hold(occupancy, &a, 1));
+	assert_true(occupancy_hold(occupancy, &a, 0));
+	assert_true(occupancy_hold(occupancy, &b, MEMORY / 2 - 10));
+	assert_false(occupancy_hold(occupancy, &c, 11));
+	assert_false(occupancy_hold(occupancy, &c, SIZE_MAX));
+	assert_true(occupancy_hold(occupancy, &c, 10));
+	occupancy_give_back(occupancy, &a, 10);
+	assert_false(occupancy_hold(occupancy, &a, 11));
+	assert_true(occupancy_hold(occupancy, &c, 10));
+	occupancy_give_back(occupancy, &b, MEMORY / 2 - 10);
+	occupancy_give_back(occupancy, &a, MEMORY / 2 - 10);
+	occupancy_give_back(occupancy, &c, 20);
+	assert_true(occupancy_hold(occupancy, &b, MEMORY / 2));
 	occupancy_free(occupancy);
 }
 
