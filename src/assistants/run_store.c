@@ -217,13 +217,15 @@ settle_lost(struct api *api, struct db_tx *tx, const char *id, bool taken_up)
 
 /*
  * Runs a bound statement that ends runs, and returns of each its status, its id, and whether
- * somebody had taken it up: each is counted and settled.
+ * a holder had taken it up: each is counted and settled, and *ended of them there were.
  */
 static enum db_result
-end_and_count(struct api *api, struct db_tx *tx, struct db_stmt *stmt)
+end_and_count(struct api *api, struct db_tx *tx, struct db_stmt *stmt, long long *ended)
 {
 	enum db_result result;
 	bool settled = true;
+
+	*ended = 0;
 
 	while (settled && (result = db_step(stmt)) == DB_ROW) {
 		const char *status = literal(statuses, STATUSES_LEN, db_text(stmt, 0));
@@ -231,6 +233,7 @@ end_and_count(struct api *api, struct db_tx *tx, struct db_stmt *stmt)
 		if (status)
 			db_count(tx, METRIC_RUNS, status);
 		settled = settle_lost(api, tx, db_text(stmt, 1), db_int(stmt, 2));
+		++*ended;
 	}
 	result = db_finish(stmt, result);
 	return settled ? result : DB_ERROR;
@@ -245,12 +248,12 @@ end_overdue(struct api *api, struct db_tx *tx, long long thread)
 	    "'cancelled' ELSE 'expired' END, required_action = NULL, "
 	    "ended_at = ? WHERE thread = ? AND " RUN_ACTIVE(
 		"") " AND expires_at < ? RETURNING status, id, lease_holder IS NOT NULL");
-	long long now = clock_unix();
+	long long now = clock_unix(), ended;
 
 	db_bind_int(stmt, 1, now);
 	db_bind_int(stmt, 2, thread);
 	db_bind_int(stmt, 3, now);
-	return end_and_count(api, tx, stmt);
+	return end_and_count(api, tx, stmt, &ended);
 }
 
 /* Ends all the runs of a process that died. */
@@ -262,7 +265,8 @@ end_abandoned(struct api *api, struct db_tx *tx, const char *holder)
 	    "WHEN expires_at < ? THEN 'expired' ELSE 'failed' END, ended_at = ?, "
 	    "last_error = CASE WHEN status <> 'cancelling' AND expires_at >= ? THEN ? END, "
 	    "required_action = NULL WHERE " HELD " RETURNING status, id, lease_holder IS NOT NULL");
-	long long now = clock_unix();
+	long long now = clock_unix(), ended;
+	enum db_result result;
 
 	db_bind_int(stmt, 1, now);
 	db_bind_int(stmt, 2, now);
@@ -271,7 +275,10 @@ end_abandoned(struct api *api, struct db_tx *tx, const char *holder)
 	    "{\"code\": \"server_error\", \"message\": \"The server stopped while it carried "
 	    "this run out.\"}");
 	db_bind_text(stmt, 5, holder);
-	return end_and_count(api, tx, stmt);
+	result = end_and_count(api, tx, stmt, &ended);
+	if (result == DB_DONE && ended > 0)
+		log_info("a program died: %lld runs that it carried out were ended", ended);
+	return result;
 }
 
 static int

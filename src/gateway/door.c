@@ -144,7 +144,7 @@ door_takes_message(struct door *door, struct request *request, struct response *
 
 	switch (budget_look(door->budgets, "gateway", &wait_s)) {
 	case BUDGET_RESERVED:
-	case BUDGET_HELD: /* perhaps by those who died, which the run's creation finds out */
+	case BUDGET_HELD: /* perhaps by a dead process: the run's creation finds out */
 		return take_one(door, request, response, "messages", door->config->rate,
 		    "Too many messages come from your address");
 	case BUDGET_EMPTY:

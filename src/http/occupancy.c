@@ -22,7 +22,7 @@ struct occupancy {
 	/* Workers race for what is counted here. */
 	pthread_mutex_t lock;
 	unsigned waiting, reading;
-	struct address *readers; /* whose bodies are being read, in no order */
+	struct address *readers; /* clients that send a body or take a long answer, in no order */
 	size_t held;
 	struct holder *holders; /* one a client, no more than workers and one */
 	size_t holders_len;

@@ -1,8 +1,8 @@
 /*
  * What requests that take their time may occupy together: workers, while they read a body or wait
  * for a model, and memory, for the bodies. The rest is for requests that are answered at once, so
- * that /health is. Each process counts its own, and who waits for a model takes one of the
- * machine's seats as well.
+ * that /health is. Each process counts its own; a request that waits for a model takes one of
+ * the machine's seats as well.
  */
 #ifndef HTTP_OCCUPANCY_H
 #define HTTP_OCCUPANCY_H

@@ -31,11 +31,12 @@ struct request {
 	enum media body_media;
 	char *body; /* NUL-terminated; NULL when the route takes none */
 	size_t body_len;
-	struct occupancy *occupancy; /* what the body is held in; NULL: it is not counted */
-	struct address peer;         /* whose the request is, as one client; all 0: not known */
-	bool occupies;               /* a worker, for as long as the client likes */
-	size_t held;                 /* bytes there: with what is made of it */
-	char tenant[REQUEST_TENANT_SIZE]; /* whose key came along, if the route's `admit` asks */
+	struct occupancy *occupancy;      /* what the body is held in; NULL: it is not counted */
+	struct address peer;              /* the client, see address_of_client(); all 0: unknown */
+	bool occupies;                    /* a worker, for as long as the client likes */
+	size_t held;                      /* bytes there: with what is made of it */
+	char tenant[REQUEST_TENANT_SIZE]; /* the key's name, where the route's `admit` asks for a
+					     key */
 	long long begun_ms;               /* by clock_ms() */
 	const char *route;                /* the pattern that was met, for the log; a literal */
 	bool left; /* answered, though the handler still works: see router_leave() */

@@ -41,7 +41,7 @@ struct router {
 	void *api_room;      /* and to those of MEDIA_API's routes */
 	const char *origins; /* of other sites, whose pages may read the answers; NULL: none */
 	const char *hosts;   /* see hosts.h; NULL: none */
-	const struct address_ranges *proxies; /* whose word for the client counts; NULL: none */
+	const struct address_ranges *proxies; /* trusted with X-Forwarded-For; NULL: none */
 	/* Set where the program cannot work: every request is answered 500 with this sentence. */
 	const char *out_of_order;
 };

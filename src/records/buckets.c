@@ -138,7 +138,7 @@ bucket_take_one(struct db *db, const struct bucket *bucket, long long *wait_s)
 	db_rollback(tx);
 	if (read && taking.level.set_back)
 		bucket_mend(db, bucket);
-	/* Who would be refused anyway does not hold up those who write. */
+	/* A request that is refused anyway does not hold up writers. */
 	if (read && taking.level.wait_s == 0 &&
 	    db_write(db, DB_WRITE_SOON, write_one, &taking) == 1)
 		return BUCKET_TAKEN;

@@ -74,7 +74,7 @@ void budget_print_empty(long long wait_s, char sentence[BUDGET_SENTENCE_SIZE]);
 
 /*
  * Whether a tenant has anything left. Nothing is reserved, but what is overdue is settled. To be
- * asked first: who would be refused anyway does not hold up those who write.
+ * asked first, so that a request that is refused anyway does not hold up writers.
  */
 enum budget_result budget_look(
     const struct budgets *budgets, const char *tenant, long long *wait_s);
