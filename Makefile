@@ -2,6 +2,7 @@
 
 CC ?= cc
 CFLAGS ?= -O2 -g
+CPPFLAGS ?=
 LDFLAGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -9,6 +10,13 @@ FUZZ_SECONDS ?= 60
 PORT ?= 8080
 
 VERSION := 0.1.0
+
+# V=1 shows the commands.
+V ?= 0
+ifneq ($(V),1)
+Q := @
+endif
+say = $(if $(Q),@printf '  %-5s %s\n' '$(1)' '$(2)')
 
 # release; asan: the same program with AddressSanitizer and UndefinedBehaviorSanitizer; tsan: with
 # ThreadSanitizer; fuzz: for make fuzz.
@@ -20,8 +28,9 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wol
 	-Wpointer-arith -Wwrite-strings -Wformat=2 -Wvla -Wundef -Wcast-qual -Wimplicit-fallthrough \
 	-Wno-missing-field-initializers $(WERROR)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Isrc -I$(BUILD) -include src/banned.h \
-	-pthread $(WARNINGS) $(shell pkg-config --cflags $(PACKAGES)) $(CFLAGS) $(SANITIZE)
-LIBS = $(shell pkg-config --libs $(PACKAGES))
+	-pthread $(WARNINGS) $(PACKAGES_CFLAGS) -ffile-prefix-map=$(CURDIR)=. $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
+PACKAGES_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
+LIBS := $(shell pkg-config --libs $(PACKAGES)) -lm
 
 ifeq ($(VARIANT),asan)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -40,7 +49,8 @@ endif
 
 SOURCES := $(sort $(filter-out src/main.c,$(wildcard src/*.c src/*/*.c)))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
-UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
+# One of them, with T=json.
+UNIT_SOURCES := $(sort $(wildcard tests/unit/test_$(or $(T),*).c))
 UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%)
 UNIT_HELPERS := $(BUILD)/tests/unit/support.o
 FUZZ_HELPERS := $(BUILD)/tests/fuzz/support.o
@@ -57,27 +67,31 @@ help:
 ## make            build cgi-bin/assistants.fcgi
 $(PROGRAM): $(BUILD)/src/main.o $(BUILD)/libassistants.a
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -pthread $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SANITIZE) -pthread $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # Everything but main.c, so that unit tests link what the program runs.
 $(BUILD)/libassistants.a: $(OBJECTS)
-	rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)$(AR) rcsD $@ $^
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The schema is compiled in as one string.
 $(BUILD)/schema.inc.h: src/db/schema.sql
 	@mkdir -p $(@D)
-	{ echo 'static const char schema_sql[] ='; \
+	@{ echo 'static const char schema_sql[] ='; \
 	  sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; echo ';'; } > $@
 $(BUILD)/src/db/migrate.o: $(BUILD)/schema.inc.h
 
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_HELPERS) $(BUILD)/libassistants.a
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -pthread $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SANITIZE) -pthread $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 .PRECIOUS: $(BUILD)/%.o
 
 ## make www        complete the chat page, www/, with deep-chat from npm
@@ -100,7 +114,8 @@ BUNDLED := $(BUILD)/bundle/assistants.fcgi
 $(BUNDLED): LDFLAGS += -Wl,--disable-new-dtags -Wl,-rpath,'$$ORIGIN/lib'
 $(BUNDLED): $(BUILD)/src/main.o $(BUILD)/libassistants.a
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -pthread $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SANITIZE) -pthread $(LDFLAGS) -o $@ $^ $(LIBS)
 
 ## make bundle     an archive for shared hosts, in build/
 .PHONY: bundle
@@ -142,7 +157,8 @@ BENCH_PROGRAMS := $(addprefix build/bench/bin/,hello linked timecgi)
 build/bench/bin/linked: LDFLAGS += -Wl,--no-as-needed
 $(BENCH_PROGRAMS): build/bench/bin/%: tests/bench/peers/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBS)
 
 ## make bench      how fast, beside PHP, Node and nginx, with tables and plots in build/bench (BENCH=1,3)
 .PHONY: bench
@@ -158,10 +174,11 @@ bench-docs:
 		-e '/^<!-- figures -->$$/r build/bench/tables.md' docs/BENCHMARKS.md
 	cp build/bench/*.svg docs/
 
-## make unit       the unit tests alone
+## make unit       the unit tests alone; one of them: make unit T=json
 .PHONY: unit
 unit: $(UNIT_PROGRAMS)
-	@for test in $(UNIT_PROGRAMS); do $$test || exit 1; done
+	@printf '%s\n' $(UNIT_PROGRAMS) | xargs -P "$$(nproc)" -n 1 \
+		sh -c 'said=$$("$$0" 2>&1); passed=$$?; printf "%s\n" "$$said"; exit $$passed'
 
 ## make fuzz       invented input for all that reads outside bytes (FUZZ_SECONDS=60 for each program)
 .PHONY: fuzz
@@ -174,7 +191,8 @@ fuzz:
 fuzz-programs: $(FUZZ_PROGRAMS)
 
 $(FUZZ_PROGRAMS): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_HELPERS) $(BUILD)/libassistants.a
-	$(CC) -fsanitize=fuzzer $(SANITIZE) -pthread $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) -fsanitize=fuzzer $(SANITIZE) -pthread $(LDFLAGS) -o $@ $^ $(LIBS)
 
 ## make lint       formatting, clang-tidy, the man page, the house's rules; silent when all is well
 .PHONY: lint
@@ -185,12 +203,18 @@ lint:
 # A disk that forgets what was not synced, for LD_PRELOAD.
 build/powercut.so: tests/soak/powercut.c
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
+	$(call say,LD,$@)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
 
 # For tools/lint.sh: what the compiler is told, one a line, with the header that it would miss.
 .PHONY: compiler-flags
 compiler-flags: $(BUILD)/schema.inc.h
 	@printf '%s\n' $(ALL_CFLAGS)
+
+## make compile_commands.json  how each file is compiled, for editors
+compile_commands.json: Makefile $(BUILD)/schema.inc.h
+	@printf '%s\n' $(ALL_CFLAGS) | awk -v compiler='$(CC)' -v folder='$(CURDIR)' \
+		-v files='src/main.c $(SOURCES) $(UNIT_SOURCES)' -f tools/compile-commands.awk > $@
 
 ## make install    to PREFIX (/usr/local), below DESTDIR; with the chat page, if make www was run
 .PHONY: install
@@ -209,7 +233,7 @@ install: $(PROGRAM)
 ## make clean      remove what was built
 .PHONY: clean
 clean:
-	rm -rf build cgi-bin/assistants.fcgi www/deep-chat
+	rm -rf build cgi-bin/assistants.fcgi www/deep-chat compile_commands.json
 
 -include $(OBJECTS:.o=.d) $(BUILD)/src/main.d $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/tests/unit/%.d) $(UNIT_HELPERS:.o=.d)
 -include $(FUZZ_SOURCES:%.c=$(BUILD)/%.d) $(FUZZ_HELPERS:.o=.d)

@@ -1,0 +1,16 @@
+# Prints compile_commands.json: the flags come one a line, the names of the files in `files`.
+
+function quoted(text) {
+	gsub(/["\\]/, "\\\\&", text)
+	return "\"" text "\""
+}
+
+{ flags = flags ", " quoted($0) }
+
+END {
+	len = split(files, file, " ")
+	for (i = 1; i <= len; i++)
+		printf "%s{\"directory\": %s, \"file\": %s, \"arguments\": [%s%s, \"-c\", %s]}", (i > 1 ? ",\n" : "[\n"),
+			quoted(folder), quoted(file[i]), quoted(compiler), flags, quoted(file[i])
+	print "\n]"
+}
