@@ -57,6 +57,9 @@ FUZZ_HELPERS := $(BUILD)/tests/fuzz/support.o
 FUZZ_SOURCES := $(sort $(filter-out tests/fuzz/support.c,$(wildcard tests/fuzz/*.c)))
 FUZZ_PROGRAMS := $(FUZZ_SOURCES:tests/fuzz/%.c=$(BUILD)/%)
 
+# A file that could not be made whole is not taken for made.
+.DELETE_ON_ERROR:
+
 .PHONY: all
 all: $(PROGRAM)
 
@@ -86,7 +89,7 @@ $(BUILD)/schema.inc.h: src/db/schema.sql
 	@mkdir -p $(@D)
 	@{ echo 'static const char schema_sql[] ='; \
 	  sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; echo ';'; } > $@
-$(BUILD)/src/db/migrate.o: $(BUILD)/schema.inc.h
+$(BUILD)/src/db/sqlite_migrate.o: $(BUILD)/schema.inc.h
 
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_HELPERS) $(BUILD)/libassistants.a
 	@mkdir -p $(@D)

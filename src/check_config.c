@@ -11,11 +11,11 @@
 #include "db/db.h"
 #include "gateway/definition.h"
 #include "model/model.h"
-#include "util/buf.h"
-#include "util/http_client.h"
-#include "util/json.h"
-#include "util/log.h"
-#include "util/text.h"
+#include "net/http_client.h"
+#include "obs/log.h"
+#include "text/buf.h"
+#include "text/json.h"
+#include "text/text.h"
 #include "v1/keys.h"
 
 enum {

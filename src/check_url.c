@@ -2,7 +2,7 @@
 
 #include <strings.h>
 
-#include "util/json.h"
+#include "text/json.h"
 
 enum { TIMEOUT_MS = 5000, ANSWER_MAX = 1 << 20, CANDIDATES_MAX = 8 };
 

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "util/http_client.h"
+#include "net/http_client.h"
 
 /*
  * Whether what listens there speaks the other of http and https. Nothing is sent but a GET without

@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "util/file.h"
-#include "util/http_client.h"
-#include "util/json.h"
-#include "util/text.h"
+#include "net/http_client.h"
+#include "os/file.h"
+#include "text/json.h"
+#include "text/text.h"
 
 enum { CONFIG_FILE_MAX = 1 << 20, KEY_MAX = 4096, ACCESS_TOKEN_LEN_MIN = 16 };
 

@@ -16,8 +16,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "util/address.h"
-#include "util/log.h"
+#include "net/address.h"
+#include "obs/log.h"
 
 enum config_model_api {
 	MODEL_API_AUTO,

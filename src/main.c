@@ -12,21 +12,21 @@
 #include <unistd.h>
 
 #include "assistants/api.h"
-#include "assistants/transfer.h"
+#include "assistants/import_export.h"
 #include "check_config.h"
 #include "config.h"
 #include "db/db.h"
 #include "gateway/gateway.h"
 #include "http/server.h"
 #include "model/model.h"
+#include "net/http_client.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
 #include "openai/openai.h"
 #include "records/model_server.h"
 #include "routes.h"
-#include "util/http_client.h"
-#include "util/log.h"
-#include "util/metrics.h"
+#include "v1/beta_v1.h"
 #include "v1/keys.h"
-#include "v1/old_shapes.h"
 #include "v1/v1.h"
 
 enum {
@@ -34,7 +34,7 @@ enum {
 	/* A waiting worker's: its client's, the model server's, curl's own two. */
 	DESCRIPTORS_EACH = 4,
 	DESCRIPTORS_MORE = 128 + 2 * DB_READERS_MAX,
-	DESCRIPTORS_TOOLS = 80, /* eight tools at once, ten each: util/child.h */
+	DESCRIPTORS_TOOLS = 80, /* eight tools at once, ten each: process/child.h */
 	IDLE_S = 15,
 	SHUTDOWN_GRACE_S = 30,
 	ARENAS_MAX = 4,

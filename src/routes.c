@@ -1,7 +1,7 @@
 #include "routes.h"
 
 #include "gateway/gateway.h"
-#include "util/metrics.h"
+#include "obs/metrics.h"
 #include "v1/v1.h"
 
 enum { TEXT_OR_JSON = MEDIA_TEXT | MEDIA_JSON, WORDS = MEDIA_TEXT | MEDIA_JSON | MEDIA_FORM };

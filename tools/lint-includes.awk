@@ -2,18 +2,24 @@
 # there for its own .c alone. The files are those below src/, named from the project's folder.
 
 BEGIN {
-	# Who may include what beside its own folder's headers; the files right below src/ may include all.
-	may["gateway"] = "http openai records db util config.h"
-	may["v1"] = "http assistants records db util config.h"
-	may["openai"] = "assistants records db util"
-	may["assistants"] = "records model db util"
-	may["records"] = "model db util"
-	may["model"] = "util"
-	may["db"] = "util schema.inc.h"
-	may["http"] = "util"
-	may["util"] = ""
+	# What may be included beside a folder's own headers; the files right below src/ may include all.
+	ground = "os text"
+	common = "obs " ground
+	may["gateway"] = "http openai records db process net config.h " common
+	may["v1"] = "http assistants records db net config.h " common
+	may["http"] = "net " common
+	may["openai"] = "assistants records db net " common
+	may["assistants"] = "records model db net " common
+	may["records"] = "model db " common
+	may["model"] = "net " common
+	may["db"] = "schema.inc.h " common
+	may["process"] = common
+	may["net"] = common
+	may["obs"] = ground
+	may["os"] = "text"
+	may["text"] = ""
 
-	home["curl/"] = "src/util/http_client.c"
+	home["curl/"] = "src/net/http_client.c"
 	home["sqlite3"] = "src/db/"
 	home["fcgi"] = "src/http/"
 }

@@ -2,12 +2,12 @@
 
 #include <stdarg.h>
 
+#include "assistants/internal.h"
 #include "assistants/leases.h"
 #include "assistants/retention.h"
-#include "assistants/room.h"
 #include "assistants/runner_pool.h"
 #include "assistants/runs.h"
-#include "util/text.h"
+#include "text/text.h"
 
 const struct api_row api_rows[] = {
     {"POST", "/assistants", assistants_create},

@@ -11,9 +11,9 @@
 
 #include "db/db.h"
 #include "model/model.h"
+#include "os/interrupt.h"
+#include "os/seats.h"
 #include "records/budget.h"
-#include "util/interrupt.h"
-#include "util/seats.h"
 
 enum { API_ERROR_SIZE = 1024 };
 

@@ -1,8 +1,8 @@
 /*
  * Assistants: a definition under an id.
  */
-#include "assistants/room.h"
-#include "util/clock.h"
+#include "assistants/internal.h"
+#include "os/clock.h"
 
 #define COLUMNS "id, created_at, body"
 

@@ -4,7 +4,7 @@
 #ifndef ASSISTANTS_CONTEXT_H
 #define ASSISTANTS_CONTEXT_H
 
-#include "assistants/room.h"
+#include "assistants/internal.h"
 
 enum { BYTES_A_TOKEN = 4 }; /* where nobody has counted them */
 

@@ -11,10 +11,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "util/clock.h"
-#include "util/file.h"
-#include "util/id.h"
-#include "util/log.h"
+#include "obs/log.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/id.h"
 
 enum {
 	MACHINE_SIZE = 66,

@@ -3,9 +3,9 @@
  */
 #include <stdint.h>
 
-#include "assistants/room.h"
-#include "util/log.h"
-#include "util/text.h"
+#include "assistants/internal.h"
+#include "obs/log.h"
+#include "text/text.h"
 
 enum {
 	LIMIT_DEFAULT = 20,

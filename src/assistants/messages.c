@@ -1,11 +1,11 @@
 /*
  * Messages: what was said in a thread, by its user or by an assistant's run.
  */
-#include "assistants/removal.h"
-#include "assistants/room.h"
+#include "assistants/internal.h"
+#include "assistants/thread_delete.h"
 
 #include "assistants/runs.h"
-#include "util/clock.h"
+#include "os/clock.h"
 
 #define COLUMNS                                                                                    \
 	"m.id, m.created_at, m.completed_at, m.incomplete_at, m.incomplete_reason, m.role, "       \

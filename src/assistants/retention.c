@@ -3,10 +3,10 @@
 #include <pthread.h>
 #include <time.h>
 
-#include "assistants/removal.h"
 #include "assistants/runs.h"
-#include "util/clock.h"
-#include "util/log.h"
+#include "assistants/thread_delete.h"
+#include "obs/log.h"
+#include "os/clock.h"
 
 /*
  * The thread has everybody's priority: with a lower one it would be set aside while it holds the

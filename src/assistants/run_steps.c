@@ -1,8 +1,8 @@
 /*
  * Run steps: what a run did, in order.
  */
-#include "assistants/removal.h"
 #include "assistants/runs.h"
+#include "assistants/thread_delete.h"
 
 #define COLUMNS                                                                                    \
 	"s.id, s.created_at, s.ended_at, s.status, s.last_error, s.usage, s.details, r.id, "       \

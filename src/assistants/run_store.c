@@ -3,10 +3,10 @@
  */
 #include "assistants/context.h"
 #include "assistants/leases.h"
-#include "assistants/removal.h"
 #include "assistants/runs.h"
-#include "util/clock.h"
-#include "util/log.h"
+#include "assistants/thread_delete.h"
+#include "obs/log.h"
+#include "os/clock.h"
 
 #define CARRIED_OUT "status IN ('in_progress', 'cancelling')"
 /* Of a holder: also what waits for outputs that the holder itself makes. */

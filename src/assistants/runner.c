@@ -4,9 +4,9 @@
 #include "assistants/leases.h"
 #include "assistants/runner_pool.h"
 #include "assistants/runs.h"
-#include "util/buf.h"
-#include "util/clock.h"
-#include "util/log.h"
+#include "obs/log.h"
+#include "os/clock.h"
+#include "text/buf.h"
 
 enum {
 	WANTED_CHECK_MS = 900, /* below a second: that is when a cancelled run must end */

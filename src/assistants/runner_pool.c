@@ -5,7 +5,7 @@
 
 #include "assistants/runner.h"
 #include "assistants/runs.h"
-#include "util/log.h"
+#include "obs/log.h"
 
 enum { RUNNERS_MAX = 8, STACK_SIZE = 1 << 20, SEAT_STEP_MS = 500 };
 

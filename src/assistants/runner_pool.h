@@ -5,7 +5,7 @@
 #ifndef ASSISTANTS_RUNNER_POOL_H
 #define ASSISTANTS_RUNNER_POOL_H
 
-#include "assistants/room.h"
+#include "assistants/internal.h"
 
 /* NULL: out of memory. */
 struct runner_pool *runner_pool_new(struct api *api);

@@ -7,9 +7,9 @@
 #include "assistants/leases.h"
 #include "assistants/runner.h"
 #include "assistants/runner_pool.h"
-#include "util/buf.h"
-#include "util/clock.h"
-#include "util/log.h"
+#include "obs/log.h"
+#include "os/clock.h"
+#include "text/buf.h"
 
 #define RANGE "r.thread = ? AND r.seq > ? AND r.seq < ? ORDER BY r.seq"
 #define LEN(array) (sizeof(array) / sizeof *(array))

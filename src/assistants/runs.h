@@ -5,7 +5,7 @@
 #ifndef ASSISTANTS_RUNS_H
 #define ASSISTANTS_RUNS_H
 
-#include "assistants/room.h"
+#include "assistants/internal.h"
 
 /* Statements that read whole runs. */
 #define RUN_COLUMNS                                                                                \

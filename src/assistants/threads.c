@@ -1,9 +1,9 @@
 /*
  * Threads: what holds a conversation's messages together.
  */
-#include "assistants/removal.h"
-#include "assistants/room.h"
-#include "util/clock.h"
+#include "assistants/internal.h"
+#include "assistants/thread_delete.h"
+#include "os/clock.h"
 
 #define COLUMNS "id, created_at, body"
 

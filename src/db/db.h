@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "util/metrics.h"
+#include "obs/metrics.h"
 
 struct db;      /* the database; one serves all threads */
 struct db_tx;   /* a transaction, one thread's */

@@ -10,10 +10,10 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 
-#include "db/checkpointer.h"
-#include "db/migrate.h"
-#include "db/writers.h"
-#include "util/log.h"
+#include "db/group_commit.h"
+#include "db/sqlite_checkpoint.h"
+#include "db/sqlite_migrate.h"
+#include "obs/log.h"
 
 enum {
 	STMTS_MAX = 96, /* prepared statements a connection keeps; the program has fewer */

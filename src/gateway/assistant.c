@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "util/buf.h"
-#include "util/file.h"
-#include "util/hash.h"
-#include "util/id.h"
-#include "util/json.h"
-#include "util/log.h"
+#include "obs/log.h"
+#include "os/file.h"
+#include "os/hash.h"
+#include "os/id.h"
+#include "text/buf.h"
+#include "text/json.h"
 
 enum { CACHE_MAX = 8192, LOCK_WAIT_MS = 30000 };
 

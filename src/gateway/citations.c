@@ -1,7 +1,7 @@
 #include "gateway/citations.h"
 
-#include "util/http_client.h"
-#include "util/text.h"
+#include "net/http_client.h"
+#include "text/text.h"
 
 enum {
 	STRIDE = 256, /* characters from one that is remembered to the next */

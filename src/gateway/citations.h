@@ -5,8 +5,8 @@
 #ifndef GATEWAY_CITATIONS_H
 #define GATEWAY_CITATIONS_H
 
-#include "util/buf.h"
-#include "util/json.h"
+#include "text/buf.h"
+#include "text/json.h"
 
 struct citations {
 	/*

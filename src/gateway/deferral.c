@@ -1,9 +1,9 @@
 #include "gateway/deferral.h"
 
 #include "http/router.h"
-#include "util/clock.h"
-#include "util/json.h"
-#include "util/text.h"
+#include "os/clock.h"
+#include "text/json.h"
+#include "text/text.h"
 
 enum {
 	PENDING_RETRY_AFTER_S = 2,

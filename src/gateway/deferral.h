@@ -15,7 +15,7 @@
 
 #include <pthread.h>
 
-#include "gateway/room.h"
+#include "gateway/internal.h"
 #include "gateway/stream.h"
 #include "http/prefer.h"
 

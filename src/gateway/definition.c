@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "util/file.h"
-#include "util/json.h"
-#include "util/log.h"
+#include "obs/log.h"
+#include "os/file.h"
+#include "text/json.h"
 
 enum { DEFINITION_MAX = 4 << 20 };
 

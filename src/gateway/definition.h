@@ -7,7 +7,7 @@
 
 #include "config.h"
 #include "gateway/tools.h"
-#include "util/hash.h"
+#include "os/hash.h"
 
 /* As it was at one moment; what others than definition.c see is never changed. */
 struct definition {

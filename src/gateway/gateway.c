@@ -1,9 +1,9 @@
 #include "gateway/gateway.h"
 
-#include "gateway/room.h"
-#include "util/json.h"
-#include "util/log.h"
-#include "util/metrics.h"
+#include "gateway/internal.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "text/json.h"
 
 enum { METRICS_MAX = 4 << 20, RETRY_AFTER_DEFAULT_S = 10 };
 

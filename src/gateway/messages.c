@@ -2,10 +2,10 @@
  * POST /threads/{id}/messages: the user's words in, the assistant's words out. GET: the
  * conversation.
  */
-#include "gateway/answer.h"
+#include "gateway/message_text.h"
 #include "gateway/names.h"
-#include "gateway/words.h"
-#include "util/log.h"
+#include "gateway/reply.h"
+#include "obs/log.h"
 
 static void
 answer_message(

@@ -1,10 +1,10 @@
 #include "gateway/names.h"
 
 #include "gateway/citations.h"
-#include "util/clock.h"
-#include "util/id.h"
-#include "util/log.h"
-#include "util/text.h"
+#include "obs/log.h"
+#include "os/clock.h"
+#include "os/id.h"
+#include "text/text.h"
 
 enum { FILES_MAX = 20, WAIT_MS = 5000 };
 

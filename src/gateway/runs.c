@@ -1,7 +1,7 @@
 /*
  * GET /threads/{id}/runs/{run}: the answer of a run that its client did not wait for.
  */
-#include "gateway/answer.h"
+#include "gateway/reply.h"
 
 /* Whether the run ended without words. What else it may be called, it is at work. */
 static bool

@@ -1,7 +1,7 @@
 #include "gateway/stream.h"
 
-#include "util/clock.h"
-#include "util/json.h"
+#include "os/clock.h"
+#include "text/json.h"
 
 enum { PING_MS = 2000 };
 

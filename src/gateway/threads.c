@@ -1,8 +1,8 @@
 /*
  * POST /threads, DELETE /threads/{id}.
  */
-#include "gateway/room.h"
-#include "util/json.h"
+#include "gateway/internal.h"
+#include "text/json.h"
 
 void
 gateway_threads_create(void *room, struct request *request, struct response *response)

@@ -10,15 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "gateway/arguments.h"
-#include "util/buf.h"
-#include "util/child.h"
-#include "util/clock.h"
-#include "util/file.h"
-#include "util/id.h"
-#include "util/json.h"
-#include "util/log.h"
-#include "util/text.h"
+#include "gateway/tool_arguments.h"
+#include "obs/log.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/id.h"
+#include "process/child.h"
+#include "text/buf.h"
+#include "text/json.h"
+#include "text/text.h"
 
 enum {
 	NAME_MAX_LEN = 64, /* the API's bound */

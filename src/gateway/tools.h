@@ -14,7 +14,7 @@
 #include <json.h>
 #include <stdint.h>
 
-#include "util/interrupt.h"
+#include "os/interrupt.h"
 
 struct tools;
 

@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <unistd.h>
 
-#include "util/text.h"
+#include "text/text.h"
 
 /*
  * SIGTERM: the client has left, or the web server stops. A run that is under way must be cancelled.

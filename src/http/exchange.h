@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "util/interrupt.h"
+#include "os/interrupt.h"
 
 struct exchange {
 	/*

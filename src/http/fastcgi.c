@@ -22,10 +22,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "util/buf.h"
-#include "util/clock.h"
-#include "util/interrupt.h"
-#include "util/log.h"
+#include "obs/log.h"
+#include "os/clock.h"
+#include "os/interrupt.h"
+#include "text/buf.h"
 
 enum {
 	ACCEPT_PAUSE_MS = 100,

@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "util/text.h"
+#include "text/text.h"
 
 /* The kernel makes it less (net.core.somaxconn, 4096 since Linux 5.4). */
 enum { LISTEN_BACKLOG = 4096 };

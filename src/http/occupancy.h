@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "util/address.h"
-#include "util/seats.h"
+#include "net/address.h"
+#include "os/seats.h"
 
 struct occupancy;
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "http/header.h"
-#include "util/text.h"
+#include "text/text.h"
 
 enum { WAIT_MAX_S = 86400 };
 

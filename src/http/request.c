@@ -3,9 +3,9 @@
 #include <stdint.h>
 #include <strings.h>
 
-#include "util/buf.h"
-#include "util/clock.h"
-#include "util/text.h"
+#include "os/clock.h"
+#include "text/buf.h"
+#include "text/text.h"
 
 enum {
 	READ_SIZE = 16 << 10,

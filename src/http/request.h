@@ -7,8 +7,8 @@
 #include "http/exchange.h"
 #include "http/media.h"
 #include "http/occupancy.h"
-#include "util/address.h"
-#include "util/id.h"
+#include "net/address.h"
+#include "os/id.h"
 
 enum {
 	REQUEST_PARAMS_MAX = 4,

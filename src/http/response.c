@@ -2,7 +2,7 @@
 
 #include <stdarg.h>
 
-#include "util/json.h"
+#include "text/json.h"
 
 enum { HEADERS_MAX = 16 << 10, PIECE_MAX = 128 << 10 };
 

@@ -10,7 +10,7 @@
 
 #include "http/exchange.h"
 #include "http/media.h"
-#include "util/buf.h"
+#include "text/buf.h"
 
 struct response {
 	int status;

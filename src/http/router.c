@@ -2,9 +2,9 @@
 
 #include "http/cors.h"
 #include "http/hosts.h"
-#include "util/clock.h"
-#include "util/log.h"
-#include "util/metrics.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "os/clock.h"
 
 enum {
 	CROWD_RETRY_AFTER_S = 5,

@@ -3,8 +3,8 @@
  */
 #include <stdatomic.h>
 
-#include "model/server.h"
-#include "util/log.h"
+#include "model/http_model.h"
+#include "obs/log.h"
 
 struct auto_model {
 	struct model model;

@@ -3,9 +3,9 @@
  * differently: calls come by an index that may be wrong and with ids that may be missing; the
  * reason of the end may not tell of calls; the end itself may be missing, when all has been said.
  */
-#include "model/server.h"
-#include "util/json.h"
-#include "util/text.h"
+#include "model/http_model.h"
+#include "text/json.h"
+#include "text/text.h"
 
 /*
  * max_tokens is the name of the limit that all servers know but OpenAI's, for newer models; these

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util/text.h"
+#include "text/text.h"
 
 #define ECHO_MAX 128 /* bytes of the user's words in an answer, before they are turned around */
 #define NUMBER_MAX 1000000000LL /* in an equation: the sum of two products fits a long long */

@@ -4,8 +4,8 @@
  * unknown, and says what it is when asked. No model, no network, no state: the same arguments give
  * the same answer, in any thread.
  */
-#ifndef ELIZA_H
-#define ELIZA_H
+#ifndef MODEL_ELIZA_H
+#define MODEL_ELIZA_H
 
 /* Bytes of the user's text that are considered, and the longest answer in bytes without its NUL. */
 #define ELIZA_TEXT_MAX 4096

@@ -1,9 +1,9 @@
 #include "model/history.h"
 
 #include "model/backend.h"
-#include "util/buf.h"
-#include "util/json.h"
-#include "util/text.h"
+#include "text/buf.h"
+#include "text/json.h"
+#include "text/text.h"
 
 enum { NAME_LEN_MAX = 64, OWN_ID_LEN_MAX = 64, SHORT_ID_LEN = 9, WORDS_MAX = 64 << 20 };
 

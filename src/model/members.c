@@ -1,7 +1,7 @@
 #include "model/members.h"
 
-#include "util/buf.h"
-#include "util/json.h"
+#include "text/buf.h"
+#include "text/json.h"
 
 enum { MEMBERS_MAX = 32, SIZE_MAX_BYTES = 4 << 20, ELEMENT_SIZE = 512 };
 

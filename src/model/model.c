@@ -1,6 +1,6 @@
 #include "model/backend.h"
-#include "util/buf.h"
-#include "util/json.h"
+#include "text/buf.h"
+#include "text/json.h"
 
 void
 model_result_clear(struct model_result *result)

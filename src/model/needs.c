@@ -2,8 +2,8 @@
 
 #include <pthread.h>
 
-#include "util/clock.h"
-#include "util/json.h"
+#include "os/clock.h"
+#include "text/json.h"
 
 enum {
 	MODELS_MAX = 100, /* programs may invent models without end */

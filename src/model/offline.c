@@ -4,9 +4,9 @@
  */
 #include "model/backend.h"
 #include "model/eliza.h"
-#include "util/buf.h"
-#include "util/id.h"
-#include "util/json.h"
+#include "os/id.h"
+#include "text/buf.h"
+#include "text/json.h"
 
 enum { CALLS_MAX = 128, WORDS_MAX = 16 << 20 };
 

@@ -1,8 +1,8 @@
 #include "model/refusal.h"
 
-#include "util/buf.h"
-#include "util/json.h"
-#include "util/text.h"
+#include "text/buf.h"
+#include "text/json.h"
+#include "text/text.h"
 
 #define LEN(array) (sizeof(array) / sizeof *(array))
 

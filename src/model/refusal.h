@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "model/needs.h"
-#include "util/buf.h"
+#include "text/buf.h"
 
 enum refusal_kind {
 	REFUSAL_OTHER,

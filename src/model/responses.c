@@ -9,8 +9,8 @@
  * What a model thought comes as items that only its server can read. They are kept as
  * {server, list}, with the message or the calls that they led to, and go back to that server alone.
  */
-#include "model/server.h"
-#include "util/json.h"
+#include "model/http_model.h"
+#include "text/json.h"
 
 static const struct refused refused[] = {
     /* Another key cannot read what this one was given. */

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "util/buf.h"
+#include "text/buf.h"
 
 struct thoughts {
 	enum {

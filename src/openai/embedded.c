@@ -1,8 +1,8 @@
 /*
  * The Assistants API of this process: function calls.
  */
+#include "obs/log.h"
 #include "openai/transport.h"
-#include "util/log.h"
 
 struct embedded {
 	struct openai openai;

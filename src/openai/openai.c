@@ -1,9 +1,9 @@
 #include "openai/openai.h"
 
+#include "obs/log.h"
 #include "openai/transport.h"
-#include "util/json.h"
-#include "util/log.h"
-#include "util/text.h"
+#include "text/json.h"
+#include "text/text.h"
 
 enum { LIST_PAGES_MAX = 10000 };
 

@@ -9,8 +9,8 @@
 
 #include "assistants/api.h"
 #include "db/db.h"
-#include "util/http_client.h"
-#include "util/interrupt.h"
+#include "net/http_client.h"
+#include "os/interrupt.h"
 
 struct openai;
 

@@ -2,12 +2,12 @@
  * An Assistants API elsewhere, over HTTP. A run is created with `stream`; a server that answers
  * JSON instead, or whose stream breaks after the run's id is known, is polled.
  */
+#include "obs/log.h"
+#include "obs/metrics.h"
 #include "openai/transport.h"
-#include "util/clock.h"
-#include "util/id.h"
-#include "util/json.h"
-#include "util/log.h"
-#include "util/metrics.h"
+#include "os/clock.h"
+#include "os/id.h"
+#include "text/json.h"
 
 enum {
 	ANSWER_MAX = 16 << 20,

@@ -1,7 +1,7 @@
 #include "records/budget.h"
 
-#include "records/buckets.h"
-#include "util/clock.h"
+#include "os/clock.h"
+#include "records/token_bucket.h"
 
 enum {
 	DAY_S = 86400,

@@ -1,7 +1,7 @@
 #include "records/model_server.h"
 
-#include "util/buf.h"
-#include "util/clock.h"
+#include "os/clock.h"
+#include "text/buf.h"
 
 enum { DAY_S = 86400, NEEDS_MAX = 1024 };
 

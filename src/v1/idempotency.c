@@ -1,7 +1,7 @@
 #include "v1/idempotency.h"
 
-#include "util/clock.h"
-#include "util/hash.h"
+#include "os/clock.h"
+#include "os/hash.h"
 
 enum {
 	KEPT_S = 24 * 60 * 60,

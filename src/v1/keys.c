@@ -6,10 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "util/file.h"
-#include "util/hash.h"
-#include "util/id.h"
-#include "util/log.h"
+#include "obs/log.h"
+#include "os/file.h"
+#include "os/hash.h"
+#include "os/id.h"
 
 enum { FILE_MAX = 4 << 20 };
 

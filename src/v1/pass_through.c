@@ -7,11 +7,11 @@
 #include <stdint.h>
 #include <strings.h>
 
-#include "util/clock.h"
-#include "util/json.h"
-#include "util/log.h"
-#include "util/text.h"
-#include "v1/room.h"
+#include "obs/log.h"
+#include "os/clock.h"
+#include "text/json.h"
+#include "text/text.h"
+#include "v1/internal.h"
 #include "v1/v1.h"
 
 enum {

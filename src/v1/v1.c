@@ -2,11 +2,11 @@
 
 #include <stdint.h>
 
-#include "util/json.h"
-#include "util/text.h"
+#include "text/json.h"
+#include "text/text.h"
+#include "v1/beta_v1.h"
 #include "v1/idempotency.h"
-#include "v1/old_shapes.h"
-#include "v1/room.h"
+#include "v1/internal.h"
 
 enum { RETRY_AFTER_DEFAULT_S = 1, SDK_WAIT_MAX_S = 60 };
 

@@ -10,8 +10,8 @@
 #include "assistants/api.h"
 #include "config.h"
 #include "http/router.h"
+#include "net/http_client.h"
 #include "records/budget.h"
-#include "util/http_client.h"
 
 struct v1;
 

@@ -7,9 +7,9 @@
  */
 #include "support.h"
 
-#include "util/interrupt.h"
-#include "util/json.h"
-#include "util/text.h"
+#include "os/interrupt.h"
+#include "text/json.h"
+#include "text/text.h"
 
 enum kind { KIND_ASSISTANT, KIND_THREAD, KIND_MESSAGE, KIND_RUN, KIND_NONE };
 

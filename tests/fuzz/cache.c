@@ -8,10 +8,10 @@
 
 #include "gateway/assistant.h"
 #include "openai/transport.h"
-#include "util/file.h"
-#include "util/hash.h"
-#include "util/id.h"
-#include "util/json.h"
+#include "os/file.h"
+#include "os/hash.h"
+#include "os/id.h"
+#include "text/json.h"
 
 static char *path, *head;
 static struct assistant *assistant;

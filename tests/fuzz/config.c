@@ -6,9 +6,9 @@
 #include "support.h"
 
 #include "config.h"
-#include "util/buf.h"
-#include "util/http_client.h"
-#include "util/text.h"
+#include "net/http_client.h"
+#include "text/buf.h"
+#include "text/text.h"
 
 static char *path;
 

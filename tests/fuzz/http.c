@@ -12,8 +12,8 @@
 #include "gateway/gateway.h"
 #include "http/router.h"
 #include "routes.h"
-#include "util/json.h"
-#include "util/text.h"
+#include "text/json.h"
+#include "text/text.h"
 
 enum { VARIABLES_MAX = 24, BODY_MAX = 1024, ANSWER_MAX = 4 << 20, PIECE = 100 };
 

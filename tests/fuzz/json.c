@@ -4,7 +4,7 @@
  */
 #include "support.h"
 
-#include "util/json.h"
+#include "text/json.h"
 
 static void
 compare(struct json_object *whole, const char *key, struct json_raw raw)

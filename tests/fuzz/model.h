@@ -11,11 +11,11 @@
 #include "support.h"
 
 #include "model/model.h"
-#include "util/buf.h"
-#include "util/clock.h"
-#include "util/json.h"
-#include "util/log.h"
-#include "util/text.h"
+#include "obs/log.h"
+#include "os/clock.h"
+#include "text/buf.h"
+#include "text/json.h"
+#include "text/text.h"
 
 enum { HEADER_LEN = 4, WORDS_MAX = 1 << 20, CALLS_MAX = 128, REQUESTS_MAX = 32 };
 
@@ -49,7 +49,7 @@ struct heard {
 	int calls;
 };
 
-/* --- instead of util/http_client.c --- */
+/* --- instead of net/http_client.c --- */
 
 struct http_client {
 	struct script *script;

@@ -7,8 +7,8 @@
  */
 #include "support.h"
 
-#include "util/buf.h"
-#include "util/sse.h"
+#include "net/sse.h"
+#include "text/buf.h"
 
 enum { HEADER_LEN = 3, CUTS_MAX = 8, DATA_MAX = 64, HEARD_MAX = 16 << 20 };
 

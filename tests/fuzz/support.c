@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "model/model.h"
-#include "util/log.h"
+#include "obs/log.h"
 
 static int report_fd = STDERR_FILENO;
 static char *folder;

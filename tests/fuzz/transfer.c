@@ -6,9 +6,9 @@
  */
 #include "support.h"
 
-#include "assistants/transfer.h"
-#include "util/json.h"
-#include "v1/old_shapes.h"
+#include "assistants/import_export.h"
+#include "text/json.h"
+#include "v1/beta_v1.h"
 
 static struct state state;
 

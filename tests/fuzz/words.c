@@ -5,11 +5,11 @@
  */
 #include "support.h"
 
+#include "gateway/message_text.h"
 #include "gateway/names.h"
-#include "gateway/words.h"
 #include "openai/transport.h"
-#include "util/id.h"
-#include "util/text.h"
+#include "os/id.h"
+#include "text/text.h"
 
 enum { FILES_MAX = 20 };
 

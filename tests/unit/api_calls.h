@@ -10,7 +10,7 @@
 #include "assistants/api.h"
 #include "model/backend.h"
 #include "model/model.h"
-#include "util/json.h"
+#include "text/json.h"
 
 /* What a test works on, from api_open() to api_close(). */
 static struct {

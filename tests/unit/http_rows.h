@@ -10,9 +10,9 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "util/clock.h"
-#include "util/http_client.h"
-#include "util/log.h"
+#include "net/http_client.h"
+#include "obs/log.h"
+#include "os/clock.h"
 
 enum { ANSWER_MAX = 100, PATIENCE_MS = 30000, SHORT_MS = 700, RAISE_AFTER_MS = 500, ROWS_MAX = 64 };
 

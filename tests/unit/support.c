@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "util/interrupt.h"
+#include "os/interrupt.h"
 
 enum { PIECE_PAUSE_MS = 10, REQUEST_MAX = 4 << 20, ANSWER_MAX = 4 << 20 };
 

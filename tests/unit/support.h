@@ -18,7 +18,7 @@
 #include <pthread.h>
 
 #include "http/exchange.h"
-#include "util/buf.h"
+#include "text/buf.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

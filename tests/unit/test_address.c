@@ -1,7 +1,7 @@
 /* Addresses as text: which are one client's, and which are in a range. */
 #include "support.h"
 
-#include "util/address.h"
+#include "net/address.h"
 
 static void
 test_clients(void **state)

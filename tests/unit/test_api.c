@@ -10,9 +10,9 @@
 
 #include "assistants/api.h"
 #include "model/backend.h"
-#include "util/clock.h"
-#include "util/json.h"
-#include "util/text.h"
+#include "os/clock.h"
+#include "text/json.h"
+#include "text/text.h"
 
 /* 141 bytes; cut after an even number of them it ends in half a character. */
 #define TEN_E "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"

@@ -1,7 +1,7 @@
 /* Assistants: what is shown of them, and what of it can be changed. */
 #include "api_calls.h"
 
-#include "util/clock.h"
+#include "os/clock.h"
 
 static void
 what_is_not_given_has_its_default(void **state)

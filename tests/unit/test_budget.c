@@ -2,9 +2,9 @@
  */
 #include "support.h"
 
-#include "records/buckets.h"
+#include "os/clock.h"
 #include "records/budget.h"
-#include "util/clock.h"
+#include "records/token_bucket.h"
 
 enum { DAY_TOKENS = 86400 };
 

@@ -1,7 +1,7 @@
 /* The growing buffer: its maximum, what a failure leaves, and that its text is always a string. */
 #include "support.h"
 
-#include "util/buf.h"
+#include "text/buf.h"
 
 struct row {
 	const char *name;

@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "util/child.h"
-#include "util/clock.h"
-#include "util/interrupt.h"
+#include "os/clock.h"
+#include "os/interrupt.h"
+#include "process/child.h"
 
 enum { LONG_MS = 60000, SHORT_MS = 500, STEP_MS = 10, OUTPUT_MAX = 100000, INPUT_LEN = 1 << 20 };
 

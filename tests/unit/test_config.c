@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "config.h"
-#include "util/json.h"
+#include "text/json.h"
 
 static const char *const names[] = {"OPENAI_API_KEY", "OPENAI_API_KEY_FILE", "OPENAI_BASE_URL",
     "ASSISTANTS_MODEL_API", "ASSISTANTS_MODEL", "ASSISTANTS_MODELS", "ASSISTANTS_CA_FILE",

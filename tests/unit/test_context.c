@@ -6,7 +6,7 @@
 
 #include "support.h"
 
-#include "util/json.h"
+#include "text/json.h"
 
 enum { THREAD = 1, ANOTHER = 2 };
 

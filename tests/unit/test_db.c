@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 
 #include "db/db.h"
+#include "os/interrupt.h"
 #include "schema.inc.h"
-#include "util/interrupt.h"
 
 static struct {
 	char *folder, *path;

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "db/db.h"
-#include "util/interrupt.h"
+#include "os/interrupt.h"
 
 enum { THREADS = 4, ROUNDS = 50, STATEMENTS = 100 };
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "model/eliza.h"
-#include "util/text.h"
+#include "text/text.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

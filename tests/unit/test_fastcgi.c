@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "http/server.h"
-#include "util/clock.h"
-#include "util/interrupt.h"
+#include "os/clock.h"
+#include "os/interrupt.h"
 
 enum {
 	WORKERS = 40,

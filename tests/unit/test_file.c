@@ -10,9 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "util/clock.h"
-#include "util/file.h"
-#include "util/interrupt.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/interrupt.h"
 
 enum { SIZE_MAX_READ = 100000, WAIT_MS = 20000 };
 

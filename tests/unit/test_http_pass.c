@@ -1,9 +1,9 @@
 /* The HTTP client where it passes on: what the callbacks get, and what ends a call. */
 #include "support.h"
 
-#include "util/clock.h"
-#include "util/http_client.h"
-#include "util/interrupt.h"
+#include "net/http_client.h"
+#include "os/clock.h"
+#include "os/interrupt.h"
 
 enum { PATIENCE_MS = 30000, SHORT_MS = 1000 };
 

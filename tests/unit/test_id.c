@@ -1,8 +1,8 @@
 /* Ids: their form, and that they differ. */
 #include "support.h"
 
-#include "util/id.h"
-#include "util/interrupt.h"
+#include "os/id.h"
+#include "os/interrupt.h"
 
 enum { RANDOM_LEN = 24, TIME_LEN = 7, IDS = 8000 };
 

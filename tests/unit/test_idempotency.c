@@ -3,7 +3,7 @@
 
 #include <time.h>
 
-#include "util/clock.h"
+#include "os/clock.h"
 #include "v1/idempotency.h"
 
 static char *folder, *path;

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "util/json.h"
+#include "text/json.h"
 
 static const struct {
 	const char *text;

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "util/hash.h"
+#include "os/hash.h"
 #include "v1/keys.h"
 
 static char *folder, *path;

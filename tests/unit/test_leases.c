@@ -14,8 +14,8 @@
 #include "assistants/api.h"
 #include "assistants/leases.h"
 #include "model/backend.h"
-#include "util/clock.h"
-#include "util/json.h"
+#include "os/clock.h"
+#include "text/json.h"
 
 static char *folder;
 static struct db *db;

@@ -4,8 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "util/json.h"
-#include "util/log.h"
+#include "obs/log.h"
+#include "text/json.h"
 
 static const char secret[] = "hunter2-hunter2", odd_secret[] = "\"quo\\ted\" secret";
 

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "util/metrics.h"
+#include "obs/metrics.h"
 
 enum { THREADS = 4, PROCESSES = 4, TIMES = 20000, ENTRIES = 2048, TEXT_SIZE = 232 };
 

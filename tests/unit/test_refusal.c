@@ -2,7 +2,7 @@
 #include "support.h"
 
 #include "model/refusal.h"
-#include "util/json.h"
+#include "text/json.h"
 
 static const struct {
 	long status;

@@ -2,9 +2,9 @@
 #include "support.h"
 
 #include "model/model.h"
-#include "util/clock.h"
-#include "util/json.h"
-#include "util/text.h"
+#include "os/clock.h"
+#include "text/json.h"
+#include "text/text.h"
 
 #define OK "HTTP/1.1 200 OK\r\n"
 #define STREAM OK "Content-Type: text/event-stream\r\n\r\n"

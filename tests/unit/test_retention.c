@@ -6,8 +6,8 @@
 
 #include <sqlite3.h>
 
-#include "assistants/transfer.h"
-#include "util/clock.h"
+#include "assistants/import_export.h"
+#include "os/clock.h"
 
 enum { DAY_S = 24 * 60 * 60, DAYS = 10, HOUR_S = 3600, STEP_S = 30 };
 

@@ -2,8 +2,8 @@
 #include "support.h"
 
 #include "http/router.h"
-#include "util/json.h"
-#include "util/log.h"
+#include "obs/log.h"
+#include "text/json.h"
 
 enum { BOTH = MEDIA_TEXT | MEDIA_JSON, BODY_MAX = 20, MEMORY_MAX = 1000 };
 

@@ -9,8 +9,8 @@
 
 #include "assistants/api.h"
 #include "model/backend.h"
-#include "util/interrupt.h"
-#include "util/json.h"
+#include "os/interrupt.h"
+#include "text/json.h"
 
 static char *folder;
 static struct db *db, *other;

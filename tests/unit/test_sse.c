@@ -1,7 +1,7 @@
 /* Server-sent events: what a stream means, and that it means the same wherever it is cut. */
 #include "support.h"
 
-#include "util/sse.h"
+#include "net/sse.h"
 
 enum { DATA_MAX = 1000 };
 

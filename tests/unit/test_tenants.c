@@ -2,7 +2,7 @@
  * Tenants: whatever path a program asks for with another tenant's ids, it is told that there is no
  * such thing, and nothing changes.
  */
-#include "assistants/room.h" /* before cmocka, whose fail() is a macro */
+#include "assistants/internal.h" /* before cmocka, whose fail() is a macro */
 
 #include "api_calls.h"
 

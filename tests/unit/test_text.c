@@ -3,7 +3,7 @@
 
 #include <limits.h>
 
-#include "util/text.h"
+#include "text/text.h"
 
 static void
 test_utf8_copy(void **state)

@@ -1,9 +1,9 @@
 /* Threads: what is shown of them, what can be changed, and what goes with them. */
-#include "assistants/room.h" /* before cmocka, whose fail() is a macro */
+#include "assistants/internal.h" /* before cmocka, whose fail() is a macro */
 
 #include "api_calls.h"
 
-#include "util/clock.h"
+#include "os/clock.h"
 
 static void
 a_thread_is_made_of_nothing(void **state)

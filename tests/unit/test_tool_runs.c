@@ -6,9 +6,9 @@
 
 #include "assistants/api.h"
 #include "model/backend.h"
-#include "util/clock.h"
-#include "util/interrupt.h"
-#include "util/json.h"
+#include "os/clock.h"
+#include "os/interrupt.h"
+#include "text/json.h"
 
 static struct db *db;
 static struct api *api;

@@ -4,9 +4,9 @@
  */
 #include "api_calls.h"
 
-#include "util/clock.h"
-#include "util/http_client.h"
-#include "util/interrupt.h"
+#include "net/http_client.h"
+#include "os/clock.h"
+#include "os/interrupt.h"
 
 #define OK "HTTP/1.1 200 OK\r\n"
 #define STREAM OK "Content-Type: text/event-stream\r\n\r\n"

@@ -1,0 +1,260 @@
+/*
+ * What the API's objects are made of, as tables: tools, what tools work on, formats of answers.
+ */
+#include "assistants/internal.h"
+
+#define LEN(array) (sizeof(array) / sizeof *(array))
+#define FIELDS(array) (array), LEN(array)
+
+enum { FILE_IDS_MAX = 20, ID_LEN_MAX = 256 };
+
+const char *const reasoning_efforts[] = {
+    "none", "minimal", "low", "medium", "high", "xhigh", "max", NULL};
+
+static const struct field id_element = {.types = FIELD_STRING, .min = 1, .max = ID_LEN_MAX};
+
+/* An object that says its type, and nothing else. */
+static const struct field type_only[] = {{"type", FIELD_STRING, true}};
+
+/* --- tools --- */
+
+static const struct field ranking_fields[] = {
+    {"ranker", FIELD_STRING, .words = (const char *const[]){"auto", "default_2024_08_21", NULL}},
+    {"score_threshold", FIELD_NUMBER, true, 0, 1},
+};
+
+static const struct shape ranking = {NULL, FIELDS(ranking_fields)};
+
+static const struct field search_fields[] = {
+    {"max_num_results", FIELD_INTEGER, false, 1, 50},
+    {"ranking_options", FIELD_OBJECT, .shapes = &ranking},
+};
+
+static const struct shape search = {NULL, FIELDS(search_fields)};
+
+static const struct field function_fields[] = {
+    {"name", FIELD_NAME, true},
+    {"description", FIELD_STRING},
+    {"parameters", FIELD_OBJECT}, /* a JSON schema: the model server's to judge */
+    {"strict", FIELD_BOOLEAN},
+};
+
+static const struct shape function = {NULL, FIELDS(function_fields)};
+
+static const struct field search_tool_fields[] = {
+    {"type", FIELD_STRING, true},
+    {"file_search", FIELD_OBJECT, .shapes = &search},
+};
+
+static const struct field function_tool_fields[] = {
+    {"type", FIELD_STRING, true},
+    {"function", FIELD_OBJECT, true, .shapes = &function},
+};
+
+static const struct shape tools[] = {
+    {"function", FIELDS(function_tool_fields)},
+    {"code_interpreter", FIELDS(type_only)},
+    {"file_search", FIELDS(search_tool_fields)},
+    {NULL},
+};
+
+/* A message's attachment names the tools that its file is for, without their options. */
+static const struct shape attachment_tools[] = {
+    {"code_interpreter", FIELDS(type_only)},
+    {"file_search", FIELDS(type_only)},
+    {NULL},
+};
+
+const struct field tool_element = {.types = FIELD_OBJECT, .shapes = tools};
+const struct field attachment_tool_element = {.types = FIELD_OBJECT, .shapes = attachment_tools};
+
+/* --- tool resources --- */
+
+static const struct field static_fields[] = {
+    {"max_chunk_size_tokens", FIELD_INTEGER, true, 100, 4096},
+    {"chunk_overlap_tokens", FIELD_INTEGER, true, 0, 2048},
+};
+
+static bool
+check_overlap(struct call *call, struct json_object *object, const char *prefix)
+{
+	char param[256];
+
+	if (json_get_int(object, "chunk_overlap_tokens", 0) * 2 <=
+	    json_get_int(object, "max_chunk_size_tokens", 0))
+		return true;
+	snprintf(param, sizeof param, "%schunk_overlap_tokens", prefix);
+	refuse(
+	    call, param, "Invalid '%s': at most half of max_chunk_size_tokens is accepted.", param);
+	return false;
+}
+
+static const struct shape static_chunking = {NULL, FIELDS(static_fields), check_overlap};
+
+static const struct field chunking_fields[] = {
+    {"type", FIELD_STRING, true},
+    {"static", FIELD_OBJECT, true, .shapes = &static_chunking},
+};
+
+static const struct shape chunking[] = {
+    {"auto", FIELDS(type_only)},
+    {"static", FIELDS(chunking_fields)},
+    {NULL},
+};
+
+static const struct field store_fields[] = {
+    {"file_ids", FIELD_ARRAY, .element = &id_element},
+    {"chunking_strategy", FIELD_OBJECT, .shapes = chunking},
+    {"metadata", FIELD_METADATA},
+};
+
+static const struct shape store = {NULL, FIELDS(store_fields)};
+static const struct field store_element = {.types = FIELD_OBJECT, .shapes = &store};
+
+static const struct field search_resource_fields[] = {
+    {"vector_store_ids", FIELD_ARRAY, false, 0, 1, .element = &id_element},
+    {"vector_stores", FIELD_ARRAY, false, 0, 1, .element = &store_element},
+};
+
+static bool
+check_one_store(struct call *call, struct json_object *object, const char *prefix)
+{
+	char param[256];
+
+	if (!json_get(object, "vector_store_ids") || !json_get(object, "vector_stores"))
+		return true;
+	snprintf(param, sizeof param, "%svector_stores", prefix);
+	refuse(call, param, "Invalid '%s': it goes without vector_store_ids.", param);
+	return false;
+}
+
+/* The first field alone: a vector store that is there. */
+static const struct shape search_resources = {NULL, search_resource_fields, 1};
+static const struct shape new_search_resources = {
+    NULL, FIELDS(search_resource_fields), check_one_store};
+
+static const struct field code_resource_fields[] = {
+    {"file_ids", FIELD_ARRAY, false, 0, FILE_IDS_MAX, .element = &id_element},
+};
+
+static const struct shape code_resources = {NULL, FIELDS(code_resource_fields)};
+
+static const struct field resource_fields[] = {
+    {"code_interpreter", FIELD_OBJECT, .shapes = &code_resources},
+    {"file_search", FIELD_OBJECT, .shapes = &search_resources},
+};
+
+static const struct field new_resource_fields[] = {
+    {"code_interpreter", FIELD_OBJECT, .shapes = &code_resources},
+    {"file_search", FIELD_OBJECT, .shapes = &new_search_resources},
+};
+
+const struct shape tool_resources = {NULL, FIELDS(resource_fields)};
+const struct shape new_tool_resources = {NULL, FIELDS(new_resource_fields)};
+
+struct json_object *
+tool_resources_shown(struct json_object *body)
+{
+	struct json_object *stored = json_get_object(body, "tool_resources");
+	struct json_object *shown = json_object_new_object(), *file_search;
+
+	for (size_t i = 0; i < LEN(resource_fields); i++) {
+		const char *name = resource_fields[i].name;
+
+		if (json_get(stored, name))
+			copy_member(shown, stored, name);
+	}
+	/* The wish for a vector store is no part of the object: it shows which one there is. */
+	if (json_get(json_get(shown, "file_search"), "vector_stores")) {
+		file_search = json_object_new_object();
+		json_set(file_search, "vector_store_ids", json_object_new_array());
+		json_set(shown, "file_search", file_search);
+	}
+	return shown;
+}
+
+/* What a search does unless its tool says otherwise. */
+static struct json_object *
+search_shown(struct json_object *given)
+{
+	struct json_object *shown = json_object_new_object(), *usual;
+
+	copy_member(shown, given, "max_num_results");
+	copy_member(shown, given, "ranking_options");
+	if (json_get(shown, "ranking_options"))
+		return shown;
+	usual = json_object_new_object();
+	json_set_string(usual, "ranker", "default_2024_08_21");
+	json_set(usual, "score_threshold", json_object_new_double(0));
+	json_set(shown, "ranking_options", usual);
+	return shown;
+}
+
+static struct json_object *
+function_shown(struct json_object *given)
+{
+	struct json_object *shown = json_object_new_object();
+
+	if (json_object_is_type(given, json_type_object)) {
+		json_object_object_foreach(given, name, value)
+		    json_set(shown, name, json_object_get(value));
+	}
+	if (!json_get(shown, "strict"))
+		json_set(shown, "strict", json_object_new_boolean(0));
+	return shown;
+}
+
+struct json_object *
+tools_shown(struct json_object *body)
+{
+	struct json_object *stored = json_get(body, "tools"), *shown = json_object_new_array();
+
+	for (size_t i = 0; i < json_len(stored); i++) {
+		struct json_object *tool = json_object_new_object();
+		const char *type = json_get_string(json_at(stored, i), "type");
+
+		/* An imported run's may be anything. */
+		type = type ? type : "";
+		json_set_string(tool, "type", type);
+		if (strcmp(type, "function") == 0)
+			json_set(tool, type, function_shown(json_get(json_at(stored, i), type)));
+		else if (strcmp(type, "file_search") == 0)
+			json_set(tool, type, search_shown(json_get(json_at(stored, i), type)));
+		json_add(shown, tool);
+	}
+	return shown;
+}
+
+/* --- formats of answers --- */
+
+static const struct field schema_fields[] = {
+    {"name", FIELD_NAME, true},
+    {"description", FIELD_STRING},
+    {"schema", FIELD_OBJECT},
+    {"strict", FIELD_BOOLEAN},
+};
+
+static const struct shape schema = {NULL, FIELDS(schema_fields)};
+
+static const struct field schema_format_fields[] = {
+    {"type", FIELD_STRING, true},
+    {"json_schema", FIELD_OBJECT, true, .shapes = &schema},
+};
+
+/* "none" is what the first SDKs of the second version had for it. */
+const char *const response_format_words[] = {"auto", "none", NULL};
+
+struct json_object *
+response_format_shown(struct json_object *body)
+{
+	struct json_object *format = json_get_object(body, "response_format");
+
+	return format ? json_object_get(format) : json_object_new_string("auto");
+}
+
+const struct shape response_formats[] = {
+    {"text", FIELDS(type_only)},
+    {"json_object", FIELDS(type_only)},
+    {"json_schema", FIELDS(schema_format_fields)},
+    {NULL},
+};

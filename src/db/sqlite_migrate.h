@@ -1,0 +1,15 @@
+/*
+ * Brings a database to this program's version of the schema (schema.sql). Only for src/db/.
+ */
+#ifndef DB_SQLITE_MIGRATE_H
+#define DB_SQLITE_MIGRATE_H
+
+#include <sqlite3.h>
+
+/*
+ * In one transaction. -1 with one sentence in `error`, of DB_ERROR_SIZE: it is another program's
+ * database, or that of a newer one, or it cannot be written.
+ */
+int migrate(sqlite3 *handle, const char *path, char *error);
+
+#endif

@@ -1,0 +1,157 @@
+#include "gateway/admission.h"
+
+#include "http/cors.h"
+#include "os/hash.h"
+#include "records/token_bucket.h"
+
+enum {
+	MINUTE_S = 60,
+	THREADS_A_MESSAGE = 10,
+	FAILURE_RETRY_AFTER_S = 5,
+	NAME_SIZE = ADDRESS_TEXT_SIZE + 16
+};
+
+struct door {
+	const struct config *config;
+	const struct budgets *budgets;
+	char token_hash[SHA256_HEX_SIZE]; /* "" where none is needed */
+};
+
+struct door *
+door_new(const struct config *config, const struct budgets *budgets)
+{
+	struct door *door = calloc(1, sizeof *door);
+
+	if (!door)
+		return NULL;
+	door->config = config;
+	door->budgets = budgets;
+	if (config->access_token)
+		sha256_hex(config->access_token, strlen(config->access_token), door->token_hash);
+	return door;
+}
+
+void
+door_free(struct door *door)
+{
+	free(door);
+}
+
+/*
+ * Of the two only the hashes are compared: how long that takes says nothing about the token, since
+ * nobody can choose a hash.
+ */
+static bool
+has_token(const struct door *door, struct request *request)
+{
+	const char *token = request_bearer(request);
+	char hash[SHA256_HEX_SIZE];
+
+	if (!token)
+		return false;
+	sha256_hex(token, strlen(token), hash);
+	return sha256_hex_equal(hash, door->token_hash);
+}
+
+bool
+door_admits(struct door *door, struct request *request, struct response *response)
+{
+	if (!cors_admits(request, door->config->allow_origin)) {
+		response_problem(response, 403,
+		    "Pages of this origin may not use the assistant here: the server's setting "
+		    "ASSISTANTS_ALLOW_ORIGIN names those that may.");
+		return false;
+	}
+	if (!*door->token_hash || has_token(door, request))
+		return true;
+	response_header(response, "WWW-Authenticate", "Bearer");
+	response_problem(response, 401, "This needs an access token: %s.",
+	    request_bearer(request) ? "the one that was sent is not it"
+				    : "send it as Authorization: Bearer TOKEN");
+	return false;
+}
+
+/* A bucket's name; those whom the web server does not tell apart have one together. */
+static void
+name_bucket(
+    const struct door *door, struct request *request, const char *what, char name[NAME_SIZE])
+{
+	char client[ADDRESS_TEXT_SIZE] = "unknown";
+	struct address address;
+
+	if (request_client(request, door->config->trusted_proxies, &address))
+		address_print_client(&address, client);
+	snprintf(name, NAME_SIZE, "%s %s", what, client);
+}
+
+static void
+answer_empty(struct response *response, const char *words, long long wait_s)
+{
+	response->retry_after_s = wait_s;
+	response_problem(response, 429, "%s; try again in %lld second%s.", words, wait_s,
+	    wait_s == 1 ? "" : "s");
+}
+
+static void
+answer_uncounted(struct response *response)
+{
+	response->retry_after_s = FAILURE_RETRY_AFTER_S;
+	response_problem(response, 503, "The database is busy; try again soon.");
+}
+
+void
+door_answer_empty(struct response *response, long long wait_s)
+{
+	answer_empty(response, "The assistant has used up its tokens for now", wait_s);
+}
+
+/* Takes one of `rate` a minute for the client. False, answered with `words` if there is none. */
+static bool
+take_one(struct door *door, struct request *request, struct response *response, const char *what,
+    long long rate, const char *words)
+{
+	char name[NAME_SIZE];
+	const struct bucket bucket = {.name = name, .capacity = rate, .fill_s = MINUTE_S};
+	long long wait_s;
+
+	if (rate == 0)
+		return true;
+	name_bucket(door, request, what, name);
+	switch (bucket_take_one(door->budgets->db, &bucket, &wait_s)) {
+	case BUCKET_TAKEN:
+		return true;
+	case BUCKET_EMPTY:
+		answer_empty(response, words, wait_s);
+		return false;
+	default:
+		answer_uncounted(response);
+		return false;
+	}
+}
+
+bool
+door_takes_thread(struct door *door, struct request *request, struct response *response)
+{
+	return take_one(door, request, response, "threads",
+	    (long long)door->config->rate * THREADS_A_MESSAGE,
+	    "Too many new threads come from your address");
+}
+
+bool
+door_takes_message(struct door *door, struct request *request, struct response *response)
+{
+	long long wait_s;
+
+	switch (budget_look(door->budgets, "gateway", &wait_s)) {
+	case BUDGET_RESERVED:
+	case BUDGET_HELD: /* perhaps by a dead process: the run's creation finds out */
+		return take_one(door, request, response, "messages", door->config->rate,
+		    "Too many messages come from your address");
+	case BUDGET_EMPTY:
+		door_answer_empty(response, wait_s);
+		return false;
+	default:
+		answer_uncounted(response);
+		return false;
+	}
+}

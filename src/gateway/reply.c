@@ -1,0 +1,163 @@
+#include "gateway/reply.h"
+
+#include "gateway/message_text.h"
+#include "gateway/names.h"
+#include "obs/log.h"
+
+/* The messages' words, parted by blank lines. NULL: no memory. */
+static char *
+words_of_reply(const struct reply *reply, struct json_object *texts, struct citations *citations)
+{
+	struct buf out = BUF_INIT((size_t)-1 / 2);
+
+	for (size_t i = 0; i < json_len(reply->messages); i++) {
+		struct json_object *message = json_at(reply->messages, i), *text;
+		char *words = words_of_message(message, citations);
+
+		if (!words)
+			continue;
+		text = json_object_new_object();
+		json_set_string(text, "id", json_get_string(message, "id"));
+		json_set_string(text, "text", words);
+		json_add(texts, text);
+		if (*words)
+			buf_printf(&out, "%s%s", out.len ? "\n\n" : "", words);
+		free(words);
+	}
+	return buf_take(&out);
+}
+
+static void
+answer_text(struct response *response, const char *words, struct json_object *citations)
+{
+	struct buf out = BUF_INIT((size_t)-1 / 2);
+
+	buf_puts(&out, words);
+	citations_print(citations, &out);
+	response_text(response, 200, out.data ? out.data : "");
+	buf_free(&out);
+}
+
+/* Why an answer is not whole: the run's word, or, where the API has none, the message's. */
+static const char *
+incomplete_reason(const struct reply *reply)
+{
+	/* Outside words do not get into a header. */
+	static const char *const known[] = {
+	    "max_completion_tokens", "max_prompt_tokens", "max_tokens", "content_filter"};
+	const char *reason =
+	    json_get_string(json_get_object(reply->run, "incomplete_details"), "reason");
+
+	for (size_t i = 0; !reason && i < json_len(reply->messages); i++)
+		reason = json_get_string(
+		    json_get_object(json_at(reply->messages, i), "incomplete_details"), "reason");
+	for (size_t i = 0; reason && i < sizeof known / sizeof *known; i++)
+		if (strcmp(reason, known[i]) == 0)
+			return known[i];
+	return "unknown";
+}
+
+/* {prompt_tokens, completion_tokens, total_tokens}, or null where the server did not count. */
+static struct json_object *
+shown_usage(const struct reply *reply)
+{
+	static const char *const names[] = {"prompt_tokens", "completion_tokens", "total_tokens"};
+	struct json_object *usage = json_get_object(reply->run, "usage"), *shown;
+
+	if (!usage)
+		return NULL;
+	shown = json_object_new_object();
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		json_set_int(shown, names[i], json_get_int(usage, names[i], 0));
+	return shown;
+}
+
+static void
+answer_json(const struct request *request, struct response *response, const struct reply *reply,
+    const char *words, struct json_object *texts, struct json_object *citations)
+{
+	struct json_object *body = json_object_new_object();
+
+	json_set_string(body, "id",
+	    json_get_string(json_at(texts, json_len(texts) ? json_len(texts) - 1 : 0), "id"));
+	json_set_string(body, "thread_id", json_get_string(reply->run, "thread_id"));
+	json_set_string(body, "run_id", json_get_string(reply->run, "id"));
+	json_set_string(body, "text", words);
+	json_set(body, "messages", json_object_get(texts));
+	json_set(body, "citations", json_object_get(citations));
+	json_set(body, "usage", shown_usage(reply));
+	if (request->media == MEDIA_EVENTS) {
+		/* No header can say it any more; and the text is the whole again, in place of the
+		   pieces, as deep-chat calls it. */
+		if (strcmp(reply->status, "incomplete") == 0)
+			json_set_string(body, "incomplete", incomplete_reason(reply));
+		json_set(body, "overwrite", json_object_new_boolean(1));
+	}
+	response_json(response, 200, body);
+}
+
+static void
+answer_words(struct gateway *gateway, struct stream *stream, const struct reply *reply)
+{
+	const struct request *request = stream->request;
+	const struct interrupt client = {
+	    .fd = request->client->fd, .raised = stream_is_left, .arg = stream};
+	struct response *response = stream->response;
+	struct json_object *texts = json_object_new_array();
+	struct citations citations;
+	struct names names;
+	char *words;
+
+	citations_init(&citations);
+	words = words_of_reply(reply, texts, &citations);
+	if (!words || !*words) {
+		log_error("the run ended as %s, without words", reply->status);
+		response_problem(response, 502, "The assistant ended without an answer.");
+	} else {
+		names_init(&names, gateway->openai, &client);
+		names_find(&names, citations.list);
+		names_free(&names);
+		if (strcmp(reply->status, "incomplete") == 0)
+			response_header(
+			    response, "Assistants-Incomplete", incomplete_reason(reply));
+		if (request->media != MEDIA_TEXT)
+			answer_json(request, response, reply, words, texts, citations.list);
+		else
+			answer_text(response, words, citations.list);
+	}
+	free(words);
+	json_object_put(texts);
+	citations_free(&citations);
+}
+
+void
+answer_run(struct gateway *gateway, struct stream *stream, const struct reply *reply,
+    const struct openai_answer *answer)
+{
+	struct response *response = stream->response;
+	struct json_object *error = json_get_object(reply->run, "last_error");
+	const char *code = json_get_string(error, "code");
+
+	if (strcmp(reply->status, "completed") == 0 || strcmp(reply->status, "incomplete") == 0) {
+		answer_words(gateway, stream, reply);
+	} else if (strcmp(reply->status, "expired") == 0) {
+		response_problem(response, 504, "The assistant did not answer in time.");
+	} else if (code && strcmp(code, "rate_limit_exceeded") == 0) {
+		answer_busy(
+		    response, answer->retry_after_s, "The assistant is busy; try again later.");
+	} else if (reply->tools == TOOLS_MISSING) {
+		response_problem(response, 502, "The assistant wants a tool that is not here.");
+	} else if (reply->tools == TOOLS_ENDLESS) {
+		response_problem(response, 502,
+		    "The assistant used its tools %d times without coming to an answer, and was "
+		    "stopped.",
+		    TOOL_ROUNDS_MAX);
+	} else if (stream_is_left(stream)) {
+		answer_interrupted(response);
+	} else if (strcmp(reply->status, "cancelled") == 0) {
+		response_problem(
+		    response, 502, "The assistant was stopped before it had answered.");
+	} else {
+		response_problem(response, 502, "The assistant could not answer.");
+	}
+}
