@@ -31,7 +31,7 @@ struct checks {
 	bool configured;
 	bool has_folder;                /* the state folder can be used */
 	struct json_object *definition; /* NULL: it cannot be read, and `error` says why */
-	char config_error[CONFIG_ERROR_SIZE], definition_error[DEFINITION_ERROR_SIZE];
+	char config_error[ERROR_SIZE], definition_error[ERROR_SIZE];
 	char logged[WORDS_SIZE]; /* what a part would have logged */
 	struct buf words;        /* what this part says */
 };
@@ -128,7 +128,7 @@ check_configuration(struct checks *checks)
 static bool
 check_state_folder(struct checks *checks)
 {
-	char error[CONFIG_ERROR_SIZE];
+	char error[ERROR_SIZE];
 
 	if (*checks->config_error)
 		return wrong(checks, "%s", checks->config_error);
@@ -150,7 +150,7 @@ tell_database(struct checks *checks, const char *error)
 static bool
 check_database(struct checks *checks)
 {
-	char error[DB_ERROR_SIZE], *path;
+	char error[ERROR_SIZE], *path;
 	long long threads = -1;
 	struct db *db;
 	bool good;
@@ -206,7 +206,7 @@ static bool
 check_definition(struct checks *checks)
 {
 	const char *file = checks->config.definition;
-	char error[API_ERROR_SIZE] = "";
+	char error[ERROR_SIZE] = "";
 
 	if (!checks->definition)
 		return wrong(checks, "%s; mend the file, or let ASSISTANTS_DEFINITION name another",

@@ -34,7 +34,7 @@ static int __attribute__((format(printf, 2, 3))) fail(char *error, const char *f
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(error, CONFIG_ERROR_SIZE, format, args);
+	vsnprintf(error, ERROR_SIZE, format, args);
 	va_end(args);
 	return -1;
 }
@@ -628,7 +628,7 @@ wipe_keys(void)
 }
 
 int
-config_load(struct config *config, char error[CONFIG_ERROR_SIZE])
+config_load(struct config *config, char error[ERROR_SIZE])
 {
 	struct file_values file = {0};
 	int result = -1;
@@ -654,7 +654,7 @@ config_hide_memory(void)
 }
 
 int
-config_become_owner(const struct config *config, char error[CONFIG_ERROR_SIZE])
+config_become_owner(const struct config *config, char error[ERROR_SIZE])
 {
 	struct passwd *owner;
 	struct stat status;
@@ -690,7 +690,7 @@ make_folders(const char *path)
 }
 
 int
-config_prepare_state_dir(const struct config *config, char error[CONFIG_ERROR_SIZE])
+config_prepare_state_dir(const struct config *config, char error[ERROR_SIZE])
 {
 	/* Before it is made; and after, when "missing/.." has shown where it leads. */
 	bool beside = is_beside_program(config->state_dir);

@@ -18,6 +18,7 @@
 
 #include "net/address.h"
 #include "obs/log.h"
+#include "text/text.h"
 
 enum config_model_api {
 	MODEL_API_AUTO,
@@ -65,14 +66,12 @@ struct config {
 	enum log_level log_level;
 };
 
-enum { CONFIG_ERROR_SIZE = 1024 };
-
 /*
  * Reads the settings, and wipes the keys among them from the environment: a second call would not
  * find them. Only before threads start. -1 with one sentence in `error` that says which is wrong,
  * why, and what is accepted. `config` must be freed in both cases.
  */
-int config_load(struct config *config, char error[CONFIG_ERROR_SIZE]);
+int config_load(struct config *config, char error[ERROR_SIZE]);
 
 /*
  * Keeps processes of the same user from what this one has in memory, keys among it, and from its
@@ -84,13 +83,13 @@ void config_hide_memory(void);
  * A command that root gives acts as the owner of the state folder, if that is there: files that
  * root made in it could not be used by the web server's user. -1 with a sentence in `error`.
  */
-int config_become_owner(const struct config *config, char error[CONFIG_ERROR_SIZE]);
+int config_become_owner(const struct config *config, char error[ERROR_SIZE]);
 
 /*
  * Makes the state folder (mode 0700, parents too) if it is missing, and refuses one that web
  * servers may serve: inside the program's own folder. -1 with a sentence in `error`.
  */
-int config_prepare_state_dir(const struct config *config, char error[CONFIG_ERROR_SIZE]);
+int config_prepare_state_dir(const struct config *config, char error[ERROR_SIZE]);
 
 /* The database's file; the caller's to free. NULL: out of memory. */
 char *config_database_path(const struct config *config);

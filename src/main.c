@@ -101,7 +101,7 @@ open_database(struct app *app, char *error)
 	char *path = config_database_path(&app->config);
 
 	if (!path) {
-		snprintf(error, DB_ERROR_SIZE, "out of memory");
+		snprintf(error, ERROR_SIZE, "out of memory");
 		return -1;
 	}
 	app->db = db_open(path, app->config.sync == SYNC_FULL, error);
@@ -144,7 +144,7 @@ open_openai(struct app *app, char *error)
 	    .budgets = &app->budgets,
 	};
 
-	snprintf(error, DB_ERROR_SIZE, "out of memory");
+	snprintf(error, ERROR_SIZE, "out of memory");
 	if (config_needs_database(&app->config) && open_database(app, error) < 0)
 		return -1;
 	app->budgets = (struct budgets){
@@ -152,12 +152,12 @@ open_openai(struct app *app, char *error)
 	    .gateway = app->config.daily_tokens,
 	    .names = app->config.key_daily_tokens,
 	};
-	snprintf(error, DB_ERROR_SIZE, "out of memory");
+	snprintf(error, ERROR_SIZE, "out of memory");
 	if (app->config.upstream_url) {
 		app->openai = openai_remote_new(app->http_client, &server);
 		return app->openai ? 0 : -1;
 	}
-	snprintf(error, DB_ERROR_SIZE, "out of memory");
+	snprintf(error, ERROR_SIZE, "out of memory");
 	app->model = open_model(app);
 	if (app->model)
 		app->api = api_new(app->db, app->model, app->config.state_dir,
@@ -192,11 +192,11 @@ app_close(struct app *app)
 
 /* All but the configuration, which is there. -1 with a sentence in `error`. */
 static int
-app_open(struct app *app, char error[CONFIG_ERROR_SIZE])
+app_open(struct app *app, char error[ERROR_SIZE])
 {
 	log_set_level(app->config.log_level);
 	if (register_secrets(&app->config) < 0) {
-		snprintf(error, CONFIG_ERROR_SIZE, "out of memory");
+		snprintf(error, ERROR_SIZE, "out of memory");
 		return -1;
 	}
 	if (config_prepare_state_dir(&app->config, error) < 0)
@@ -205,7 +205,7 @@ app_open(struct app *app, char error[CONFIG_ERROR_SIZE])
 		metrics_open(app->config.state_dir);
 	app->http_client = http_client_new(app->config.ca_file);
 	if (!app->http_client) {
-		snprintf(error, CONFIG_ERROR_SIZE, "out of memory");
+		snprintf(error, ERROR_SIZE, "out of memory");
 		return -1;
 	}
 	if (open_openai(app, error) < 0)
@@ -213,7 +213,7 @@ app_open(struct app *app, char error[CONFIG_ERROR_SIZE])
 	app->gateway = gateway_new(&app->config, app->openai, &app->budgets, error);
 	if (!app->gateway)
 		return -1;
-	snprintf(error, CONFIG_ERROR_SIZE, "out of memory");
+	snprintf(error, ERROR_SIZE, "out of memory");
 	app->v1 = app->api ? v1_new(&app->config, app->api, &app->budgets, app->http_client) : NULL;
 	return app->v1 || !app->api ? 0 : -1;
 }
@@ -254,7 +254,7 @@ serve_fastcgi(struct app *app, struct router *router, const struct options *opti
 	    .handler = router_answer,
 	    .arg = router,
 	};
-	char error[CONFIG_ERROR_SIZE];
+	char error[ERROR_SIZE];
 	int fd = STDIN_FILENO, result;
 
 	if (options->listen) {
@@ -301,7 +301,7 @@ leaves_a_run(void)
 static void
 sweep_cgi(struct app *app, bool detached)
 {
-	char error[CONFIG_ERROR_SIZE];
+	char error[ERROR_SIZE];
 
 	if (!app->api || !api_sweep_is_due(app->api))
 		return;
@@ -435,7 +435,7 @@ spare_address_space(void)
 static int
 make_key(const char *name)
 {
-	char error[CONFIG_ERROR_SIZE], key[KEYS_KEY_SIZE];
+	char error[ERROR_SIZE], key[KEYS_KEY_SIZE];
 	struct config config;
 	int result;
 
@@ -477,7 +477,7 @@ say_counts(const struct transfer_counts *counts, bool exported)
 
 /* Exports, or imports from `in`. */
 static int
-transfer(struct app *app, FILE *in, const char *tenant, char error[TRANSFER_ERROR_SIZE])
+transfer(struct app *app, FILE *in, const char *tenant, char error[ERROR_SIZE])
 {
 	const struct transfer_source source = {
 	    .in = in,
@@ -503,7 +503,7 @@ transfer(struct app *app, FILE *in, const char *tenant, char error[TRANSFER_ERRO
 static int
 import_or_export(const struct options *options)
 {
-	char error[TRANSFER_ERROR_SIZE];
+	char error[ERROR_SIZE];
 	struct app app = {0};
 	FILE *in = NULL;
 	int result = config_load(&app.config, error);
@@ -602,7 +602,7 @@ main(int argc, char **argv)
 	bool inherits = server_inherits_socket();
 	bool is_cgi = !inherits && getenv("GATEWAY_INTERFACE");
 	struct options options = {.mode = 0660};
-	char error[CONFIG_ERROR_SIZE];
+	char error[ERROR_SIZE];
 	struct app app = {0};
 	bool is_configured;
 	int status;

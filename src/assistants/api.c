@@ -7,6 +7,7 @@
 #include "assistants/retention.h"
 #include "assistants/runner_pool.h"
 #include "assistants/runs.h"
+#include "text/api_error.h"
 #include "text/text.h"
 
 const struct api_row api_rows[] = {
@@ -143,52 +144,35 @@ answer(struct call *call, int status, struct json_object *body)
 	call->response->body = body;
 }
 
-/* What comes from outside may be no UTF-8, or have been cut in the middle of a character. */
 static void
-set_mended(struct json_object *object, const char *name, const char *words)
+answer_error(
+    struct call *call, int status, const char *param, const char *code, const char *message)
 {
-	char mended[2048];
-
-	utf8_copy(mended, sizeof mended, words ? words : "");
-	json_set_string(object, name, words ? mended : NULL);
-}
-
-static void
-answer_error(struct call *call, int status, const char *type, const char *param, const char *code,
-    const char *message)
-{
-	struct json_object *error = json_object_new_object(), *body = json_object_new_object();
-
-	set_mended(error, "message", message);
-	json_set_string(error, "type", type);
-	set_mended(error, "param", param);
-	json_set_string(error, "code", code);
-	json_set(body, "error", error);
-	answer(call, status, body);
+	answer(call, status, api_error_body(status, param, code, message));
 }
 
 void
 refuse(struct call *call, const char *param, const char *format, ...)
 {
-	char message[1024];
+	char message[ERROR_SIZE];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(message, sizeof message, format, args);
 	va_end(args);
-	answer_error(call, 400, "invalid_request_error", param, NULL, message);
+	answer_error(call, 400, param, NULL, message);
 }
 
 void
 refuse_as(struct call *call, const char *code, const char *param, const char *format, ...)
 {
-	char message[1024];
+	char message[ERROR_SIZE];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(message, sizeof message, format, args);
 	va_end(args);
-	answer_error(call, 400, "invalid_request_error", param, code, message);
+	answer_error(call, 400, param, code, message);
 }
 
 void
@@ -196,13 +180,13 @@ refuse_unknown_at(
     struct call *call, const char *param, const char *kind, const char *prefix, const char *id)
 {
 	size_t len = strlen(prefix);
-	char message[512];
+	char message[ERROR_SIZE];
 
 	/* "file-…" is OpenAI's form, too. */
 	if (strncmp(id, prefix, len) == 0 && (id[len] == '_' || id[len] == '-') &&
 	    id_has_form(id + len + 1, "")) {
 		snprintf(message, sizeof message, "No %s found with id '%.128s'.", kind, id);
-		answer_error(call, 404, "invalid_request_error", NULL, NULL, message);
+		answer_error(call, 404, NULL, NULL, message);
 		return;
 	}
 	refuse(call, param, "Invalid '%s': '%.128s'. Expected an ID that begins with '%s'.", param,
@@ -224,7 +208,7 @@ refuse_empty(struct call *call, long long wait_s)
 	char message[BUDGET_SENTENCE_SIZE];
 
 	budget_print_empty(wait_s, message);
-	answer_error(call, 429, "tokens", NULL, "rate_limit_exceeded", message);
+	answer_error(call, 429, NULL, "rate_limit_exceeded", message);
 	call->response->retry_after_s = (long)wait_s;
 	call->response->no_tokens = true;
 }
@@ -232,8 +216,8 @@ refuse_empty(struct call *call, long long wait_s)
 void
 fail(struct call *call)
 {
-	answer_error(call, 503, "server_error", NULL, NULL,
-	    "The server had an error while processing your request.");
+	answer_error(
+	    call, 503, NULL, NULL, "The server had an error while processing your request.");
 }
 
 void
@@ -329,7 +313,7 @@ dispatch(struct call *call)
 		api_rows[i].handler(call);
 		return;
 	}
-	answer_error(call, known ? 405 : 404, "invalid_request_error", NULL, NULL,
+	answer_error(call, known ? 405 : 404, NULL, NULL,
 	    known ? "This path does not take that method." : "There is nothing at this path.");
 }
 

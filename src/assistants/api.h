@@ -15,8 +15,6 @@
 #include "os/seats.h"
 #include "records/budget.h"
 
-enum { API_ERROR_SIZE = 1024 };
-
 struct api;
 
 /*
@@ -127,7 +125,7 @@ void api_handle(struct api *api, const struct api_request *request, struct api_r
  * What POST /assistants would say to this body, apart from the database: true, or false with its
  * words in `error`.
  */
-bool api_would_create_assistant(struct json_object *body, char error[API_ERROR_SIZE]);
+bool api_would_create_assistant(struct json_object *body, char error[ERROR_SIZE]);
 
 /*
  * How many threads there are, all tenants' together; -1 when the database cannot be read, or not be

@@ -161,14 +161,14 @@ out:
 }
 
 bool
-api_would_create_assistant(struct json_object *body, char error[API_ERROR_SIZE])
+api_would_create_assistant(struct json_object *body, char error[ERROR_SIZE])
 {
 	struct api_response response = {0};
 	struct call call = {.response = &response};
 	bool good = check_fields(&call, body, new_fields, FIELDS_LEN, "");
 	const char *words = json_get_string(json_get(response.body, "error"), "message");
 
-	snprintf(error, API_ERROR_SIZE, "%s", words ? words : "");
+	snprintf(error, ERROR_SIZE, "%s", words ? words : "");
 	json_object_put(response.body);
 	return good;
 }

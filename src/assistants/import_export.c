@@ -35,19 +35,19 @@ static const char database_failed[] = "the database failed; its own words are ab
 
 /* -1 with a sentence in `error`. */
 static int
-export_kind(struct db_tx *tx, enum transfer_kind kind, FILE *out, long long *count,
-    char error[TRANSFER_ERROR_SIZE])
+export_kind(
+    struct db_tx *tx, enum transfer_kind kind, FILE *out, long long *count, char error[ERROR_SIZE])
 {
 	struct db_stmt *stmt = db_prepare(tx, kinds[kind].export_sql);
 	enum db_result result;
 
-	snprintf(error, TRANSFER_ERROR_SIZE, "%s", database_failed);
+	snprintf(error, ERROR_SIZE, "%s", database_failed);
 	while ((result = db_step(stmt)) == DB_ROW) {
 		struct json_object *object = kinds[kind].export(stmt);
 		int written = object ? fprintf(out, "%s\n", json_text(object)) : -1;
 
 		if (written < 0) {
-			snprintf(error, TRANSFER_ERROR_SIZE, "cannot write: %s",
+			snprintf(error, ERROR_SIZE, "cannot write: %s",
 			    strerror(object ? errno : ENOMEM));
 			result = DB_ERROR;
 		}
@@ -60,19 +60,18 @@ export_kind(struct db_tx *tx, enum transfer_kind kind, FILE *out, long long *cou
 }
 
 int
-transfer_export(
-    struct db *db, FILE *out, struct transfer_counts *counts, char error[TRANSFER_ERROR_SIZE])
+transfer_export(struct db *db, FILE *out, struct transfer_counts *counts, char error[ERROR_SIZE])
 {
 	struct db_tx *tx = db_begin(db, DB_READ);
 	int result = tx ? 0 : -1;
 
 	*counts = (struct transfer_counts){0};
-	snprintf(error, TRANSFER_ERROR_SIZE, "%s", database_failed);
+	snprintf(error, ERROR_SIZE, "%s", database_failed);
 	for (int kind = 0; result == 0 && kind < TRANSFER__MAX; kind++)
 		result = export_kind(tx, kind, out, &counts->added[kind], error);
 	db_rollback(tx);
 	if (result == 0 && fflush(out) != 0) {
-		snprintf(error, TRANSFER_ERROR_SIZE, "cannot write: %s", strerror(errno));
+		snprintf(error, ERROR_SIZE, "cannot write: %s", strerror(errno));
 		result = -1;
 	}
 	return result;
@@ -105,7 +104,7 @@ struct reader {
 static int
 complain(struct reader *reader, const char *sentence)
 {
-	snprintf(reader->error, TRANSFER_ERROR_SIZE, "line %u: %s", reader->begun, sentence);
+	snprintf(reader->error, ERROR_SIZE, "line %u: %s", reader->begun, sentence);
 	return -1;
 }
 
@@ -364,7 +363,7 @@ import_owner(struct import *import, long long *thread, long long *run)
 /* 1 new, 0 it was there already, -1 with a sentence in `error`. */
 static int
 import_one(struct db_tx *tx, const struct transfer_source *source, const struct entry *entry,
-    struct json_object *object, char error[TRANSFER_ERROR_SIZE])
+    struct json_object *object, char error[ERROR_SIZE])
 {
 	const char *tenant = json_get_string(object, "tenant"), *id;
 	struct api_request request = {.tenant = source->tenant ? source->tenant
@@ -379,7 +378,7 @@ import_one(struct db_tx *tx, const struct transfer_source *source, const struct 
 	result = check_frame(&import) ? kinds[entry->kind].import(&import) : -1;
 	if (result < 0 && response.status == 400) {
 		id = json_get_string(object, "id");
-		snprintf(error, TRANSFER_ERROR_SIZE, "line %u: %s %.128s: %s", entry->line,
+		snprintf(error, ERROR_SIZE, "line %u: %s %.128s: %s", entry->line,
 		    kinds[entry->kind].object, id ? id : "without an id",
 		    json_get_string(json_get(response.body, "error"), "message"));
 	}
@@ -399,7 +398,7 @@ read_back(struct reader *reader, const struct entry *entry)
 		json_parse(text, entry->len, &object);
 	free(text);
 	if (!object)
-		snprintf(reader->error, TRANSFER_ERROR_SIZE, "%s: what was read is lost: %s",
+		snprintf(reader->error, ERROR_SIZE, "%s: what was read is lost: %s",
 		    reader->source->folder, strerror(errno));
 	return object;
 }
@@ -410,7 +409,7 @@ store_all(struct db *db, struct reader *reader, struct transfer_counts *counts)
 	struct db_tx *tx = db_begin(db, DB_WRITE);
 	int result = tx ? 0 : -1;
 
-	snprintf(reader->error, TRANSFER_ERROR_SIZE, "%s", database_failed);
+	snprintf(reader->error, ERROR_SIZE, "%s", database_failed);
 	for (size_t i = 0; result >= 0 && i < reader->len; i++) {
 		const struct entry *entry = &reader->entries[i];
 		struct json_object *object = read_back(reader, entry);
@@ -430,7 +429,7 @@ store_all(struct db *db, struct reader *reader, struct transfer_counts *counts)
 
 int
 transfer_import(struct db *db, const struct transfer_source *source, struct transfer_counts *counts,
-    char error[TRANSFER_ERROR_SIZE])
+    char error[ERROR_SIZE])
 {
 	struct reader reader = {
 	    .source = source,
@@ -444,8 +443,8 @@ transfer_import(struct db *db, const struct transfer_source *source, struct tran
 
 	*counts = (struct transfer_counts){0};
 	if (!reader.spool)
-		snprintf(error, TRANSFER_ERROR_SIZE, "cannot write in %s: %s", source->folder,
-		    strerror(errno));
+		snprintf(
+		    error, ERROR_SIZE, "cannot write in %s: %s", source->folder, strerror(errno));
 	else if (read_all(&reader) == 0)
 		result = store_all(db, &reader, counts);
 	if (reader.spool)

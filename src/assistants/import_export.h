@@ -29,11 +29,9 @@ struct transfer_counts {
 	long long added[TRANSFER__MAX], there[TRANSFER__MAX];
 };
 
-enum { TRANSFER_ERROR_SIZE = 1280 };
-
 /* Writes everything of all tenants, as it is at one moment. -1 with a sentence in `error`. */
 int transfer_export(
-    struct db *db, FILE *out, struct transfer_counts *counts, char error[TRANSFER_ERROR_SIZE]);
+    struct db *db, FILE *out, struct transfer_counts *counts, char error[ERROR_SIZE]);
 
 struct transfer_source {
 	FILE *in;
@@ -49,6 +47,6 @@ struct transfer_source {
  * already is left as it is. Memory is taken for one object at a time, and some 80 bytes for each.
  */
 int transfer_import(struct db *db, const struct transfer_source *source,
-    struct transfer_counts *counts, char error[TRANSFER_ERROR_SIZE]);
+    struct transfer_counts *counts, char error[ERROR_SIZE]);
 
 #endif

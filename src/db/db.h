@@ -12,13 +12,13 @@
 #include <stdbool.h>
 
 #include "obs/metrics.h"
+#include "text/text.h"
 
 struct db;      /* the database; one serves all threads */
 struct db_tx;   /* a transaction, one thread's */
 struct db_stmt; /* a statement that runs in a transaction */
 
 enum {
-	DB_ERROR_SIZE = 512,
 	DB_READERS_MAX = 16 /* who reads beyond them waits; two descriptors each */
 };
 
@@ -27,7 +27,7 @@ enum {
  * `durable`: a commit survives loss of power (SQLite's synchronous=FULL), else only any end of the
  * program. NULL with one sentence in `error`; a database that a newer program made is refused.
  */
-struct db *db_open(const char *path, bool durable, char error[DB_ERROR_SIZE]);
+struct db *db_open(const char *path, bool durable, char error[ERROR_SIZE]);
 void db_close(struct db *db);
 
 enum db_mode {

@@ -150,7 +150,7 @@ find_file(struct db *db, char *error)
 {
 	if (stat(db->path, &db->file) == 0)
 		return 0;
-	snprintf(error, DB_ERROR_SIZE, "the database %s is gone: %s", db->path, strerror(errno));
+	snprintf(error, ERROR_SIZE, "the database %s is gone: %s", db->path, strerror(errno));
 	return -1;
 }
 
@@ -173,14 +173,14 @@ is_in_place(const struct db *db)
 }
 
 struct db *
-db_open(const char *path, bool durable, char error[DB_ERROR_SIZE])
+db_open(const char *path, bool durable, char error[ERROR_SIZE])
 {
 	struct db *db = calloc(1, sizeof *db);
 
 	/* Its statistics of memory are a lock for all threads. Refused, and not needed, once in
 	 * use. */
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-	snprintf(error, DB_ERROR_SIZE, "out of memory");
+	snprintf(error, ERROR_SIZE, "out of memory");
 	if (!db || !(db->path = strdup(path))) {
 		free(db);
 		return NULL;
@@ -190,7 +190,7 @@ db_open(const char *path, bool durable, char error[DB_ERROR_SIZE])
 	writers_init(&db->writers);
 	pthread_mutex_init(&db->readers_lock, NULL);
 	pthread_cond_init(&db->reader_given, NULL);
-	db->writer = conn_new(connect_first(&db->place, error, DB_ERROR_SIZE));
+	db->writer = conn_new(connect_first(&db->place, error, ERROR_SIZE));
 	if (db->writer && migrate(db->writer->handle, db->path, error) == 0 &&
 	    find_file(db, error) == 0) {
 		db->checkpointer = checkpointer_new(&db->place, db->writer->handle);
@@ -234,7 +234,7 @@ reader_give(struct db *db, struct conn *conn)
 static struct conn *
 reader_new(struct db *db)
 {
-	char error[DB_ERROR_SIZE] = "out of memory";
+	char error[ERROR_SIZE] = "out of memory";
 	struct conn *conn = conn_new(connect_again(&db->place, error, sizeof error));
 
 	if (conn)

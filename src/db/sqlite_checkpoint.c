@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "obs/log.h"
+#include "text/text.h"
 
 enum {
 	/* As SQLite's own, 4 MiB of a new database: so much log is copied at a time. */
@@ -12,8 +13,7 @@ enum {
 	 * Writers that do not pause let the log begin anew only when it is copied while none
 	 * writes: then who has committed does it after all.
 	 */
-	LOG_MAX_PAGES = 8 * STEP_PAGES,
-	ERROR_SIZE = 512
+	LOG_MAX_PAGES = 8 * STEP_PAGES
 };
 
 struct checkpointer {

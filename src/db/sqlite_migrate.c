@@ -71,7 +71,7 @@ check_tables(sqlite3 *handle, const char *path, char *error)
 
 	if (code != SQLITE_OK) {
 		connect_reason(handle, reason);
-		snprintf(error, DB_ERROR_SIZE, "the database %s cannot be used: %s", path, reason);
+		snprintf(error, ERROR_SIZE, "the database %s cannot be used: %s", path, reason);
 	}
 	sqlite3_finalize(stmt);
 	return code == SQLITE_OK ? 0 : -1;
@@ -93,14 +93,14 @@ migrate(sqlite3 *handle, const char *path, char *error)
 	    query_number(handle, "SELECT count(*) FROM sqlite_master", &tables) != SQLITE_OK)
 		goto fail;
 	if (version < 0 || version > newest) {
-		snprintf(error, DB_ERROR_SIZE,
+		snprintf(error, ERROR_SIZE,
 		    "the database %s has schema version %lld, made by a newer program; this "
 		    "one, " VERSION ", knows versions up to %lld",
 		    path, version, newest);
 		goto undo;
 	}
 	if (version == 0 && tables > 0) {
-		snprintf(error, DB_ERROR_SIZE,
+		snprintf(error, ERROR_SIZE,
 		    "the database %s is another program's: it has tables that are not known here",
 		    path);
 		goto undo;
@@ -112,8 +112,8 @@ migrate(sqlite3 *handle, const char *path, char *error)
 		return 0;
 fail:
 	connect_reason(handle, reason);
-	snprintf(error, DB_ERROR_SIZE,
-	    "the database %s cannot be brought to schema version %lld: %s", path, newest, reason);
+	snprintf(error, ERROR_SIZE, "the database %s cannot be brought to schema version %lld: %s",
+	    path, newest, reason);
 undo:
 	exec(handle, "ROLLBACK");
 	return -1;

@@ -25,7 +25,7 @@ struct definitions {
 };
 
 struct json_object *
-definition_load(const struct config *config, char error[DEFINITION_ERROR_SIZE])
+definition_load(const struct config *config, char error[ERROR_SIZE])
 {
 	struct json_object *definition = NULL;
 	const char *name, *model;
@@ -41,27 +41,27 @@ definition_load(const struct config *config, char error[DEFINITION_ERROR_SIZE])
 	}
 	text = file_read(config->definition, DEFINITION_MAX, &len);
 	if (!text) {
-		snprintf(error, DEFINITION_ERROR_SIZE, "ASSISTANTS_DEFINITION: %s: %s",
-		    config->definition, strerror(errno));
+		snprintf(error, ERROR_SIZE, "ASSISTANTS_DEFINITION: %s: %s", config->definition,
+		    strerror(errno));
 		return NULL;
 	}
 	if (json_parse(text, len, &definition) < 0 ||
 	    !json_object_is_type(definition, json_type_object)) {
-		snprintf(error, DEFINITION_ERROR_SIZE,
-		    "ASSISTANTS_DEFINITION: %s is not a JSON object", config->definition);
+		snprintf(error, ERROR_SIZE, "ASSISTANTS_DEFINITION: %s is not a JSON object",
+		    config->definition);
 		goto fail;
 	}
 	name = json_get_string(definition, "name");
 	model = json_get_string(definition, "model");
 	if (json_get(definition, answer_max_name) &&
 	    json_get_int(definition, answer_max_name, 0) < 1) {
-		snprintf(error, DEFINITION_ERROR_SIZE,
+		snprintf(error, ERROR_SIZE,
 		    "ASSISTANTS_DEFINITION: \"%s\" in %s is not a whole number from 1",
 		    answer_max_name, config->definition);
 		goto fail;
 	}
 	if (json_get(definition, "tools") && !json_get_array(definition, "tools")) {
-		snprintf(error, DEFINITION_ERROR_SIZE,
+		snprintf(error, ERROR_SIZE,
 		    "ASSISTANTS_DEFINITION: \"tools\" in %s is not an array", config->definition);
 		goto fail;
 	}
@@ -69,7 +69,7 @@ definition_load(const struct config *config, char error[DEFINITION_ERROR_SIZE])
 		free(text);
 		return definition;
 	}
-	snprintf(error, DEFINITION_ERROR_SIZE,
+	snprintf(error, ERROR_SIZE,
 	    "ASSISTANTS_DEFINITION: %s lacks a \"%s\": the assistant is found by its name, and a "
 	    "run needs "
 	    "a model",
@@ -139,23 +139,23 @@ load(const struct definitions *definitions, uint64_t tools_state, char *error)
 	struct definition *definition;
 
 	if (folder && !tools) {
-		snprintf(error, DEFINITION_ERROR_SIZE, "ASSISTANTS_TOOLS_DIR: %s: %s", folder,
-		    strerror(errno));
+		snprintf(
+		    error, ERROR_SIZE, "ASSISTANTS_TOOLS_DIR: %s: %s", folder, strerror(errno));
 		return NULL;
 	}
 	definition = definition_new(definitions->own, tools, tools_state);
 	if (!definition)
-		snprintf(error, DEFINITION_ERROR_SIZE, "out of memory");
+		snprintf(error, ERROR_SIZE, "out of memory");
 	return definition;
 }
 
 struct definitions *
-definitions_new(const struct config *config, char error[DEFINITION_ERROR_SIZE])
+definitions_new(const struct config *config, char error[ERROR_SIZE])
 {
 	struct definitions *definitions = calloc(1, sizeof *definitions);
 	struct json_object *own = NULL;
 
-	snprintf(error, DEFINITION_ERROR_SIZE, "out of memory");
+	snprintf(error, ERROR_SIZE, "out of memory");
 	if (!definitions)
 		return NULL;
 	definitions->config = config;
@@ -194,7 +194,7 @@ give(struct definition *definition)
 static void
 reload(struct definitions *definitions, uint64_t state)
 {
-	char error[DEFINITION_ERROR_SIZE];
+	char error[ERROR_SIZE];
 	struct definition *changed = load(definitions, state, error);
 
 	/* Not again with each request, until it is changed once more. */

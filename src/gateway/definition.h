@@ -22,19 +22,17 @@ struct definition {
 
 struct definitions;
 
-enum { DEFINITION_ERROR_SIZE = 512 };
-
 /*
  * The definition without the folder's tools, with a name and a model: its file's, or the built-in
  * one. The caller's to put. NULL with one sentence in `error`.
  */
-struct json_object *definition_load(const struct config *config, char error[DEFINITION_ERROR_SIZE]);
+struct json_object *definition_load(const struct config *config, char error[ERROR_SIZE]);
 
 /* Takes out of it what is not the assistant's but each run's: max_completion_tokens, 0 for none. */
 long long definition_take_answer_max(struct json_object *definition);
 
 /* NULL with one sentence in `error`. */
-struct definitions *definitions_new(const struct config *config, char error[DEFINITION_ERROR_SIZE]);
+struct definitions *definitions_new(const struct config *config, char error[ERROR_SIZE]);
 void definitions_free(struct definitions *definitions);
 
 /*

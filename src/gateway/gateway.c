@@ -9,18 +9,18 @@ enum { METRICS_MAX = 4 << 20, RETRY_AFTER_DEFAULT_S = 10 };
 
 struct gateway *
 gateway_new(const struct config *config, struct openai *openai, const struct budgets *budgets,
-    char error[GATEWAY_ERROR_SIZE])
+    char error[ERROR_SIZE])
 {
 	struct gateway *gateway = calloc(1, sizeof *gateway);
 
-	snprintf(error, GATEWAY_ERROR_SIZE, "out of memory");
+	snprintf(error, ERROR_SIZE, "out of memory");
 	if (!gateway)
 		return NULL;
 	gateway->config = config;
 	gateway->openai = openai;
 	gateway->definitions = definitions_new(config, error);
 	if (gateway->definitions) {
-		snprintf(error, GATEWAY_ERROR_SIZE, "out of memory");
+		snprintf(error, ERROR_SIZE, "out of memory");
 		gateway->assistant = assistant_new(openai, config->state_dir);
 		gateway->door = door_new(config, budgets);
 	}

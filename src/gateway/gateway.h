@@ -12,14 +12,12 @@
 
 struct gateway;
 
-enum { GATEWAY_ERROR_SIZE = 512 };
-
 /*
  * Reads the assistant's definition and tools. `budgets` have its database, for what is counted.
  * Arguments are borrowed, and must live longer. NULL with one sentence in `error`.
  */
 struct gateway *gateway_new(const struct config *config, struct openai *openai,
-    const struct budgets *budgets, char error[GATEWAY_ERROR_SIZE]);
+    const struct budgets *budgets, char error[ERROR_SIZE]);
 void gateway_free(struct gateway *gateway);
 
 /* Whether a request may come in at all, may make a thread, may bring a message; see door.h. */

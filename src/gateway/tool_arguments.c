@@ -70,7 +70,7 @@ has_type(const struct place *place, struct json_object *schema, struct json_obje
 		if (is_of_type(value, one ? json_object_get_string(one) : "null"))
 			return true;
 	}
-	snprintf(place->error, ARGUMENTS_ERROR_SIZE, "%s%s%s must be of type %.60s",
+	snprintf(place->error, ERROR_SIZE, "%s%s%s must be of type %.60s",
 	    *place->path ? "\"" : "the arguments", place->path, *place->path ? "\"" : "",
 	    len ? json_text(type) : json_object_get_string(type));
 	return false;
@@ -88,8 +88,7 @@ has_required(const struct place *place, struct json_object *schema, struct json_
 		if (!json_object_is_type(item, json_type_string) ||
 		    json_object_object_get_ex(value, name, NULL))
 			continue;
-		snprintf(place->error, ARGUMENTS_ERROR_SIZE, "\"%s\" is missing",
-		    below(place, name).path);
+		snprintf(place->error, ERROR_SIZE, "\"%s\" is missing", below(place, name).path);
 		return false;
 	}
 	return true;
@@ -128,8 +127,7 @@ fits(const struct place *place, struct json_object *schema, struct json_object *
 }
 
 bool
-arguments_fit(
-    struct json_object *parameters, struct json_object *arguments, char error[ARGUMENTS_ERROR_SIZE])
+arguments_fit(struct json_object *parameters, struct json_object *arguments, char error[ERROR_SIZE])
 {
 	struct place whole = {.error = error};
 

@@ -8,13 +8,13 @@
 #include <json.h>
 #include <stdbool.h>
 
-enum { ARGUMENTS_ERROR_SIZE = 256 };
+#include "text/text.h"
 
 /*
  * False with what is wrong in `error`, for the model. A schema that says nothing of something, or
  * nothing that is understood here, allows it.
  */
-bool arguments_fit(struct json_object *parameters, struct json_object *arguments,
-    char error[ARGUMENTS_ERROR_SIZE]);
+bool arguments_fit(
+    struct json_object *parameters, struct json_object *arguments, char error[ERROR_SIZE]);
 
 #endif

@@ -538,14 +538,14 @@ run_tool(const struct calls *calls, struct call *call)
 
 /* False with what is wrong with them, for the model. */
 static bool
-check_arguments(const struct call *call, char error[ARGUMENTS_ERROR_SIZE])
+check_arguments(const struct call *call, char error[ERROR_SIZE])
 {
 	struct json_object *arguments = NULL, *parameters = parsed(call->tool->parameters);
 	bool fit = false;
 
 	if (json_parse(call->arguments, strlen(call->arguments), &arguments) < 0 ||
 	    !json_object_is_type(arguments, json_type_object))
-		snprintf(error, ARGUMENTS_ERROR_SIZE, "they are not a JSON object");
+		snprintf(error, ERROR_SIZE, "they are not a JSON object");
 	else
 		fit = arguments_fit(parameters, arguments, error);
 	json_object_put(parameters);
@@ -557,7 +557,7 @@ check_arguments(const struct call *call, char error[ARGUMENTS_ERROR_SIZE])
 static char *
 answer_call(const struct calls *calls, struct call *call)
 {
-	char error[ARGUMENTS_ERROR_SIZE], name[NAME_MAX_LEN + 1];
+	char error[ERROR_SIZE], name[NAME_MAX_LEN + 1];
 	char *output = NULL;
 
 	if (call->tool && check_arguments(call, error))

@@ -317,7 +317,7 @@ request_drain(struct request *request)
 void
 request_free(struct request *request)
 {
-	for (int i = 0; i < REQUEST_PARAMS_MAX; i++)
+	for (int i = 0; i < PATH_NAMES_MAX; i++)
 		free(request->params[i]);
 	free(request->path);
 	free(request->base);

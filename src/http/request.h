@@ -9,9 +9,9 @@
 #include "http/occupancy.h"
 #include "net/address.h"
 #include "os/id.h"
+#include "text/path.h"
 
 enum {
-	REQUEST_PARAMS_MAX = 4,
 	REQUEST_PATH_MAX = 8192,
 	REQUEST_TENANT_SIZE = 65,
 	/* A body may take so long, and a second more for each 16 KiB: who sends slower keeps a
@@ -25,7 +25,7 @@ struct request {
 	const char *method; /* "" if the server sent none */
 	char *path;         /* decoded, below the mount; begins with '/', or is NULL: bad */
 	char *base;         /* where it is mounted, as the client wrote it: "" or "/assistant" */
-	char *params[REQUEST_PARAMS_MAX]; /* what stood for the pattern's {names}, in order */
+	char *params[PATH_NAMES_MAX]; /* what stood for the pattern's {names}, in order */
 	int refused_status; /* the web server itself refused the request with it; 0: it did not */
 	enum media media;   /* what the answer shall be, from Accept */
 	enum media body_media;

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 
+#include "text/api_error.h"
 #include "text/json.h"
 
 enum { HEADERS_MAX = 16 << 10, PIECE_MAX = 128 << 10 };
@@ -97,19 +98,6 @@ response_json(struct response *response, int status, struct json_object *object)
 	json_object_put(object);
 }
 
-static struct json_object *
-api_error(int status, const char *sentence)
-{
-	struct json_object *error = json_object_new_object(), *body = json_object_new_object();
-
-	json_set_string(error, "message", sentence);
-	json_set_string(error, "type", status >= 500 ? "server_error" : "invalid_request_error");
-	json_set_string(error, "param", NULL);
-	json_set_string(error, "code", NULL);
-	json_set(body, "error", error);
-	return body;
-}
-
 void
 response_problem(struct response *response, int status, const char *format, ...)
 {
@@ -121,7 +109,7 @@ response_problem(struct response *response, int status, const char *format, ...)
 	vsnprintf(sentence, sizeof sentence, format, args);
 	va_end(args);
 	if (response->api_errors) {
-		response_json(response, status, api_error(status, sentence));
+		response_json(response, status, api_error_body(status, NULL, NULL, sentence));
 		return;
 	}
 	if (response->media != MEDIA_JSON) {

@@ -5,38 +5,13 @@
 #include "obs/log.h"
 #include "obs/metrics.h"
 #include "os/clock.h"
+#include "text/path.h"
 
 enum {
 	CROWD_RETRY_AFTER_S = 5,
 	ROUTE_SIZE = 256,
 	ID_LEN_MIN = 8,
 };
-
-/* Matches the pattern; with `request`, keeps what stood for the names. -1: out of memory. */
-static int
-matches(const char *pattern, const char *path, struct request *request)
-{
-	int params = 0;
-
-	for (;;) {
-		size_t pattern_len = strcspn(pattern + 1, "/"), len = strcspn(path + 1, "/");
-
-		if (strcmp(pattern + 1, "{*}") == 0)
-			return 1;
-		if (pattern[1] == '{') {
-			if (len == 0)
-				return 0;
-			if (request && !(request->params[params++] = strndup(path + 1, len)))
-				return -1;
-		} else if (pattern_len != len || strncmp(pattern + 1, path + 1, len) != 0) {
-			return 0;
-		}
-		pattern += 1 + pattern_len;
-		path += 1 + len;
-		if (!*pattern || !*path)
-			return !*pattern && !*path;
-	}
-}
 
 /*
  * Below the API's prefixes one slash is as good as several, and one at the end as none: programs
@@ -66,13 +41,14 @@ static const struct route *
 find_route(const struct router *router, const struct request *request, struct buf *allow)
 {
 	const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
+	struct path_part parts[PATH_NAMES_MAX];
 	bool any;
 
 	for (size_t i = 0; i < router->routes_len; i++) {
 		const struct route *route = &router->routes[i];
 
 		if ((route->there && !route->there()) ||
-		    matches(route->pattern, request->path, NULL) != 1)
+		    !path_matches(route->pattern, request->path, parts))
 			continue;
 		any = strcmp(route->method, "*") == 0;
 		if (strcmp(route->method, method) == 0 || (any && strcmp(method, "OPTIONS") != 0))
@@ -210,6 +186,19 @@ take_body(const struct router *router, const struct route *route, struct request
 	return read;
 }
 
+/* Keeps what stands for the pattern's {names}. False: out of memory. */
+static bool
+keep_params(const struct route *route, struct request *request)
+{
+	struct path_part parts[PATH_NAMES_MAX] = {{NULL, 0}};
+
+	path_matches(route->pattern, request->path, parts);
+	for (int i = 0; i < PATH_NAMES_MAX && parts[i].at; i++)
+		if (!(request->params[i] = strndup(parts[i].at, parts[i].len)))
+			return false;
+	return true;
+}
+
 static void
 handle(struct router *router, const struct route *route, struct request *request,
     struct response *response)
@@ -220,7 +209,7 @@ handle(struct router *router, const struct route *route, struct request *request
 	if (!route->admit(room, request, response) || !acceptable(route, request, response) ||
 	    !typed(route, request, response) || !take_body(router, route, request, response))
 		return;
-	if (matches(route->pattern, request->path, request) != 1) {
+	if (!keep_params(route, request)) {
 		response_problem(response, 503, "The server is out of memory.");
 		return;
 	}

@@ -9,6 +9,9 @@
 
 #include "text/buf.h"
 
+/* Bytes of one sentence that tells what is wrong, with its NUL. */
+enum { ERROR_SIZE = 1280 };
+
 /* Bytes of the well-formed UTF-8 sequence (RFC 3629) that `at` begins with; 0 if it is none. */
 size_t utf8_sequence_len(const unsigned char *at, size_t left);
 bool utf8_valid(const char *text, size_t len);

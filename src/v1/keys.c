@@ -199,12 +199,12 @@ keys_is_name(const char *name)
 }
 
 int
-keys_make(const char *path, const char *name, char key[KEYS_KEY_SIZE], char error[KEYS_ERROR_SIZE])
+keys_make(const char *path, const char *name, char key[KEYS_KEY_SIZE], char error[ERROR_SIZE])
 {
 	char hash[SHA256_HEX_SIZE], line[256], id[ID_SIZE];
 
 	if (!keys_is_name(name)) {
-		snprintf(error, KEYS_ERROR_SIZE,
+		snprintf(error, ERROR_SIZE,
 		    "the name \"%.80s\" cannot be used: accepted are 1 to %d letters, digits, '_', "
 		    "'.' and '-'",
 		    name, KEYS_TENANT_SIZE - 1);
@@ -216,7 +216,6 @@ keys_make(const char *path, const char *name, char key[KEYS_KEY_SIZE], char erro
 	snprintf(line, sizeof line, "\n%s sha256:%s\n", name, hash);
 	if (append(path, line) == 0)
 		return 0;
-	snprintf(
-	    error, KEYS_ERROR_SIZE, "the key cannot be kept in %.256s: %s", path, strerror(errno));
+	snprintf(error, ERROR_SIZE, "the key cannot be kept in %.256s: %s", path, strerror(errno));
 	return -1;
 }

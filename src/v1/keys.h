@@ -8,7 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { KEYS_TENANT_SIZE = 65, KEYS_KEY_SIZE = 64, KEYS_ERROR_SIZE = 512 };
+#include "text/text.h"
+
+enum { KEYS_TENANT_SIZE = 65, KEYS_KEY_SIZE = 64 };
 
 struct keys;
 
@@ -35,7 +37,6 @@ bool keys_is_name(const char *name);
  * Makes a new key for `name` (letters, digits, '_', '-', '.'; at most 64), and appends its hash to
  * the file, which is made with mode 0600. -1 with a sentence in `error`.
  */
-int keys_make(
-    const char *path, const char *name, char key[KEYS_KEY_SIZE], char error[KEYS_ERROR_SIZE]);
+int keys_make(const char *path, const char *name, char key[KEYS_KEY_SIZE], char error[ERROR_SIZE]);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "obs/log.h"
 #include "os/clock.h"
+#include "text/api_error.h"
 #include "text/json.h"
 #include "text/text.h"
 #include "v1/internal.h"
@@ -379,11 +380,15 @@ answer_failure(struct passage *passage, enum http_outcome outcome)
 static void
 end_events(struct passage *passage)
 {
-	static const char event[] =
-	    "\n\ndata: {\"error\":{\"message\":\"The model server's stream broke off.\","
-	    "\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n";
+	struct json_object *error =
+	    api_error_body(502, NULL, NULL, "The model server's stream broke off.");
+	struct buf event = BUF_INIT(1024);
 
-	on_piece(passage, event, sizeof event - 1);
+	buf_printf(&event, "\n\ndata: %s\n\n", json_text(error));
+	if (!event.failed)
+		on_piece(passage, event.data, event.len);
+	buf_free(&event);
+	json_object_put(error);
 }
 
 static void

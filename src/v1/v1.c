@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 
+#include "text/api_error.h"
 #include "text/json.h"
 #include "text/text.h"
 #include "v1/beta_v1.h"
@@ -66,17 +67,7 @@ void
 v1_error(
     struct response *response, int status, const char *param, const char *code, const char *message)
 {
-	struct json_object *error = json_object_new_object(), *body = json_object_new_object();
-
-	json_set_string(error, "message", message);
-	json_set_string(error, "type",
-	    status >= 500       ? "server_error"
-		: status == 429 ? "tokens"
-				: "invalid_request_error");
-	json_set_string(error, "param", param);
-	json_set_string(error, "code", code);
-	json_set(body, "error", error);
-	response_json(response, status, body);
+	response_json(response, status, api_error_body(status, param, code, message));
 }
 
 void

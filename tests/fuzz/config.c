@@ -145,7 +145,7 @@ check_same(const struct config *a, const struct config *b)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char error[CONFIG_ERROR_SIZE] = "";
+	char error[ERROR_SIZE] = "";
 	struct config config, again;
 
 	file_write(path, data, size);

@@ -90,7 +90,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	static struct config config = {.daily_tokens = 1000000000, .rate = 1000000};
 	static const struct occupancy_bounds bounds = {.workers = 3, .memory = 1 << 20};
 	static struct budgets budgets = {.gateway = 1000000000};
-	char error[GATEWAY_ERROR_SIZE];
+	char error[ERROR_SIZE];
 	struct openai *openai;
 	const char *bad;
 	size_t bad_len;

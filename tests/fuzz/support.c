@@ -129,7 +129,7 @@ static const char *const contents[] = {
 void
 state_open(struct state *state)
 {
-	char error[DB_ERROR_SIZE];
+	char error[ERROR_SIZE];
 	struct model *model = model_offline_new();
 	char *path;
 

@@ -24,7 +24,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 static int
 import(const char *text, size_t len, const char *tenant, struct transfer_counts *counts)
 {
-	char error[TRANSFER_ERROR_SIZE] = "";
+	char error[ERROR_SIZE] = "";
 	struct transfer_source source = {
 	    .in = fmemopen((void *)(uintptr_t)text, len ? len : 1, "r"),
 	    .tenant = tenant,
@@ -43,7 +43,7 @@ import(const char *text, size_t len, const char *tenant, struct transfer_counts 
 /* The caller's to free. */
 static char *export(void)
 {
-	char error[TRANSFER_ERROR_SIZE], *text = NULL;
+	char error[ERROR_SIZE], *text = NULL;
 	struct transfer_counts counts;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);

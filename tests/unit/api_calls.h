@@ -43,7 +43,7 @@ static inline int
 api_open(void **state)
 {
 	static struct model model = {.ask = api_say_a_word};
-	char error[DB_ERROR_SIZE], *path;
+	char error[ERROR_SIZE], *path;
 
 	(void)state;
 	here.folder = folder_new();

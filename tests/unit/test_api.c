@@ -159,7 +159,7 @@ run_body(const char *more)
 static void
 open_database(void)
 {
-	char path[128], error[DB_ERROR_SIZE];
+	char path[128], error[ERROR_SIZE];
 
 	snprintf(path, sizeof path, "%s/test.db", folder);
 	db = db_open(path, false, error);

@@ -38,7 +38,7 @@ clock_unix_ns(void)
 static int
 set_up(void **state)
 {
-	char error[DB_ERROR_SIZE];
+	char error[ERROR_SIZE];
 
 	(void)state;
 	folder = folder_new();

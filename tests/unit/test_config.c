@@ -325,7 +325,7 @@ static void
 check_rows(const struct row *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		char name[160], error[CONFIG_ERROR_SIZE] = "", number[32];
+		char name[160], error[ERROR_SIZE] = "", number[32];
 		struct config config;
 		int result = load(&rows[i], &config, error);
 
@@ -364,7 +364,7 @@ test_errors(void **state)
 static void
 test_file_with_nul(void **state)
 {
-	char *path = path_in(folder, "nul"), error[CONFIG_ERROR_SIZE];
+	char *path = path_in(folder, "nul"), error[ERROR_SIZE];
 	static const struct row row = {{"ASSISTANTS_CONFIG=$/nul"}, NULL, NULL, NULL};
 	static const char text[] = "ASSISTANTS_LOG=warn\n\0ASSISTANTS_WORKERS=5\n";
 	FILE *file = fopen(path, "we");
@@ -384,7 +384,7 @@ static void
 test_default_state_dir(void **state)
 {
 	static const struct row row = {{NULL}, NULL, NULL, NULL};
-	char error[CONFIG_ERROR_SIZE];
+	char error[ERROR_SIZE];
 	struct config config;
 
 	(void)state;
@@ -401,7 +401,7 @@ test_keys_are_wiped(void **state)
 	     again[] = "OPENAI_API_KEY=sk-second-key", like[] = "OPENAI_API_KEYS=not-a-key",
 	     upstream[] = "ASSISTANTS_UPSTREAM_KEY=sk-upstream", wrong[] = "ASSISTANTS_WORKERS=0";
 	char *variables[] = {settings_file, key, again, like, upstream, wrong, NULL};
-	char **saved = environ, error[CONFIG_ERROR_SIZE];
+	char **saved = environ, error[ERROR_SIZE];
 	struct config config;
 	int result;
 

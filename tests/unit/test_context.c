@@ -27,7 +27,7 @@ run_sql(const char *sql)
 static int
 set_up(void **state)
 {
-	char error[DB_ERROR_SIZE], *path;
+	char error[ERROR_SIZE], *path;
 
 	(void)state;
 	folder = folder_new();

@@ -12,7 +12,7 @@
 
 static struct {
 	char *folder, *path;
-	char error[DB_ERROR_SIZE];
+	char error[ERROR_SIZE];
 } here;
 
 static int
@@ -398,7 +398,7 @@ times_begun(void)
 static void
 test_log(void **state)
 {
-	char error[DB_ERROR_SIZE];
+	char error[ERROR_SIZE];
 	/* Not durable: that is quicker. */
 	struct db *db = db_open(here.path, false, error);
 	long long before = size_of("");

@@ -64,7 +64,7 @@ tear_down(void **state)
 static struct db *
 open_db(void)
 {
-	char error[DB_ERROR_SIZE];
+	char error[ERROR_SIZE];
 	struct db *db = db_open(path, true, error);
 
 	if (!db)
@@ -76,7 +76,7 @@ open_db(void)
 static struct db *
 open_logged(char **said)
 {
-	char error[DB_ERROR_SIZE] = "";
+	char error[ERROR_SIZE] = "";
 	struct capture capture;
 	struct db *db;
 
@@ -237,7 +237,7 @@ test_synchronous(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		char error[DB_ERROR_SIZE], row[32];
+		char error[ERROR_SIZE], row[32];
 		struct capture capture;
 		struct db_stmt *stmt;
 		struct db_tx *tx;

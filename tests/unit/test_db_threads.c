@@ -82,7 +82,7 @@ tear_down(void **state)
 static struct db *
 open_db(void)
 {
-	char error[DB_ERROR_SIZE];
+	char error[ERROR_SIZE];
 	struct db *db = db_open(path, false, error);
 
 	if (!db)
@@ -222,7 +222,7 @@ open_it(void *arg)
 static void
 test_open_at_once(void **state)
 {
-	static char errors[THREADS * 2][DB_ERROR_SIZE];
+	static char errors[THREADS * 2][ERROR_SIZE];
 	pthread_t threads[COUNT(errors)];
 
 	(void)state;

@@ -29,7 +29,7 @@ clock_unix(void)
 static int
 set_up(void **state)
 {
-	char error[DB_ERROR_SIZE];
+	char error[ERROR_SIZE];
 
 	(void)state;
 	folder = folder_new();

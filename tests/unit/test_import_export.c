@@ -14,7 +14,7 @@ mend_nothing(struct json_object *object)
 static void
 import(const char *quoted)
 {
-	char error[TRANSFER_ERROR_SIZE] = "", *text = strdup(quoted);
+	char error[ERROR_SIZE] = "", *text = strdup(quoted);
 	struct transfer_source source = {
 	    .tenant = "us", .folder = here.folder, .mend = mend_nothing};
 	struct transfer_counts counts;

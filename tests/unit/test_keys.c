@@ -205,7 +205,7 @@ static void
 test_make(void **state)
 {
 	struct keys *keys = keys_new(path);
-	char key[KEYS_KEY_SIZE], tenant[KEYS_TENANT_SIZE], error[KEYS_ERROR_SIZE], *said;
+	char key[KEYS_KEY_SIZE], tenant[KEYS_TENANT_SIZE], error[ERROR_SIZE], *said;
 	struct stat status;
 
 	(void)state;

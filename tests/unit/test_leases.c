@@ -122,7 +122,7 @@ create(const char *path, struct json_object *body, char id[64])
 static void
 open_api(void)
 {
-	char error[DB_ERROR_SIZE], *path = path_in(folder, "test.db");
+	char error[ERROR_SIZE], *path = path_in(folder, "test.db");
 
 	db = db_open(path, false, error);
 	free(path);
@@ -427,7 +427,7 @@ static void
 a_lease_is_renewed(void **state)
 {
 	static struct model renewing = {.ask = ask_and_renew};
-	char error[DB_ERROR_SIZE], *path = path_in(folder, "test.db");
+	char error[ERROR_SIZE], *path = path_in(folder, "test.db");
 
 	(void)state;
 	db = db_open(path, false, error);

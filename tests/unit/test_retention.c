@@ -97,7 +97,7 @@ new_api(struct db *db, struct model *model)
 static int
 set_up(void **state)
 {
-	char error[DB_ERROR_SIZE], *path;
+	char error[ERROR_SIZE], *path;
 
 	later_s = 0;
 	api_open(state);
@@ -405,7 +405,7 @@ what_is_half_removed_is_nobody_s(void **state)
 {
 	char at[256], path[300];
 	struct transfer_counts counts;
-	char error[TRANSFER_ERROR_SIZE];
+	char error[ERROR_SIZE];
 	FILE *out = fopen("/dev/null", "w");
 
 	(void)state;

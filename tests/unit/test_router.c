@@ -15,7 +15,7 @@ tell(void *room, struct request *request, struct response *response)
 
 	assert_string_equal(room, "the room");
 	buf_printf(&text, "[%s]", request->method);
-	for (int i = 0; i < REQUEST_PARAMS_MAX && request->params[i]; i++)
+	for (int i = 0; i < PATH_NAMES_MAX && request->params[i]; i++)
 		buf_printf(&text, "[%s]", request->params[i]);
 	if (request->body)
 		buf_printf(&text, "(%d: %s)", request->body_media, request->body);

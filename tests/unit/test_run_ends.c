@@ -129,7 +129,7 @@ static void
 set_up(unsigned run_timeout_s)
 {
 	struct json_object *body = json_object_new_object();
-	char error[DB_ERROR_SIZE], *path;
+	char error[ERROR_SIZE], *path;
 
 	folder = folder_new();
 	path = path_in(folder, "test.db");

@@ -33,7 +33,7 @@ static void
 test_state_dir(void **state)
 {
 	static const char *const good[] = {"a", "b/c/d", "b/c/e/", "b//f", "b/./g"};
-	char *folder = folder_new(), error[CONFIG_ERROR_SIZE];
+	char *folder = folder_new(), error[ERROR_SIZE];
 	mode_t mask = umask(0);
 
 	(void)state;
@@ -71,7 +71,7 @@ test_state_dir_refused(void **state)
 	    {"a file", file, "cannot be used"},
 	    {"below a file", below_file, "cannot be used: Not a directory"},
 	};
-	char error[CONFIG_ERROR_SIZE];
+	char error[ERROR_SIZE];
 	int again;
 
 	(void)state;
@@ -103,7 +103,7 @@ test_state_dir_refused(void **state)
 static void
 test_key_refused(void **state)
 {
-	char *folder = folder_new(), *program = program_folder(), error[CONFIG_ERROR_SIZE] = "";
+	char *folder = folder_new(), *program = program_folder(), error[ERROR_SIZE] = "";
 	char *empty = path_in(folder, "config"), *key = path_in(program, "key-of-a-test");
 	struct config config;
 	int result;

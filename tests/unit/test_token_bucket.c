@@ -36,7 +36,7 @@ clock_unix_ns(void)
 static struct db *
 open_db(void)
 {
-	char error[DB_ERROR_SIZE];
+	char error[ERROR_SIZE];
 	struct db *opened = db_open(path, true, error);
 
 	if (!opened)

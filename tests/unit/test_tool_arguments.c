@@ -58,7 +58,7 @@ test_rows(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		char error[ARGUMENTS_ERROR_SIZE] = "";
+		char error[ERROR_SIZE] = "";
 		struct json_object *parameters, *arguments;
 
 		assert_int_equal(
@@ -79,7 +79,7 @@ test_long_names(void **state)
 {
 	struct json_object *parameters = json_object_new_object(), *inner = NULL;
 	struct json_object *properties = json_object_new_object(), *arguments;
-	char error[ARGUMENTS_ERROR_SIZE], name[1001];
+	char error[ERROR_SIZE], name[1001];
 
 	(void)state;
 	for (size_t i = 0; i + 2 < sizeof name; i += 2)

@@ -168,7 +168,7 @@ start(const char *more)
 static int
 set_up(void **state)
 {
-	char error[DB_ERROR_SIZE], *path;
+	char error[ERROR_SIZE], *path;
 
 	(void)state;
 	folder = folder_new();
