@@ -13,6 +13,7 @@
 #include "model/model.h"
 #include "net/http_client.h"
 #include "obs/log.h"
+#include "records/thread.h"
 #include "text/buf.h"
 #include "text/json.h"
 #include "text/text.h"
@@ -164,7 +165,7 @@ check_database(struct checks *checks)
 		return wrong(checks, "out of memory");
 	db = db_open(path, checks->config.sync == SYNC_FULL, error);
 	if (db)
-		threads = api_count_threads(db);
+		threads = threads_count(db);
 	if (threads < 0)
 		good = tell_database(checks, db ? checks->logged : error);
 	else

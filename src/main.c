@@ -170,7 +170,7 @@ open_openai(struct app *app, char *error)
 	    api_set_retention(app->api, app->config.retention_days) < 0)
 		return -1;
 	if (app->api)
-		app->openai = openai_embedded_new(app->api, app->db);
+		app->openai = openai_embedded_new(app->api);
 	return app->openai ? 0 : -1;
 }
 
@@ -274,24 +274,6 @@ serve_fastcgi(struct app *app, struct router *router, const struct options *opti
 	if (result > 0)
 		_exit(EXIT_SUCCESS);
 	return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-/*
- * Whether this CGI request may leave a run behind that goes on without it: one of /v1, or one of
- * the gateway's whose client does not want to wait.
- */
-static bool
-leaves_a_run(void)
-{
-	const char *method = getenv("REQUEST_METHOD"), *path = getenv("PATH_INFO");
-
-	if (!path || !*path)
-		path = getenv("REQUEST_URI");
-	if (!method || !path || strcmp(method, "POST") != 0)
-		return false;
-	if (strstr(path, "/v1/threads/") || strstr(path, "/openai/threads/"))
-		return strstr(path, "/runs") != NULL;
-	return getenv("HTTP_PREFER") && strstr(path, "/messages");
 }
 
 /*
@@ -483,7 +465,7 @@ transfer(struct app *app, FILE *in, const char *tenant, char error[ERROR_SIZE])
 	    .in = in,
 	    .tenant = tenant,
 	    .folder = app->config.state_dir,
-	    .mend = old_shapes_saved,
+	    .mend = beta_v1_saved,
 	};
 	struct transfer_counts counts;
 	int result;
@@ -636,8 +618,9 @@ main(int argc, char **argv)
 	if (is_configured && app.config.tools_dir)
 		config_hide_memory();
 	/* Only now: a fork before would keep the keys in its environment. */
-	if (is_configured && is_cgi && leaves_a_run())
-		options.detached = server_detach_cgi();
+	if (is_configured && is_cgi)
+		options.detached = server_detach_cgi(router_may_outlive,
+		    &(struct router){.routes = routes, .routes_len = routes_len});
 	if (!is_cgi)
 		server_block_signals();
 	if (is_configured && app_open(&app, error) == 0) {

@@ -7,40 +7,40 @@
 enum { TEXT_OR_JSON = MEDIA_TEXT | MEDIA_JSON, WORDS = MEDIA_TEXT | MEDIA_JSON | MEDIA_FORM };
 
 /* The same below Azure's prefix. */
-#define API(method, path, body_max, waits, handler)                                                \
-	{method, "/v1" path, MEDIA_API, 0, body_max, waits, v1_admits, handler},                   \
+#define API(method, path, body_max, work, handler)                                                 \
+	{method, "/v1" path, MEDIA_API, 0, body_max, work, v1_admits, handler},                    \
 	{                                                                                          \
-		method, "/openai" path, MEDIA_API, 0, body_max, waits, v1_admits, handler          \
+		method, "/openai" path, MEDIA_API, 0, body_max, work, v1_admits, handler           \
 	}
-#define V1(method, path, waits) API(method, path, ROUTE_BODY_MAX, waits, v1_answer)
-#define PASSED(method, path) API(method, path, 0, true, v1_pass_through)
-#define NOT_YET(path) API("*", path, 0, false, v1_not_yet)
+#define V1(method, path, work) API(method, path, ROUTE_BODY_MAX, work, v1_answer)
+#define PASSED(method, path) API(method, path, 0, ROUTE_WAITS, v1_pass_through)
+#define NOT_YET(path) API("*", path, 0, ROUTE_QUICK, v1_not_yet)
 
 const struct route routes[] = {
-    {"GET", "/health", TEXT_OR_JSON, 0, 0, false, gateway_admits, gateway_health},
-    {"GET", "/metrics", MEDIA_TEXT, 0, 0, false, gateway_admits, gateway_metrics, metrics_on},
-    {"POST", "/threads", TEXT_OR_JSON, 0, ROUTE_BODY_MAX, false, gateway_admits_thread,
+    {"GET", "/health", TEXT_OR_JSON, 0, 0, ROUTE_QUICK, gateway_admits, gateway_health},
+    {"GET", "/metrics", MEDIA_TEXT, 0, 0, ROUTE_QUICK, gateway_admits, gateway_metrics, metrics_on},
+    {"POST", "/threads", TEXT_OR_JSON, 0, ROUTE_BODY_MAX, ROUTE_QUICK, gateway_admits_thread,
 	gateway_threads_create},
-    {"DELETE", "/threads/{id}", 0, 0, 0, false, gateway_admits, gateway_threads_delete},
-    {"POST", "/threads/{id}/messages", TEXT_OR_JSON | MEDIA_EVENTS, WORDS, ROUTE_BODY_MAX, true,
-	gateway_admits_message, gateway_messages_create},
-    {"GET", "/threads/{id}/messages", TEXT_OR_JSON, 0, 0, false, gateway_admits,
+    {"DELETE", "/threads/{id}", 0, 0, 0, ROUTE_QUICK, gateway_admits, gateway_threads_delete},
+    {"POST", "/threads/{id}/messages", TEXT_OR_JSON | MEDIA_EVENTS, WORDS, ROUTE_BODY_MAX,
+	ROUTE_DEFERS, gateway_admits_message, gateway_messages_create},
+    {"GET", "/threads/{id}/messages", TEXT_OR_JSON, 0, 0, ROUTE_QUICK, gateway_admits,
 	gateway_messages_list},
-    {"GET", "/threads/{id}/runs/{run}", TEXT_OR_JSON, 0, 0, false, gateway_admits,
+    {"GET", "/threads/{id}/runs/{run}", TEXT_OR_JSON, 0, 0, ROUTE_QUICK, gateway_admits,
 	gateway_runs_retrieve},
 
     /* Those that may stream wait on a model. */
-    V1("POST", "/threads/runs", true),
-    V1("POST", "/threads/{id}/runs", true),
-    V1("POST", "/threads/{id}/runs/{run}/submit_tool_outputs", true),
+    V1("POST", "/threads/runs", ROUTE_OUTLIVES),
+    V1("POST", "/threads/{id}/runs", ROUTE_OUTLIVES),
+    V1("POST", "/threads/{id}/runs/{run}/submit_tool_outputs", ROUTE_OUTLIVES),
 
     PASSED("POST", "/chat/completions"),
     /* Azure's: the body names the deployment, too, as its model. */
-    {"POST", "/openai/deployments/{name}/chat/completions", MEDIA_API, 0, 0, true, v1_admits,
+    {"POST", "/openai/deployments/{name}/chat/completions", MEDIA_API, 0, 0, ROUTE_WAITS, v1_admits,
 	v1_pass_through},
-    {"POST", "/openai/deployments/{name}/embeddings", MEDIA_API, 0, 0, true, v1_admits,
+    {"POST", "/openai/deployments/{name}/embeddings", MEDIA_API, 0, 0, ROUTE_WAITS, v1_admits,
 	v1_pass_through},
-    API("POST", "/responses", ROUTE_BODY_MAX, true, v1_responses),
+    API("POST", "/responses", ROUTE_BODY_MAX, ROUTE_WAITS, v1_responses),
     PASSED("POST", "/embeddings"),
     PASSED("POST", "/moderations"),
     PASSED("POST", "/images/{operation}"),
@@ -52,8 +52,8 @@ const struct route routes[] = {
     NOT_YET("/files/{*}"),
     NOT_YET("/vector_stores"),
     NOT_YET("/vector_stores/{*}"),
-    V1("*", "", false),
-    V1("*", "/{*}", false),
+    V1("*", "", ROUTE_QUICK),
+    V1("*", "/{*}", ROUTE_QUICK),
 };
 
 const size_t routes_len = sizeof routes / sizeof *routes;

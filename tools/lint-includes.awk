@@ -6,11 +6,13 @@ BEGIN {
 	ground = "os text"
 	common = "obs " ground
 	may["gateway"] = "http openai records db process net config.h " common
-	may["v1"] = "http assistants records db net config.h " common
+	may["v1"] = "http assistants records net config.h " common
 	may["http"] = "net " common
-	may["openai"] = "assistants records db net " common
-	may["assistants"] = "records model db net " common
-	may["records"] = "model db " common
+	may["openai"] = "assistants records net " common
+	may["assistants"] = "runs records work model db net " common
+	may["runs"] = "records work model " common
+	may["records"] = "work model db " common
+	may["work"] = "db " common
 	may["model"] = "net " common
 	may["db"] = "schema.inc.h " common
 	may["process"] = common

@@ -1,55 +1,55 @@
 #include "assistants/api.h"
 
-#include <stdarg.h>
-
-#include "assistants/internal.h"
-#include "assistants/leases.h"
+#include "assistants/kinds.h"
 #include "assistants/retention.h"
-#include "assistants/runner_pool.h"
-#include "assistants/runs.h"
 #include "text/api_error.h"
-#include "text/text.h"
+#include "text/json.h"
 
-const struct api_row api_rows[] = {
-    {"POST", "/assistants", assistants_create},
-    {"GET", "/assistants", assistants_list},
-    {"GET", "/assistants/{id}", assistants_retrieve},
-    {"POST", "/assistants/{id}", assistants_modify},
-    {"DELETE", "/assistants/{id}", assistants_delete},
-    {"POST", "/threads", threads_create},
-    {"POST", "/threads/runs", runs_create_with_thread}, /* before the threads' own paths */
-    {"GET", "/threads", threads_list},
-    {"GET", "/threads/{id}", threads_retrieve},
-    {"POST", "/threads/{id}", threads_modify},
-    {"DELETE", "/threads/{id}", threads_delete},
-    {"POST", "/threads/{id}/messages", messages_create},
-    {"GET", "/threads/{id}/messages", messages_list},
-    {"GET", "/threads/{id}/messages/{message}", messages_retrieve},
-    {"POST", "/threads/{id}/messages/{message}", messages_modify},
-    {"DELETE", "/threads/{id}/messages/{message}", messages_delete},
-    {"POST", "/threads/{id}/runs", runs_create},
-    {"GET", "/threads/{id}/runs", runs_list},
-    {"GET", "/threads/{id}/runs/{run}", runs_retrieve},
-    {"POST", "/threads/{id}/runs/{run}", runs_modify},
-    {"POST", "/threads/{id}/runs/{run}/cancel", runs_cancel},
-    {"POST", "/threads/{id}/runs/{run}/submit_tool_outputs", runs_submit_tool_outputs},
-    {"GET", "/threads/{id}/runs/{run}/steps", run_steps_list},
-    {"GET", "/threads/{id}/runs/{run}/steps/{step}", run_steps_retrieve},
-    /* The first version's. */
-    {"POST", "/assistants/{id}/files", assistant_files_create},
-    {"GET", "/assistants/{id}/files", assistant_files_list},
-    {"GET", "/assistants/{id}/files/{file}", assistant_files_retrieve},
-    {"DELETE", "/assistants/{id}/files/{file}", assistant_files_delete},
-    {"GET", "/threads/{id}/messages/{message}/files", message_files_list},
-    {"GET", "/threads/{id}/messages/{message}/files/{file}", message_files_retrieve},
-};
-
-const size_t api_rows_len = sizeof api_rows / sizeof *api_rows;
-
-/* A piece of the path. */
-struct span {
-	const char *at;
-	size_t len;
+/* The first operation whose method and path match is meant. */
+static const struct {
+	const char *method, *pattern;
+	handler_fn *handler; /* NULL: it is not served here */
+	const struct kind *kind;
+} operations[API__MAX] = {
+    [API_ASSISTANT_CREATE] = {"POST", "/assistants", assistant_create, &assistant_kind},
+    [API_ASSISTANT_LIST] = {"GET", "/assistants", object_list, &assistant_kind},
+    [API_ASSISTANT_RETRIEVE] = {"GET", "/assistants/{id}", object_retrieve, &assistant_kind},
+    [API_ASSISTANT_MODIFY] = {"POST", "/assistants/{id}", object_modify, &assistant_kind},
+    [API_ASSISTANT_DELETE] = {"DELETE", "/assistants/{id}", object_delete, &assistant_kind},
+    [API_THREAD_CREATE] = {"POST", "/threads", thread_create, &thread_kind},
+    [API_THREAD_CREATE_AND_RUN] = {"POST", "/threads/runs", run_create_with_thread},
+    [API_THREAD_LIST] = {"GET", "/threads", object_list, &thread_kind},
+    [API_THREAD_RETRIEVE] = {"GET", "/threads/{id}", object_retrieve, &thread_kind},
+    [API_THREAD_MODIFY] = {"POST", "/threads/{id}", object_modify, &thread_kind},
+    [API_THREAD_DELETE] = {"DELETE", "/threads/{id}", thread_remove},
+    [API_MESSAGE_CREATE] = {"POST", "/threads/{id}/messages", message_create, &message_kind},
+    [API_MESSAGE_LIST] = {"GET", "/threads/{id}/messages", object_list, &message_kind},
+    [API_MESSAGE_RETRIEVE] = {"GET", "/threads/{id}/messages/{message}", object_retrieve,
+	&message_kind},
+    [API_MESSAGE_MODIFY] = {"POST", "/threads/{id}/messages/{message}", object_modify,
+	&message_kind},
+    [API_MESSAGE_DELETE] = {"DELETE", "/threads/{id}/messages/{message}", object_delete,
+	&message_kind},
+    [API_RUN_CREATE] = {"POST", "/threads/{id}/runs", run_create},
+    [API_RUN_LIST] = {"GET", "/threads/{id}/runs", run_list, &run_kind},
+    [API_RUN_RETRIEVE] = {"GET", "/threads/{id}/runs/{run}", run_retrieve},
+    [API_RUN_MODIFY] = {"POST", "/threads/{id}/runs/{run}", run_modify},
+    [API_RUN_CANCEL] = {"POST", "/threads/{id}/runs/{run}/cancel", run_cancel_call},
+    [API_RUN_SUBMIT_TOOL_OUTPUTS] = {"POST", "/threads/{id}/runs/{run}/submit_tool_outputs",
+	run_submit_tool_outputs},
+    [API_RUN_STEP_LIST] = {"GET", "/threads/{id}/runs/{run}/steps", object_list, &run_step_kind},
+    [API_RUN_STEP_RETRIEVE] = {"GET", "/threads/{id}/runs/{run}/steps/{step}", object_retrieve,
+	&run_step_kind},
+    [API_ASSISTANT_FILE_CREATE] = {"POST", "/assistants/{id}/files", assistant_file_create},
+    [API_ASSISTANT_FILE_LIST] = {"GET", "/assistants/{id}/files", assistant_file_list},
+    [API_ASSISTANT_FILE_RETRIEVE] = {"GET", "/assistants/{id}/files/{file}",
+	assistant_file_retrieve},
+    [API_ASSISTANT_FILE_DELETE] = {"DELETE", "/assistants/{id}/files/{file}",
+	assistant_file_delete},
+    [API_MESSAGE_FILE_LIST] = {"GET", "/threads/{id}/messages/{message}/files", message_file_list},
+    [API_MESSAGE_FILE_RETRIEVE] = {"GET", "/threads/{id}/messages/{message}/files/{file}",
+	message_file_retrieve},
+    [API_FILE_RETRIEVE] = {"GET", "/files/{id}"},
 };
 
 struct api *
@@ -60,13 +60,13 @@ api_new(struct db *db, struct model *model, const char *state_dir, unsigned run_
 
 	if (!api)
 		return NULL;
-	api->db = db;
-	api->model = model;
-	api->run_timeout_s = run_timeout_s;
-	api->context_tokens = context_tokens;
-	api->leases = leases_new(state_dir);
-	api->runners = runner_pool_new(api);
-	if (api->leases && api->runners)
+	api->runs = (struct runs){
+	    .db = db,
+	    .model = model,
+	    .timeout_s = run_timeout_s,
+	    .context_tokens = context_tokens,
+	};
+	if (runs_init(&api->runs, state_dir) == 0)
 		return api;
 	api_free(api);
 	return NULL;
@@ -75,7 +75,7 @@ api_new(struct db *db, struct model *model, const char *state_dir, unsigned run_
 void
 api_set_budgets(struct api *api, const struct budgets *budgets)
 {
-	api->budgets = *budgets;
+	api->runs.budgets = *budgets;
 }
 
 void
@@ -87,13 +87,13 @@ api_set_model_url(struct api *api, const char *url)
 void
 api_set_seats(struct api *api, struct seats *seats)
 {
-	api->seats = seats;
+	runners_set_seats(api->runs.runners, seats);
 }
 
 int
 api_set_retention(struct api *api, unsigned days)
 {
-	api->retention = retention_new(api->db, &api->budgets, days);
+	api->retention = retention_new(api->runs.db, &api->runs.budgets, days);
 	return api->retention ? 0 : -1;
 }
 
@@ -114,7 +114,7 @@ void
 api_resume(struct api *api)
 {
 	api->stays = true;
-	runner_pool_wake(api->runners);
+	runners_wake(api->runs.runners);
 	if (api->retention)
 		retention_start(api->retention);
 }
@@ -122,7 +122,7 @@ api_resume(struct api *api)
 void
 api_await(struct api *api)
 {
-	runner_pool_await(api->runners);
+	runners_await(api->runs.runners);
 }
 
 void
@@ -131,196 +131,98 @@ api_free(struct api *api)
 	if (!api)
 		return;
 	retention_free(api->retention);
-	runner_pool_free(api->runners);
-	leases_free(api->leases);
+	runs_free(&api->runs);
 	free(api);
 }
 
-void
-answer(struct call *call, int status, struct json_object *body)
-{
-	json_object_put(call->response->body);
-	call->response->status = status;
-	call->response->body = body;
-}
-
-static void
-answer_error(
-    struct call *call, int status, const char *param, const char *code, const char *message)
-{
-	answer(call, status, api_error_body(status, param, code, message));
-}
-
-void
-refuse(struct call *call, const char *param, const char *format, ...)
-{
-	char message[ERROR_SIZE];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(message, sizeof message, format, args);
-	va_end(args);
-	answer_error(call, 400, param, NULL, message);
-}
-
-void
-refuse_as(struct call *call, const char *code, const char *param, const char *format, ...)
-{
-	char message[ERROR_SIZE];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(message, sizeof message, format, args);
-	va_end(args);
-	answer_error(call, 400, param, code, message);
-}
-
-void
-refuse_unknown_at(
-    struct call *call, const char *param, const char *kind, const char *prefix, const char *id)
-{
-	size_t len = strlen(prefix);
-	char message[ERROR_SIZE];
-
-	/* "file-…" is OpenAI's form, too. */
-	if (strncmp(id, prefix, len) == 0 && (id[len] == '_' || id[len] == '-') &&
-	    id_has_form(id + len + 1, "")) {
-		snprintf(message, sizeof message, "No %s found with id '%.128s'.", kind, id);
-		answer_error(call, 404, NULL, NULL, message);
-		return;
-	}
-	refuse(call, param, "Invalid '%s': '%.128s'. Expected an ID that begins with '%s'.", param,
-	    id, prefix);
-}
-
-void
-refuse_unknown(struct call *call, const char *kind, const char *prefix, const char *id)
-{
-	char param[64];
-
-	snprintf(param, sizeof param, "%s_id", kind);
-	refuse_unknown_at(call, param, kind, prefix, id);
-}
-
-void
-refuse_empty(struct call *call, long long wait_s)
-{
-	char message[BUDGET_SENTENCE_SIZE];
-
-	budget_print_empty(wait_s, message);
-	answer_error(call, 429, NULL, "rate_limit_exceeded", message);
-	call->response->retry_after_s = (long)wait_s;
-	call->response->no_tokens = true;
-}
-
-void
-fail(struct call *call)
-{
-	answer_error(
-	    call, 503, NULL, NULL, "The server had an error while processing your request.");
-}
-
-void
-answer_found(struct call *call, struct db_tx *tx, int found, struct json_object *object,
-    const char *kind, const char *prefix, const char *id)
-{
-	if (found == 1 && db_commit(tx) == 0) {
-		answer(call, 200, object);
-		return;
-	}
-	json_object_put(object);
-	if (found != 1)
-		db_rollback(tx);
-	if (found == 0)
-		refuse_unknown(call, kind, prefix, id);
-	else
-		fail(call);
-}
-
-struct json_object *
-deleted_object(const char *id, const char *kind)
-{
-	struct json_object *body = json_object_new_object();
-	char object[32];
-
-	snprintf(object, sizeof object, "%s.deleted", kind);
-	json_set_string(body, "id", id);
-	json_set_string(body, "object", object);
-	json_set(body, "deleted", json_object_new_boolean(1));
-	return body;
-}
-
-void
-delete_object(struct call *call, const char *sql, const char *kind, const char *prefix)
-{
-	struct db_tx *tx = db_begin(call->api->db, DB_WRITE);
-	const char *id = call->params[0];
-	struct db_stmt *stmt;
-	int found = -1;
-
-	if (!tx) {
-		fail(call);
-		return;
-	}
-	stmt = db_prepare(tx, sql);
-	db_bind_text(stmt, 1, id);
-	db_bind_text(stmt, 2, call->request->tenant);
-	if (db_finish(stmt, db_step(stmt)) == DB_DONE)
-		found = db_changes(tx) > 0;
-	answer_found(call, tx, found, deleted_object(id, kind), kind, prefix, id);
-}
-
-/* Whether path and pattern agree; `spans` are what stood for the names. */
 static bool
-matches(const char *pattern, const char *path, struct span spans[PATH_PARAMS_MAX])
+read_nothing(struct db_tx *tx, void *arg)
 {
-	int params = 0;
+	long long none;
 
-	while (*pattern && *path) {
-		if (*pattern == '{') {
-			spans[params] = (struct span){path, strcspn(path, "/")};
-			path += spans[params++].len;
-			pattern += strcspn(pattern, "}") + 1;
-		} else if (*pattern++ != *path++) {
-			return false;
-		}
-	}
-	return !*pattern && !*path;
+	(void)arg;
+	return record_number(
+		   db_prepare(tx, "SELECT count(*) FROM assistants WHERE seq = 0"), &none) == 1;
 }
 
-static void
-dispatch(struct call *call)
+bool
+api_ready(struct api *api)
 {
-	bool known = false;
-
-	for (size_t i = 0; i < api_rows_len; i++) {
-		struct span spans[PATH_PARAMS_MAX] = {{NULL, 0}};
-
-		if (!matches(api_rows[i].pattern, call->request->path, spans))
-			continue;
-		known = true;
-		call->response->route = api_rows[i].pattern;
-		if (strcmp(api_rows[i].method, call->request->method) != 0)
-			continue;
-		for (int p = 0; p < PATH_PARAMS_MAX && spans[p].at; p++) {
-			call->params[p] = percent_decode(spans[p].at, spans[p].len);
-			if (!call->params[p]) {
-				refuse(call, NULL,
-				    "The path is broken: its percent-encoding, or a NUL in it.");
-				return;
-			}
-		}
-		api_rows[i].handler(call);
-		return;
-	}
-	answer_error(call, known ? 405 : 404, NULL, NULL,
-	    known ? "This path does not take that method." : "There is nothing at this path.");
+	return db_read(api->runs.db, read_nothing, NULL) == 1;
 }
 
 void
 api_keep(struct api *api)
 {
-	runs_renew(api);
+	runs_keep(&api->runs);
+}
+
+const char *
+api_method(enum api_operation operation)
+{
+	return operations[operation].method;
+}
+
+const char *
+api_pattern(enum api_operation operation)
+{
+	return operations[operation].pattern;
+}
+
+/* The operation that method and path mean; API__MAX when there is none: refused. */
+static enum api_operation
+find_operation(struct call *call, struct path_part parts[PATH_NAMES_MAX])
+{
+	const struct api_request *request = call->request;
+	bool known = false;
+
+	for (enum api_operation i = 0; i < API__MAX; i++) {
+		if (!operations[i].handler ||
+		    !path_matches(operations[i].pattern, request->path, parts))
+			continue;
+		known = true;
+		call->response->route = operations[i].pattern;
+		if (strcmp(operations[i].method, request->method) == 0)
+			return i;
+	}
+	call_refuse_path(call, known);
+	return API__MAX;
+}
+
+static void
+perform(struct call *call, enum api_operation operation)
+{
+	if (!operations[operation].handler) {
+		call_refuse_path(call, false);
+		return;
+	}
+	call->kind = operations[operation].kind;
+	operations[operation].handler(call);
+	if (call->response->status == 0)
+		call_fail(call);
+}
+
+/* The same for a path, whose ids are copied. */
+static void
+perform_path(struct call *call)
+{
+	struct path_part parts[PATH_NAMES_MAX] = {{NULL, 0}};
+	enum api_operation operation = find_operation(call, parts);
+	char *ids[PATH_NAMES_MAX] = {NULL};
+	bool copied = true;
+
+	if (operation == API__MAX)
+		return;
+	for (int i = 0; i < PATH_NAMES_MAX && parts[i].at; i++) {
+		call->ids[i] = ids[i] = strndup(parts[i].at, parts[i].len);
+		copied = copied && ids[i];
+	}
+	if (copied)
+		perform(call, operation);
+	else
+		call_fail(call);
+	for (int i = 0; i < PATH_NAMES_MAX; i++)
+		free(ids[i]);
 }
 
 void
@@ -328,8 +230,24 @@ api_handle(struct api *api, const struct api_request *request, struct api_respon
 {
 	struct call call = {.api = api, .request = request, .response = response};
 
-	*response = (struct api_response){.status = 500, .retry_after_s = -1};
-	dispatch(&call);
-	for (int i = 0; i < PATH_PARAMS_MAX; i++)
-		free(call.params[i]);
+	*response = (struct api_response){.retry_after_s = -1};
+	if (request->path) {
+		perform_path(&call);
+	} else {
+		memcpy(call.ids, request->ids, sizeof call.ids);
+		perform(&call, request->operation);
+	}
+}
+
+bool
+api_would_create_assistant(struct json_object *body, char error[ERROR_SIZE])
+{
+	struct api_response response = {0};
+	struct call call = {.response = &response};
+	bool good = assistant_check(&call, body);
+	const char *message = json_get_string(json_get(response.body, "error"), "message");
+
+	snprintf(error, ERROR_SIZE, "%s", message ? message : "");
+	json_object_put(response.body);
+	return good;
 }

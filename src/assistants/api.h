@@ -14,6 +14,9 @@
 #include "os/interrupt.h"
 #include "os/seats.h"
 #include "records/budget.h"
+#include "runs/event.h"
+#include "text/path.h"
+#include "text/text.h"
 
 struct api;
 
@@ -63,16 +66,55 @@ void api_await(struct api *api);
  */
 void api_free(struct api *api);
 
-/* An event of a stream, PROTOCOL's names; `data` is the sender's. */
-typedef void api_event_fn(void *arg, const char *event, struct json_object *data);
+/* What can be asked of the API: a row each in api.c, which says by which method and path. */
+enum api_operation {
+	API_ASSISTANT_CREATE,
+	API_ASSISTANT_LIST,
+	API_ASSISTANT_RETRIEVE,
+	API_ASSISTANT_MODIFY,
+	API_ASSISTANT_DELETE,
+	API_THREAD_CREATE,
+	API_THREAD_CREATE_AND_RUN, /* before the threads' own paths */
+	API_THREAD_LIST,
+	API_THREAD_RETRIEVE,
+	API_THREAD_MODIFY,
+	API_THREAD_DELETE,
+	API_MESSAGE_CREATE,
+	API_MESSAGE_LIST,
+	API_MESSAGE_RETRIEVE,
+	API_MESSAGE_MODIFY,
+	API_MESSAGE_DELETE,
+	API_RUN_CREATE,
+	API_RUN_LIST,
+	API_RUN_RETRIEVE,
+	API_RUN_MODIFY,
+	API_RUN_CANCEL,
+	API_RUN_SUBMIT_TOOL_OUTPUTS,
+	API_RUN_STEP_LIST,
+	API_RUN_STEP_RETRIEVE,
+	/* The first version's. */
+	API_ASSISTANT_FILE_CREATE,
+	API_ASSISTANT_FILE_LIST,
+	API_ASSISTANT_FILE_RETRIEVE,
+	API_ASSISTANT_FILE_DELETE,
+	API_MESSAGE_FILE_LIST,
+	API_MESSAGE_FILE_RETRIEVE,
+	/* Not served here yet. */
+	API_FILE_RETRIEVE,
+	API__MAX
+};
 
-/* Whether who asked for the run wants events of this name. */
-typedef bool api_wants_fn(void *arg, const char *event);
+/* HTTP's method of an operation, and its path's pattern: "/threads/{id}". */
+const char *api_method(enum api_operation operation);
+const char *api_pattern(enum api_operation operation);
 
 struct api_request {
 	const char *tenant; /* the owner of what is made, and the only one who sees it */
-	const char *method;
-	const char *path;  /* "/threads/thread_x/messages": what follows /v1 */
+	/* What is asked, by method and path ("/threads/thread_x/messages": what follows /v1), … */
+	const char *method, *path;
+	/* … or, where `path` is NULL, as an operation with the ids in its path. */
+	enum api_operation operation;
+	const char *ids[PATH_NAMES_MAX];
 	const char *query; /* "limit=20&order=asc", still encoded; NULL: none */
 	/*
 	 * In place of the query's `after` and `limit`: what was left out of a list. NULL: the
@@ -84,37 +126,42 @@ struct api_request {
 	/* Asked as the first version was: it took runs that the second one refuses. */
 	bool first_version;
 	/*
-	 * Gets the events of a run that is created with `stream`; NULL: such a run is refused.
-	 * While it is carried out the call does not return, and `client` being raised cancels the
-	 * run.
+	 * Who hears of a run that is created with `stream`; the call does not return while it is
+	 * carried out. NULL: such a run is refused.
 	 */
-	api_event_fn *on_event;
-	api_wants_fn *wants; /* NULL: all */
-	void *event_arg;
-	const struct interrupt *client;
-	/*
-	 * Whoever asks answers the run's calls himself, at once, and calls api_keep() meanwhile. So
-	 * a run that waits for them ends when this process does, and does not lock its thread.
-	 */
-	bool answers_calls;
+	const struct listener *listener;
+	bool answers_calls; /* see struct run_hearing */
+};
+
+/* Why a call was refused or failed, as far as a program decides by it. */
+enum api_error {
+	API_OK,
+	API_REFUSED,       /* the status tells */
+	API_BAD_THREAD_ID, /* it is none of a thread's */
+	API_THREAD_BUSY,   /* its thread has an active run */
+	API_NO_ASSISTANT,  /* the run's assistant does not exist */
+	API_NO_TOKENS,     /* the tenant's budget is empty for retry_after_s */
 };
 
 struct api_response {
 	int status; /* HTTP's */
+	enum api_error error;
 	/*
 	 * The object, or {"error":{message,type,param,code}}; NULL after a stream. The caller's to
 	 * put.
 	 */
 	struct json_object *body;
 	long retry_after_s; /* what the model server asked for, -1 if it did not */
-	bool no_tokens;     /* 429: the tenant's budget is empty for retry_after_s */
 	/*
 	 * Of a list that was cut short, since its objects are large: how many more were asked for
 	 * than came, and are there, behind its last_id. 0: it is whole.
 	 */
 	long long left_out;
-	const char *route; /* the pattern that the path met, "/threads/{id}"; NULL: none */
+	const char *route; /* the pattern of its path, "/threads/{id}"; NULL: none */
 };
+
+/* Whether it can be expected to work: the database answers. */
+bool api_ready(struct api *api);
 
 /* To be called about once a second while a run's calls are being answered. */
 void api_keep(struct api *api);
@@ -126,11 +173,5 @@ void api_handle(struct api *api, const struct api_request *request, struct api_r
  * words in `error`.
  */
 bool api_would_create_assistant(struct json_object *body, char error[ERROR_SIZE]);
-
-/*
- * How many threads there are, all tenants' together; -1 when the database cannot be read, or not be
- * written: that has been logged.
- */
-long long api_count_threads(struct db *db);
 
 #endif

@@ -3,7 +3,9 @@
  * them, which spoke of files by their ids alone. The ids stand where the second version has them,
  * in tool_resources and attachments.
  */
-#include "assistants/internal.h"
+#include "assistants/kinds.h"
+#include "records/assistant.h"
+#include "text/json.h"
 
 enum { FILES_MAX = 20, FILE_ID_MAX = 256 };
 
@@ -12,7 +14,8 @@ static const struct field new_fields[] = {
 };
 
 /* Whose files are asked for. */
-struct owner {
+struct owner_files {
+	struct call *call;
 	const char *kind;   /* of the files' objects */
 	const char *member; /* of these objects, the owner's id */
 	struct json_object *object;
@@ -20,21 +23,21 @@ struct owner {
 };
 
 static void
-owner_free(struct owner *owner)
+owner_free(struct owner_files *owner)
 {
 	json_object_put(owner->object);
 	json_object_put(owner->ids);
 }
 
 static struct json_object *
-file_object(const struct owner *owner, const char *id)
+file_object(const struct owner_files *owner, const char *id)
 {
 	struct json_object *file = json_object_new_object();
 
 	json_set_string(file, "id", id);
 	json_set_string(file, "object", owner->kind);
 	/* When the file came is not known: its owner's time stands for it. */
-	copy_member(file, owner->object, "created_at");
+	json_copy(file, owner->object, "created_at");
 	json_set_string(file, owner->member, json_get_string(owner->object, "id"));
 	return file;
 }
@@ -49,57 +52,84 @@ index_of(struct json_object *ids, const char *id)
 	return i;
 }
 
-/* False when the call was answered. Ends the transaction. */
 static bool
-load_assistant(struct call *call, struct owner *owner)
+read_assistant(struct db_tx *tx, void *arg)
 {
-	struct db_tx *tx = db_begin(call->api->db, DB_READ);
-	int found = tx ? assistant_show(call, tx, call->params[0], &owner->object) : -1;
-	struct json_object *resources = json_get(owner->object, "tool_resources");
+	struct owner_files *owner = arg;
+	struct call *call = owner->call;
+	const struct owner tenant = {.tenant = call->request->tenant};
+	int found = record_find(tx, &assistant_record, call->ids[0], &tenant, &owner->object);
 
-	db_rollback(tx);
+	if (found == 0)
+		call_refuse_unknown(call, "assistant", "asst", call->ids[0]);
+	else if (found == 1)
+		call_answer(call, 200, NULL);
+	return true;
+}
+
+/* False: the call was answered. */
+static bool
+load_assistant(struct owner_files *owner)
+{
+	struct json_object *resources;
+
+	call_read(owner->call, read_assistant, owner);
+	resources = json_get(owner->object, "tool_resources");
 	owner->kind = "assistant.file";
 	owner->member = "assistant_id";
 	owner->ids =
 	    json_object_get(json_get_array(json_get(resources, "code_interpreter"), "file_ids"));
-	if (found == 0)
-		refuse_unknown(call, "assistant", "asst", call->params[0]);
-	else if (found < 0)
-		fail(call);
-	return found == 1;
+	return owner->call->response->status == 200;
 }
 
 static bool
-load_message(struct call *call, struct owner *owner)
+read_message(struct db_tx *tx, void *arg)
 {
-	struct db_tx *tx = db_begin(call->api->db, DB_READ);
-	bool found = call_message(call, tx, &owner->object);
-	struct json_object *attachments = json_get_array(owner->object, "attachments");
+	struct owner_files *owner = arg;
+	struct call *call = owner->call;
+	struct owner thread = {0};
+	int found;
 
-	db_rollback(tx);
+	if (!call_thread(call, tx, &thread.seq))
+		return true;
+	found = record_find(tx, &message_record, call->ids[1], &thread, &owner->object);
+	if (found == 0)
+		call_refuse_unknown(call, "message", "msg", call->ids[1]);
+	else if (found == 1)
+		call_answer(call, 200, NULL);
+	return true;
+}
+
+static bool
+load_message(struct owner_files *owner)
+{
+	struct json_object *attachments;
+
+	call_read(owner->call, read_message, owner);
+	attachments = json_get_array(owner->object, "attachments");
 	owner->kind = "thread.message.file";
 	owner->member = "message_id";
 	owner->ids = json_object_new_array();
 	for (size_t i = 0; i < json_len(attachments); i++)
 		json_add(owner->ids, json_object_get(json_get(json_at(attachments, i), "file_id")));
-	return found;
+	return owner->call->response->status == 200;
 }
 
 /* The place of a cursor's id in the list. False when it is not there: refused. */
 static bool
-find_cursor(struct call *call, const struct owner *owner, const char *name, const char *id,
+find_cursor(struct call *call, const struct owner_files *owner, const char *name, const char *id,
     bool ascending, size_t *place)
 {
 	size_t len = json_len(owner->ids), index = index_of(owner->ids, id);
 
 	*place = ascending ? index : len - 1 - index;
 	if (index == len)
-		refuse_unknown_at(call, name, "file", "file", id);
+		call_refuse_unknown_at(call, name, "file", "file", id);
 	return index < len;
 }
 
 static void
-answer_page(struct call *call, const struct owner *owner, const struct page *page)
+answer_page(struct call *call, const struct owner_files *owner, const struct page *page)
 {
 	size_t len = json_len(owner->ids), begin = 0, end = len;
 	size_t limit = (size_t)page->limit;
@@ -126,66 +156,66 @@ answer_page(struct call *call, const struct owner *owner, const struct page *pag
 
 		json_add(data, file_object(owner, json_object_get_string(id)));
 	}
-	answer(call, 200, list_object(data, has_more));
+	call_answer(call, 200, list_object(data, has_more));
 }
 
 static void
-answer_list(struct call *call, const struct owner *owner)
+answer_list(struct call *call, const struct owner_files *owner)
 {
 	struct page page;
 
-	if (!page_read(call, &page, false))
+	if (!page_read(call, &page))
 		return;
 	answer_page(call, owner, &page);
 	page_free(&page);
 }
 
 static void
-answer_file(struct call *call, const struct owner *owner, const char *id)
+answer_file(struct call *call, const struct owner_files *owner, const char *id)
 {
 	if (index_of(owner->ids, id) < json_len(owner->ids))
-		answer(call, 200, file_object(owner, id));
+		call_answer(call, 200, file_object(owner, id));
 	else
-		refuse_unknown(call, "file", "file", id);
+		call_refuse_unknown(call, "file", "file", id);
 }
 
 void
-assistant_files_list(struct call *call)
+assistant_file_list(struct call *call)
 {
-	struct owner owner = {0};
+	struct owner_files owner = {.call = call};
 
-	if (load_assistant(call, &owner))
+	if (load_assistant(&owner))
 		answer_list(call, &owner);
 	owner_free(&owner);
 }
 
 void
-assistant_files_retrieve(struct call *call)
+assistant_file_retrieve(struct call *call)
 {
-	struct owner owner = {0};
+	struct owner_files owner = {.call = call};
 
-	if (load_assistant(call, &owner))
-		answer_file(call, &owner, call->params[1]);
+	if (load_assistant(&owner))
+		answer_file(call, &owner, call->ids[1]);
 	owner_free(&owner);
 }
 
 void
-message_files_list(struct call *call)
+message_file_list(struct call *call)
 {
-	struct owner owner = {0};
+	struct owner_files owner = {.call = call};
 
-	if (load_message(call, &owner))
+	if (load_message(&owner))
 		answer_list(call, &owner);
 	owner_free(&owner);
 }
 
 void
-message_files_retrieve(struct call *call)
+message_file_retrieve(struct call *call)
 {
-	struct owner owner = {0};
+	struct owner_files owner = {.call = call};
 
-	if (load_message(call, &owner))
-		answer_file(call, &owner, call->params[2]);
+	if (load_message(&owner))
+		answer_file(call, &owner, call->ids[2]);
 	owner_free(&owner);
 }
 
@@ -217,7 +247,7 @@ add_id(struct call *call, struct json_object *ids, const char *id)
 	if (index_of(ids, id) < json_len(ids))
 		return true;
 	if (json_len(ids) == FILES_MAX) {
-		refuse(call, "file_id", "An assistant has at most %d files.", FILES_MAX);
+		call_refuse(call, "file_id", "An assistant has at most %d files.", FILES_MAX);
 		return false;
 	}
 	json_add(ids, json_object_new_string(id));
@@ -230,53 +260,62 @@ remove_id(struct call *call, struct json_object *ids, const char *id)
 	size_t index = index_of(ids, id);
 
 	if (index == json_len(ids)) {
-		refuse_unknown(call, "file", "file", id);
+		call_refuse_unknown(call, "file", "file", id);
 		return false;
 	}
 	json_object_array_del_idx(ids, index, 1);
 	return true;
 }
 
-/* Changes the assistant's ids in one transaction. False when the call was answered. */
+struct id_change {
+	struct call *call;
+	const char *id;
+	bool (*change)(struct call *call, struct json_object *ids, const char *id);
+};
+
+static bool
+write_ids(struct db_tx *tx, void *arg)
+{
+	struct id_change *change = arg;
+	struct call *call = change->call;
+	const struct owner owner = {.tenant = call->request->tenant};
+	struct json_object *stored = NULL;
+	int found = record_body(tx, &assistant_record, call->ids[0], &owner, &stored);
+
+	if (found == 0)
+		call_refuse_unknown(call, "assistant", "asst", call->ids[0]);
+	if (found == 1 && change->change(call, stored_ids(stored), change->id)) {
+		found = record_store_body(tx, &assistant_record, call->ids[0], &owner, stored);
+		if (found == 1)
+			call_answer(call, 200, NULL);
+	}
+	json_object_put(stored);
+	return call->response->status == 200;
+}
+
+/* Changes the assistant's ids. False: the call was answered. */
 static bool
 change_ids(struct call *call, const char *id,
     bool (*change)(struct call *call, struct json_object *ids, const char *id))
 {
-	struct db_tx *tx = db_begin(call->api->db, DB_WRITE);
-	const char *assistant_id = call->params[0];
-	struct json_object *stored = NULL;
-	bool changed = false;
-	int found = tx ? assistant_load(tx, call->request->tenant, assistant_id, &stored) : -1;
+	struct id_change id_change = {call, id, change};
 
-	if (found == 0)
-		refuse_unknown(call, "assistant", "asst", assistant_id);
-	if (found == 1 && change(call, stored_ids(stored), id)) {
-		changed = assistant_store(tx, assistant_id, stored) == DB_DONE;
-		if (changed) {
-			changed = db_commit(tx) == 0;
-			tx = NULL;
-		}
-		found = changed ? 1 : -1;
-	}
-	if (found < 0)
-		fail(call);
-	db_rollback(tx);
-	json_object_put(stored);
-	return changed;
+	call_write(call, write_ids, &id_change);
+	return call->response->status == 200;
 }
 
 void
-assistant_files_create(struct call *call)
+assistant_file_create(struct call *call)
 {
-	struct json_object *body = body_object(call);
-	struct owner owner = {0};
+	struct json_object *body = call_body(call);
+	struct owner_files owner = {.call = call};
 	const char *id;
 
 	if (!body ||
 	    !check_fields(call, body, new_fields, sizeof new_fields / sizeof *new_fields, ""))
 		goto out;
 	id = json_get_string(body, "file_id");
-	if (change_ids(call, id, add_id) && load_assistant(call, &owner))
+	if (change_ids(call, id, add_id) && load_assistant(&owner))
 		answer_file(call, &owner, id);
 out:
 	owner_free(&owner);
@@ -284,8 +323,8 @@ out:
 }
 
 void
-assistant_files_delete(struct call *call)
+assistant_file_delete(struct call *call)
 {
-	if (change_ids(call, call->params[1], remove_id))
-		answer(call, 200, deleted_object(call->params[1], "assistant.file"));
+	if (change_ids(call, call->ids[1], remove_id))
+		call_answer(call, 200, object_deleted(call->ids[1], "assistant.file.deleted"));
 }

@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "assistants/runs.h"
+#include "assistants/kinds.h"
+#include "records/assistant.h"
 #include "text/buf.h"
+#include "text/json.h"
 
 enum { VALUE_MAX = 64 << 20, ID_MAX = 256, TENANT_MAX = 64 };
 
@@ -19,14 +21,15 @@ const char *const transfer_names[TRANSFER__MAX] = {
 static const struct {
 	const char *object;
 	const char *export_sql;
-	export_fn *export;
+	struct json_object *(*exported)(struct db_stmt *row);
 	import_fn *import;
 } kinds[TRANSFER__MAX] = {
-    [TRANSFER_ASSISTANT] = {"assistant", assistants_export_sql, assistant_export, assistant_import},
-    [TRANSFER_THREAD] = {"thread", threads_export_sql, thread_export, thread_import},
-    [TRANSFER_RUN] = {"thread.run", runs_export_sql, run_export, run_import},
-    [TRANSFER_MESSAGE] = {"thread.message", messages_export_sql, message_export, message_import},
-    [TRANSFER_STEP] = {"thread.run.step", run_steps_export_sql, run_step_export, run_step_import},
+    [TRANSFER_ASSISTANT] = {"assistant", assistant_export_sql, assistant_exported,
+	assistant_import},
+    [TRANSFER_THREAD] = {"thread", thread_export_sql, thread_exported, thread_import},
+    [TRANSFER_RUN] = {"thread.run", run_export_sql, run_exported, run_import},
+    [TRANSFER_MESSAGE] = {"thread.message", message_export_sql, message_exported, message_import},
+    [TRANSFER_STEP] = {"thread.run.step", run_step_export_sql, run_step_exported, run_step_import},
 };
 
 static const char database_failed[] = "the database failed; its own words are above";
@@ -43,7 +46,7 @@ export_kind(
 
 	snprintf(error, ERROR_SIZE, "%s", database_failed);
 	while ((result = db_step(stmt)) == DB_ROW) {
-		struct json_object *object = kinds[kind].export(stmt);
+		struct json_object *object = kinds[kind].exported(stmt);
 		int written = object ? fprintf(out, "%s\n", json_text(object)) : -1;
 
 		if (written < 0) {
@@ -59,22 +62,37 @@ export_kind(
 	return db_finish(stmt, result) == DB_DONE ? 0 : -1;
 }
 
+struct exporting {
+	FILE *out;
+	struct transfer_counts *counts;
+	char *error;
+};
+
+static bool
+read_all_kinds(struct db_tx *tx, void *arg)
+{
+	struct exporting *exporting = arg;
+
+	for (int kind = 0; kind < TRANSFER__MAX; kind++)
+		if (export_kind(tx, kind, exporting->out, &exporting->counts->added[kind],
+			exporting->error) < 0)
+			return false;
+	return true;
+}
+
 int
 transfer_export(struct db *db, FILE *out, struct transfer_counts *counts, char error[ERROR_SIZE])
 {
-	struct db_tx *tx = db_begin(db, DB_READ);
-	int result = tx ? 0 : -1;
+	struct exporting exporting = {out, counts, error};
 
 	*counts = (struct transfer_counts){0};
 	snprintf(error, ERROR_SIZE, "%s", database_failed);
-	for (int kind = 0; result == 0 && kind < TRANSFER__MAX; kind++)
-		result = export_kind(tx, kind, out, &counts->added[kind], error);
-	db_rollback(tx);
-	if (result == 0 && fflush(out) != 0) {
-		snprintf(error, ERROR_SIZE, "cannot write: %s", strerror(errno));
-		result = -1;
-	}
-	return result;
+	if (db_read(db, read_all_kinds, &exporting) != 1)
+		return -1;
+	if (fflush(out) == 0)
+		return 0;
+	snprintf(error, ERROR_SIZE, "cannot write: %s", strerror(errno));
+	return -1;
 }
 
 /* --- in: everything is read, and put in order --- */
@@ -302,20 +320,11 @@ import_checked(struct import *import, const struct field *fields, size_t fields_
 	struct json_object *saved = json_object_new_object();
 
 	for (size_t i = 0; i < fields_len; i++)
-		copy_member(saved, import->object, fields[i].name);
+		json_copy(saved, import->object, fields[i].name);
 	if (check_fields(import->call, saved, fields, fields_len, ""))
 		return saved;
 	json_object_put(saved);
 	return NULL;
-}
-
-int
-import_result(struct import *import, enum db_result result)
-{
-	if (result == DB_DONE || result == DB_CONFLICT)
-		return result == DB_DONE;
-	fail(import->call);
-	return -1;
 }
 
 /* What every object must have, and what tells whose it is. False when the call was answered. */
@@ -345,18 +354,16 @@ import_owner(struct import *import, long long *thread, long long *run)
 	int found = thread_id ? thread_find(import->tx, tenant, thread_id, thread) : 0;
 
 	if (found == 0)
-		refuse(import->call, "thread_id",
+		call_refuse(import->call, "thread_id",
 		    "its thread, %.*s, is neither in the file nor in the database (tenant %s).",
 		    ID_MAX, thread_id ? thread_id : "null", tenant);
 	if (found == 1 && run) {
 		found = run_id ? run_find(import->tx, *thread, run_id, run) : 0;
 		if (found == 0)
-			refuse(import->call, "run_id",
+			call_refuse(import->call, "run_id",
 			    "its run, %.*s, is neither in the file nor in the database.", ID_MAX,
 			    run_id ? run_id : "null");
 	}
-	if (found < 0)
-		fail(import->call);
 	return found == 1;
 }
 
@@ -403,12 +410,19 @@ read_back(struct reader *reader, const struct entry *entry)
 	return object;
 }
 
-static int
-store_all(struct db *db, struct reader *reader, struct transfer_counts *counts)
-{
-	struct db_tx *tx = db_begin(db, DB_WRITE);
-	int result = tx ? 0 : -1;
+struct storing {
+	struct reader *reader;
+	struct transfer_counts *counts;
+};
 
+static bool
+write_all(struct db_tx *tx, void *arg)
+{
+	struct storing *storing = arg;
+	struct reader *reader = storing->reader;
+	int result = 0;
+
+	*storing->counts = (struct transfer_counts){0};
 	snprintf(reader->error, ERROR_SIZE, "%s", database_failed);
 	for (size_t i = 0; result >= 0 && i < reader->len; i++) {
 		const struct entry *entry = &reader->entries[i];
@@ -417,14 +431,11 @@ store_all(struct db *db, struct reader *reader, struct transfer_counts *counts)
 		result = object ? import_one(tx, reader->source, entry, object, reader->error) : -1;
 		json_object_put(object);
 		if (result == 1)
-			counts->added[entry->kind]++;
+			storing->counts->added[entry->kind]++;
 		else if (result == 0)
-			counts->there[entry->kind]++;
+			storing->counts->there[entry->kind]++;
 	}
-	if (result >= 0)
-		return db_commit(tx);
-	db_rollback(tx);
-	return -1;
+	return result >= 0;
 }
 
 int
@@ -446,7 +457,10 @@ transfer_import(struct db *db, const struct transfer_source *source, struct tran
 		snprintf(
 		    error, ERROR_SIZE, "cannot write in %s: %s", source->folder, strerror(errno));
 	else if (read_all(&reader) == 0)
-		result = store_all(db, &reader, counts);
+		result = db_write(db, DB_WRITE, write_all,
+			     &(struct storing){.reader = &reader, .counts = counts}) == 1
+		    ? 0
+		    : -1;
 	if (reader.spool)
 		fclose(reader.spool);
 	buf_free(&reader.value);

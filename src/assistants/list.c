@@ -3,8 +3,8 @@
  */
 #include <stdint.h>
 
-#include "assistants/internal.h"
-#include "obs/log.h"
+#include "assistants/objects.h"
+#include "text/json.h"
 #include "text/text.h"
 
 enum {
@@ -14,18 +14,26 @@ enum {
 	BYTES_MAX = 256 << 10
 };
 
+void
+page_free(struct page *page)
+{
+	free(page->after);
+	free(page->before);
+	free(page->run_id);
+	*page = (struct page){0};
+}
+
 /*
  * Reads one `name=value`; false when it was refused. What the API does not know is ignored, and so
  * is a name without a value, as programs send them for what is not set.
  */
 static bool
-read_parameter(
-    struct call *call, struct page *page, const char *name, char *value, bool with_run_id)
+read_parameter(struct call *call, struct page *page, const char *name, char *value)
 {
-	char **id = strcmp(name, "after") == 0           ? &page->after
-	    : strcmp(name, "before") == 0                ? &page->before
-	    : with_run_id && strcmp(name, "run_id") == 0 ? &page->run_id
-							 : NULL;
+	char **id = strcmp(name, "after") == 0                                ? &page->after
+	    : strcmp(name, "before") == 0                                     ? &page->before
+	    : call->kind && call->kind->of_run && strcmp(name, "run_id") == 0 ? &page->run_id
+									      : NULL;
 
 	if (!*value)
 		return true;
@@ -37,7 +45,7 @@ read_parameter(
 	if (strcmp(name, "limit") == 0) {
 		if (parse_number(value, 1, LIMIT_MAX, &page->limit) == 0)
 			return true;
-		refuse(
+		call_refuse(
 		    call, name, "Invalid 'limit': accepted are integers from 1 to %d.", LIMIT_MAX);
 		return false;
 	}
@@ -45,14 +53,14 @@ read_parameter(
 		page->ascending = strcmp(value, "asc") == 0;
 		if (page->ascending || strcmp(value, "desc") == 0)
 			return true;
-		refuse(call, name, "Invalid 'order': accepted are 'asc' and 'desc'.");
+		call_refuse(call, name, "Invalid 'order': accepted are 'asc' and 'desc'.");
 		return false;
 	}
 	return true;
 }
 
 bool
-page_read(struct call *call, struct page *page, bool with_run_id)
+page_read(struct call *call, struct page *page)
 {
 	const char *at = call->request->query;
 	bool good = true;
@@ -65,9 +73,9 @@ page_read(struct call *call, struct page *page, bool with_run_id)
 					     : strdup("");
 
 		if (name && value) {
-			good = read_parameter(call, page, name, value, with_run_id);
+			good = read_parameter(call, page, name, value);
 		} else {
-			refuse(call, NULL,
+			call_refuse(call, NULL,
 			    "The query is broken: its percent-encoding, or a NUL in it.");
 			good = false;
 		}
@@ -86,56 +94,62 @@ page_read(struct call *call, struct page *page, bool with_run_id)
 	return good;
 }
 
-void
-page_free(struct page *page)
-{
-	free(page->after);
-	free(page->before);
-	free(page->run_id);
-	*page = (struct page){0};
-}
+struct listing {
+	struct call *call;
+	struct page page;
+	const struct record *record;
+	struct owner owner;
+	struct record_range range;
+};
 
-static int
-bind_owner(struct db_stmt *stmt, int index, const struct list *list)
-{
-	if (list->owner)
-		db_bind_int(stmt, index, list->owner);
-	else
-		db_bind_text(stmt, index, list->tenant);
-	return index + 1;
-}
-
-/* The seq that a cursor stands for. 1 found, 0 not, -1 failed. */
-static int
-find_cursor(const struct list *list, const char *id, long long *seq)
-{
-	struct db_stmt *stmt = db_prepare(list->tx, list->cursor_sql);
-	enum db_result result;
-
-	db_bind_text(stmt, 1, id);
-	bind_owner(stmt, 2, list);
-	result = db_step(stmt);
-	if (result == DB_ROW)
-		*seq = db_int(stmt, 0);
-	return db_finish(stmt, result);
-}
-
-/* The bounds that after and before set. False when a cursor is unknown: refused. */
+/* Where the list's objects are looked for. */
 static bool
-find_bounds(struct call *call, const struct page *page, const struct list *list, long long *low,
-    long long *high)
+find_place(struct listing *listing, struct db_tx *tx)
 {
+	struct call *call = listing->call;
+	const char *run_id = listing->page.run_id;
+	long long thread, run;
+	int found;
+
+	listing->record = call->kind->record;
+	listing->owner = (struct owner){.tenant = call->request->tenant};
+	if (call->kind->owner == OWNER_RUN)
+		return call_run(call, tx, &thread, &listing->owner.seq);
+	if (call->kind->owner == OWNER_TENANT)
+		return true;
+	if (!call_thread(call, tx, &listing->owner.seq))
+		return false;
+	if (!run_id)
+		return true;
+	/* A run's are found by an index of their own, not by looking through the thread. */
+	found = run_find(tx, listing->owner.seq, run_id, &run);
+	if (found == 0)
+		call_refuse_unknown(call, "run", "run", run_id);
+	listing->record = call->kind->of_run;
+	listing->owner.seq = run;
+	return found == 1;
+}
+
+/* The bounds that after and before set. */
+static bool
+find_bounds(struct listing *listing, struct db_tx *tx)
+{
+	const struct page *page = &listing->page;
+	struct record_range *range = &listing->range;
+	const struct kind *kind = listing->call->kind;
 	const char *names[] = {"after", "before"}, *ids[] = {page->after, page->before};
 	/* In a descending list what comes after is older. */
-	long long *bounds[] = {page->ascending ? low : high, page->ascending ? high : low};
+	long long *bounds[] = {page->ascending ? &range->low : &range->high,
+	    page->ascending ? &range->high : &range->low};
 
 	for (int i = 0; i < 2; i++) {
-		int found = ids[i] ? find_cursor(list, ids[i], bounds[i]) : 1;
+		int found = ids[i]
+		    ? record_cursor(tx, listing->record, ids[i], &listing->owner, bounds[i])
+		    : 1;
 
 		if (found == 0)
-			refuse_unknown_at(call, names[i], list->kind, list->prefix, ids[i]);
-		else if (found < 0)
-			fail(call);
+			call_refuse_unknown_at(
+			    listing->call, names[i], kind->name, kind->prefix, ids[i]);
 		if (found != 1)
 			return false;
 	}
@@ -160,85 +174,55 @@ list_object(struct json_object *data, bool has_more)
 	struct json_object *body = json_object_new_object();
 
 	json_set_string(body, "object", "list");
-	json_set_string(body, "first_id", json_get_string(json_at(data, 0), "id"));
-	json_set_string(body, "last_id",
-	    json_len(data) ? json_get_string(json_at(data, json_len(data) - 1), "id") : NULL);
+	json_copy(body, NULL, "first_id");
+	json_copy(body, NULL, "last_id");
+	if (json_len(data)) {
+		json_set(body, "first_id", json_object_get(json_get(json_at(data, 0), "id")));
+		json_set(body, "last_id",
+		    json_object_get(json_get(json_at(data, json_len(data) - 1), "id")));
+	}
 	json_set(body, "has_more", json_object_new_boolean(has_more));
 	json_set(body, "data", data);
 	return body;
 }
 
-void
-list_answer(struct call *call, const struct page *page, struct list *list)
+static bool
+read_list(struct db_tx *tx, void *arg)
 {
+	struct listing *listing = arg;
+	const struct page *page = &listing->page;
 	/*
 	 * With `before` alone the objects nearest to it are wanted: read the other way, then turned
 	 * round.
 	 */
-	bool backward = page->before && !page->after;
-	bool ascending = page->ascending != backward, has_more = false;
-	size_t bytes = 0;
-	long long low = 0, high = INT64_MAX;
-	struct json_object *data = NULL;
-	enum db_result result;
-	struct db_stmt *stmt;
-	int index;
+	bool backward = page->before && !page->after, more;
+	struct json_object *data;
 
-	if (!find_bounds(call, page, list, &low, &high))
-		goto out;
-	stmt = db_prepare(list->tx, ascending ? list->sql_ascending : list->sql_descending);
-	index = bind_owner(stmt, 1, list);
-	db_bind_int(stmt, index++, low);
-	db_bind_int(stmt, index++, high);
-	db_bind_int(stmt, index, page->limit + 1);
-	data = json_object_new_array();
-	while ((result = db_step(stmt)) == DB_ROW) {
-		has_more = (long long)json_len(data) == page->limit || bytes >= BYTES_MAX;
-		if (has_more)
-			break;
-		bytes += db_row_size(stmt);
-		json_add(data, list->compose(stmt, list->arg));
+	listing->range = (struct record_range){
+	    .high = INT64_MAX, .limit = page->limit, .newest_first = page->ascending == backward};
+	if (!find_place(listing, tx) || !find_bounds(listing, tx))
+		return false;
+	if (record_list(tx, listing->record, &listing->owner, &listing->range, BYTES_MAX, &data,
+		&more) < 0) {
+		json_object_put(data);
+		return false;
 	}
 	/* What comes before a place cannot be read on from where it was cut. */
-	if (has_more && !backward)
-		call->response->left_out = page->limit - (long long)json_len(data);
-	db_finish(stmt, result);
-	if (result < 0) {
-		json_object_put(data);
-		fail(call);
-		goto out;
-	}
+	if (more && !backward)
+		listing->call->response->left_out = page->limit - (long long)json_len(data);
 	if (backward)
 		reverse(data);
-	answer(call, 200, list_object(data, has_more));
-out:
-	db_rollback(list->tx);
+	call_answer(listing->call, 200, list_object(data, more));
+	return true;
 }
 
-struct json_object *
-time_or_null(struct db_stmt *row, int column)
+void
+object_list(struct call *call)
 {
-	return db_is_null(row, column) ? NULL : json_object_new_int64(db_int(row, column));
-}
+	struct listing listing = {.call = call};
 
-struct json_object *
-json_column(struct db_stmt *row, int column)
-{
-	const char *text = db_text(row, column);
-	struct json_object *value = NULL;
-
-	if (text && json_parse(text, strlen(text), &value) < 0)
-		log_error("database: a column that should hold JSON does not");
-	return value;
-}
-
-int
-body_load(struct db_stmt *stmt, struct json_object **body)
-{
-	enum db_result result = db_step(stmt);
-
-	*body = result == DB_ROW ? json_column(stmt, 0) : NULL;
-	if (result == DB_ROW && !*body)
-		result = DB_ERROR;
-	return db_finish(stmt, result);
+	if (!page_read(call, &listing.page))
+		return;
+	call_read(call, read_list, &listing);
+	page_free(&listing.page);
 }

@@ -1,17 +1,15 @@
 /*
- * Runs: an assistant at work on a thread. Here the API's calls are answered; run_store.c keeps
- * runs, runner.c carries them out.
+ * Runs: an assistant at work on a thread. Here the API's calls are answered; runs/ carries them
+ * out.
  */
-#include "assistants/runs.h"
-
-#include "assistants/leases.h"
-#include "assistants/runner.h"
-#include "assistants/runner_pool.h"
+#include "assistants/kinds.h"
 #include "obs/log.h"
 #include "os/clock.h"
+#include "records/assistant.h"
 #include "text/buf.h"
+#include "text/json.h"
+#include "text/text.h"
 
-#define RANGE "r.thread = ? AND r.seq > ? AND r.seq < ? ORDER BY r.seq"
 #define LEN(array) (sizeof(array) / sizeof *(array))
 
 enum { OUTPUT_MAX = 512 << 10 };
@@ -29,7 +27,7 @@ check_truncation(struct call *call, struct json_object *strategy, const char *pr
 
 	if (!type || strcmp(type, "last_messages") != 0 || json_get(strategy, "last_messages"))
 		return true;
-	refuse(call, "truncation_strategy.last_messages",
+	call_refuse(call, "truncation_strategy.last_messages",
 	    "Missing required parameter: '%slast_messages'.", prefix);
 	return false;
 }
@@ -86,7 +84,7 @@ static const struct field thread_and_run_fields[] = {
     {"tool_resources", FIELD_OBJECT, .shapes = &tool_resources},
 };
 
-static const struct field modify_fields[] = {{"metadata", FIELD_METADATA}};
+static const struct field changed_fields[] = {{"metadata", FIELD_METADATA}};
 
 static const struct field output_fields[] = {
     {"tool_call_id", FIELD_STRING, true},
@@ -106,7 +104,20 @@ static const char *const inherited[] = {"model", "instructions", "tools", "tempe
 static const char *const own[] = {"metadata", "max_prompt_tokens", "max_completion_tokens",
     "truncation_strategy", "tool_choice", "parallel_tool_calls"};
 
+const struct kind run_kind = {
+    .name = "run",
+    .prefix = "run",
+    .owner = OWNER_THREAD,
+    .record = &run_record,
+};
+
 /* --- a new run --- */
+
+static bool
+wants_stream(struct json_object *body)
+{
+	return json_object_get_boolean(json_get(body, "stream"));
+}
 
 /* A body that may ask for a stream. */
 static bool
@@ -114,9 +125,9 @@ check_body(struct call *call, struct json_object *body, const struct field *fiel
 {
 	if (!check_fields(call, body, fields, len, ""))
 		return false;
-	if (!json_object_get_boolean(json_get(body, "stream")) || call->request->on_event)
+	if (!wants_stream(body) || call->request->listener)
 		return true;
-	refuse(call, "stream", "Streams are not served here.");
+	call_refuse(call, "stream", "Streams are not served here.");
 	return false;
 }
 
@@ -129,11 +140,11 @@ options_of(struct json_object *body, struct json_object *assistant)
 	char *both;
 
 	for (size_t i = 0; i < LEN(inherited); i++)
-		copy_member(options, json_get(body, inherited[i]) ? body : assistant, inherited[i]);
+		json_copy(options, json_get(body, inherited[i]) ? body : assistant, inherited[i]);
 	for (size_t i = 0; i < LEN(own); i++)
-		copy_member(options, body, own[i]);
+		json_copy(options, body, own[i]);
 	if (json_get(assistant, "tool_resources"))
-		copy_member(options, assistant, "tool_resources");
+		json_copy(options, assistant, "tool_resources");
 	instructions = json_get_string(options, "instructions");
 	if (more && *more &&
 	    asprintf(&both, "%s%s%s", instructions ? instructions : "",
@@ -144,129 +155,116 @@ options_of(struct json_object *body, struct json_object *assistant)
 	return options;
 }
 
-/* A run to be stored; with a holder it is in_progress at once, carried out by who creates it. */
-static struct run *
-run_new(struct call *call, struct json_object *body, struct json_object *assistant,
-    const char *thread_id, const char *holder)
-{
-	struct run *run = calloc(1, sizeof *run);
-	char id[ID_SIZE];
+struct creation {
+	struct call *call;
+	struct json_object *body;
+	const char *holder; /* NULL: the run is queued; else it is in progress at once */
+	bool makes_thread;
+	char thread_id[ID_SIZE], run_id[ID_SIZE]; /* of what is made */
+	struct json_object *thread;               /* that is made, as the API shows it */
+	struct run run;
+};
 
-	if (!run)
-		return NULL;
-	id_new_in_order(id, "run_");
-	run->id = strdup(id);
-	run->thread_id = strdup(thread_id);
-	run->assistant_id = strdup(json_get_string(body, "assistant_id"));
-	run->tenant = strdup(call->request->tenant);
-	run->created_at = clock_unix();
-	run->expires_at = run->created_at + call->api->run_timeout_s;
-	run->started_at = holder ? run->created_at : 0;
-	run->status = holder ? "in_progress" : "queued";
-	run->body = options_of(body, assistant);
-	run->lease_holder = holder ? strdup(holder) : NULL;
-	run->lease_until = holder ? run->created_at + LEASE_S : 0;
-	if (run->id && run->thread_id && run->assistant_id && run->tenant &&
-	    (run->lease_holder || !holder))
-		return run;
-	run_free(run);
-	return NULL;
-}
-
-/* The call's thread, free for a run. False when the call was answered. */
+/* The call's thread, free for a run. */
 static bool
 take_thread(struct call *call, struct db_tx *tx, long long *thread)
 {
 	char active_id[ID_SIZE];
-	int found = thread_find(tx, call->request->tenant, call->params[0], thread);
+	int active;
 
-	if (found == 0)
-		refuse_unknown(call, "thread", "thread", call->params[0]);
-	if (found == 1) {
-		found = run_active(call->api, tx, *thread, active_id);
-		if (found == 0)
-			return true;
-		if (found == 1)
-			refuse(call, NULL, "Thread %s already has an active run %s.",
-			    call->params[0], active_id);
+	if (!call_thread(call, tx, thread))
+		return false;
+	active = thread_settle_active(&call->api->runs, tx, *thread, active_id);
+	if (active == 1) {
+		call_refuse(
+		    call, NULL, "Thread %s already has an active run %s.", call->ids[0], active_id);
+		call->response->error = API_THREAD_BUSY;
 	}
-	if (found < 0)
-		fail(call);
-	return false;
+	return active == 0;
 }
 
-/* The body's assistant. NULL when the call was answered. */
-static struct json_object *
-take_assistant(struct call *call, struct db_tx *tx, struct json_object *body)
-{
-	const char *id = json_get_string(body, "assistant_id");
-	struct json_object *assistant = NULL;
-	int found = assistant_load(tx, call->request->tenant, id, &assistant);
-
-	if (found == 0)
-		refuse_unknown(call, "assistant", "asst", id);
-	else if (found < 0)
-		fail(call);
-	return assistant;
-}
-
-struct creation {
-	struct call *call;
-	struct json_object *body;
-	const char *holder;                 /* NULL: the run is queued */
-	struct json_object **thread_object; /* gets a thread that is made; NULL: it is there */
-	char new_id[ID_SIZE];               /* that thread's */
-	struct run *run;
-};
-
-/* The run's thread, with its new messages. 0, or -1, also when the call was answered. */
-static int
+/* The run's thread, with its new messages. */
+static bool
 write_thread(struct creation *creation, struct db_tx *tx, long long *thread)
 {
 	struct call *call = creation->call;
-	const char *tenant = call->request->tenant;
+	const struct owner owner = {.tenant = call->request->tenant};
 	struct json_object *body = creation->body;
 
-	if (!creation->thread_object) {
-		if (!take_thread(call, tx, thread))
-			return -1;
-		return messages_insert(tx, *thread, json_get(body, "additional_messages"));
+	if (!creation->makes_thread)
+		return take_thread(call, tx, thread) &&
+		    messages_insert_new(tx, *thread, json_get(body, "additional_messages")) == 1;
+	json_object_put(creation->thread);
+	creation->thread = NULL;
+	return thread_insert_new(
+		   tx, owner.tenant, json_get(body, "thread"), creation->thread_id, thread) == 1 &&
+	    record_find(tx, &thread_record, creation->thread_id, &owner, &creation->thread) == 1;
+}
+
+/* The body of the run's assistant, the caller's to put. NULL: there is none, or it failed. */
+static struct json_object *
+take_assistant(struct creation *creation, struct db_tx *tx)
+{
+	const struct owner owner = {.tenant = creation->call->request->tenant};
+	const char *id = json_get_string(creation->body, "assistant_id");
+	struct json_object *assistant = NULL;
+
+	if (record_body(tx, &assistant_record, id, &owner, &assistant) == 0) {
+		call_refuse_unknown(creation->call, "assistant", "asst", id);
+		creation->call->response->error = API_NO_ASSISTANT;
 	}
-	if (thread_insert(tx, tenant, json_get(body, "thread"), creation->new_id, thread) !=
-	    DB_DONE)
-		return -1;
-	return thread_load(tx, tenant, creation->new_id, creation->thread_object) == 1 ? 0 : -1;
+	return assistant;
+}
+
+static void
+set_run(struct creation *creation, long long thread, struct json_object *assistant)
+{
+	struct call *call = creation->call;
+	long long now = clock_unix();
+
+	run_free(&creation->run);
+	creation->run = (struct run){
+	    .thread = thread,
+	    .id = creation->run_id,
+	    .thread_id = creation->makes_thread ? creation->thread_id : call->ids[0],
+	    .assistant_id = json_get_string(creation->body, "assistant_id"),
+	    .tenant = call->request->tenant,
+	    .status = creation->holder ? RUN_IN_PROGRESS : RUN_QUEUED,
+	    .created_at = now,
+	    .expires_at = now + call->api->runs.timeout_s,
+	    .started_at = creation->holder ? now : 0,
+	    .body = options_of(creation->body, assistant),
+	    .lease_holder = creation->holder,
+	    .lease_until = creation->holder ? now + LEASE_S : 0,
+	};
 }
 
 /*
- * Whether the thread has a message of its user, or the run instructions; if it has neither, or the
- * database failed, the call is answered. The first version took such runs.
+ * Whether the thread has a message of its user, or the run instructions. The first version took
+ * runs that have neither.
  */
 static bool
 is_about_something(struct call *call, struct db_tx *tx, const struct run *run)
 {
 	const char *instructions = json_get_string(run->body, "instructions");
-	struct db_stmt *stmt;
-	enum db_result found;
+	int found;
 
 	if (call->request->first_version || (instructions && *instructions))
 		return true;
-	stmt = db_prepare(tx, "SELECT 1 FROM messages WHERE thread = ? AND role = 'user' LIMIT 1");
-	db_bind_int(stmt, 1, run->thread);
-	found = db_finish(stmt, db_step(stmt));
-	if (found == DB_DONE)
-		refuse_as(call, "invalid_thread", NULL,
+	found = message_of_user(tx, run->thread);
+	if (found == 0)
+		call_refuse_as(call, "invalid_thread", NULL,
 		    "Run creation requires a Thread with a user message or an assistant with "
 		    "instructions.");
-	return found == DB_ROW;
+	return found == 1;
 }
 
-/* Whether that says that the model may be asked; else, unless it failed, the call is answered. */
+/* Whether that says that the model may be asked; else, unless it failed, the call is refused. */
 static bool
 may_ask(struct call *call, enum budget_result result, long long wait_s)
 {
 	if (result == BUDGET_EMPTY || result == BUDGET_HELD)
-		refuse_empty(call, wait_s);
+		call_refuse_empty(call, wait_s);
 	return result == BUDGET_RESERVED;
 }
 
@@ -275,24 +273,27 @@ static bool
 reserve(struct call *call, struct db_tx *tx, const struct run *run)
 {
 	long long wait_s;
-	enum budget_result result = run_reserve(call->api, tx, run, &wait_s);
+	enum budget_result result = run_reserve(&call->api->runs, tx, run, &wait_s);
 
 	return may_ask(call, result, wait_s);
 }
 
-/* Whether there is anything left to reserve; false as above. */
+/* Whether there is anything left to reserve; else the call is answered. */
 static bool
 has_tokens(struct call *call)
 {
-	const struct budgets *budgets = &call->api->budgets;
+	struct runs *runs = &call->api->runs;
+	const char *tenant = call->request->tenant;
 	long long wait_s;
-	enum budget_result result = budget_look(budgets, call->request->tenant, &wait_s);
+	enum budget_result result = budget_look(&runs->budgets, tenant, &wait_s);
 
 	/* By runs that are over, since their process died. */
 	if (result == BUDGET_HELD) {
-		runs_bury(call->api);
-		result = budget_look(budgets, call->request->tenant, &wait_s);
+		runs_bury(runs);
+		result = budget_look(&runs->budgets, tenant, &wait_s);
 	}
+	if (result == BUDGET_FAILED)
+		call_fail(call);
 	return may_ask(call, result, wait_s);
 }
 
@@ -302,47 +303,19 @@ write_run(struct db_tx *tx, void *arg)
 {
 	struct creation *creation = arg;
 	struct call *call = creation->call;
-	struct json_object *assistant = take_assistant(call, tx, creation->body);
-	long long thread = 0;
+	struct json_object *assistant = take_assistant(creation, tx);
 	bool written = false;
+	long long thread = 0;
 
-	if (assistant && write_thread(creation, tx, &thread) == 0)
-		creation->run = run_new(call, creation->body, assistant,
-		    creation->thread_object ? creation->new_id : call->params[0], creation->holder);
-	if (creation->run) {
-		creation->run->thread = thread;
-		written = is_about_something(call, tx, creation->run) &&
-		    run_insert(tx, creation->run) == DB_DONE && reserve(call, tx, creation->run);
+	if (assistant && write_thread(creation, tx, &thread)) {
+		set_run(creation, thread, assistant);
+		written = is_about_something(call, tx, &creation->run) &&
+		    run_insert(tx, &creation->run) == 1 && reserve(call, tx, &creation->run);
 	}
 	json_object_put(assistant);
+	if (written)
+		call_answer(call, 200, creation->holder ? NULL : run_json(&creation->run));
 	return written;
-}
-
-/*
- * One transaction. NULL when the call was answered. `thread_object` gets a thread that was made.
- */
-static struct run *
-store_run(
-    struct call *call, struct json_object *body, bool streams, struct json_object **thread_object)
-{
-	struct creation creation = {.call = call, .body = body, .thread_object = thread_object};
-
-	if (has_tokens(call) && streams)
-		creation.holder = run_holder(call->api);
-	if (!call->response->body && (creation.holder || !streams) &&
-	    db_write(call->api->db, DB_WRITE, write_run, &creation) == 1)
-		return creation.run;
-	/* What was wrong has been answered, unless it was the database. */
-	if (!call->response->body)
-		fail(call);
-	run_free(creation.run);
-	return NULL;
-}
-
-static bool
-wants_stream(struct json_object *body)
-{
-	return json_object_get_boolean(json_get(body, "stream"));
 }
 
 /* Says once a run what its model is not told of. */
@@ -370,210 +343,213 @@ warn_of_hosted_tools(const struct run *run)
 		    names);
 }
 
-/* Carries the new run out, or leaves it to those who do; takes it over. */
+/* Tells the listener of the run, while it is carried out here. */
 static void
-start_run(struct call *call, struct run *run, bool streams)
+stream(struct call *call, struct run *run, const struct run_step *answered)
 {
-	warn_of_hosted_tools(run);
-	if (streams) {
-		call->response->retry_after_s = runner_stream(call->api, run, call->request);
-		answer(call, 200, NULL);
-	} else {
-		answer(call, 200, run_compose(run));
-		runner_pool_wake(call->api->runners);
+	const struct run_hearing hearing = {
+	    .listener = call->request->listener,
+	    .answers_calls = call->request->answers_calls,
+	};
+
+	call->response->retry_after_s = run_carry_out(&call->api->runs, run, &hearing, answered);
+}
+
+/* Carries out, or leaves to runners, what was stored. */
+static void
+start_run(struct creation *creation)
+{
+	struct call *call = creation->call;
+
+	warn_of_hosted_tools(&creation->run);
+	if (!creation->holder) {
+		runners_wake(call->api->runs.runners);
+		return;
 	}
-	run_free(run);
+	if (creation->thread)
+		call->request->listener->on_event(call->request->listener->arg,
+		    &(struct event){.kind = EVENT_THREAD_CREATED, .thread = creation->thread});
+	stream(call, &creation->run, NULL);
+}
+
+/* A body that was checked becomes a run. */
+static void
+create(struct creation *creation)
+{
+	struct call *call = creation->call;
+
+	if (!has_tokens(call))
+		return;
+	id_new_in_order(creation->run_id, "run_");
+	id_new(creation->thread_id, "thread_");
+	if (wants_stream(creation->body) && !(creation->holder = runs_holder(&call->api->runs)))
+		call_fail(call);
+	else
+		call_write(call, write_run, creation);
+	if (call->response->status == 200)
+		start_run(creation);
+	run_free(&creation->run);
+	json_object_put(creation->thread);
 }
 
 void
-runs_create(struct call *call)
+run_create(struct call *call)
 {
-	struct json_object *body = body_object(call);
-	struct run *run = NULL;
+	struct creation creation = {.call = call, .body = call_body(call)};
+	struct json_object *messages = json_get(creation.body, "additional_messages");
 
-	if (body && check_body(call, body, run_fields, LEN(run_fields)) &&
-	    messages_check(call, json_get(body, "additional_messages"), "additional_messages"))
-		run = store_run(call, body, wants_stream(body), NULL);
-	if (run)
-		start_run(call, run, wants_stream(body));
-	json_object_put(body);
+	if (creation.body && check_body(call, creation.body, run_fields, LEN(run_fields)) &&
+	    messages_check(call, messages, "additional_messages"))
+		create(&creation);
+	json_object_put(creation.body);
 }
 
 void
-runs_create_with_thread(struct call *call)
+run_create_with_thread(struct call *call)
 {
-	struct json_object *body = body_object(call), *thread = NULL;
-	struct run *run = NULL;
+	struct creation creation = {.call = call, .body = call_body(call), .makes_thread = true};
+	struct json_object *thread = json_get(creation.body, "thread");
 
-	if (body && check_body(call, body, thread_and_run_fields, LEN(thread_and_run_fields)) &&
-	    (!json_get(body, "thread") || thread_check(call, json_get(body, "thread"), "thread.")))
-		run = store_run(call, body, wants_stream(body), &thread);
-	if (run && wants_stream(body))
-		call->request->on_event(call->request->event_arg, "thread.created", thread);
-	if (run)
-		start_run(call, run, wants_stream(body));
-	json_object_put(thread);
-	json_object_put(body);
+	if (creation.body &&
+	    check_body(call, creation.body, thread_and_run_fields, LEN(thread_and_run_fields)) &&
+	    (!thread || thread_check(call, thread, "thread.")))
+		create(&creation);
+	json_object_put(creation.body);
 }
 
 /* --- runs that are there --- */
 
-bool
-call_run(struct call *call, struct db_tx *tx, long long *run)
-{
-	long long thread;
-	int found = tx ? thread_find(tx, call->request->tenant, call->params[0], &thread) : -1;
+/* A call about the run of its path. */
+struct change {
+	struct call *call;
+	struct json_object *body;
+	struct run run;
+	/* Of a submission. */
+	const char *holder; /* NULL: the run is queued */
+	struct open_step step;
+	long long ended_at;
+};
 
-	if (found == 0) {
-		refuse_unknown(call, "thread", "thread", call->params[0]);
+/* Loads the path's run. False: there is none, or the database failed. */
+static bool
+load_run(struct change *change, struct db_tx *tx)
+{
+	long long thread, seq;
+
+	run_free(&change->run);
+	return call_run(change->call, tx, &thread, &seq) && run_load(tx, seq, &change->run) == 1;
+}
+
+static bool
+read_thread(struct db_tx *tx, void *arg)
+{
+	struct change *change = arg;
+
+	return call_thread(change->call, tx, &change->run.thread);
+}
+
+/* The database settles in a transaction of its own, before the list is read. */
+void
+run_list(struct call *call)
+{
+	struct change change = {.call = call};
+
+	if (db_read(call->api->runs.db, read_thread, &change) == 1)
+		run_settle_thread(&call->api->runs, change.run.thread);
+	object_list(call);
+}
+
+static bool
+read_run(struct db_tx *tx, void *arg)
+{
+	struct change *change = arg;
+
+	if (load_run(change, tx))
+		call_answer(change->call, 200, NULL);
+	return true;
+}
+
+void
+run_retrieve(struct call *call)
+{
+	struct change change = {.call = call};
+
+	call_read(call, read_run, &change);
+	if (call->response->status == 200) {
+		if (run_settle(&call->api->runs, &change.run) < 0)
+			call_fail(call);
+		else
+			call_answer(call, 200, run_json(&change.run));
+		/* The process that was to carry it out may be gone. */
+		if (change.run.status == RUN_QUEUED && call->api->stays)
+			runners_wake(call->api->runs.runners);
+	}
+	run_free(&change.run);
+}
+
+static bool
+write_change(struct db_tx *tx, void *arg)
+{
+	struct change *change = arg;
+	struct run *run = &change->run;
+
+	if (!load_run(change, tx))
+		return false;
+	if (run_status_is_at_work(run->status)) {
+		call_refuse(change->call, NULL, "Cannot update run with status '%s'.",
+		    run_status_words[run->status]);
 		return false;
 	}
-	if (found == 1)
-		found = run_find(tx, thread, call->params[1], run);
-	if (found == 0)
-		refuse_unknown(call, "run", "run", call->params[1]);
-	else if (found < 0)
-		fail(call);
-	return found == 1;
-}
-
-/* The call's run. NULL when it was answered. */
-static struct run *
-find_run(struct call *call, struct db_tx *tx)
-{
-	struct run *run = NULL;
-	long long seq;
-
-	if (call_run(call, tx, &seq) && !(run = run_load(tx, seq)))
-		fail(call);
-	return run;
-}
-
-static struct json_object *
-compose_row(struct db_stmt *row, void *arg)
-{
-	struct run *run = run_of_row(row);
-	struct json_object *object = run ? run_compose(run) : NULL;
-
-	(void)arg;
-	run_free(run);
-	return object;
+	if (json_object_object_get_ex(change->body, "metadata", NULL))
+		json_copy(run->body, change->body, "metadata");
+	if (run_store_body(tx, run) != 1)
+		return false;
+	call_answer(change->call, 200, run_json(run));
+	return true;
 }
 
 void
-runs_list(struct call *call)
+run_modify(struct call *call)
 {
-	struct list list = {
-	    .sql_ascending = RUN_SELECT RANGE " LIMIT ?",
-	    .sql_descending = RUN_SELECT RANGE " DESC LIMIT ?",
-	    .cursor_sql = "SELECT seq FROM runs WHERE id = ? AND thread = ?",
-	    .kind = "run",
-	    .prefix = "run",
-	    .compose = compose_row,
-	};
-	struct page page;
-	struct db_tx *tx;
-	int found;
+	struct change change = {.call = call, .body = call_body(call)};
 
-	if (!page_read(call, &page, false))
-		return;
-	tx = db_begin(call->api->db, DB_READ);
-	found = tx ? thread_find(tx, call->request->tenant, call->params[0], &list.owner) : -1;
-	db_rollback(tx);
-	if (found == 1) {
-		run_settle_thread(call->api, list.owner);
-		list.tx = db_begin(call->api->db, DB_READ);
+	if (change.body && check_fields(call, change.body, changed_fields, LEN(changed_fields), ""))
+		call_write(call, write_change, &change);
+	run_free(&change.run);
+	json_object_put(change.body);
+}
+
+static bool
+write_cancellation(struct db_tx *tx, void *arg)
+{
+	struct change *change = arg;
+	struct runs *runs = &change->call->api->runs;
+	struct run *run = &change->run;
+	bool at_work;
+
+	if (!load_run(change, tx))
+		return false;
+	if (!run_status_is_active(run->status)) {
+		call_refuse(change->call, NULL, "Cannot cancel run with status '%s'.",
+		    run_status_words[run->status]);
+		return false;
 	}
-	if (list.tx)
-		list_answer(call, &page, &list);
-	else if (found == 0)
-		refuse_unknown(call, "thread", "thread", call->params[0]);
-	else
-		fail(call);
-	page_free(&page);
+	/* It notices within a second; one that nobody carries out is over. */
+	at_work = run_status_is_at_work(run->status) && !run_is_abandoned(runs, run);
+	if (run_cancel(tx, run, at_work) != 1 ||
+	    (!at_work && !run_settle_lost(tx, &runs->budgets, run)))
+		return false;
+	call_answer(change->call, 200, run_json(run));
+	return true;
 }
 
 void
-runs_retrieve(struct call *call)
+run_cancel_call(struct call *call)
 {
-	struct db_tx *tx = db_begin(call->api->db, DB_READ);
-	struct run *run = find_run(call, tx);
+	struct change change = {.call = call};
 
-	db_rollback(tx);
-	if (!run)
-		return;
-	run = run_settle(call->api, run);
-	/* Who was to carry it out may be gone. */
-	if (run && strcmp(run->status, "queued") == 0 && call->api->stays)
-		runner_pool_wake(call->api->runners);
-	if (run)
-		answer(call, 200, run_compose(run));
-	else
-		fail(call);
-	run_free(run);
-}
-
-/* Commits what was done to the run, and answers with it. */
-static void
-answer_changed(struct call *call, struct db_tx *tx, const struct run *run, enum db_result result)
-{
-	if (result != DB_DONE)
-		db_rollback(tx);
-	if (result == DB_DONE && db_commit(tx) == 0)
-		answer(call, 200, run_compose(run));
-	else
-		fail(call);
-}
-
-static enum db_result
-update_body(struct db_tx *tx, const struct run *run)
-{
-	struct db_stmt *stmt = db_prepare(tx, "UPDATE runs SET body = ? WHERE seq = ?");
-
-	db_bind_text(stmt, 1, json_text(run->body));
-	db_bind_int(stmt, 2, run->seq);
-	return db_finish(stmt, db_step(stmt));
-}
-
-void
-runs_modify(struct call *call)
-{
-	struct json_object *body = body_object(call);
-	struct db_tx *tx = NULL;
-	struct run *run;
-
-	if (!body || !check_fields(call, body, modify_fields, LEN(modify_fields), ""))
-		goto out;
-	tx = db_begin(call->api->db, DB_WRITE);
-	run = find_run(call, tx);
-	if (run && run_is_carried_out(run)) {
-		refuse(call, NULL, "Cannot update run with status '%s'.", run->status);
-	} else if (run) {
-		if (json_object_object_get_ex(body, "metadata", NULL))
-			copy_member(run->body, body, "metadata");
-		answer_changed(call, tx, run, update_body(tx, run));
-		tx = NULL;
-	}
-	run_free(run);
-out:
-	db_rollback(tx);
-	json_object_put(body);
-}
-
-void
-runs_cancel(struct call *call)
-{
-	struct db_tx *tx = db_begin(call->api->db, DB_WRITE);
-	struct run *run = find_run(call, tx);
-
-	if (run && !run_is_active(run)) {
-		refuse(call, NULL, "Cannot cancel run with status '%s'.", run->status);
-	} else if (run) {
-		answer_changed(call, tx, run, run_cancel(call->api, tx, run));
-		tx = NULL;
-	}
-	db_rollback(tx);
-	run_free(run);
+	call_write(call, write_cancellation, &change);
+	run_free(&change.run);
 }
 
 /* --- what tools answered --- */
@@ -618,7 +594,7 @@ fill_outputs(struct call *call, struct json_object *calls, struct json_object *o
 	if (!good) {
 		list_ids(&expected, calls, "id");
 		list_ids(&got, outputs, "tool_call_id");
-		refuse(call, "tool_outputs",
+		call_refuse(call, "tool_outputs",
 		    "Expected tool outputs for call_ids %.400s, got %.400s",
 		    expected.data ? expected.data : "", got.data ? got.data : "");
 	}
@@ -627,75 +603,155 @@ fill_outputs(struct call *call, struct json_object *calls, struct json_object *o
 	return good;
 }
 
-/* The run with its calls answered, and their step as it ended. NULL when the call was answered. */
-static struct run *
-store_outputs(struct call *call, struct json_object *body, struct run_step *step)
+/* The run goes on, with its calls answered. */
+static bool
+write_outputs(struct db_tx *tx, void *arg)
 {
-	bool streams = wants_stream(body);
-	const char *holder = streams ? run_holder(call->api) : NULL;
-	struct db_tx *tx = NULL;
-	struct run *run = NULL;
-	int result = -1;
+	struct change *change = arg;
+	struct call *call = change->call;
+	struct run *run = &change->run;
+	struct open_step *step = &change->step;
 
-	if (!has_tokens(call)) {
-		if (!call->response->body)
-			fail(call);
-		return NULL;
+	json_object_put(step->details);
+	json_object_put(step->usage);
+	*step = (struct open_step){.created_at = 0};
+	if (!load_run(change, tx))
+		return false;
+	if (run->status == RUN_REQUIRES_ACTION && run_is_overdue(&call->api->runs, run))
+		run->status = RUN_EXPIRED;
+	if (run->status != RUN_REQUIRES_ACTION) {
+		call_refuse(call, NULL, "Runs in status \"%s\" do not accept tool outputs.",
+		    run_status_words[run->status]);
+		return false;
 	}
-	if (!streams || holder)
-		tx = db_begin(call->api->db, DB_WRITE);
-	run = find_run(call, tx);
-	if (!run)
-		goto out;
-	if (strcmp(run->status, "requires_action") == 0 && run_is_overdue(call->api, run))
-		run->status = "expired";
-	if (strcmp(run->status, "requires_action") != 0) {
-		refuse(
-		    call, NULL, "Runs in status \"%s\" do not accept tool outputs.", run->status);
-		goto out;
-	}
-	if (run_step_load_open(tx, run, step) != 1) {
-		fail(call);
-		goto out;
-	}
-	if (!fill_outputs(call, json_get_array(step->details, "tool_calls"),
-		json_get_array(body, "tool_outputs")))
-		goto out;
-	step->status = "completed";
-	step->ended_at = clock_unix();
-	if (run_step_end(tx, step) == DB_DONE && run_begin(tx, run, holder) == DB_DONE &&
-	    reserve(call, tx, run)) {
-		result = db_commit(tx);
-		tx = NULL;
-	}
-	/* What was wrong has been answered, unless it was the database. */
-	if (result < 0 && !call->response->body)
-		fail(call);
-out:
-	db_rollback(tx);
-	if (result == 0)
-		return run;
-	run_free(run);
-	return NULL;
+	if (run_step_load_open(tx, run->seq, step) != 1 ||
+	    !fill_outputs(call, json_get_array(step->details, "tool_calls"),
+		json_get_array(change->body, "tool_outputs")))
+		return false;
+	change->ended_at = clock_unix();
+	if (run_step_complete(tx, step->id, change->ended_at, step->details) != 1 ||
+	    run_begin(tx, run, change->holder) != 1 || !reserve(call, tx, run))
+		return false;
+	call_answer(call, 200, change->holder ? NULL : run_json(run));
+	return true;
+}
+
+static void
+go_on(struct change *change)
+{
+	const struct run *run = &change->run;
+	const struct run_step answered = {
+	    .id = change->step.id,
+	    .thread_id = run->thread_id,
+	    .run_id = run->id,
+	    .assistant_id = run->assistant_id,
+	    .status = STEP_COMPLETED,
+	    .created_at = change->step.created_at,
+	    .ended_at = change->ended_at,
+	    .expires_at = run->expires_at,
+	    .details = change->step.details,
+	    .usage = change->step.usage,
+	};
+
+	if (change->holder)
+		stream(change->call, &change->run, &answered);
+	else
+		runners_wake(change->call->api->runs.runners);
 }
 
 void
-runs_submit_tool_outputs(struct call *call)
+run_submit_tool_outputs(struct call *call)
 {
-	struct json_object *body = body_object(call);
-	struct run_step step = {.status = "in_progress"};
-	struct run *run = NULL;
+	struct change change = {.call = call, .body = call_body(call)};
+	struct runs *runs = &call->api->runs;
 
-	if (body && check_body(call, body, submit_fields, LEN(submit_fields)))
-		run = store_outputs(call, body, &step);
-	if (run && wants_stream(body)) {
-		call->response->retry_after_s = runner_resume(call->api, run, &step, call->request);
-		answer(call, 200, NULL);
-	} else if (run) {
-		answer(call, 200, run_compose(run));
-		runner_pool_wake(call->api->runners);
+	if (!change.body || !check_body(call, change.body, submit_fields, LEN(submit_fields)) ||
+	    !has_tokens(call))
+		goto out;
+	if (wants_stream(change.body) && !(change.holder = runs_holder(runs)))
+		call_fail(call);
+	else
+		call_write(call, write_outputs, &change);
+	if (call->response->status == 200)
+		go_on(&change);
+out:
+	json_object_put(change.step.details);
+	json_object_put(change.step.usage);
+	run_free(&change.run);
+	json_object_put(change.body);
+}
+
+/* --- moving in --- */
+
+/* A run that was still active is over: it was carried out elsewhere. */
+static void
+set_saved_end(struct run *run, struct import *import)
+{
+	static const char *const times[] = {
+	    "completed_at", "failed_at", "cancelled_at", "expires_at"};
+
+	run->expires_at = json_get_int(import->object, "expires_at", run->created_at);
+	for (size_t i = 0; i < LEN(times) && !run->ended_at; i++)
+		run->ended_at = json_get_int(import->object, times[i], 0);
+	run->expires_at = json_get_int(import->stored, "expires_at", run->expires_at);
+	run->ended_at = json_get_int(import->stored, "ended_at", run->ended_at);
+	if (run_status_is_active(run->status)) {
+		run->status = run->status == RUN_CANCELLING ? RUN_CANCELLED : RUN_EXPIRED;
+		run->ended_at = clock_unix();
 	}
-	run_free(run);
-	run_step_free(&step);
-	json_object_put(body);
+}
+
+/* The options that the API shows. */
+static struct json_object *
+body_of_shown(struct json_object *shown)
+{
+	struct json_object *body = json_object_new_object();
+
+	for (size_t i = 0; run_members[i]; i++)
+		json_copy(body, shown, run_members[i]);
+	json_copy(body, shown, "tool_resources");
+	return body;
+}
+
+static void
+set_saved(struct run *run, struct import *import)
+{
+	struct json_object *object = import->object, *body;
+
+	body = json_get_object(import->stored, "body");
+	*run = (struct run){
+	    .id = json_get_string(object, "id"),
+	    .assistant_id = json_get_string(object, "assistant_id"),
+	    .status = run_status_of(json_get_string(object, "status")),
+	    .created_at = json_get_int(object, "created_at", 0),
+	    .started_at = json_get_int(object, "started_at", 0),
+	    .last_error = json_object_get(json_get_object(object, "last_error")),
+	    .usage = json_object_get(json_get_object(object, "usage")),
+	    .reason =
+		run_reason_of(json_get_string(json_get(object, "incomplete_details"), "reason")),
+	    .body = body ? json_object_get(body) : body_of_shown(object),
+	};
+	set_saved_end(run, import);
+}
+
+int
+run_import(struct import *import)
+{
+	static const struct field fields[] = {
+	    {"status", FIELD_STRING, true, .words = run_status_words},
+	    {"assistant_id", FIELD_STRING, true},
+	};
+	struct json_object *saved = import_checked(import, fields, LEN(fields));
+	long long thread;
+	struct run run;
+	int result;
+
+	json_object_put(saved);
+	if (!saved || !import_owner(import, &thread, NULL))
+		return -1;
+	set_saved(&run, import);
+	run.thread = thread;
+	result = run_insert(import->tx, &run);
+	run_free(&run);
+	return result;
 }

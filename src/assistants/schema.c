@@ -1,9 +1,10 @@
 /*
- * Bodies, checked at the door by a table (room.h); behind it nobody looks again.
+ * Bodies, checked at the door by a table (schema.h); behind it nobody looks again.
  */
-#include "assistants/internal.h"
+#include "assistants/schema.h"
 
 #include "net/http_client.h"
+#include "text/json.h"
 #include "text/text.h"
 
 enum {
@@ -77,7 +78,7 @@ refuse_type(struct call *call, const char *param, unsigned types, struct json_ob
 		if (types & type_names[i].type)
 			used += (size_t)snprintf(expected + used, sizeof expected - used, "%s%s",
 			    used ? " or " : "", type_names[i].name);
-	refuse_as(call, "invalid_type", param,
+	call_refuse_as(call, "invalid_type", param,
 	    "Invalid type for '%s': expected %s, but got %s instead.", param, expected,
 	    name_of_type(value));
 	return false;
@@ -106,7 +107,8 @@ check_words(struct call *call, const char *param, const char *const *words, cons
 		used += (size_t)snprintf(
 		    accepted + used, sizeof accepted - used, "%s'%s'", i ? ", " : "", words[i]);
 	}
-	refuse(call, param, "Invalid value: '%.64s'. Supported values are: %s.", value, accepted);
+	call_refuse(
+	    call, param, "Invalid value: '%.64s'. Supported values are: %s.", value, accepted);
 	return false;
 }
 
@@ -121,7 +123,7 @@ static bool
 check_metadata(struct call *call, const char *param, struct json_object *metadata)
 {
 	if (json_object_object_length(metadata) > METADATA_PAIRS_MAX) {
-		refuse(call, param, "Invalid '%s': at most %d pairs are accepted.", param,
+		call_refuse(call, param, "Invalid '%s': at most %d pairs are accepted.", param,
 		    METADATA_PAIRS_MAX);
 		return false;
 	}
@@ -134,7 +136,7 @@ check_metadata(struct call *call, const char *param, struct json_object *metadat
 			return refuse_type(call, name, FIELD_STRING, value);
 		if (has_nul(value) || utf8_chars(key) > METADATA_KEY_MAX ||
 		    measure(value) > METADATA_VALUE_MAX) {
-			refuse(call, param,
+			call_refuse(call, param,
 			    "Invalid '%s': accepted are names of at most %d characters with "
 			    "strings of at most %d.",
 			    param, METADATA_KEY_MAX, METADATA_VALUE_MAX);
@@ -180,22 +182,22 @@ check_string(
 	const char *text = json_object_get_string(value);
 
 	if (has_nul(value)) {
-		refuse(call, param, "Invalid '%s': it has a NUL character in it.", param);
+		call_refuse(call, param, "Invalid '%s': it has a NUL character in it.", param);
 		return false;
 	}
 	if (field->types & FIELD_NAME && !is_name(text)) {
-		refuse(call, param,
+		call_refuse(call, param,
 		    "Invalid '%s': accepted are 1 to %d letters (a-z, A-Z), digits, '_' and '-'.",
 		    param, NAME_MAX_LEN);
 		return false;
 	}
 	if (field->types & FIELD_URL && !is_url(text)) {
-		refuse(call, param,
+		call_refuse(call, param,
 		    "Invalid '%s'. Expected a valid URL: https:, http: or data:image/…", param);
 		return false;
 	}
 	if (field->types & FIELD_URL && is_forbidden_url(call, text)) {
-		refuse(call, param,
+		call_refuse(call, param,
 		    "Invalid '%s'. The model server is in a private network, and fetches nothing "
 		    "by private addresses: send the image as data:image/…;base64,…",
 		    param);
@@ -215,7 +217,7 @@ check_size(
 
 	if (field->max <= 0 || (size >= field->min && size <= field->max))
 		return true;
-	refuse(call, param, "Invalid '%s': accepted is %s from %.*f to %.*f.", param,
+	call_refuse(call, param, "Invalid '%s': accepted is %s from %.*f to %.*f.", param,
 	    json_object_is_type(value, json_type_string)      ? "a length"
 		: json_object_is_type(value, json_type_array) ? "a number of elements"
 							      : "a number",
@@ -231,7 +233,7 @@ choose_shape(
 	const char *words[SHAPES_MAX + 1] = {NULL};
 
 	if (!type) {
-		refuse(call, param, "Missing required parameter: '%s'.", param);
+		call_refuse(call, param, "Missing required parameter: '%s'.", param);
 		return NULL;
 	}
 	if (!json_object_is_type(type, json_type_string)) {
@@ -322,7 +324,7 @@ check_fields(struct call *call, struct json_object *object, const struct field *
 
 		snprintf(param, sizeof param, "%s%.128s", prefix, name);
 		if (!field) {
-			refuse(call, param, "Unknown parameter: '%s'.", param);
+			call_refuse(call, param, "Unknown parameter: '%s'.", param);
 			return false;
 		}
 		if (!check_value(call, field, param, value))
@@ -332,27 +334,8 @@ check_fields(struct call *call, struct json_object *object, const struct field *
 		if (!fields[i].required || json_get(object, fields[i].name))
 			continue;
 		snprintf(param, sizeof param, "%s%s", prefix, fields[i].name);
-		refuse(call, param, "Missing required parameter: '%s'.", param);
+		call_refuse(call, param, "Missing required parameter: '%s'.", param);
 		return false;
 	}
 	return true;
-}
-
-struct json_object *
-body_object(struct call *call)
-{
-	struct json_object *body = call->request->body;
-
-	if (!body)
-		return json_object_new_object();
-	if (json_object_is_type(body, json_type_object))
-		return json_object_get(body);
-	refuse(call, NULL, "The body must be a JSON object.");
-	return NULL;
-}
-
-void
-copy_member(struct json_object *to, struct json_object *from, const char *name)
-{
-	json_set(to, name, json_object_get(json_get(from, name)));
 }

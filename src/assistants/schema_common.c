@@ -1,7 +1,8 @@
 /*
  * What the API's objects are made of, as tables: tools, what tools work on, formats of answers.
  */
-#include "assistants/internal.h"
+#include "assistants/schema.h"
+#include "text/json.h"
 
 #define LEN(array) (sizeof(array) / sizeof *(array))
 #define FIELDS(array) (array), LEN(array)
@@ -84,7 +85,7 @@ check_overlap(struct call *call, struct json_object *object, const char *prefix)
 	    json_get_int(object, "max_chunk_size_tokens", 0))
 		return true;
 	snprintf(param, sizeof param, "%schunk_overlap_tokens", prefix);
-	refuse(
+	call_refuse(
 	    call, param, "Invalid '%s': at most half of max_chunk_size_tokens is accepted.", param);
 	return false;
 }
@@ -124,7 +125,7 @@ check_one_store(struct call *call, struct json_object *object, const char *prefi
 	if (!json_get(object, "vector_store_ids") || !json_get(object, "vector_stores"))
 		return true;
 	snprintf(param, sizeof param, "%svector_stores", prefix);
-	refuse(call, param, "Invalid '%s': it goes without vector_store_ids.", param);
+	call_refuse(call, param, "Invalid '%s': it goes without vector_store_ids.", param);
 	return false;
 }
 
@@ -152,79 +153,6 @@ static const struct field new_resource_fields[] = {
 const struct shape tool_resources = {NULL, FIELDS(resource_fields)};
 const struct shape new_tool_resources = {NULL, FIELDS(new_resource_fields)};
 
-struct json_object *
-tool_resources_shown(struct json_object *body)
-{
-	struct json_object *stored = json_get_object(body, "tool_resources");
-	struct json_object *shown = json_object_new_object(), *file_search;
-
-	for (size_t i = 0; i < LEN(resource_fields); i++) {
-		const char *name = resource_fields[i].name;
-
-		if (json_get(stored, name))
-			copy_member(shown, stored, name);
-	}
-	/* The wish for a vector store is no part of the object: it shows which one there is. */
-	if (json_get(json_get(shown, "file_search"), "vector_stores")) {
-		file_search = json_object_new_object();
-		json_set(file_search, "vector_store_ids", json_object_new_array());
-		json_set(shown, "file_search", file_search);
-	}
-	return shown;
-}
-
-/* What a search does unless its tool says otherwise. */
-static struct json_object *
-search_shown(struct json_object *given)
-{
-	struct json_object *shown = json_object_new_object(), *usual;
-
-	copy_member(shown, given, "max_num_results");
-	copy_member(shown, given, "ranking_options");
-	if (json_get(shown, "ranking_options"))
-		return shown;
-	usual = json_object_new_object();
-	json_set_string(usual, "ranker", "default_2024_08_21");
-	json_set(usual, "score_threshold", json_object_new_double(0));
-	json_set(shown, "ranking_options", usual);
-	return shown;
-}
-
-static struct json_object *
-function_shown(struct json_object *given)
-{
-	struct json_object *shown = json_object_new_object();
-
-	if (json_object_is_type(given, json_type_object)) {
-		json_object_object_foreach(given, name, value)
-		    json_set(shown, name, json_object_get(value));
-	}
-	if (!json_get(shown, "strict"))
-		json_set(shown, "strict", json_object_new_boolean(0));
-	return shown;
-}
-
-struct json_object *
-tools_shown(struct json_object *body)
-{
-	struct json_object *stored = json_get(body, "tools"), *shown = json_object_new_array();
-
-	for (size_t i = 0; i < json_len(stored); i++) {
-		struct json_object *tool = json_object_new_object();
-		const char *type = json_get_string(json_at(stored, i), "type");
-
-		/* An imported run's may be anything. */
-		type = type ? type : "";
-		json_set_string(tool, "type", type);
-		if (strcmp(type, "function") == 0)
-			json_set(tool, type, function_shown(json_get(json_at(stored, i), type)));
-		else if (strcmp(type, "file_search") == 0)
-			json_set(tool, type, search_shown(json_get(json_at(stored, i), type)));
-		json_add(shown, tool);
-	}
-	return shown;
-}
-
 /* --- formats of answers --- */
 
 static const struct field schema_fields[] = {
@@ -243,14 +171,6 @@ static const struct field schema_format_fields[] = {
 
 /* "none" is what the first SDKs of the second version had for it. */
 const char *const response_format_words[] = {"auto", "none", NULL};
-
-struct json_object *
-response_format_shown(struct json_object *body)
-{
-	struct json_object *format = json_get_object(body, "response_format");
-
-	return format ? json_object_get(format) : json_object_new_string("auto");
-}
 
 const struct shape response_formats[] = {
     {"text", FIELDS(type_only)},

@@ -35,7 +35,7 @@ enum db_mode {
 	DB_WRITE,
 	/* The same, but loss of power may undo it: with a write-ahead log nothing waits for the
 	   disk. */
-	DB_WRITE_SOON
+	DB_WRITE_RELAXED
 };
 
 /*
@@ -63,6 +63,12 @@ typedef bool db_work_fn(struct db_tx *tx, void *arg);
 int db_write(struct db *db, enum db_mode mode, db_work_fn *work, void *arg);
 
 /*
+ * The same for reading: a transaction that sees the moment of its first statement throughout, and
+ * is taken back at its end. 1, or 0 as `work` said; -1: the database is busy or broken.
+ */
+int db_read(struct db *db, db_work_fn *work, void *arg);
+
+/*
  * Counts one more of `metric`, whose label is the literal `label`, once the transaction is
  * committed.
  */
@@ -80,10 +86,9 @@ void db_bind_int(struct db_stmt *stmt, int index, long long value);
 void db_bind_time(struct db_stmt *stmt, int index, long long at); /* Unix seconds; 0 is NULL */
 
 enum db_result {
-	DB_ERROR = -1,    /* logged; roll back */
-	DB_DONE = 0,      /* no further row */
-	DB_ROW = 1,       /* columns can be read until the next step */
-	DB_CONFLICT = -2, /* a unique index refused it; the transaction goes on */
+	DB_ERROR = -1, /* logged; roll back */
+	DB_DONE = 0,   /* no further row */
+	DB_ROW = 1,    /* columns can be read until the next step */
 };
 enum db_result db_step(struct db_stmt *stmt);
 
@@ -100,8 +105,7 @@ size_t db_row_size(struct db_stmt *stmt);
  */
 enum db_result db_finish(struct db_stmt *stmt, enum db_result result);
 
-/* What the last write changed, and the seq it inserted. */
-long long db_changes(struct db_tx *tx);
-long long db_insert_seq(struct db_tx *tx);
+/* Runs and finishes a statement that gives no rows. How many rows it changed; -1 failed. */
+int db_execute(struct db_stmt *stmt);
 
 #endif

@@ -577,6 +577,19 @@ db_write(struct db *db, enum db_mode mode, db_work_fn *work, void *arg)
 	return 1;
 }
 
+int
+db_read(struct db *db, db_work_fn *work, void *arg)
+{
+	struct db_tx *tx = db_begin(db, DB_READ);
+	bool done;
+
+	if (!tx)
+		return -1;
+	done = work(tx, arg);
+	db_rollback(tx);
+	return done;
+}
+
 struct db_stmt *
 db_prepare(struct db_tx *tx, const char *sql)
 {
@@ -620,8 +633,6 @@ db_step(struct db_stmt *stmt)
 		return DB_ROW;
 	if (code == SQLITE_DONE)
 		return DB_DONE;
-	if (code == SQLITE_CONSTRAINT_UNIQUE)
-		return DB_CONFLICT;
 	log_failure(stmt->conn, stmt->sql);
 	return DB_ERROR;
 }
@@ -666,14 +677,11 @@ db_finish(struct db_stmt *stmt, enum db_result result)
 	return result;
 }
 
-long long
-db_changes(struct db_tx *tx)
+int
+db_execute(struct db_stmt *stmt)
 {
-	return sqlite3_changes64(tx->conn->handle);
-}
-
-long long
-db_insert_seq(struct db_tx *tx)
-{
-	return sqlite3_last_insert_rowid(tx->conn->handle);
+	/* The connection is asked before another statement changes something. */
+	return db_finish(stmt, db_step(stmt)) == DB_DONE
+	    ? (int)sqlite3_changes64(stmt->conn->handle)
+	    : -1;
 }

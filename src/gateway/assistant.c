@@ -124,7 +124,7 @@ keep_id(struct openai_answer *answer, struct json_object *object, char id[ASSIST
 {
 	const char *found = json_get_string(object, "id");
 
-	if (answer->failure != OPENAI_ANSWERED || answer->status / 100 != 2)
+	if (!openai_did(answer))
 		return false;
 	if (found && id_has_form(found, "") && strlen(found) < ASSISTANT_ID_SIZE) {
 		snprintf(id, ASSISTANT_ID_SIZE, "%s", found);
@@ -160,8 +160,9 @@ find_by_name(struct assistant *assistant, const char *name, const struct interru
     char id[ASSISTANT_ID_SIZE], struct openai_answer *answer)
 {
 	struct search search = {.name = name};
-	int result = openai_list(
-	    assistant->openai, "/assistants?limit=100", interrupt, on_assistant, &search, answer);
+	const struct openai_call call = {
+	    .operation = API_ASSISTANT_LIST, .query = "limit=100", .interrupt = interrupt};
+	int result = openai_list(assistant->openai, &call, on_assistant, &search, answer);
 
 	if (result == 0 && search.oldest)
 		result = keep_id(answer, search.oldest, id) ? 1 : -1;
@@ -178,15 +179,16 @@ post_definition(struct assistant *assistant, const struct definition *definition
     const struct interrupt *interrupt, bool update, char id[ASSISTANT_ID_SIZE],
     struct openai_answer *answer)
 {
-	char path[ASSISTANT_ID_SIZE + 16] = "/assistants";
-	struct json_object *body = NULL;
+	struct openai_call call = {
+	    .operation = update ? API_ASSISTANT_MODIFY : API_ASSISTANT_CREATE,
+	    .ids = {update ? id : NULL},
+	    .interrupt = interrupt,
+	};
 
-	if (update)
-		snprintf(path, sizeof path, "/assistants/%s", id);
 	openai_answer_free(answer);
-	json_parse(definition->text, strlen(definition->text), &body);
-	openai_call(assistant->openai, "POST", path, body, interrupt, answer);
-	json_object_put(body);
+	json_parse(definition->text, strlen(definition->text), &call.body);
+	openai_call(assistant->openai, &call, answer);
+	json_object_put(call.body);
 	if (update && answer->failure == OPENAI_ANSWERED && answer->status == 404)
 		return 0;
 	if (update && answer->failure == OPENAI_ANSWERED && answer->status == 400) {

@@ -60,12 +60,10 @@ say_applied(struct deferral *deferral)
 static void
 answer_when_due(struct deferral *deferral)
 {
-	const char *run = strrchr(deferral->path, '/');
-
-	if (!run || deferral->request->left || clock_ms() < deferral->due_ms)
+	if (!*deferral->run_id || deferral->request->left || clock_ms() < deferral->due_ms)
 		return;
 	say_applied(deferral);
-	deferral_answer_pending(deferral->response, deferral->request, run + 1);
+	deferral_answer_pending(deferral->response, deferral->request, deferral->run_id);
 	router_leave(deferral->request, deferral->response);
 	/* What follows is a sentence to be kept. */
 	deferral->response->media = MEDIA_TEXT;
@@ -73,14 +71,11 @@ answer_when_due(struct deferral *deferral)
 }
 
 void
-deferral_meet(struct deferral *deferral, struct json_object *run)
+deferral_meet(struct deferral *deferral, const char *run_id)
 {
-	const char *id = json_get_string(run, "id");
-
-	if (!deferral->wanted || *deferral->path || !id || !id_has_form(id, ""))
+	if (!deferral->wanted || *deferral->run_id || !run_id || !id_has_form(run_id, ""))
 		return;
-	snprintf(deferral->path, sizeof deferral->path, "/threads/%s/runs/%s",
-	    deferral->request->params[0], id);
+	snprintf(deferral->run_id, sizeof deferral->run_id, "%s", run_id);
 	pthread_mutex_lock(&deferral->lock);
 	answer_when_due(deferral);
 	pthread_mutex_unlock(&deferral->lock);
@@ -123,8 +118,11 @@ kept_failure(const struct response *response)
 void
 deferral_end(struct deferral *deferral, struct openai *openai)
 {
+	struct openai_call call = {
+	    .operation = API_RUN_MODIFY,
+	    .ids = {deferral->request->params[0], deferral->run_id},
+	};
 	struct openai_answer answer;
-	struct json_object *body;
 
 	pthread_mutex_destroy(&deferral->lock);
 	if (!deferral->request->left) {
@@ -134,12 +132,12 @@ deferral_end(struct deferral *deferral, struct openai *openai)
 	}
 	if (deferral->response->status == 200)
 		return;
-	body = json_object_new_object();
-	json_set(body, "metadata", kept_failure(deferral->response));
+	call.body = json_object_new_object();
+	json_set(call.body, "metadata", kept_failure(deferral->response));
 	/* What fails here has been logged; the run itself tells about as much. */
-	openai_call(openai, "POST", deferral->path, body, NULL, &answer);
+	openai_call(openai, &call, &answer);
 	openai_answer_free(&answer);
-	json_object_put(body);
+	json_object_put(call.body);
 }
 
 void

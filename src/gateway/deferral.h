@@ -30,7 +30,7 @@ struct deferral {
 	 * looks at what answering changes.
 	 */
 	pthread_mutex_t lock;
-	char path[512]; /* the run's, "/threads/ID/runs/ID"; "": not known yet */
+	char run_id[256]; /* "": not known yet */
 };
 
 /* Borrows both. Who gets a stream waits in any case. */
@@ -42,8 +42,8 @@ long long deferral_patience_ms(const struct deferral *deferral);
 /* Marks the body by which the run is created. */
 void deferral_mark(const struct deferral *deferral, struct json_object *body);
 
-/* The run, as an event told it. */
-void deferral_meet(struct deferral *deferral, struct json_object *run);
+/* The run's id, as an event told it. */
+void deferral_meet(struct deferral *deferral, const char *run_id);
 
 /* Whether the client has left, as stream_is_left(); answers it when its time has come. */
 bool deferral_is_left(struct deferral *deferral, struct stream *stream);

@@ -67,16 +67,19 @@ gateway_admits_message(void *room, struct request *request, struct response *res
 	    door_takes_message(gateway->door, request, response);
 }
 
+static void
+answer_bad_id(struct response *response)
+{
+	response_problem(response, 400, "This is not a thread's id: POST /threads answers one.");
+}
+
 bool
-thread_path(const struct request *request, struct response *response, const char *below, char *path,
-    size_t path_size)
+thread_id_has_form(const struct request *request, struct response *response)
 {
 	/* An id goes into a path: nothing that is no id's character may. */
-	if (id_has_form(request->params[0], "")) {
-		snprintf(path, path_size, "/threads/%s%s", request->params[0], below);
+	if (id_has_form(request->params[0], ""))
 		return true;
-	}
-	response_problem(response, 400, "This is not a thread's id: POST /threads answers one.");
+	answer_bad_id(response);
 	return false;
 }
 
@@ -96,7 +99,7 @@ answer_interrupted(struct response *response)
 void
 answer_failure(struct response *response, const struct openai_answer *answer)
 {
-	if (answer->no_tokens) {
+	if (answer->error == API_NO_TOKENS) {
 		door_answer_empty(response, answer->retry_after_s);
 	} else if (answer->failure == OPENAI_SILENT) {
 		response_problem(response, 504, "The assistant did not answer in time.");
@@ -112,10 +115,8 @@ answer_failure(struct response *response, const struct openai_answer *answer)
 		    "The assistant is not available now; try again later.");
 	} else if (answer->status == 404) {
 		response_problem(response, 404, "There is no thread with this id.");
-	} else if (answer->status == 400 &&
-	    strstr(openai_answer_error(answer), "Invalid 'thread_id'")) {
-		response_problem(
-		    response, 400, "This is not a thread's id: POST /threads answers one.");
+	} else if (answer->error == API_BAD_THREAD_ID) {
+		answer_bad_id(response);
 	} else {
 		response_problem(response, 502, "The assistant cannot answer now.");
 	}

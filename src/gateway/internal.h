@@ -16,12 +16,8 @@ struct gateway {
 	struct door *door;
 };
 
-/*
- * The Assistants API's path below a thread, "/threads/ID/messages". False when the id has no form:
- * answered.
- */
-bool thread_path(const struct request *request, struct response *response, const char *below,
-    char *path, size_t path_size);
+/* Whether the path's id can be a thread's; false: answered. */
+bool thread_id_has_form(const struct request *request, struct response *response);
 
 /*
  * Tells the client that a call about its thread failed: the status by what happened, in our own

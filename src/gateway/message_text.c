@@ -61,7 +61,7 @@ read_json(struct request *request, struct json_object **body, const char **probl
 }
 
 char *
-words_of_request(struct request *request, const char **problem, int *status)
+message_text_of_request(struct request *request, const char **problem, int *status)
 {
 	struct json_object *body = NULL, *text = NULL;
 	const char *words = request->body;
@@ -94,9 +94,8 @@ words_of_request(struct request *request, const char **problem, int *status)
 }
 
 char *
-words_of_message(struct json_object *message, struct citations *citations)
+message_text(struct json_object *content, struct citations *citations)
 {
-	struct json_object *content = json_get_array(message, "content");
 	struct buf out = BUF_INIT((size_t)-1 / 2);
 
 	for (size_t i = 0; i < json_len(content); i++) {

@@ -13,12 +13,13 @@
  * "text": …}]}, whose last user text counts. The caller frees. NULL with one sentence in *problem,
  * and its status.
  */
-char *words_of_request(struct request *request, const char **problem, int *status);
+char *message_text_of_request(struct request *request, const char **problem, int *status);
 
 /*
- * A message's words, its text parts parted by blank lines, with "[n]" in place of what their
- * annotations mark; what they cite is added to `citations`. The caller frees; NULL: no memory.
+ * The words of a message's content, its text parts parted by blank lines, with "[n]" in place of
+ * what their annotations mark; what they cite is added to `citations`. The caller frees; NULL: no
+ * memory.
  */
-char *words_of_message(struct json_object *message, struct citations *citations);
+char *message_text(struct json_object *content, struct citations *citations);
 
 #endif

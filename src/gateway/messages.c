@@ -19,12 +19,12 @@ answer_message(
 	reply_init(&reply);
 	stream_init(&stream, request, response);
 	deferral_init(&deferral, request, response);
-	if (!ask(gateway, &stream, &deferral, words, &reply, &answer)) {
+	if (!turn_take(gateway, &stream, &deferral, words, &reply, &answer)) {
 		/* Answered. */
-	} else if (is_busy(&answer)) {
+	} else if (answer.error == API_THREAD_BUSY) {
 		response_problem(response, 409,
 		    "The thread is still busy with another message; send this one again later.");
-	} else if (answer.failure != OPENAI_ANSWERED || answer.status / 100 != 2) {
+	} else if (!openai_did(&answer)) {
 		answer_failure(response, &answer);
 	} else {
 		answer_run(gateway, &stream, &reply, &answer);
@@ -41,7 +41,7 @@ gateway_messages_create(void *room, struct request *request, struct response *re
 	struct gateway *gateway = room;
 	const char *problem;
 	int status;
-	char *words = words_of_request(request, &problem, &status);
+	char *words = message_text_of_request(request, &problem, &status);
 
 	if (!words) {
 		response_problem(response, status, "%s", problem);
@@ -67,26 +67,27 @@ struct conversation {
  * itself, and keeps its numbers as the conversation goes on.
  */
 static struct json_object *
-shown_message(struct json_object *message, struct names *names)
+shown_message(struct json_object *object, struct names *names)
 {
 	struct json_object *shown = json_object_new_object();
-	const char *run_id = json_get_string(message, "run_id");
-	const char *status = json_get_string(message, "status");
-	const char *reason =
-	    json_get_string(json_get_object(message, "incomplete_details"), "reason");
 	struct citations citations;
+	struct message message;
 	char *words;
 
+	message_of_json(object, &message);
 	citations_init(&citations);
-	words = words_of_message(message, &citations);
-	json_set_string(shown, "id", json_get_string(message, "id"));
-	json_set_string(shown, "role", json_get_string(message, "role"));
+	words = message_text(message.content, &citations);
+	json_set_string(shown, "id", message.id);
+	json_set_string(shown, "role", message_role_words[message.role]);
 	json_set_string(shown, "text", words ? words : "");
-	json_set_int(shown, "created_at", json_get_int(message, "created_at", 0));
-	if (run_id)
-		json_set_string(shown, "run_id", run_id);
-	if (status && strcmp(status, "incomplete") == 0)
-		json_set_string(shown, "incomplete", reason ? reason : "unknown");
+	json_set_int(shown, "created_at", message.created_at);
+	if (message.run_id)
+		json_set_string(shown, "run_id", message.run_id);
+	if (message.incomplete_at)
+		json_set_string(shown, "incomplete",
+		    message.reason == MESSAGE_REASON_NONE
+			? "unknown"
+			: message_reason_words[message.reason - 1]);
 	if (json_len(citations.list) > 0) {
 		names_find(names, citations.list);
 		json_set(shown, "citations", json_object_get(citations.list));
@@ -143,24 +144,24 @@ on_message(void *arg, struct json_object *message)
 static struct json_object *
 run_at_work(struct gateway *gateway, struct request *request)
 {
-	static const char *const at_work[] = {
-	    "queued", "in_progress", "requires_action", "cancelling"};
-	struct json_object *shown = NULL, *run;
+	const struct openai_call call = {
+	    .operation = API_RUN_LIST,
+	    .ids = {request->params[0]},
+	    .query = "limit=1",
+	    .interrupt = request->client,
+	};
+	struct json_object *shown = NULL;
 	struct openai_answer answer;
-	const char *status;
-	char path[256];
+	struct run run;
 
-	snprintf(path, sizeof path, "/threads/%s/runs?limit=1", request->params[0]);
-	openai_call(gateway->openai, "GET", path, NULL, request->client, &answer);
-	run = json_at(json_get_array(answer.body, "data"), 0);
-	status = json_get_string(run, "status");
-	for (size_t i = 0; status && i < sizeof at_work / sizeof *at_work; i++) {
-		if (strcmp(status, at_work[i]) != 0)
-			continue;
+	openai_call(gateway->openai, &call, &answer);
+	if (run_of_json(json_at(json_get_array(answer.body, "data"), 0), &run) &&
+	    run_status_is_active(run.status)) {
 		shown = json_object_new_object();
-		json_set_string(shown, "id", json_get_string(run, "id"));
-		json_set_string(shown, "status", status);
+		json_set_string(shown, "id", run.id);
+		json_set_string(shown, "status", run_status_words[run.status]);
 	}
+	run_free(&run);
 	openai_answer_free(&answer);
 	return shown;
 }
@@ -179,8 +180,7 @@ read_page(struct gateway *gateway, struct conversation *conversation, struct ope
 		*answer = (struct openai_answer){.status = 503, .retry_after_s = -1};
 		return -1;
 	}
-	more = openai_list_page(
-	    gateway->openai, cursor, request->client, on_message, conversation, answer);
+	more = openai_list_page(gateway->openai, cursor, on_message, conversation, answer);
 	if (counted)
 		occupancy_end_piece(request->occupancy);
 	return more;
@@ -220,16 +220,22 @@ gateway_messages_list(void *room, struct request *request, struct response *resp
 {
 	struct conversation conversation = {.request = request, .response = response};
 	struct openai_answer answer = {.retry_after_s = -1};
-	struct openai_cursor cursor = {0};
+	struct openai_cursor cursor = {
+	    .call =
+		{
+		    .operation = API_MESSAGE_LIST,
+		    .ids = {request->params[0]},
+		    .query = "order=asc&limit=100",
+		    .interrupt = request->client,
+		},
+	};
 	struct gateway *gateway = room;
-	char path[256];
 	int more;
 
-	if (!thread_path(request, response, "/messages?order=asc&limit=100", path, sizeof path))
+	if (!thread_id_has_form(request, response))
 		return;
 	names_init(&conversation.names, gateway->openai, request->client);
 	begin_conversation(&conversation);
-	cursor.path = path;
 	do {
 		more = read_page(gateway, &conversation, &cursor, &answer);
 		if (more >= 0 && !request_flush(request, response)) {

@@ -23,18 +23,18 @@ ask(struct names *names, const char *file)
 {
 	const struct interrupt interrupt = {
 	    .fd = names->client ? names->client->fd : -1, .raised = is_over, .arg = names};
+	const struct openai_call call = {
+	    .operation = API_FILE_RETRIEVE, .ids = {file}, .interrupt = &interrupt};
 	struct json_object *name = NULL;
 	struct openai_answer answer;
 	const char *told = NULL;
-	char path[256];
 
 	/* It goes into a path: nothing that is no id's character may. */
 	if (names->files_left == 0 || !id_has_form(file, "") || is_over(names))
 		return NULL;
 	names->files_left--;
-	snprintf(path, sizeof path, "/files/%s", file);
-	openai_call(names->openai, "GET", path, NULL, &interrupt, &answer);
-	if (answer.failure == OPENAI_ANSWERED && answer.status == 200)
+	openai_call(names->openai, &call, &answer);
+	if (openai_did(&answer))
 		told = json_get_string(answer.body, "filename");
 	else if (answer.failure != OPENAI_ANSWERED ||
 	    (answer.status != 404 && answer.status != 400))

@@ -10,14 +10,14 @@ words_of_reply(const struct reply *reply, struct json_object *texts, struct cita
 {
 	struct buf out = BUF_INIT((size_t)-1 / 2);
 
-	for (size_t i = 0; i < json_len(reply->messages); i++) {
-		struct json_object *message = json_at(reply->messages, i), *text;
-		char *words = words_of_message(message, citations);
+	for (size_t i = 0; i < reply->said_len; i++) {
+		char *words = message_text(reply->said[i].content, citations);
+		struct json_object *text;
 
 		if (!words)
 			continue;
 		text = json_object_new_object();
-		json_set_string(text, "id", json_get_string(message, "id"));
+		json_set_string(text, "id", reply->said[i].id);
 		json_set_string(text, "text", words);
 		json_add(texts, text);
 		if (*words)
@@ -42,18 +42,12 @@ answer_text(struct response *response, const char *words, struct json_object *ci
 static const char *
 incomplete_reason(const struct reply *reply)
 {
-	/* Outside words do not get into a header. */
-	static const char *const known[] = {
-	    "max_completion_tokens", "max_prompt_tokens", "max_tokens", "content_filter"};
-	const char *reason =
-	    json_get_string(json_get_object(reply->run, "incomplete_details"), "reason");
-
-	for (size_t i = 0; !reason && i < json_len(reply->messages); i++)
-		reason = json_get_string(
-		    json_get_object(json_at(reply->messages, i), "incomplete_details"), "reason");
-	for (size_t i = 0; reason && i < sizeof known / sizeof *known; i++)
-		if (strcmp(reason, known[i]) == 0)
-			return known[i];
+	if (reply->reason != RUN_REASON_NONE)
+		return run_reason_words[reply->reason - 1];
+	for (size_t i = 0; i < reply->said_len; i++)
+		if (reply->said[i].reason == MESSAGE_MAX_TOKENS ||
+		    reply->said[i].reason == MESSAGE_CONTENT_FILTER)
+			return message_reason_words[reply->said[i].reason - 1];
 	return "unknown";
 }
 
@@ -62,7 +56,7 @@ static struct json_object *
 shown_usage(const struct reply *reply)
 {
 	static const char *const names[] = {"prompt_tokens", "completion_tokens", "total_tokens"};
-	struct json_object *usage = json_get_object(reply->run, "usage"), *shown;
+	struct json_object *usage = reply->usage, *shown;
 
 	if (!usage)
 		return NULL;
@@ -80,8 +74,8 @@ answer_json(const struct request *request, struct response *response, const stru
 
 	json_set_string(body, "id",
 	    json_get_string(json_at(texts, json_len(texts) ? json_len(texts) - 1 : 0), "id"));
-	json_set_string(body, "thread_id", json_get_string(reply->run, "thread_id"));
-	json_set_string(body, "run_id", json_get_string(reply->run, "id"));
+	json_set_string(body, "thread_id", *reply->thread_id ? reply->thread_id : NULL);
+	json_set_string(body, "run_id", *reply->run_id ? reply->run_id : NULL);
 	json_set_string(body, "text", words);
 	json_set(body, "messages", json_object_get(texts));
 	json_set(body, "citations", json_object_get(citations));
@@ -89,7 +83,7 @@ answer_json(const struct request *request, struct response *response, const stru
 	if (request->media == MEDIA_EVENTS) {
 		/* No header can say it any more; and the text is the whole again, in place of the
 		   pieces, as deep-chat calls it. */
-		if (strcmp(reply->status, "incomplete") == 0)
+		if (reply->status == RUN_INCOMPLETE)
 			json_set_string(body, "incomplete", incomplete_reason(reply));
 		json_set(body, "overwrite", json_object_new_boolean(1));
 	}
@@ -111,13 +105,13 @@ answer_words(struct gateway *gateway, struct stream *stream, const struct reply 
 	citations_init(&citations);
 	words = words_of_reply(reply, texts, &citations);
 	if (!words || !*words) {
-		log_error("the run ended as %s, without words", reply->status);
+		log_error("the run ended as %s, without words", run_status_words[reply->status]);
 		response_problem(response, 502, "The assistant ended without an answer.");
 	} else {
 		names_init(&names, gateway->openai, &client);
 		names_find(&names, citations.list);
 		names_free(&names);
-		if (strcmp(reply->status, "incomplete") == 0)
+		if (reply->status == RUN_INCOMPLETE)
 			response_header(
 			    response, "Assistants-Incomplete", incomplete_reason(reply));
 		if (request->media != MEDIA_TEXT)
@@ -135,14 +129,14 @@ answer_run(struct gateway *gateway, struct stream *stream, const struct reply *r
     const struct openai_answer *answer)
 {
 	struct response *response = stream->response;
-	struct json_object *error = json_get_object(reply->run, "last_error");
-	const char *code = json_get_string(error, "code");
 
-	if (strcmp(reply->status, "completed") == 0 || strcmp(reply->status, "incomplete") == 0) {
+	if (reply->failed)
+		answer_busy(response, -1, "The server is out of memory; try again soon.");
+	else if (reply->status == RUN_COMPLETED || reply->status == RUN_INCOMPLETE) {
 		answer_words(gateway, stream, reply);
-	} else if (strcmp(reply->status, "expired") == 0) {
+	} else if (reply->status == RUN_EXPIRED) {
 		response_problem(response, 504, "The assistant did not answer in time.");
-	} else if (code && strcmp(code, "rate_limit_exceeded") == 0) {
+	} else if (reply->error == RUN_RATE_LIMIT_EXCEEDED) {
 		answer_busy(
 		    response, answer->retry_after_s, "The assistant is busy; try again later.");
 	} else if (reply->tools == TOOLS_MISSING) {
@@ -154,7 +148,7 @@ answer_run(struct gateway *gateway, struct stream *stream, const struct reply *r
 		    TOOL_ROUNDS_MAX);
 	} else if (stream_is_left(stream)) {
 		answer_interrupted(response);
-	} else if (strcmp(reply->status, "cancelled") == 0) {
+	} else if (reply->status == RUN_CANCELLED) {
 		response_problem(
 		    response, 502, "The assistant was stopped before it had answered.");
 	} else {

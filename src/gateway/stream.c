@@ -78,34 +78,24 @@ write_words(struct stream *stream, const char *words, long long part)
 	write_word(stream, NULL, "text", words);
 }
 
+/* The words of a whole message. */
 static void
-write_part(struct stream *stream, struct json_object *part, long long place)
+write_content(struct stream *stream, struct json_object *content)
 {
-	const char *words = json_get_string(json_get_object(part, "text"), "value");
+	for (size_t i = 0; i < json_len(content); i++) {
+		struct json_object *part = json_at(content, i);
+		const char *words = json_get_string(json_get_object(part, "text"), "value");
 
-	if (!words)
-		words = json_get_string(part, "refusal");
-	if (words)
-		write_words(stream, words, json_get_int(part, "index", place));
-}
-
-/* The words of a delta, or of a whole message. */
-static void
-write_content(struct stream *stream, struct json_object *holder)
-{
-	struct json_object *content = json_get_array(holder, "content");
-
-	for (size_t i = 0; i < json_len(content); i++)
-		write_part(stream, json_at(content, i), (long long)i);
+		if (!words)
+			words = json_get_string(part, "refusal");
+		if (words)
+			write_words(stream, words, (long long)i);
+	}
 }
 
 static void
-write_calls(struct stream *stream, struct json_object *run)
+write_calls(struct stream *stream, struct json_object *calls)
 {
-	struct json_object *action = json_get_object(run, "required_action");
-	struct json_object *calls =
-	    json_get_array(json_get_object(action, "submit_tool_outputs"), "tool_calls");
-
 	for (size_t i = 0; i < json_len(calls); i++) {
 		struct json_object *function = json_get_object(json_at(calls, i), "function");
 		const char *name = json_get_string(function, "name");
@@ -116,21 +106,20 @@ write_calls(struct stream *stream, struct json_object *run)
 }
 
 void
-stream_event(struct stream *stream, const char *event, struct json_object *data)
+stream_event(struct stream *stream, const struct event *event)
 {
 	if (!stream->wanted)
 		return;
-	if (strcmp(event, "thread.message.delta") == 0) {
-		write_content(stream, json_get_object(data, "delta"));
-	} else if (strcmp(event, "thread.message.completed") == 0 ||
-	    strcmp(event, "thread.message.incomplete") == 0) {
+	if (event->kind == EVENT_MESSAGE_DELTA) {
+		write_words(stream, event->text, event->index);
+	} else if (event->kind == EVENT_MESSAGE) {
 		/* A server that is polled has no deltas. */
 		if (!stream->spoken)
-			write_content(stream, data);
+			write_content(stream, event->message->content);
 		stream->again = stream->again || stream->spoken;
 		stream->spoken = false;
-	} else if (strcmp(event, "thread.run.requires_action") == 0) {
-		write_calls(stream, data);
+	} else if (event->kind == EVENT_RUN && event->run->status == RUN_REQUIRES_ACTION) {
+		write_calls(stream, run_required_calls(event->run));
 	}
 }
 

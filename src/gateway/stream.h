@@ -19,6 +19,7 @@
 
 #include "http/request.h"
 #include "http/response.h"
+#include "openai/openai.h"
 
 struct stream {
 	struct request *request;
@@ -36,8 +37,8 @@ struct stream {
 /* Borrows both. The stream is one if the request's media is MEDIA_EVENTS. */
 void stream_init(struct stream *stream, struct request *request, struct response *response);
 
-/* An event of the Assistants API's, in a run's stream. */
-void stream_event(struct stream *stream, const char *event, struct json_object *data);
+/* An event of the run. */
+void stream_event(struct stream *stream, const struct event *event);
 
 /* Whether the client has left: an interrupt's `raised`. Who asks while nothing comes, pings. */
 bool stream_is_left(void *stream);

@@ -8,17 +8,17 @@ void
 gateway_threads_create(void *room, struct request *request, struct response *response)
 {
 	struct gateway *gateway = room;
-	struct json_object *body, *thread;
+	struct openai_call call = {.operation = API_THREAD_CREATE, .interrupt = request->client};
+	struct json_object *thread;
 	struct openai_answer answer;
 	char *location = NULL;
 	const char *id;
 
-	body = json_object_new_object();
-	openai_call(gateway->openai, "POST", "/threads", body, request->client, &answer);
-	json_object_put(body);
+	call.body = json_object_new_object();
+	openai_call(gateway->openai, &call, &answer);
+	json_object_put(call.body);
 	id = json_get_string(answer.body, "id");
-	if (answer.failure != OPENAI_ANSWERED || answer.status / 100 != 2 || !id ||
-	    !id_has_form(id, "")) {
+	if (!openai_did(&answer) || !id || !id_has_form(id, "")) {
 		answer_unavailable(response, &answer);
 		goto out;
 	}
@@ -42,14 +42,18 @@ out:
 void
 gateway_threads_delete(void *room, struct request *request, struct response *response)
 {
+	const struct openai_call call = {
+	    .operation = API_THREAD_DELETE,
+	    .ids = {request->params[0]},
+	    .interrupt = request->client,
+	};
 	struct gateway *gateway = room;
 	struct openai_answer answer;
-	char path[256];
 
-	if (!thread_path(request, response, "", path, sizeof path))
+	if (!thread_id_has_form(request, response))
 		return;
-	openai_call(gateway->openai, "DELETE", path, NULL, request->client, &answer);
-	if (answer.failure == OPENAI_ANSWERED && answer.status / 100 == 2)
+	openai_call(gateway->openai, &call, &answer);
+	if (openai_did(&answer))
 		response->status = 204;
 	else
 		answer_failure(response, &answer);

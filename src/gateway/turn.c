@@ -3,33 +3,27 @@
 #include "obs/log.h"
 #include "os/clock.h"
 
-enum {
-	BUSY_WAIT_MS = 30000,
-	BUSY_STEP_MS = 100,
-	BUSY_STEP_MAX_MS = 1000,
-	CALLS_MAX = 128,
-	PATH_SIZE = 512
-};
+enum { BUSY_WAIT_MS = 30000, BUSY_STEP_MS = 100, BUSY_STEP_MAX_MS = 1000, CALLS_MAX = 128 };
 
 /* A message on its way. */
-struct asking {
+struct turn {
 	struct gateway *gateway;
 	struct request *request;
 	struct stream *stream;
 	struct deferral *deferral;
-	struct interrupt interrupt; /* the client's; asking keeps the stream and the run alive */
+	struct interrupt interrupt; /* the client's; asking it keeps the stream and the run alive */
 	const char *words;
 	const struct definition *definition; /* of this moment, with its tools */
 	struct reply *reply;
 	struct openai_answer *answer;
-	struct openai_listener listener;
+	struct listener listener;
 	long long deadline_ms; /* when the run expires, by clock_ms() */
 };
 
 void
 reply_init(struct reply *reply)
 {
-	*reply = (struct reply){.messages = json_object_new_array()};
+	*reply = (struct reply){.status = RUN_STATUS__MAX};
 }
 
 static void
@@ -43,125 +37,117 @@ forget_calls(struct reply *reply)
 void
 reply_free(struct reply *reply)
 {
-	json_object_put(reply->messages);
-	json_object_put(reply->run);
+	for (size_t i = 0; i < reply->said_len; i++)
+		json_object_put(reply->said[i].content);
+	free(reply->said);
+	json_object_put(reply->usage);
+	json_object_put(reply->wanted);
 	forget_calls(reply);
 }
 
-/* A stream that broke off, and was then read from the list, tells a message twice: false then. */
-static bool
-add_message(struct reply *reply, struct json_object *message)
+/* A stream that broke off, and was then read from the list, tells a message twice. */
+bool
+reply_add(struct reply *reply, const struct message *message)
 {
-	const char *id = json_get_string(message, "id");
+	const char *id = message->id ? message->id : "";
+	struct said *said;
 
-	for (size_t i = 0; i < json_len(reply->messages); i++) {
-		const char *known = json_get_string(json_at(reply->messages, i), "id");
-
-		if (id && known && strcmp(id, known) == 0)
+	for (size_t i = 0; i < reply->said_len; i++)
+		if (*id && strcmp(reply->said[i].id, id) == 0)
 			return false;
-	}
-	json_add(reply->messages, json_object_get(message));
+	said = reallocarray(reply->said, reply->said_len + 1, sizeof *said);
+	reply->failed = reply->failed || !said;
+	if (!said)
+		return false;
+	reply->said = said;
+	said += reply->said_len++;
+	*said =
+	    (struct said){.content = json_object_get(message->content), .reason = message->reason};
+	snprintf(said->id, sizeof said->id, "%s", id);
 	return true;
 }
 
-static void
-on_event(void *arg, const char *event, struct json_object *data)
+void
+reply_meet_run(struct reply *reply, const struct run *run)
 {
-	struct asking *asking = arg;
-	struct reply *reply = asking->reply;
-
-	if (strcmp(event, "thread.message.completed") == 0 ||
-	    strcmp(event, "thread.message.incomplete") == 0) {
-		if (add_message(reply, data))
-			stream_event(asking->stream, event, data);
-		return;
-	}
-	stream_event(asking->stream, event, data);
-	if (strncmp(event, "thread.run.", 11) == 0 && strncmp(event, "thread.run.step.", 16) != 0) {
-		json_object_put(reply->run);
-		reply->run = json_object_get(data);
-		snprintf(reply->status, sizeof reply->status, "%s", event + 11);
-		/* It has them, and what it calls now is called anew. */
-		if (strcmp(reply->status, "requires_action") != 0)
-			forget_calls(reply);
-		deferral_meet(asking->deferral, data);
-	}
+	snprintf(reply->run_id, sizeof reply->run_id, "%s", run->id ? run->id : "");
+	snprintf(
+	    reply->thread_id, sizeof reply->thread_id, "%s", run->thread_id ? run->thread_id : "");
+	reply->status = run->status;
+	reply->reason = run->reason;
+	reply->error = run_error_of(run->last_error);
+	json_object_put(reply->usage);
+	reply->usage = json_object_get(run->usage);
+	json_object_put(reply->wanted);
+	reply->wanted = json_object_get(run_required_calls(run));
 }
 
-/* A stream has the pieces. */
-static bool
-wants(void *arg, const char *event)
+static void
+on_event(void *arg, const struct event *event)
 {
-	static const char *const unwanted[] = {
-	    "thread.run.queued", "thread.message.created", "thread.message.in_progress"};
-	struct asking *asking = arg;
+	struct turn *turn = arg;
+	struct reply *reply = turn->reply;
 
-	if (strcmp(event, "thread.message.delta") == 0)
-		return asking->stream->wanted;
-	if (strcmp(event, "thread.run.created") == 0)
-		return asking->deferral->wanted;
-	/* It says that the outputs were taken. */
-	if (strcmp(event, "thread.run.in_progress") == 0)
-		return asking->reply->calls;
-	for (size_t i = 0; i < sizeof unwanted / sizeof *unwanted; i++)
-		if (strcmp(event, unwanted[i]) == 0)
-			return false;
-	return strncmp(event, "thread.run.step.", 16) != 0;
+	switch (event->kind) {
+	case EVENT_MESSAGE:
+		if (reply_add(reply, event->message))
+			stream_event(turn->stream, event);
+		break;
+	case EVENT_MESSAGE_DELTA:
+		stream_event(turn->stream, event);
+		break;
+	case EVENT_RUN_CREATED:
+		deferral_meet(turn->deferral, event->run->id);
+		break;
+	case EVENT_RUN:
+		stream_event(turn->stream, event);
+		reply_meet_run(reply, event->run);
+		/* It has them, and what it calls now is called anew. */
+		if (reply->status != RUN_REQUIRES_ACTION)
+			forget_calls(reply);
+		deferral_meet(turn->deferral, event->run->id);
+		break;
+	default:
+		break;
+	}
 }
 
 static struct json_object *
-run_body(const struct asking *asking, const char *assistant)
+run_body(const struct turn *turn, const char *assistant)
 {
 	struct json_object *body = json_object_new_object(), *message = json_object_new_object();
 	struct json_object *messages = json_object_new_array();
 
 	json_set_string(message, "role", "user");
-	json_set_string(message, "content", asking->words);
+	json_set_string(message, "content", turn->words);
 	json_add(messages, message);
 	json_set_string(body, "assistant_id", assistant);
 	json_set(body, "additional_messages", messages);
-	if (asking->definition->answer_max)
-		json_set_int(body, "max_completion_tokens", asking->definition->answer_max);
-	deferral_mark(asking->deferral, body);
+	if (turn->definition->answer_max)
+		json_set_int(body, "max_completion_tokens", turn->definition->answer_max);
+	deferral_mark(turn->deferral, body);
 	return body;
-}
-
-/* The API has no codes for these: only its words tell. */
-static const char no_assistant[] = "No assistant found";
-
-bool
-is_busy(const struct openai_answer *answer)
-{
-	const char *error = openai_answer_error(answer);
-
-	return answer->failure == OPENAI_ANSWERED && answer->status == 400 &&
-	    (strstr(error, "already has an active run") || strstr(error, "while a run"));
-}
-
-static bool
-is_unknown_assistant(const struct openai_answer *answer)
-{
-	return answer->failure == OPENAI_ANSWERED && answer->status == 404 &&
-	    strncmp(openai_answer_error(answer), no_assistant, strlen(no_assistant)) == 0;
 }
 
 /* Runs the assistant on the words, waiting while another run has the thread. */
 static void
-run_when_free(struct asking *asking, const char *path, struct json_object *body)
+run_when_free(struct turn *turn, struct json_object *body)
 {
-	const struct interrupt *client = &asking->interrupt;
-	long long patience_ms = deferral_patience_ms(asking->deferral), step_ms = BUSY_STEP_MS;
+	const struct openai_call call = {
+	    .operation = API_RUN_CREATE, .ids = {turn->request->params[0]}, .body = body};
+	long long patience_ms = deferral_patience_ms(turn->deferral), step_ms = BUSY_STEP_MS;
 	long long end = clock_ms() + (patience_ms < BUSY_WAIT_MS ? patience_ms : BUSY_WAIT_MS);
-	struct openai_answer *answer = asking->answer;
+	struct openai_answer *answer = turn->answer;
 
 	for (;;) {
-		asking->deadline_ms =
-		    clock_ms() + (long long)asking->gateway->config->run_timeout_s * 1000;
-		openai_stream(asking->gateway->openai, path, body, &asking->listener, answer);
-		if (!is_busy(answer) || clock_ms() + step_ms > end)
+		turn->deadline_ms =
+		    clock_ms() + (long long)turn->gateway->config->run_timeout_s * 1000;
+		openai_stream(turn->gateway->openai, &call, &turn->listener, answer);
+		if (answer->error != API_THREAD_BUSY || clock_ms() + step_ms > end)
 			return;
-		if (interrupt_sleep(client, step_ms)) {
+		if (interrupt_sleep(&turn->interrupt, step_ms)) {
 			answer->failure = OPENAI_INTERRUPTED;
+			answer->error = API_OK;
 			return;
 		}
 		openai_answer_free(answer);
@@ -171,86 +157,68 @@ run_when_free(struct asking *asking, const char *path, struct json_object *body)
 
 /* False when there is no assistant: answered. */
 static bool
-run(struct asking *asking, const char *path)
+run(struct turn *turn)
 {
-	struct gateway *gateway = asking->gateway;
-	const struct interrupt *client = &asking->interrupt;
+	struct gateway *gateway = turn->gateway;
+	const struct interrupt *client = &turn->interrupt;
 	char assistant[ASSISTANT_ID_SIZE];
 	bool again = true;
 
 	for (;;) {
 		struct json_object *body;
 
-		if (assistant_id(gateway->assistant, asking->definition, client, assistant,
-			asking->answer) < 0) {
-			answer_unavailable(asking->stream->response, asking->answer);
+		if (assistant_id(gateway->assistant, turn->definition, client, assistant,
+			turn->answer) < 0) {
+			answer_unavailable(turn->stream->response, turn->answer);
 			return false;
 		}
-		openai_answer_free(asking->answer);
-		body = run_body(asking, assistant);
-		run_when_free(asking, path, body);
+		openai_answer_free(turn->answer);
+		body = run_body(turn, assistant);
+		run_when_free(turn, body);
 		json_object_put(body);
-		if (!is_unknown_assistant(asking->answer))
+		if (turn->answer->error != API_NO_ASSISTANT)
 			return true;
 		if (!again) {
-			answer_unavailable(asking->stream->response, asking->answer);
+			answer_unavailable(turn->stream->response, turn->answer);
 			return false;
 		}
 		/*
 		 * Deleted there, or this is another server than before: once more with a new one.
 		 */
 		assistant_forget(gateway->assistant, client, assistant);
-		openai_answer_free(asking->answer);
+		openai_answer_free(turn->answer);
 		again = false;
 	}
 }
 
 /* --- tools --- */
 
-/* The Assistants API's path below the run. False when its id cannot stand in one. */
-static bool
-run_path(const struct asking *asking, const char *below, char path[PATH_SIZE])
+/* A call about the run. */
+static struct openai_call
+call_of_run(const struct turn *turn, enum api_operation operation)
 {
-	const char *id = json_get_string(asking->reply->run, "id");
-	int len = id && id_has_form(id, "") ? snprintf(path, PATH_SIZE, "/threads/%s/runs/%s%s",
-						  asking->request->params[0], id, below)
-					    : -1;
-
-	return len > 0 && len < PATH_SIZE;
+	return (struct openai_call){
+	    .operation = operation, .ids = {turn->request->params[0], turn->reply->run_id}};
 }
 
 /* Nobody will ever answer its calls, and it holds the thread. */
 static void
-cancel_run(struct asking *asking)
+cancel_run(struct turn *turn)
 {
+	const struct openai_call call = call_of_run(turn, API_RUN_CANCEL);
 	struct openai_answer answer;
-	char path[PATH_SIZE];
 
-	if (!run_path(asking, "/cancel", path))
+	if (!id_has_form(turn->reply->run_id, ""))
 		return;
 	/* Also for a client that has gone: nothing interrupts it. */
-	openai_call(asking->gateway->openai, "POST", path, NULL, NULL, &answer);
-	if (answer.failure == OPENAI_ANSWERED && answer.status == 200) {
-		json_object_put(asking->reply->run);
-		asking->reply->run = json_object_get(answer.body);
-	}
+	openai_call(turn->gateway->openai, &call, &answer);
 	openai_answer_free(&answer);
 }
 
 static bool
-wants_outputs(const struct asking *asking)
+wants_outputs(const struct turn *turn)
 {
-	return asking->answer->failure == OPENAI_ANSWERED && asking->answer->status / 100 == 2 &&
-	    strcmp(asking->reply->status, "requires_action") == 0;
-}
-
-/* NULL when the run does not say. */
-static struct json_object *
-wanted_calls(const struct reply *reply)
-{
-	struct json_object *action = json_get_object(reply->run, "required_action");
-
-	return json_get_array(json_get_object(action, "submit_tool_outputs"), "tool_calls");
+	return openai_did(turn->answer) && turn->reply->status == RUN_REQUIRES_ACTION;
 }
 
 /* The output of a call that was answered before; NULL when it was not. Borrowed. */
@@ -269,10 +237,10 @@ known_output(const struct reply *reply, struct json_object *call)
  * begin with the same one in each round.
  */
 static struct json_object *
-outputs_of(struct asking *asking, struct json_object *calls)
+outputs_of(struct turn *turn, struct json_object *calls)
 {
 	struct json_object *outputs = json_object_new_array(), *output;
-	struct reply *reply = asking->reply;
+	struct reply *reply = turn->reply;
 
 	for (size_t i = 0; i < json_len(calls); i++) {
 		output = known_output(reply, json_at(calls, i));
@@ -284,7 +252,7 @@ outputs_of(struct asking *asking, struct json_object *calls)
 		return outputs;
 	json_object_put(outputs);
 	outputs = tools_answer(
-	    asking->definition->tools, calls, asking->deadline_ms - clock_ms(), &asking->interrupt);
+	    turn->definition->tools, calls, turn->deadline_ms - clock_ms(), &turn->interrupt);
 	forget_calls(reply);
 	reply->calls = json_object_get(calls);
 	reply->outputs = json_object_get(outputs);
@@ -293,68 +261,67 @@ outputs_of(struct asking *asking, struct json_object *calls)
 
 /* All outputs in one submission, and the run goes on. */
 static void
-submit(struct asking *asking, struct json_object *outputs)
+submit(struct turn *turn, struct json_object *outputs)
 {
-	struct json_object *body = json_object_new_object();
-	char path[PATH_SIZE];
+	struct openai_call call = call_of_run(turn, API_RUN_SUBMIT_TOOL_OUTPUTS);
 
-	json_set(body, "tool_outputs", json_object_get(outputs));
-	if (run_path(asking, "/submit_tool_outputs", path)) {
-		openai_answer_free(asking->answer);
-		openai_stream(
-		    asking->gateway->openai, path, body, &asking->listener, asking->answer);
-	} else {
-		asking->answer->failure = OPENAI_UNREACHABLE;
+	if (!id_has_form(turn->reply->run_id, "")) {
+		turn->answer->failure = OPENAI_UNREACHABLE;
+		return;
 	}
-	json_object_put(body);
+	call.body = json_object_new_object();
+	json_set(call.body, "tool_outputs", json_object_get(outputs));
+	openai_answer_free(turn->answer);
+	openai_stream(turn->gateway->openai, &call, &turn->listener, turn->answer);
+	json_object_put(call.body);
 }
 
 /* Why a run that waits for outputs of tools must not get any, for the log; NULL: it may. */
 static const char *
-no_outputs(struct asking *asking, struct json_object *calls, int round)
+no_outputs(struct turn *turn, struct json_object *calls, int round)
 {
-	if (!calls || !asking->definition->tools) {
-		asking->reply->tools = TOOLS_MISSING;
+	if (!calls || !turn->definition->tools) {
+		turn->reply->tools = TOOLS_MISSING;
 		return calls ? "there are none here" : "it does not say for which";
 	}
 	if (json_len(calls) > CALLS_MAX) {
-		asking->reply->tools = TOOLS_ENDLESS;
+		turn->reply->tools = TOOLS_ENDLESS;
 		return "it called more than 128 at once";
 	}
 	if (round < TOOL_ROUNDS_MAX)
 		return NULL;
-	asking->reply->tools = TOOLS_ENDLESS;
+	turn->reply->tools = TOOLS_ENDLESS;
 	return "it called them endlessly";
 }
 
 /* Answers what the run calls, until it calls nothing more, or may not: then it is cancelled. */
 static void
-answer_calls(struct asking *asking)
+answer_calls(struct turn *turn)
 {
 	const char *reason = NULL, *error;
 
-	for (int round = 0; wants_outputs(asking); round++) {
-		struct json_object *calls = wanted_calls(asking->reply), *outputs;
+	for (int round = 0; wants_outputs(turn); round++) {
+		struct json_object *calls = turn->reply->wanted, *outputs;
 
-		reason = no_outputs(asking, calls, round);
+		reason = no_outputs(turn, calls, round);
 		if (reason)
 			break;
-		outputs = outputs_of(asking, calls);
-		if (interrupt_raised(&asking->interrupt))
-			asking->answer->failure = OPENAI_INTERRUPTED;
-		else if (clock_ms() >= asking->deadline_ms)
-			asking->answer->failure = OPENAI_SILENT;
+		outputs = outputs_of(turn, calls);
+		if (interrupt_raised(&turn->interrupt))
+			turn->answer->failure = OPENAI_INTERRUPTED;
+		else if (clock_ms() >= turn->deadline_ms)
+			turn->answer->failure = OPENAI_SILENT;
 		else
-			submit(asking, outputs);
+			submit(turn, outputs);
 		json_object_put(outputs);
 	}
-	if (strcmp(asking->reply->status, "requires_action") != 0)
+	if (turn->reply->status != RUN_REQUIRES_ACTION)
 		return;
-	cancel_run(asking);
-	if (asking->answer->failure == OPENAI_INTERRUPTED)
+	cancel_run(turn);
+	if (turn->answer->failure == OPENAI_INTERRUPTED)
 		return;
 	/* Here nobody else has logged why a 400 or 404 was answered: see openai_call(). */
-	error = reason ? "" : openai_answer_error(asking->answer);
+	error = reason ? "" : openai_answer_error(turn->answer);
 	log_error("the run that waited for tools was cancelled: %s%s%s",
 	    reason ? reason : "their outputs were not taken", *error ? ": " : "", error);
 }
@@ -363,46 +330,43 @@ answer_calls(struct asking *asking)
 static bool
 is_left(void *arg)
 {
-	struct asking *asking = arg;
+	struct turn *turn = arg;
 
-	openai_keep(asking->gateway->openai);
-	return deferral_is_left(asking->deferral, asking->stream);
+	openai_keep(turn->gateway->openai);
+	return deferral_is_left(turn->deferral, turn->stream);
 }
 
 bool
-ask(struct gateway *gateway, struct stream *stream, struct deferral *deferral, const char *words,
-    struct reply *reply, struct openai_answer *answer)
+turn_take(struct gateway *gateway, struct stream *stream, struct deferral *deferral,
+    const char *words, struct reply *reply, struct openai_answer *answer)
 {
-	struct response *response = stream->response;
 	struct request *request = stream->request;
-	struct asking asking = {
+	struct turn turn = {
 	    .gateway = gateway,
 	    .request = request,
 	    .stream = stream,
 	    .deferral = deferral,
-	    .interrupt = {.fd = request->client->fd, .raised = is_left, .arg = &asking},
+	    .interrupt = {.fd = request->client->fd, .raised = is_left, .arg = &turn},
 	    .words = words,
 	    .reply = reply,
 	    .answer = answer,
 	    .listener =
 		{
 		    .on_event = on_event,
-		    .wants = wants,
-		    .arg = &asking,
-		    .interrupt = &asking.interrupt,
+		    .arg = &turn,
+		    .interrupt = &turn.interrupt,
 		},
 	};
 	struct definition *definition;
-	char path[PATH_SIZE];
 	bool asked;
 
-	if (!thread_path(request, response, "/runs", path, sizeof path))
+	if (!thread_id_has_form(request, stream->response))
 		return false;
 	definition = definition_take(gateway->definitions);
-	asking.definition = definition;
-	asked = run(&asking, path);
+	turn.definition = definition;
+	asked = run(&turn);
 	if (asked)
-		answer_calls(&asking);
+		answer_calls(&turn);
 	definition_give(gateway->definitions, definition);
 	return asked;
 }

@@ -173,12 +173,15 @@ hand_on(int from)
 }
 
 bool
-server_detach_cgi(void)
+server_detach_cgi(server_outlives_fn *outlives, void *arg)
 {
+	struct cgi_exchange self = {
+	    .exchange = {.variable = cgi_variable, .variables = cgi_variables},
+	};
 	int ends[2];
 	pid_t child;
 
-	if (pipe(ends) < 0)
+	if (!outlives(arg, &self.exchange) || pipe(ends) < 0)
 		return false;
 	child = fork();
 	if (child > 0) {

@@ -213,7 +213,7 @@ handle(struct router *router, const struct route *route, struct request *request
 		response_problem(response, 503, "The server is out of memory.");
 		return;
 	}
-	if (!route->waits) {
+	if (route->work == ROUTE_QUICK) {
 		route->handler(room, request, response);
 		return;
 	}
@@ -415,4 +415,23 @@ router_answer(void *arg, struct exchange *exchange)
 	response_free(&response);
 	request_free(&request);
 	metrics_change(METRIC_WORKERS_BUSY, -1);
+}
+
+bool
+router_may_outlive(void *arg, struct exchange *exchange)
+{
+	const struct router *router = arg;
+	const struct route *route = NULL;
+	struct buf allow = BUF_INIT(ROUTE_SIZE);
+	struct request request;
+
+	if (request_init(&request, exchange) == REQUEST_PATH_OK) {
+		tidy_api_path(router, request.path);
+		route = find_route(router, &request, &allow);
+	}
+	buf_free(&allow);
+	request_free(&request);
+	return route &&
+	    (route->work == ROUTE_OUTLIVES ||
+		(route->work == ROUTE_DEFERS && exchange->variable(exchange, "HTTP_PREFER")));
 }

@@ -17,6 +17,14 @@ typedef bool router_admit_fn(void *room, struct request *request, struct respons
 
 typedef void route_handler_fn(void *room, struct request *request, struct response *response);
 
+/* How long a request's work may take. */
+enum route_work {
+	ROUTE_QUICK,
+	ROUTE_WAITS,    /* on a model: some workers are kept free from these */
+	ROUTE_OUTLIVES, /* the same, and it may leave work behind that goes on after its answer */
+	ROUTE_DEFERS,   /* the same, if the client sends Prefer */
+};
+
 struct route {
 	const char *method;  /* HEAD is served where GET is, OPTIONS everywhere; "*": any
 				but OPTIONS */
@@ -25,7 +33,7 @@ struct route {
 	unsigned produces;   /* mask of enum media, or MEDIA_API; 0: the answer has no body */
 	unsigned consumes;   /* mask of enum media; 0: the body's type does not matter */
 	size_t body_max;     /* bytes; 0: no body is read; ROUTE_BODY_MAX: up to the router's */
-	bool waits;          /* on a model: some workers are kept free from these */
+	enum route_work work;
 	/* Asked before anything of the request but its head is read, or anything is done. */
 	router_admit_fn *admit;
 	route_handler_fn *handler;
@@ -53,6 +61,12 @@ struct router {
  * router.
  */
 void router_answer(void *arg, struct exchange *exchange);
+
+/*
+ * Whether a request may leave work behind, by its head; a server_outlives_fn. Of the router, `arg`,
+ * only the routes count.
+ */
+bool router_may_outlive(void *arg, struct exchange *exchange);
 
 /*
  * response_flush() of a long answer, which may keep the worker for as long as the client likes: so

@@ -53,10 +53,12 @@ void server_run_cgi(server_handler_fn *handler, void *arg);
 /*
  * Makes a process of its own for a CGI request whose work may outlive it: web servers end a CGI
  * program when its client leaves. The process that they know stays behind, and hands the answer on.
- * Returns in the new one; before any thread is started and any file opened. False when none could
- * be made: this is still the only one.
+ * Returns in the new one; before any thread is started and any file opened. False when the
+ * request's work does not outlive it, by `outlives`, or none could be made: this is still the only
+ * one.
  */
-bool server_detach_cgi(void);
+typedef bool server_outlives_fn(void *arg, struct exchange *exchange);
+bool server_detach_cgi(server_outlives_fn *outlives, void *arg);
 
 /* The answer is complete: the web server need not wait for this process any more. Ends the log,
  * too. */

@@ -256,18 +256,18 @@ fill(struct json_object *body, const struct model_request *request, const struct
 /* --- the answer --- */
 
 static int
-say(struct answer *answer, enum model_part kind, const char *words)
+say(struct collector *answer, enum model_part kind, const char *words)
 {
 	if (!words || !*words)
 		return 0;
-	if (answer->open && kind != answer->kind && answer_close_message(answer, NULL) < 0)
+	if (answer->open && kind != answer->kind && collector_close_message(answer, NULL) < 0)
 		return -1;
-	return answer_delta(answer, kind, 0, words);
+	return collector_delta(answer, kind, 0, words);
 }
 
 /* A string, a part, or parts, of which those with a text say something. */
 static int
-say_content(struct answer *answer, struct json_object *content)
+say_content(struct collector *answer, struct json_object *content)
 {
 	if (json_object_is_type(content, json_type_string))
 		return say(answer, MODEL_TEXT, json_object_get_string(content));
@@ -299,10 +299,10 @@ is_json(const struct buf *text)
  * The call that a fragment goes on with; NULL: it begins one. Some servers give all calls the index
  * 0, or none; some no ids, or the id and the name with every fragment.
  */
-static struct answer_call *
-find_call(struct answer *answer, long long place, const char *id, const char *name)
+static struct collector_call *
+find_call(struct collector *answer, long long place, const char *id, const char *name)
 {
-	struct answer_call *call = NULL;
+	struct collector_call *call = NULL;
 
 	for (size_t i = 0; i < answer->calls_len; i++) {
 		if (place >= 0 && answer->calls[i].place != place)
@@ -317,13 +317,13 @@ find_call(struct answer *answer, long long place, const char *id, const char *na
 }
 
 static int
-read_call(struct answer *answer, struct json_object *fragment, long long place)
+read_call(struct collector *answer, struct json_object *fragment, long long place)
 {
 	struct json_object *function = json_get_object(fragment, "function");
 	const char *id = json_get_string(fragment, "id");
 	const char *name = json_get_string(function, "name");
 	struct json_object *arguments = json_get(function, "arguments");
-	struct answer_call *call;
+	struct collector_call *call;
 
 	static const char *const known[] = {"index", "id", "type", "function", NULL};
 	static const char *const known_of_function[] = {"name", "arguments", NULL};
@@ -332,30 +332,30 @@ read_call(struct answer *answer, struct json_object *fragment, long long place)
 	name = name ? name : "";
 	call = find_call(answer, place, id, name);
 	if (!call)
-		call = answer_begin_call(answer, id, place);
+		call = collector_begin_call(answer, id, place);
 	if (call &&
-	    answer_add_size(answer,
+	    collector_add_size(answer,
 		members_add(&call->more, fragment, known) +
 		    members_add(&call->function_more, function, known_of_function)) < 0)
 		return -1;
-	if (!call || (*name && answer_name_call(answer, call, id, name) < 0))
+	if (!call || (*name && collector_name_call(answer, call, id, name) < 0))
 		return -1;
 	if (json_object_is_type(arguments, json_type_string))
-		return answer_call_delta(answer, call, json_object_get_string(arguments));
+		return collector_call_delta(answer, call, json_object_get_string(arguments));
 	/* Some servers send an object. */
-	return arguments ? answer_call_delta(answer, call, json_text(arguments)) : 0;
+	return arguments ? collector_call_delta(answer, call, json_text(arguments)) : 0;
 }
 
 /* What else came with the message, or with a call, and may be wanted back. */
 static int
-read_more(struct answer *answer, struct json_object *delta)
+read_more(struct collector *answer, struct json_object *delta)
 {
 	static const char *const known[] = {"role", "content", "refusal", "tool_calls",
 	    "function_call", "annotations", "audio", NULL};
 	size_t added = members_add(&answer->more, delta, known);
 
 	answer->begun |= added > 0;
-	return answer_add_size(answer, added);
+	return collector_add_size(answer, added);
 }
 
 struct finish {
@@ -384,19 +384,19 @@ static const struct finish finishes[] = {
 
 /* The provider broke off: its error, or at least its word for it. */
 static int
-broke_off(struct answer *answer, struct json_object *choice, const char *reason)
+broke_off(struct collector *answer, struct json_object *choice, const char *reason)
 {
 	struct json_object *error = json_get(choice, "error");
 	const char *native = json_get_string(choice, "native_finish_reason");
 
 	if (error)
 		return server_error(answer, choice);
-	return answer_break(
+	return collector_break(
 	    answer, "The model server broke the answer off: %.64s", native ? native : reason);
 }
 
 static int
-finish(struct answer *answer, struct json_object *choice, const char *reason)
+finish(struct collector *answer, struct json_object *choice, const char *reason)
 {
 	for (size_t i = 0; i < sizeof finishes / sizeof *finishes; i++) {
 		if (strcasecmp(reason, finishes[i].reason) != 0)
@@ -411,7 +411,7 @@ finish(struct answer *answer, struct json_object *choice, const char *reason)
 }
 
 static int
-read_calls(struct answer *answer, struct json_object *delta, bool whole)
+read_calls(struct collector *answer, struct json_object *delta, bool whole)
 {
 	struct json_object *calls = json_get_array(delta, "tool_calls");
 	struct json_object *old = json_get_object(delta, "function_call"), *fragment;
@@ -446,7 +446,7 @@ says_something(struct json_object *delta)
 
 /* A piece of the answer, or the whole: they have the same form. */
 static int
-read_choice(struct answer *answer, struct json_object *choice)
+read_choice(struct collector *answer, struct json_object *choice)
 {
 	struct json_object *delta = json_get_object(choice, "delta");
 	const char *reason = json_get_string(choice, "finish_reason");
@@ -470,7 +470,7 @@ static const struct usage_names usage_names = {
     "prompt_tokens", "completion_tokens", "prompt_tokens_details", "completion_tokens_details"};
 
 static int
-read_event(struct answer *answer, const char *type, struct json_object *event)
+read_event(struct collector *answer, const char *type, struct json_object *event)
 {
 	/* The stream's own name for it, where the data has none. */
 	if (strcmp(type, "error") == 0)
@@ -486,7 +486,7 @@ read_event(struct answer *answer, const char *type, struct json_object *event)
  * it refused them.
  */
 static struct json_object *
-message_items(struct answer *answer)
+message_items(struct collector *answer)
 {
 	static const char *const thoughts[] = {"reasoning_content", "reasoning", "thinking"};
 	struct json_object *more = members_take(&answer->more), *items;
@@ -504,7 +504,7 @@ message_items(struct answer *answer)
 }
 
 static struct json_object *
-call_items(struct answer *answer)
+call_items(struct collector *answer)
 {
 	struct json_object *items = history_items(answer->server, !answer->bad_arguments);
 	struct json_object *more = members_take(&answer->more), *calls = json_object_new_array();
@@ -532,15 +532,15 @@ call_items(struct answer *answer)
 
 /* The stream may say that it is over, or just be, once a reason was given. */
 static int
-read_end(struct answer *answer)
+read_end(struct collector *answer)
 {
 	bool nothing = !answer->begun && !answer->any && !answer->open && answer->calls_len == 0;
 	bool calls = answer->calls_len > 0;
 
 	if (!answer->finished && nothing)
 		return 0;
-	if (answer_close_message(answer, calls ? NULL : message_items(answer)) < 0 ||
-	    answer_close_calls(answer) < 0)
+	if (collector_close_message(answer, calls ? NULL : message_items(answer)) < 0 ||
+	    collector_close_calls(answer) < 0)
 		return -1;
 	if (calls)
 		answer->result->items = call_items(answer);
@@ -550,7 +550,7 @@ read_end(struct answer *answer)
 }
 
 static bool
-read_body(struct answer *answer, struct json_object *body)
+read_body(struct collector *answer, struct json_object *body)
 {
 	if (json_len(json_get_array(body, "choices")) == 0)
 		return false;

@@ -14,19 +14,19 @@ enum { PARTS_MAX = 256, CALLS_MAX = 128 };
 static const char not_kept[] = "The answer could not be kept.";
 
 void
-answer_init(struct answer *answer, const struct model_request *request, struct model_result *result,
-    const char *server, bool held)
+collector_init(struct collector *answer, const struct model_request *request,
+    struct model_result *result, const char *server, bool held)
 {
-	*answer = (struct answer){
+	*answer = (struct collector){
 	    .request = request, .result = result, .server = server, .words = BUF_INIT(ANSWER_MAX)};
 	thoughts_init(&answer->thoughts, held, ANSWER_MAX);
 }
 
 void
-answer_free(struct answer *answer)
+collector_free(struct collector *answer)
 {
 	for (size_t i = 0; i < answer->calls_len; i++) {
-		struct answer_call *call = &answer->calls[i];
+		struct collector_call *call = &answer->calls[i];
 
 		free(call->key);
 		free(call->id);
@@ -44,7 +44,7 @@ answer_free(struct answer *answer)
 }
 
 static void __attribute__((format(printf, 2, 0)))
-set_error(struct answer *answer, const char *format, va_list args)
+set_error(struct collector *answer, const char *format, va_list args)
 {
 	char *error = NULL, *shown = NULL;
 
@@ -60,7 +60,7 @@ set_error(struct answer *answer, const char *format, va_list args)
 }
 
 void
-answer_set_error(struct answer *answer, const char *format, ...)
+collector_set_error(struct collector *answer, const char *format, ...)
 {
 	va_list args;
 
@@ -70,7 +70,7 @@ answer_set_error(struct answer *answer, const char *format, ...)
 }
 
 int
-answer_break(struct answer *answer, const char *format, ...)
+collector_break(struct collector *answer, const char *format, ...)
 {
 	va_list args;
 
@@ -82,27 +82,27 @@ answer_break(struct answer *answer, const char *format, ...)
 }
 
 int
-answer_keep(struct answer *answer, int result)
+collector_keep(struct collector *answer, int result)
 {
 	if (result == 0)
 		return 0;
 	answer->unkept = true;
-	return answer_break(answer, "%s", not_kept);
+	return collector_break(answer, "%s", not_kept);
 }
 
 /* Whether so much more may be said; if not, the answer breaks off here. */
 static int
-check_room(struct answer *answer, size_t more)
+check_room(struct collector *answer, size_t more)
 {
 	if (answer->parts <= PARTS_MAX && answer->size + more <= ANSWER_MAX)
 		return 0;
-	return answer_break(answer,
+	return collector_break(answer,
 	    "The model's answer is longer than %d MiB, or has more than %d parts.",
 	    ANSWER_MAX >> 20, PARTS_MAX);
 }
 
 int
-answer_add_size(struct answer *answer, size_t len)
+collector_add_size(struct collector *answer, size_t len)
 {
 	if (check_room(answer, len) < 0)
 		return -1;
@@ -113,7 +113,7 @@ answer_add_size(struct answer *answer, size_t len)
 /* --- a message --- */
 
 bool
-answer_is_late(struct answer *answer)
+collector_is_late(struct collector *answer)
 {
 	if (answer->calls_len == 0)
 		return false;
@@ -123,7 +123,7 @@ answer_is_late(struct answer *answer)
 }
 
 int
-answer_begin_message(struct answer *answer)
+collector_begin_message(struct collector *answer)
 {
 	if (answer->open)
 		return 0;
@@ -132,36 +132,37 @@ answer_begin_message(struct answer *answer)
 		return -1;
 	answer->open = true;
 	buf_drop(&answer->words, answer->words.len);
-	return answer_keep(answer, answer->request->on_message(answer->request->arg));
+	return collector_keep(answer, answer->request->on_message(answer->request->arg));
 }
 
 int
-answer_show(struct answer *answer, enum model_part kind, int index, const char *words)
+collector_show(struct collector *answer, enum model_part kind, int index, const char *words)
 {
 	if (!*words || (!answer->open && text_is_blank(words)))
 		return 0;
-	if (answer_begin_message(answer) < 0 ||
+	if (collector_begin_message(answer) < 0 ||
 	    check_room(answer, answer->words.len + strlen(words)) < 0 ||
-	    answer_keep(answer, buf_puts(&answer->words, words)) < 0)
+	    collector_keep(answer, buf_puts(&answer->words, words)) < 0)
 		return -1;
 	answer->kind = kind;
-	return answer_keep(
+	return collector_keep(
 	    answer, answer->request->on_delta(answer->request->arg, kind, index, words));
 }
 
 int
-answer_delta(struct answer *answer, enum model_part kind, int index, const char *words)
+collector_delta(struct collector *answer, enum model_part kind, int index, const char *words)
 {
-	if (!words || !*words || answer_is_late(answer))
+	if (!words || !*words || collector_is_late(answer))
 		return 0;
 	answer->begun = true;
 	if (kind == MODEL_TEXT)
 		words = thoughts_feed(&answer->thoughts, words);
-	return words ? answer_show(answer, kind, index, words) : check_room(answer, ANSWER_MAX + 1);
+	return words ? collector_show(answer, kind, index, words)
+		     : check_room(answer, ANSWER_MAX + 1);
 }
 
 const char *
-answer_skip_thoughts(struct answer *answer, const char *text)
+collector_skip_thoughts(struct collector *answer, const char *text)
 {
 	bool unopened;
 
@@ -171,22 +172,23 @@ answer_skip_thoughts(struct answer *answer, const char *text)
 }
 
 int
-answer_add_part(
-    struct answer *answer, struct json_object *content, enum model_part kind, const char *words)
+collector_add_part(
+    struct collector *answer, struct json_object *content, enum model_part kind, const char *words)
 {
 	/* A message's first part is the message. */
 	answer->parts += json_len(content) > 0;
-	if (answer_add_size(answer, strlen(words)) < 0)
+	if (collector_add_size(answer, strlen(words)) < 0)
 		return -1;
 	model_add_part(content, kind, words);
 	return 0;
 }
 
 int
-answer_end_message(struct answer *answer, struct json_object *content, struct json_object *items)
+collector_end_message(
+    struct collector *answer, struct json_object *content, struct json_object *items)
 {
-	int result =
-	    answer_keep(answer, answer->request->on_written(answer->request->arg, content, items));
+	int result = collector_keep(
+	    answer, answer->request->on_written(answer->request->arg, content, items));
 
 	json_object_put(content);
 	json_object_put(items);
@@ -197,26 +199,26 @@ answer_end_message(struct answer *answer, struct json_object *content, struct js
 
 /* What the deltas of the open message said, as its content; NULL: too much. */
 static struct json_object *
-shown_content(struct answer *answer)
+shown_content(struct collector *answer)
 {
 	struct json_object *content = json_object_new_array();
 	const char *words = answer->words.data ? answer->words.data : "";
 
 	/* Thoughts that no tag opened have been shown; they are not stored. */
 	if (answer->kind == MODEL_TEXT && !answer->thoughts.close)
-		words = answer_skip_thoughts(answer, words);
-	if (!*words || answer_add_part(answer, content, answer->kind, words) == 0)
+		words = collector_skip_thoughts(answer, words);
+	if (!*words || collector_add_part(answer, content, answer->kind, words) == 0)
 		return content;
 	json_object_put(content);
 	return NULL;
 }
 
 int
-answer_close_message(struct answer *answer, struct json_object *items)
+collector_close_message(struct collector *answer, struct json_object *items)
 {
 	struct json_object *content = NULL;
 
-	if (answer_show(answer, MODEL_TEXT, 0, thoughts_end(&answer->thoughts)) < 0)
+	if (collector_show(answer, MODEL_TEXT, 0, thoughts_end(&answer->thoughts)) < 0)
 		goto failed;
 	if (!answer->open) {
 		json_object_put(items);
@@ -224,7 +226,7 @@ answer_close_message(struct answer *answer, struct json_object *items)
 	}
 	content = shown_content(answer);
 	if (content)
-		return answer_end_message(answer, content, items);
+		return collector_end_message(answer, content, items);
 failed:
 	json_object_put(items);
 	return -1;
@@ -243,15 +245,15 @@ copy(const char *text)
 	return copied;
 }
 
-struct answer_call *
-answer_begin_call(struct answer *answer, const char *key, long long place)
+struct collector_call *
+collector_begin_call(struct collector *answer, const char *key, long long place)
 {
-	struct answer_call *call;
+	struct collector_call *call;
 
-	if (answer_close_message(answer, NULL) < 0)
+	if (collector_close_message(answer, NULL) < 0)
 		return NULL;
 	if (answer->calls_len == CALLS_MAX) {
-		answer_break(answer, "The model called more than %d functions.", CALLS_MAX);
+		collector_break(answer, "The model called more than %d functions.", CALLS_MAX);
 		return NULL;
 	}
 	if (!answer->calls)
@@ -259,13 +261,13 @@ answer_begin_call(struct answer *answer, const char *key, long long place)
 	if (!answer->calls)
 		abort();
 	call = &answer->calls[answer->calls_len++];
-	*call = (struct answer_call){
+	*call = (struct collector_call){
 	    .key = copy(key ? key : ""), .place = place, .words = BUF_INIT(ANSWER_MAX)};
 	return call;
 }
 
 static bool
-is_taken(const struct answer *answer, const char *id)
+is_taken(const struct collector *answer, const char *id)
 {
 	for (size_t i = 0; i < answer->calls_len; i++)
 		if (answer->calls[i].id && strcmp(answer->calls[i].id, id) == 0)
@@ -274,7 +276,8 @@ is_taken(const struct answer *answer, const char *id)
 }
 
 int
-answer_name_call(struct answer *answer, struct answer_call *call, const char *id, const char *name)
+collector_name_call(
+    struct collector *answer, struct collector_call *call, const char *id, const char *name)
 {
 	char made[ID_SIZE];
 
@@ -284,57 +287,57 @@ answer_name_call(struct answer *answer, struct answer_call *call, const char *id
 		id_new(made, "call_");
 		id = made;
 	}
-	if (answer_add_size(answer, strlen(id) + strlen(name)) < 0)
+	if (collector_add_size(answer, strlen(id) + strlen(name)) < 0)
 		return -1;
 	call->id = copy(id);
 	call->name = copy(name);
 	call->index = (int)answer->told++;
-	if (answer_keep(
+	if (collector_keep(
 		answer, answer->request->on_call(answer->request->arg, call->index, id, name)) < 0)
 		return -1;
-	return call->words.len ? answer_keep(answer,
+	return call->words.len ? collector_keep(answer,
 				     answer->request->on_arguments(
 					 answer->request->arg, call->index, call->words.data))
 			       : 0;
 }
 
 int
-answer_call_delta(struct answer *answer, struct answer_call *call, const char *fragment)
+collector_call_delta(struct collector *answer, struct collector_call *call, const char *fragment)
 {
 	if (call->whole || !*fragment)
 		return 0;
-	if (answer_add_size(answer, strlen(fragment)) < 0 ||
-	    answer_keep(answer, buf_puts(&call->words, fragment)) < 0)
+	if (collector_add_size(answer, strlen(fragment)) < 0 ||
+	    collector_keep(answer, buf_puts(&call->words, fragment)) < 0)
 		return -1;
 	return call->name
-	    ? answer_keep(answer,
+	    ? collector_keep(answer,
 		  answer->request->on_arguments(answer->request->arg, call->index, fragment))
 	    : 0;
 }
 
 int
-answer_end_call(struct answer *answer, struct answer_call *call, const char *arguments)
+collector_end_call(struct collector *answer, struct collector_call *call, const char *arguments)
 {
 	if (call->whole)
 		return 0;
 	if (!call->name)
-		return answer_break(answer, "The model called a function without a name.");
+		return collector_break(answer, "The model called a function without a name.");
 	if (!arguments || !*arguments)
 		arguments = call->words.len ? call->words.data : "{}";
 	/* What no fragment has shown is shown now, so that fragments add up to the whole. */
-	if (!call->words.len && answer_call_delta(answer, call, arguments) < 0)
+	if (!call->words.len && collector_call_delta(answer, call, arguments) < 0)
 		return -1;
 	call->whole = true;
 	answer->bad_arguments |= !history_takes_arguments(arguments);
-	return answer_keep(
+	return collector_keep(
 	    answer, answer->request->on_called(answer->request->arg, call->index, arguments));
 }
 
 int
-answer_close_calls(struct answer *answer)
+collector_close_calls(struct collector *answer)
 {
 	for (size_t i = 0; i < answer->calls_len; i++)
-		if (answer_end_call(answer, &answer->calls[i], NULL) < 0)
+		if (collector_end_call(answer, &answer->calls[i], NULL) < 0)
 			return -1;
 	return 0;
 }

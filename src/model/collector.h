@@ -16,7 +16,7 @@
 enum { ANSWER_MAX = 16 << 20 };
 
 /* A call of a function. */
-struct answer_call {
+struct collector_call {
 	char *key;                          /* by which the server names it; "" if by nothing */
 	long long place;                    /* its index at the server */
 	char *id, *name;                    /* NULL: it has not been told yet */
@@ -26,7 +26,7 @@ struct answer_call {
 	struct members more, function_more; /* that the server wants back */
 };
 
-struct answer {
+struct collector {
 	const struct model_request *request;
 	struct model_result *result;
 	const char *server; /* its base URL */
@@ -45,7 +45,7 @@ struct answer {
 	struct buf words;           /* the open message's deltas */
 	enum model_part kind;
 	size_t parts, size; /* of all that was said: how many, and bytes of what is whole */
-	struct answer_call *calls;
+	struct collector_call *calls;
 	size_t calls_len, told;    /* calls, and how many of them have been told */
 	struct json_object *items; /* what the server is to be given back; NULL: nothing yet */
 	struct members more;       /* the same, of the message */
@@ -53,58 +53,61 @@ struct answer {
 };
 
 /* `held`: see NEED_HELD_THOUGHTS. */
-void answer_init(struct answer *answer, const struct model_request *request,
+void collector_init(struct collector *answer, const struct model_request *request,
     struct model_result *result, const char *server, bool held);
-void answer_free(struct answer *answer);
+void collector_free(struct collector *answer);
 
-void answer_set_error(struct answer *answer, const char *format, ...)
+void collector_set_error(struct collector *answer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* The answer breaks off, with the error that says why. Always -1. */
-int answer_break(struct answer *answer, const char *format, ...)
+int collector_break(struct collector *answer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Passes a callback's result on; what it refused breaks the answer off. */
-int answer_keep(struct answer *answer, int result);
+int collector_keep(struct collector *answer, int result);
 
 /* Counts what stays in memory until the answer's end. */
-int answer_add_size(struct answer *answer, size_t len);
+int collector_add_size(struct collector *answer, size_t len);
 
 /* --- a message --- */
 
 /* Whether it is too late for one, since there are calls: then it is left out. */
-bool answer_is_late(struct answer *answer);
+bool collector_is_late(struct collector *answer);
 
 /* Nothing if one is open. */
-int answer_begin_message(struct answer *answer);
+int collector_begin_message(struct collector *answer);
 /*
  * The next words of a message, without thoughts. Blank ones begin none: many models begin with line
  * breaks, also where they go on to call a function.
  */
-int answer_delta(struct answer *answer, enum model_part kind, int index, const char *words);
+int collector_delta(struct collector *answer, enum model_part kind, int index, const char *words);
 /* Words that no delta has shown; not filtered. */
-int answer_show(struct answer *answer, enum model_part kind, int index, const char *words);
+int collector_show(struct collector *answer, enum model_part kind, int index, const char *words);
 /* Where the words of a whole text begin, behind thoughts. */
-const char *answer_skip_thoughts(struct answer *answer, const char *text);
-int answer_add_part(
-    struct answer *answer, struct json_object *content, enum model_part kind, const char *words);
+const char *collector_skip_thoughts(struct collector *answer, const char *text);
+int collector_add_part(
+    struct collector *answer, struct json_object *content, enum model_part kind, const char *words);
 /* Takes `content` over, and `items`. */
-int answer_end_message(
-    struct answer *answer, struct json_object *content, struct json_object *items);
+int collector_end_message(
+    struct collector *answer, struct json_object *content, struct json_object *items);
 /* Ends the open message, if there is one, with what its deltas said. Takes `items` over. */
-int answer_close_message(struct answer *answer, struct json_object *items);
+int collector_close_message(struct collector *answer, struct json_object *items);
 
 /* --- calls --- */
 
 /* A call that has no name yet. NULL: there are too many. */
-struct answer_call *answer_begin_call(struct answer *answer, const char *key, long long place);
+struct collector_call *collector_begin_call(
+    struct collector *answer, const char *key, long long place);
 /* Tells it. `id` may be NULL, empty or another call's: then it gets a new one. */
-int answer_name_call(
-    struct answer *answer, struct answer_call *call, const char *id, const char *name);
-int answer_call_delta(struct answer *answer, struct answer_call *call, const char *fragment);
+int collector_name_call(
+    struct collector *answer, struct collector_call *call, const char *id, const char *name);
+int collector_call_delta(
+    struct collector *answer, struct collector_call *call, const char *fragment);
 /* `arguments` NULL: what its fragments said. */
-int answer_end_call(struct answer *answer, struct answer_call *call, const char *arguments);
+int collector_end_call(
+    struct collector *answer, struct collector_call *call, const char *arguments);
 /* Ends those that are still open. */
-int answer_close_calls(struct answer *answer);
+int collector_close_calls(struct collector *answer);
 
 #endif

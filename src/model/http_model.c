@@ -21,7 +21,7 @@ struct server_model {
 struct question {
 	struct server_model *model;
 	const struct model_request *request;
-	struct answer answer;
+	struct collector answer;
 	const char *asked, *sent; /* the model's name, as the program and as the server knows it */
 	unsigned needs;           /* what it is formed by */
 	unsigned fleeting;        /* of these, what is due to the conversation alone */
@@ -98,7 +98,7 @@ form_body(const struct question *question, unsigned needs)
 /* --- errors --- */
 
 static bool
-has_begun(const struct answer *answer)
+has_begun(const struct collector *answer)
 {
 	return answer->begun || answer->open || answer->any || answer->calls_len > 0;
 }
@@ -238,7 +238,7 @@ set_error(struct question *question, long status, const struct refusal *refusal)
 		    question->sent, question->asked);
 	if (status)
 		snprintf(came, sizeof came, "answered %ld", status);
-	answer_set_error(
+	collector_set_error(
 	    &question->answer, "%sThe model server %s: %s", hint, came, refusal->words);
 }
 
@@ -267,7 +267,7 @@ read_refusal(struct question *question, long status, long retry_after_s, struct 
 }
 
 int
-server_error(struct answer *answer, struct json_object *object)
+server_error(struct collector *answer, struct json_object *object)
 {
 	answer->ended = true;
 	/* A failure without any word is one nevertheless. */
@@ -287,7 +287,8 @@ read_count(struct json_object *usage, const char *name, long long otherwise)
 }
 
 void
-server_read_usage(struct answer *answer, struct json_object *usage, const struct usage_names *names)
+server_read_usage(
+    struct collector *answer, struct json_object *usage, const struct usage_names *names)
 {
 	struct model_result *result = answer->result;
 	long long in = read_count(usage, names->prompt, -1);
@@ -316,7 +317,7 @@ peek(struct question *question, const char *name, const char *data, size_t len)
 static int
 read_event(struct question *question, const char *name, struct json_object *event)
 {
-	struct answer *answer = &question->answer;
+	struct collector *answer = &question->answer;
 	const char *type = json_get_string(event, "type");
 
 	if (refusal_is_error(event))
@@ -328,7 +329,7 @@ static int
 on_event(void *arg, const char *name, const char *data, size_t len)
 {
 	struct question *question = arg;
-	struct answer *answer = &question->answer;
+	struct collector *answer = &question->answer;
 	struct json_object *event;
 	int result = 0;
 
@@ -340,8 +341,8 @@ on_event(void *arg, const char *name, const char *data, size_t len)
 		/* Read. */
 	} else if (json_parse_foreign(data, len, &event) < 0) {
 		return strcmp(name, "error") == 0
-		    ? answer_break(answer, "The model server failed: %s", data)
-		    : answer_break(answer, "The model server sent an event that is not JSON.");
+		    ? collector_break(answer, "The model server failed: %s", data)
+		    : collector_break(answer, "The model server sent an event that is not JSON.");
 	} else {
 		result = read_event(question, name, event);
 		json_object_put(event);
@@ -361,7 +362,7 @@ read_stream(struct question *question, const struct buf *body)
 		question->model->dialect->read_end(&question->answer);
 	sse_free(&sse);
 	if (!question->answer.ended && !question->answer.broken)
-		answer_set_error(
+		collector_set_error(
 		    &question->answer, "The model server's stream ended before its answer did.");
 }
 
@@ -387,7 +388,7 @@ read_body(struct question *question, const struct http_answer *http)
 		server_error(&question->answer, body);
 		question->speaks = SERVER_MAY_NOT;
 	} else if (!question->model->dialect->read_body(&question->answer, body)) {
-		answer_set_error(&question->answer,
+		collector_set_error(&question->answer,
 		    "The model server answered %.64s, which is no response of a model.",
 		    *http->content_type ? http->content_type : "without a type");
 		question->speaks = SERVER_MAY_NOT;
@@ -398,7 +399,7 @@ read_body(struct question *question, const struct http_answer *http)
 static void
 read_outcome(struct question *question, enum http_outcome outcome, const struct http_answer *http)
 {
-	struct answer *answer = &question->answer;
+	struct collector *answer = &question->answer;
 
 	/* Without its [DONE] a stream that was cut may lack anything, whatever its last event said.
 	 */
@@ -410,7 +411,7 @@ read_outcome(struct question *question, enum http_outcome outcome, const struct 
 	switch (outcome) {
 	case HTTP_ANSWERED:
 		if (http->streamed)
-			answer_set_error(
+			collector_set_error(
 			    answer, "The model server's stream ended before its answer did.");
 		else
 			read_body(question, http);
@@ -420,14 +421,14 @@ read_outcome(struct question *question, enum http_outcome outcome, const struct 
 		return;
 	case HTTP_SILENT:
 		answer->result->outcome = MODEL_SILENT;
-		answer_set_error(answer, "The model server did not answer in time.");
+		collector_set_error(answer, "The model server did not answer in time.");
 		return;
 	default:
 		if (http->status)
-			answer_set_error(answer, "The model server answered %ld, and then: %s",
+			collector_set_error(answer, "The model server answered %ld, and then: %s",
 			    http->status, http->detail);
 		else
-			answer_set_error(
+			collector_set_error(
 			    answer, "The model server could not be asked: %s", http->detail);
 	}
 }
@@ -437,7 +438,8 @@ read_outcome(struct question *question, enum http_outcome outcome, const struct 
  * breaks off, may have thought without a word, and who was silent too.
  */
 static bool
-was_at_work(const struct answer *answer, enum http_outcome outcome, const struct http_answer *http)
+was_at_work(
+    const struct collector *answer, enum http_outcome outcome, const struct http_answer *http)
 {
 	if (has_begun(answer))
 		return true;
@@ -451,7 +453,7 @@ was_at_work(const struct answer *answer, enum http_outcome outcome, const struct
 /* What was cut off behind its end was whole. */
 static void
 count_failure(
-    const struct answer *answer, enum http_outcome outcome, const struct http_answer *http)
+    const struct collector *answer, enum http_outcome outcome, const struct http_answer *http)
 {
 	enum model_outcome came = answer->result->outcome;
 
@@ -502,7 +504,7 @@ ask_once(struct question *question)
 	    .event_arg = question,
 	    .interrupt = question->request->interrupt,
 	};
-	struct answer *answer = &question->answer;
+	struct collector *answer = &question->answer;
 	struct http_answer http;
 	enum http_outcome outcome = http_client_call(self->client, &call, &http);
 
@@ -550,11 +552,11 @@ server_model_ask(
 		question.speaks = SERVER_SPEAKS;
 		model_result_clear(result);
 		result->url = self->url;
-		answer_init(&question.answer, request, result, self->base_url,
+		collector_init(&question.answer, request, result, self->base_url,
 		    question.needs & NEED_HELD_THOUGHTS);
 		ask_once(&question);
 		unopened = question.answer.unopened;
-		answer_free(&question.answer);
+		collector_free(&question.answer);
 	} while (question.again);
 	remember(&question, known, unopened);
 	free(question.body);

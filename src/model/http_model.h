@@ -19,12 +19,12 @@ struct dialect {
 	 * Reads an event that need not be parsed whole, or not at all. 1: done, 0: parse it, -1:
 	 * the answer breaks off. NULL: all are parsed.
 	 */
-	int (*peek)(struct answer *answer, const char *name, const char *data, size_t len);
-	int (*read_event)(struct answer *answer, const char *type, struct json_object *event);
+	int (*peek)(struct collector *answer, const char *name, const char *data, size_t len);
+	int (*read_event)(struct collector *answer, const char *type, struct json_object *event);
 	/* An answer that was not streamed. False: it is none. */
-	bool (*read_body)(struct answer *answer, struct json_object *body);
+	bool (*read_body)(struct collector *answer, struct json_object *body);
 	/* No more will come; it may be the answer's end. */
-	int (*read_end)(struct answer *answer);
+	int (*read_end)(struct collector *answer);
 	const struct refused *refused; /* what its own members are refused by */
 	/* Words of servers that know the path, and not the API behind it; NULL-terminated. */
 	const char *const *foreign;
@@ -45,7 +45,7 @@ enum server_speaks server_model_ask(
     struct model *model, const struct model_request *request, struct model_result *result);
 
 /* An error that came instead of an answer, or in the middle of it. Always -1. */
-int server_error(struct answer *answer, struct json_object *object);
+int server_error(struct collector *answer, struct json_object *object);
 
 /* What the API calls the counts of tokens. */
 struct usage_names {
@@ -54,7 +54,7 @@ struct usage_names {
 
 /* `usage` may be NULL: nothing is told then. */
 void server_read_usage(
-    struct answer *answer, struct json_object *usage, const struct usage_names *names);
+    struct collector *answer, struct json_object *usage, const struct usage_names *names);
 
 /* Sets a member unless `value`, which is taken over, is NULL: servers stumble over null. */
 void server_set(struct json_object *body, const char *name, struct json_object *value);

@@ -302,7 +302,7 @@ is_type(struct json_object *item, const char *expected)
 }
 
 static void
-remember(struct answer *answer, struct json_object *item)
+remember(struct collector *answer, struct json_object *item)
 {
 	if (!answer->items)
 		answer->items = json_object_new_array();
@@ -311,14 +311,14 @@ remember(struct answer *answer, struct json_object *item)
 
 /* A thought without its content is kept at the server, if at all, and could not be referred to. */
 static int
-whole_reasoning(struct answer *answer, struct json_object *item)
+whole_reasoning(struct collector *answer, struct json_object *item)
 {
 	const char *sealed = json_get_string(item, "encrypted_content");
 
 	if (!(sealed && *sealed) && json_len(json_get_array(item, "content")) == 0)
 		return 0;
 	remember(answer, item);
-	return answer_add_size(answer, strlen(json_text(item)));
+	return collector_add_size(answer, strlen(json_text(item)));
 }
 
 /* Whether the item says what a message or a call of our own making would not. */
@@ -338,7 +338,7 @@ says_more(struct json_object *item)
 
 /* What was remembered since the last time. NULL: what was told says as much. */
 static struct json_object *
-take_list(struct answer *answer)
+take_list(struct collector *answer)
 {
 	struct json_object *list = answer->items;
 	bool more = false;
@@ -353,7 +353,7 @@ take_list(struct answer *answer)
 }
 
 static struct json_object *
-take_items(struct answer *answer)
+take_items(struct collector *answer)
 {
 	struct json_object *list = take_list(answer), *items;
 
@@ -366,7 +366,7 @@ take_items(struct answer *answer)
 
 /* For the calls. The list counts only if they are all in it: else their outputs answer nothing. */
 static struct json_object *
-take_call_items(struct answer *answer)
+take_call_items(struct collector *answer)
 {
 	struct json_object *items, *list;
 	size_t calls = 0;
@@ -385,13 +385,13 @@ take_call_items(struct answer *answer)
 /* --- the answer: messages --- */
 
 static int
-tell_delta(struct answer *answer, enum model_part kind, const char *delta, long long index)
+tell_delta(struct collector *answer, enum model_part kind, const char *delta, long long index)
 {
-	return answer_delta(answer, kind, index < 0 ? 0 : (int)index, delta);
+	return collector_delta(answer, kind, index < 0 ? 0 : (int)index, delta);
 }
 
 static int
-on_delta(struct answer *answer, struct json_object *event, enum model_part kind)
+on_delta(struct collector *answer, struct json_object *event, enum model_part kind)
 {
 	return tell_delta(
 	    answer, kind, json_get_string(event, "delta"), json_get_int(event, "content_index", 0));
@@ -399,7 +399,7 @@ on_delta(struct answer *answer, struct json_object *event, enum model_part kind)
 
 /* Puts the item's parts into `content`, and shows them unless deltas have. */
 static int
-read_parts(struct answer *answer, struct json_object *item, struct json_object *content)
+read_parts(struct collector *answer, struct json_object *item, struct json_object *content)
 {
 	const struct model_request *request = answer->request;
 	struct json_object *parts = json_get_array(item, "content");
@@ -415,14 +415,14 @@ read_parts(struct answer *answer, struct json_object *item, struct json_object *
 
 		if (!words)
 			continue;
-		if (i == 0 && text && answer_skip_thoughts(answer, text) != text) {
-			json_set_string(part, "text", answer_skip_thoughts(answer, text));
+		if (i == 0 && text && collector_skip_thoughts(answer, text) != text) {
+			json_set_string(part, "text", collector_skip_thoughts(answer, text));
 			words = json_get_string(part, "text");
 		}
-		if (answer_add_part(answer, content, kind, words) < 0)
+		if (collector_add_part(answer, content, kind, words) < 0)
 			return -1;
 		if (!shown && *words &&
-		    answer_keep(answer, request->on_delta(request->arg, kind, index, words)) < 0)
+		    collector_keep(answer, request->on_delta(request->arg, kind, index, words)) < 0)
 			return -1;
 	}
 	return 0;
@@ -430,13 +430,13 @@ read_parts(struct answer *answer, struct json_object *item, struct json_object *
 
 /* A whole message. What no delta has shown is shown now, so that deltas always add up to it. */
 static int
-whole_message(struct answer *answer, struct json_object *item)
+whole_message(struct collector *answer, struct json_object *item)
 {
 	struct json_object *content;
 
-	if (answer_is_late(answer))
+	if (collector_is_late(answer))
 		return 0;
-	if (answer_begin_message(answer) < 0)
+	if (collector_begin_message(answer) < 0)
 		return -1;
 	content = json_object_new_array();
 	if (read_parts(answer, item, content) < 0) {
@@ -446,23 +446,23 @@ whole_message(struct answer *answer, struct json_object *item)
 	/* The item may lack what its deltas said. */
 	if (json_len(content) == 0) {
 		json_object_put(content);
-		return answer_close_message(answer, NULL);
+		return collector_close_message(answer, NULL);
 	}
 	thoughts_end(&answer->thoughts);
 	remember(answer, item);
-	return answer_end_message(answer, content, take_items(answer));
+	return collector_end_message(answer, content, take_items(answer));
 }
 
 /* --- the answer: calls --- */
 
 /* By whatever the server names it, since not every server sends everything. NULL: none is meant. */
-static struct answer_call *
-find_call(struct answer *answer, const char *call_id, const char *key, long long place)
+static struct collector_call *
+find_call(struct collector *answer, const char *call_id, const char *key, long long place)
 {
-	struct answer_call *by_key = NULL, *by_place = NULL;
+	struct collector_call *by_key = NULL, *by_place = NULL;
 
 	for (size_t i = 0; i < answer->calls_len; i++) {
-		struct answer_call *call = &answer->calls[i];
+		struct collector_call *call = &answer->calls[i];
 
 		/* Some give two calls of one answer the same id. */
 		if (call_id && *call_id && call->id && strcmp(call->id, call_id) == 0 &&
@@ -476,36 +476,38 @@ find_call(struct answer *answer, const char *call_id, const char *key, long long
 	return by_key ? by_key : by_place;
 }
 
-static struct answer_call *
-begin_call(struct answer *answer, long long place, struct json_object *item)
+static struct collector_call *
+begin_call(struct collector *answer, long long place, struct json_object *item)
 {
 	const char *name = json_get_string(item, "name");
-	struct answer_call *call = answer_begin_call(answer, json_get_string(item, "id"), place);
+	struct collector_call *call =
+	    collector_begin_call(answer, json_get_string(item, "id"), place);
 
 	if (call && name && *name &&
-	    answer_name_call(answer, call, json_get_string(item, "call_id"), name) < 0)
+	    collector_name_call(answer, call, json_get_string(item, "call_id"), name) < 0)
 		return NULL;
 	return call;
 }
 
 static int
-call_delta(struct answer *answer, long long place, struct json_object *event)
+call_delta(struct collector *answer, long long place, struct json_object *event)
 {
 	const char *delta = json_get_string(event, "delta");
 	const char *key = json_get_string(event, "item_id");
-	struct answer_call *call = find_call(answer, NULL, key, place);
+	struct collector_call *call = find_call(answer, NULL, key, place);
 
 	if (!call && answer->calls_len > 0)
 		call = &answer->calls[answer->calls_len - 1];
-	return call && delta ? answer_call_delta(answer, call, delta) : 0;
+	return call && delta ? collector_call_delta(answer, call, delta) : 0;
 }
 
 static int
-whole_call(struct answer *answer, long long place, struct json_object *item)
+whole_call(struct collector *answer, long long place, struct json_object *item)
 {
 	const char *call_id = json_get_string(item, "call_id");
 	const char *name = json_get_string(item, "name");
-	struct answer_call *call = find_call(answer, call_id, json_get_string(item, "id"), place);
+	struct collector_call *call =
+	    find_call(answer, call_id, json_get_string(item, "id"), place);
 	struct json_object *arguments;
 
 	if (!call)
@@ -514,11 +516,11 @@ whole_call(struct answer *answer, long long place, struct json_object *item)
 		return -1;
 	if (call->whole)
 		return 0;
-	if (name && *name && answer_name_call(answer, call, call_id, name) < 0)
+	if (name && *name && collector_name_call(answer, call, call_id, name) < 0)
 		return -1;
 	/* Some servers send an object. */
 	arguments = json_get(item, "arguments");
-	if (answer_end_call(answer, call,
+	if (collector_end_call(answer, call,
 		json_object_is_type(arguments, json_type_object)
 		    ? json_text(arguments)
 		    : json_get_string(item, "arguments")) < 0)
@@ -531,7 +533,7 @@ whole_call(struct answer *answer, long long place, struct json_object *item)
 /* --- the answer as a whole --- */
 
 static int
-whole_item(struct answer *answer, long long place, struct json_object *item)
+whole_item(struct collector *answer, long long place, struct json_object *item)
 {
 	if (is_type(item, "message"))
 		return whole_message(answer, item);
@@ -541,18 +543,18 @@ whole_item(struct answer *answer, long long place, struct json_object *item)
 }
 
 static int
-item_added(struct answer *answer, long long place, struct json_object *item)
+item_added(struct collector *answer, long long place, struct json_object *item)
 {
 	answer->begun = true;
 	if (is_type(item, "message"))
-		return answer_is_late(answer) ? 0 : answer_begin_message(answer);
+		return collector_is_late(answer) ? 0 : collector_begin_message(answer);
 	if (is_type(item, "function_call"))
 		return begin_call(answer, place, item) ? 0 : -1;
 	return 0;
 }
 
 static bool
-has_open_call(const struct answer *answer)
+has_open_call(const struct collector *answer)
 {
 	for (size_t i = 0; i < answer->calls_len; i++)
 		if (!answer->calls[i].whole)
@@ -562,13 +564,13 @@ has_open_call(const struct answer *answer)
 
 /* What was not streamed, or not to its end, stands in the final response's output. */
 static int
-read_output(struct answer *answer, struct json_object *output)
+read_output(struct collector *answer, struct json_object *output)
 {
 	bool all, calls;
 
 	/* With what was held back of it. */
 	if ((answer->words.len || thoughts_hold(&answer->thoughts)) &&
-	    answer_close_message(answer, NULL) < 0)
+	    collector_close_message(answer, NULL) < 0)
 		return -1;
 	all = !answer->any && answer->calls_len == 0;
 	calls = answer->calls_len == 0 || has_open_call(answer);
@@ -580,9 +582,9 @@ read_output(struct answer *answer, struct json_object *output)
 			return -1;
 	}
 	/* One that was announced, and never got a word. */
-	if (answer_close_message(answer, NULL) < 0)
+	if (collector_close_message(answer, NULL) < 0)
 		return -1;
-	return answer_close_calls(answer);
+	return collector_close_calls(answer);
 }
 
 static const struct usage_names usage_names = {
@@ -590,7 +592,7 @@ static const struct usage_names usage_names = {
 
 /* The final response, complete or not. */
 static int
-end_response(struct answer *answer, struct json_object *response)
+end_response(struct collector *answer, struct json_object *response)
 {
 	const char *status = json_get_string(response, "status");
 	const char *reason =
@@ -600,7 +602,7 @@ end_response(struct answer *answer, struct json_object *response)
 	if (status && strcmp(status, "failed") == 0)
 		return server_error(answer, response);
 	if (status && strcmp(status, "completed") != 0 && strcmp(status, "incomplete") != 0)
-		return answer_break(
+		return collector_break(
 		    answer, "The model server ended the response as %.64s.", status);
 	if (read_output(answer, json_get_array(response, "output")) < 0)
 		return -1;
@@ -643,7 +645,7 @@ is_word(struct json_object *value, const char *word)
 }
 
 static int
-tell_peeked(struct answer *answer, struct json_raw raw_delta, struct json_raw raw_index)
+tell_peeked(struct collector *answer, struct json_raw raw_delta, struct json_raw raw_index)
 {
 	struct json_object *delta = json_raw_parse(raw_delta), *index = json_raw_parse(raw_index);
 	const char *words =
@@ -679,7 +681,7 @@ peek_response(struct json_raw raw)
 
 /* The final response says the whole question once more, which nobody here wants. */
 static int
-end_peeked(struct answer *answer, struct json_raw raw)
+end_peeked(struct collector *answer, struct json_raw raw)
 {
 	struct json_object *response = peek_response(raw);
 	int result;
@@ -693,7 +695,7 @@ end_peeked(struct answer *answer, struct json_raw raw)
 
 /* An answer is mostly deltas: these are not parsed whole. */
 static int
-peek(struct answer *answer, const char *name, const char *data, size_t len)
+peek(struct collector *answer, const char *name, const char *data, size_t len)
 {
 	static const char *const keys[] = {"type", "delta", "content_index", "response", NULL};
 	struct json_object *type;
@@ -716,7 +718,7 @@ peek(struct answer *answer, const char *name, const char *data, size_t len)
 }
 
 static int
-read_event(struct answer *answer, const char *type, struct json_object *event)
+read_event(struct collector *answer, const char *type, struct json_object *event)
 {
 	struct json_object *item = json_get_object(event, "item");
 	long long place = json_get_int(event, "output_index", -1);
@@ -741,7 +743,7 @@ read_event(struct answer *answer, const char *type, struct json_object *event)
 }
 
 static bool
-read_body(struct answer *answer, struct json_object *body)
+read_body(struct collector *answer, struct json_object *body)
 {
 	if (!json_get_array(body, "output"))
 		return false;
@@ -751,7 +753,7 @@ read_body(struct answer *answer, struct json_object *body)
 
 /* The answer's end is an event. */
 static int
-read_end(struct answer *answer)
+read_end(struct collector *answer)
 {
 	(void)answer;
 	return 0;

@@ -33,6 +33,12 @@ openai_answer_free(struct openai_answer *answer)
 	answer->body = NULL;
 }
 
+bool
+openai_did(const struct openai_answer *answer)
+{
+	return answer->failure == OPENAI_ANSWERED && answer->status / 100 == 2;
+}
+
 const char *
 openai_answer_error(const struct openai_answer *answer)
 {
@@ -46,8 +52,8 @@ static void
 log_refusal(const struct openai *openai, const struct openai_answer *answer)
 {
 	int status = answer->status;
-	bool quiet =
-	    status == 400 || status == 404 || status == openai->logged_status || answer->no_tokens;
+	bool quiet = status == 400 || status == 404 || status == openai->logged_status ||
+	    answer->error == API_NO_TOKENS;
 
 	if (answer->failure == OPENAI_ANSWERED && status / 100 != 2)
 		log_write(quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
@@ -55,11 +61,10 @@ log_refusal(const struct openai *openai, const struct openai_answer *answer)
 }
 
 void
-openai_call(struct openai *openai, const char *method, const char *path, struct json_object *body,
-    const struct interrupt *interrupt, struct openai_answer *answer)
+openai_call(struct openai *openai, const struct openai_call *call, struct openai_answer *answer)
 {
 	*answer = (struct openai_answer){.retry_after_s = -1};
-	openai->call(openai, method, path, body, interrupt, answer);
+	openai->call(openai, call, answer);
 	log_refusal(openai, answer);
 }
 
@@ -72,29 +77,30 @@ refuse_list(struct openai_answer *answer)
 }
 
 int
-openai_list_page(struct openai *openai, struct openai_cursor *cursor,
-    const struct interrupt *interrupt, openai_item_fn *on_item, void *arg,
-    struct openai_answer *answer)
+openai_list_page(struct openai *openai, struct openai_cursor *cursor, openai_item_fn *on_item,
+    void *arg, struct openai_answer *answer)
 {
-	struct buf page = BUF_INIT(5 * OPENAI_CURSOR_SIZE);
+	struct openai_call call = cursor->call;
+	struct buf query = BUF_INIT(5 * OPENAI_CURSOR_SIZE);
 	struct json_object *data;
 	const char *last;
 	bool more;
 
 	openai_answer_free(answer);
-	buf_puts(&page, cursor->path);
+	buf_puts(&query, call.query);
 	if (*cursor->after) {
-		buf_puts(&page, "&after=");
-		percent_encode(&page, cursor->after);
+		buf_puts(&query, "&after=");
+		percent_encode(&query, cursor->after);
 	}
-	if (page.failed) {
-		buf_free(&page);
+	if (query.failed) {
+		buf_free(&query);
 		return refuse_list(answer);
 	}
-	openai_call(openai, "GET", page.data, NULL, interrupt, answer);
-	buf_free(&page);
+	call.query = query.data;
+	openai_call(openai, &call, answer);
+	buf_free(&query);
 	data = json_get_array(answer->body, "data");
-	if (answer->failure != OPENAI_ANSWERED || answer->status != 200)
+	if (!openai_did(answer))
 		return -1;
 	if (!data || cursor->pages++ == LIST_PAGES_MAX)
 		return refuse_list(answer);
@@ -113,34 +119,25 @@ openai_list_page(struct openai *openai, struct openai_cursor *cursor,
 }
 
 int
-openai_list(struct openai *openai, const char *path, const struct interrupt *interrupt,
-    openai_item_fn *on_item, void *arg, struct openai_answer *answer)
+openai_list(struct openai *openai, const struct openai_call *call, openai_item_fn *on_item,
+    void *arg, struct openai_answer *answer)
 {
-	struct openai_cursor cursor = {.path = path};
+	struct openai_cursor cursor = {.call = *call};
 	int more;
 
 	do
-		more = openai_list_page(openai, &cursor, interrupt, on_item, arg, answer);
+		more = openai_list_page(openai, &cursor, on_item, arg, answer);
 	while (more == 1);
 	return more;
 }
 
 void
-openai_stream(struct openai *openai, const char *path, struct json_object *body,
-    const struct openai_listener *listener, struct openai_answer *answer)
+openai_stream(struct openai *openai, const struct openai_call *call,
+    const struct listener *listener, struct openai_answer *answer)
 {
-	const struct openai_stream_call call = {
-	    .path = path,
-	    .body = body,
-	    .interrupt = listener->interrupt,
-	    .on_event = listener->on_event,
-	    .wants = listener->wants,
-	    .event_arg = listener->arg,
-	};
-
 	*answer = (struct openai_answer){.retry_after_s = -1};
-	json_set(body, "stream", json_object_new_boolean(1));
-	openai->stream(openai, &call, answer);
+	json_set(call->body, "stream", json_object_new_boolean(1));
+	openai->stream(openai, call, listener, answer);
 	log_refusal(openai, answer);
 }
 

@@ -17,7 +17,8 @@ enum {
 	CANCEL_TIMEOUT_MS = 5000,
 	ID_WAIT_MS = 5000,
 	CALL_TIMEOUT_MS = 30000, /* of a call that waits for no run */
-	PATH_SIZE = 512,
+	URL_MAX = 4096,
+	RUN_ID_SIZE = 256,
 	CAUSE_SIZE = 512,
 	BYTES_A_TOKEN = 4,
 	DELTA_SHARE = 8 /* of a delta's bytes, that are words */
@@ -40,8 +41,9 @@ struct remote {
 /* A run, from its creation to its end. */
 struct remote_run {
 	struct remote *remote;
-	const struct openai_stream_call *call;
-	char path[PATH_SIZE];    /* "/threads/{id}/runs/{id}"; "" until the id is known */
+	const struct openai_call *call;
+	const struct listener *listener;
+	char id[RUN_ID_SIZE];    /* "" until it is known */
 	size_t told;             /* bytes of the messages in its stream */
 	char broken[CAUSE_SIZE]; /* why the stream is not read on; "": it is */
 	bool over;               /* an event, or a poll, told so */
@@ -56,28 +58,67 @@ struct remote_run {
 	size_t said; /* bytes of words */
 };
 
+/* The URL of an operation: its pattern with the ids, and its query. */
+static void
+print_url(const struct remote *self, const struct openai_call *call, struct buf *url)
+{
+	const char *at = api_pattern(call->operation), *name;
+
+	buf_puts(url, self->url);
+	for (int i = 0; (name = strchr(at, '{')); i++) {
+		buf_append(url, at, (size_t)(name - at));
+		buf_puts(url, call->ids[i]);
+		at = strchr(name, '}') + 1;
+	}
+	buf_puts(url, at);
+	if (call->query)
+		buf_printf(url, "?%s", call->query);
+}
+
 /* An HTTP call to it, and what came of it, for openai_call() and the polls of a run. */
 static enum http_outcome
-call_server(struct remote *self, struct http_call *call, const char *path, struct json_object *body,
+call_server(struct remote *self, struct http_call *http_call, const struct openai_call *call,
     struct http_answer *answer)
 {
 	const char *headers[] = {"OpenAI-Beta: assistants=v2",
-	    call->on_event ? "Accept: text/event-stream, application/json"
-			   : "Accept: application/json",
+	    http_call->on_event ? "Accept: text/event-stream, application/json"
+				: "Accept: application/json",
 	    self->authorization, NULL};
-	char *url = NULL;
+	struct buf url = BUF_INIT(URL_MAX);
 	enum http_outcome outcome;
 
-	if (asprintf(&url, "%s%s", self->url, path) < 0)
+	print_url(self, call, &url);
+	if (url.failed)
 		abort(); /* as json-c does */
-	call->url = url;
-	call->headers = headers;
-	call->body = body ? json_text(body) : NULL;
-	call->answer_max = ANSWER_MAX;
-	outcome = http_client_call(self->client, call, answer);
+	http_call->method = api_method(call->operation);
+	http_call->url = url.data;
+	http_call->headers = headers;
+	http_call->body = call->body ? json_text(call->body) : NULL;
+	http_call->answer_max = ANSWER_MAX;
+	outcome = http_client_call(self->client, http_call, answer);
 	http_count_failure(upstream, outcome, answer->status);
-	free(url);
+	buf_free(&url);
 	return outcome;
+}
+
+/*
+ * The API has no codes for these: only its words tell. This is the one place that reads them.
+ */
+static enum api_error
+error_of(const struct openai_answer *answer)
+{
+	const char *message = openai_answer_error(answer);
+
+	if (answer->status / 100 == 2)
+		return API_OK;
+	if (answer->status == 400 &&
+	    (strstr(message, "already has an active run") || strstr(message, "while a run")))
+		return API_THREAD_BUSY;
+	if (answer->status == 400 && strstr(message, "Invalid 'thread_id'"))
+		return API_BAD_THREAD_ID;
+	if (answer->status == 404 && strncmp(message, "No assistant found", 18) == 0)
+		return API_NO_ASSISTANT;
+	return API_REFUSED;
 }
 
 /* A success that is none. */
@@ -114,9 +155,12 @@ read_answer(enum http_outcome outcome, const struct http_answer *http, struct op
 	answer->status = (int)http->status;
 	answer->retry_after_s = http->retry_after_s;
 	answer->failure = OPENAI_ANSWERED;
+	answer->error = answer->status / 100 == 2 ? API_OK : API_REFUSED;
 	if (json_parse_foreign(text, http->body.len, &answer->body) == 0 &&
-	    json_object_is_type(answer->body, json_type_object))
+	    json_object_is_type(answer->body, json_type_object)) {
+		answer->error = error_of(answer);
 		return true;
+	}
 	if (http->status / 100 != 2 && http->status != 400 && http->status != 404)
 		return true;
 	if (http->status / 100 == 2)
@@ -128,63 +172,39 @@ read_answer(enum http_outcome outcome, const struct http_answer *http, struct op
 }
 
 static void
-count_run(const char *status)
+count_run(enum run_status status)
 {
-	metrics_add(METRIC_RUNS, 1, status, NULL, NULL);
-}
-
-/* The gateway cancels a run that wants a tool, and hears no more of it. */
-static void
-count_if_cancelled(const char *path, const struct openai_answer *answer)
-{
-	static const char cancel[] = "/cancel";
-	size_t len = strlen(path);
-
-	if (len >= sizeof cancel && strcmp(path + len - strlen(cancel), cancel) == 0 &&
-	    answer->failure == OPENAI_ANSWERED && answer->status == 200)
-		count_run("cancelled");
+	metrics_add(METRIC_RUNS, 1, run_status_words[status], NULL, NULL);
 }
 
 static void
-remote_call(struct openai *openai, const char *method, const char *path, struct json_object *body,
-    const struct interrupt *interrupt, struct openai_answer *answer)
+remote_call(struct openai *openai, const struct openai_call *call, struct openai_answer *answer)
 {
 	struct remote *self = (struct remote *)openai;
-	struct http_call call = {
-	    .method = method,
+	struct http_call http_call = {
 	    .timeout_ms = self->timeout_ms < CALL_TIMEOUT_MS ? self->timeout_ms : CALL_TIMEOUT_MS,
-	    .repeatable = strcmp(method, "GET") == 0 || strcmp(method, "DELETE") == 0,
-	    .interrupt = interrupt,
+	    .repeatable = strcmp(api_method(call->operation), "POST") != 0,
+	    .interrupt = call->interrupt,
 	};
 	struct http_answer http;
-	enum http_outcome outcome = call_server(self, &call, path, body, &http);
+	enum http_outcome outcome = call_server(self, &http_call, call, &http);
 	char cause[CAUSE_SIZE];
 
 	if (!read_answer(outcome, &http, answer, cause))
 		log_error("assistants API: %s", cause);
-	count_if_cancelled(path, answer);
+	/* The gateway cancels a run that wants a tool, and hears no more of it. */
+	if (call->operation == API_RUN_CANCEL && openai_did(answer))
+		count_run(RUN_CANCELLED);
 	http_answer_free(&http);
 }
 
 /* --- a run --- */
 
-/* The status as a literal, if a run has come to an end with it; else NULL. */
-static const char *
-end_of(const char *status)
-{
-	static const char *const ends[] = {
-	    "completed", "failed", "cancelled", "incomplete", "expired", "requires_action"};
-
-	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-		if (strcmp(status, ends[i]) == 0)
-			return ends[i];
-	return NULL;
-}
-
+/* Whether nothing more comes of a run with that status by itself. */
 static bool
-is_over(const char *status)
+is_over(enum run_status status)
 {
-	return end_of(status) != NULL;
+	return status == RUN_REQUIRES_ACTION || !run_status_is_active(status);
 }
 
 static void
@@ -197,45 +217,45 @@ count_word(struct remote_run *run)
 
 /* A run that wants a tool is not over for the world. */
 static void
-count_end(struct remote_run *run, const char *status, struct json_object *object)
+count_end(struct remote_run *remote_run, const struct run *run)
 {
-	struct json_object *usage = json_get_object(object, "usage");
+	struct json_object *usage = run->usage;
+
 	/* A run that goes on tells it at its end, if it comes to one. */
-	run->told_cost = usage || strcmp(status, "failed") == 0;
-	run->cost = json_get_int(usage, "total_tokens", 0);
+	remote_run->told_cost = usage || run->status == RUN_FAILED;
+	remote_run->cost = json_get_int(usage, "total_tokens", 0);
 	metrics_add(METRIC_TOKENS, json_get_int(usage, "prompt_tokens", 0), "prompt", NULL, NULL);
 	metrics_add(
 	    METRIC_TOKENS, json_get_int(usage, "completion_tokens", 0), "completion", NULL, NULL);
-	if (strcmp(status, "requires_action") == 0)
+	if (run->status == RUN_REQUIRES_ACTION)
 		return;
-	metrics_observe(METRIC_RUN_DURATION, run->begun_us);
-	count_run(end_of(status));
+	metrics_observe(METRIC_RUN_DURATION, remote_run->begun_us);
+	count_run(run->status);
 }
 
 /* Why a run broke off, once, for the log: the gateway's client is not told. */
 static void
-log_end(const char *status, struct json_object *run)
+log_end(const struct run *run)
 {
-	struct json_object *error = json_get_object(run, "last_error");
-	const char *message = json_get_string(error, "message");
+	const char *message = json_get_string(run->last_error, "message");
 
-	if (strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0 ||
-	    strcmp(status, "expired") == 0)
-		log_error("assistants API: the run ended as %s%s%s", status, message ? ": " : "",
-		    message ? message : "");
+	if (run->status == RUN_FAILED || run->status == RUN_CANCELLED || run->status == RUN_EXPIRED)
+		log_error("assistants API: the run ended as %s%s%s", run_status_words[run->status],
+		    message ? ": " : "", message ? message : "");
 }
 
-/* Keeps the run's path, from its object. */
+/* Keeps the run's id. */
 static void
-meet_run(struct remote_run *run, struct json_object *object)
+meet_run(struct remote_run *remote_run, const char *id)
 {
-	const char *id = json_get_string(object, "id");
+	if (!*remote_run->id && id && id_has_form(id, "") && strlen(id) < sizeof remote_run->id)
+		snprintf(remote_run->id, sizeof remote_run->id, "%s", id);
+}
 
-	if (*run->path || !id || !id_has_form(id, ""))
-		return;
-	if ((size_t)snprintf(run->path, sizeof run->path, "%s/%s", run->call->path, id) >=
-	    sizeof run->path)
-		run->path[0] = '\0';
+static void
+tell(struct remote_run *run, const struct event *event)
+{
+	run->listener->on_event(run->listener->arg, event);
 }
 
 static int
@@ -246,25 +266,90 @@ break_off(struct remote_run *run, const char *cause)
 	return -1;
 }
 
-static int
-read_event(struct remote_run *run, const char *event, struct json_object *object)
+static void
+read_delta(struct remote_run *run, struct json_object *object)
 {
-	if (strcmp(event, "error") == 0) {
-		const char *message = json_get_string(json_get_object(object, "error"), "message");
+	struct json_object *content = json_get_array(json_get_object(object, "delta"), "content");
+	struct message message;
 
+	count_word(run);
+	message_of_json(object, &message);
+	for (size_t i = 0; i < json_len(content); i++) {
+		struct json_object *part = json_at(content, i);
+		const char *text = json_get_string(json_get_object(part, "text"), "value");
+		const char *refusal = json_get_string(part, "refusal");
+
+		if (!text && !refusal)
+			continue;
+		tell(run,
+		    &(struct event){
+			.kind = EVENT_MESSAGE_DELTA,
+			.message = &message,
+			.index = (int)json_get_int(part, "index", (long long)i),
+			.part = text ? MODEL_TEXT : MODEL_REFUSAL,
+			.text = text ? text : refusal,
+		    });
+	}
+}
+
+/* The event's name has the status: the object's own may be behind. */
+static void
+read_run(struct remote_run *remote_run, const char *word, struct json_object *object)
+{
+	bool created = strcmp(word, "created") == 0;
+	struct run run;
+
+	meet_run(remote_run, json_get_string(object, "id"));
+	run_of_json(object, &run);
+	run.status = created ? RUN_QUEUED : run_status_of(word);
+	if (run.status != RUN_STATUS__MAX) {
+		remote_run->over = is_over(run.status);
+		if (remote_run->over) {
+			log_end(&run);
+			count_end(remote_run, &run);
+		}
+		tell(remote_run,
+		    &(struct event){.kind = created ? EVENT_RUN_CREATED : EVENT_RUN, .run = &run});
+	}
+	run_free(&run);
+}
+
+static void
+read_message(struct remote_run *run, struct json_object *object)
+{
+	struct message message;
+
+	message_of_json(object, &message);
+	tell(run, &(struct event){.kind = EVENT_MESSAGE, .message = &message});
+}
+
+/* What stands behind the prefix; NULL: it does not begin so. */
+static const char *
+behind(const char *name, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return strncmp(name, prefix, len) == 0 ? name + len : NULL;
+}
+
+static int
+read_event(struct remote_run *run, const char *name, struct json_object *object)
+{
+	const char *of_run = behind(name, "thread.run."),
+		   *of_message = behind(name, "thread.message.");
+	const char *message;
+
+	if (strcmp(name, "error") == 0) {
+		message = json_get_string(json_get_object(object, "error"), "message");
 		return break_off(run, message ? message : "an error without words");
 	}
-	if (strncmp(event, "thread.run.", 11) == 0 && strncmp(event, "thread.run.step", 15) != 0) {
-		meet_run(run, object);
-		run->over = is_over(event + 11);
-		if (run->over) {
-			log_end(event + 11, object);
-			count_end(run, event + 11, object);
-		}
-	}
-	if (strcmp(event, "thread.message.delta") == 0)
-		count_word(run);
-	run->call->on_event(run->call->event_arg, event, object);
+	if (of_run && !behind(of_run, "step"))
+		read_run(run, of_run, object);
+	else if (of_message && strcmp(of_message, "delta") == 0)
+		read_delta(run, object);
+	else if (of_message &&
+	    (strcmp(of_message, "completed") == 0 || strcmp(of_message, "incomplete") == 0))
+		read_message(run, object);
 	/* The end of the run is the end of the answer, whether or not the connection ends. */
 	return run->over;
 }
@@ -294,46 +379,54 @@ on_event(void *arg, const char *event, const char *data, size_t len)
 
 /* Tells a message of the run as an event. */
 static void
-tell_message(void *arg, struct json_object *message)
+tell_message(void *arg, struct json_object *object)
 {
 	struct remote_run *run = arg;
-	const char *status = json_get_string(message, "status");
-	const char *role = json_get_string(message, "role");
-	bool incomplete = status && strcmp(status, "incomplete") == 0;
+	struct message message;
 
-	if (!role || strcmp(role, "assistant") != 0)
+	message_of_json(object, &message);
+	if (message.role != MESSAGE_ASSISTANT)
 		return;
 	count_word(run);
-	run->call->on_event(run->call->event_arg,
-	    incomplete ? "thread.message.incomplete" : "thread.message.completed", message);
+	tell(run, &(struct event){.kind = EVENT_MESSAGE, .message = &message});
+}
+
+/* A call about the run. */
+static struct openai_call
+call_of_run(const struct remote_run *run, enum api_operation operation)
+{
+	return (struct openai_call){
+	    .operation = operation,
+	    .ids = {run->call->ids[0], run->id},
+	    .interrupt = run->listener->interrupt,
+	};
 }
 
 /* -1 with the answer's failure. */
 static int
 tell_messages(struct remote_run *run, struct openai_answer *answer)
 {
-	const char *run_id = strrchr(run->path, '/') + 1;
-	size_t thread_len = (size_t)(run_id - run->path) - strlen("/runs/");
-	char path[PATH_SIZE * 2];
+	struct openai_call call = call_of_run(run, API_MESSAGE_LIST);
+	char query[RUN_ID_SIZE + 64];
 
-	snprintf(path, sizeof path, "%.*s/messages?run_id=%s&order=asc&limit=100", (int)thread_len,
-	    run->path, run_id);
-	return openai_list(
-	    &run->remote->openai, path, run->call->interrupt, tell_message, run, answer);
+	snprintf(query, sizeof query, "run_id=%s&order=asc&limit=100", run->id);
+	call.query = query;
+	return openai_list(&run->remote->openai, &call, tell_message, run, answer);
 }
 
 static void
-tell_end(struct remote_run *run, const char *status, struct openai_answer *answer)
+tell_end(struct remote_run *remote_run, struct openai_answer *answer)
 {
 	struct json_object *object = json_object_get(answer->body);
-	char event[64];
+	struct run run;
 
-	snprintf(event, sizeof event, "thread.run.%s", status);
-	run->over = true;
-	log_end(status, object);
-	count_end(run, status, object);
-	if (strcmp(status, "requires_action") == 0 || tell_messages(run, answer) == 0)
-		run->call->on_event(run->call->event_arg, event, object);
+	run_of_json(object, &run);
+	remote_run->over = true;
+	log_end(&run);
+	count_end(remote_run, &run);
+	if (run.status == RUN_REQUIRES_ACTION || tell_messages(remote_run, answer) == 0)
+		tell(remote_run, &(struct event){.kind = EVENT_RUN, .run = &run});
+	run_free(&run);
 	json_object_put(object);
 }
 
@@ -349,17 +442,17 @@ may_pass(const struct openai_answer *answer)
 static void
 poll_once(struct remote_run *run, struct openai_answer *answer)
 {
-	struct http_call call = {
-	    .method = "GET",
+	const struct openai_call call = call_of_run(run, API_RUN_RETRIEVE);
+	struct http_call http_call = {
 	    .timeout_ms = run->deadline_ms - clock_ms(),
 	    .repeatable = true,
-	    .interrupt = run->call->interrupt,
+	    .interrupt = call.interrupt,
 	};
 	struct http_answer http;
 	enum http_outcome outcome;
 
 	openai_answer_free(answer);
-	outcome = call_server(run->remote, &call, run->path, NULL, &http);
+	outcome = call_server(run->remote, &http_call, &call, &http);
 	if (!read_answer(outcome, &http, answer, run->broken))
 		log_warn("assistants API: a poll failed: %s", run->broken);
 	run->poll_after_ms = http.poll_after_ms;
@@ -397,10 +490,10 @@ poll_run(struct remote_run *run, struct openai_answer *answer)
 
 	for (;;) {
 		bool good = answer->failure == OPENAI_ANSWERED && answer->status == 200;
-		const char *status = json_get_string(answer->body, "status");
+		enum run_status status = run_status_of(json_get_string(answer->body, "status"));
 
-		if (good && status && is_over(status)) {
-			tell_end(run, status, answer);
+		if (good && status != RUN_STATUS__MAX && is_over(status)) {
+			tell_end(run, answer);
 			return;
 		}
 		if (answer->failure == OPENAI_INTERRUPTED)
@@ -416,7 +509,7 @@ poll_run(struct remote_run *run, struct openai_answer *answer)
 				    "assistants API: the run cannot be polled: %s", run->broken);
 			return;
 		}
-		if (interrupt_sleep(run->call->interrupt, poll_pause(run, step_ms))) {
+		if (interrupt_sleep(run->listener->interrupt, poll_pause(run, step_ms))) {
 			answer->failure = OPENAI_INTERRUPTED;
 			return;
 		}
@@ -429,19 +522,18 @@ poll_run(struct remote_run *run, struct openai_answer *answer)
 static void
 cancel_run(struct remote_run *run, enum openai_failure failure)
 {
-	struct http_call call = {.method = "POST", .timeout_ms = CANCEL_TIMEOUT_MS};
-	char path[PATH_SIZE + 16];
+	struct http_call http_call = {.timeout_ms = CANCEL_TIMEOUT_MS};
+	const struct openai_call call = call_of_run(run, API_RUN_CANCEL);
 	struct http_answer http;
 
-	if (!*run->path)
+	if (!*run->id)
 		return;
-	snprintf(path, sizeof path, "%s/cancel", run->path);
-	call_server(run->remote, &call, path, NULL, &http);
+	call_server(run->remote, &http_call, &call, &http);
 	http_answer_free(&http);
 	metrics_observe(METRIC_RUN_DURATION, run->begun_us);
-	count_run(failure == OPENAI_SILENT      ? "expired"
-		: failure == OPENAI_INTERRUPTED ? "cancelled"
-						: "failed");
+	count_run(failure == OPENAI_SILENT      ? RUN_EXPIRED
+		: failure == OPENAI_INTERRUPTED ? RUN_CANCELLED
+						: RUN_FAILED);
 }
 
 /* A stream that broke off: the run itself may go on. */
@@ -459,7 +551,7 @@ follow_stream(struct remote_run *run, enum http_outcome outcome, const struct ht
 		answer->failure = OPENAI_INTERRUPTED;
 	} else if (outcome == HTTP_SILENT) {
 		give_up(answer);
-	} else if (!*run->path || run->told > ANSWER_MAX) {
+	} else if (!*run->id || run->told > ANSWER_MAX) {
 		log_error("assistants API: the stream broke off: %s", cause);
 		answer->failure = OPENAI_UNREACHABLE;
 	} else {
@@ -486,27 +578,17 @@ follow(struct remote_run *run, enum http_outcome outcome, const struct http_answ
 	}
 	if (!read_answer(outcome, http, answer, run->broken))
 		log_error("assistants API: %s", run->broken);
-	if (answer->failure != OPENAI_ANSWERED || answer->status / 100 != 2)
+	if (!openai_did(answer))
 		return;
-	meet_run(run, answer->body);
-	if (*run->path) {
+	meet_run(run, json_get_string(answer->body, "id"));
+	if (*run->id) {
 		answer->status = 200;
-		run->call->on_event(run->call->event_arg, "thread.run.created", answer->body);
+		read_run(run, "created", answer->body);
 		poll_run(run, answer);
 		return;
 	}
 	answer->failure = OPENAI_UNREACHABLE;
 	log_error("assistants API: the run's creation told no id");
-}
-
-/* Outputs of tools are given to a run that is known. */
-static void
-meet_known_run(struct remote_run *run)
-{
-	const char *path = run->call->path, *end = strstr(path, "/submit_tool_outputs");
-
-	if (end && (size_t)(end - path) < sizeof run->path)
-		snprintf(run->path, sizeof run->path, "%.*s", (int)(end - path), path);
 }
 
 /* A run whose id is not known yet cannot be cancelled: that is waited for, for a moment. */
@@ -515,11 +597,11 @@ creation_interrupted(void *arg)
 {
 	struct remote_run *run = arg;
 
-	if (!interrupt_raised(run->call->interrupt))
+	if (!interrupt_raised(run->listener->interrupt))
 		return false;
 	if (run->left_ms == 0)
 		run->left_ms = clock_ms();
-	return *run->path || clock_ms() - run->left_ms >= ID_WAIT_MS;
+	return *run->id || clock_ms() - run->left_ms >= ID_WAIT_MS;
 }
 
 /*
@@ -542,16 +624,17 @@ reserve(struct remote_run *run, struct openai_answer *answer)
 	id_new(run->reservation, "remote_");
 	switch (budget_take(run->remote->budgets, "gateway", &question, &answer_max, &wait_s)) {
 	case BUDGET_RESERVED:
-		if (answer_max && !*run->path)
+		if (answer_max && !*run->id)
 			json_set_int(body, limit_name, answer_max);
 		return true;
 	case BUDGET_EMPTY:
 	case BUDGET_HELD:
 		*answer = (struct openai_answer){
-		    .status = 429, .retry_after_s = (long)wait_s, .no_tokens = true};
+		    .status = 429, .error = API_NO_TOKENS, .retry_after_s = (long)wait_s};
 		return false;
 	default:
-		*answer = (struct openai_answer){.status = 503, .retry_after_s = -1};
+		*answer = (struct openai_answer){
+		    .status = 503, .error = API_REFUSED, .retry_after_s = -1};
 		return false;
 	}
 }
@@ -563,25 +646,26 @@ settle(const struct remote_run *run)
 	long long begun_ms = run->deadline_ms - run->remote->timeout_ms;
 
 	budget_give(run->remote->budgets, run->reservation,
-	    run->told_cost || !*run->path ? run->cost : -1, (long long)run->said / BYTES_A_TOKEN,
+	    run->told_cost || !*run->id ? run->cost : -1, (long long)run->said / BYTES_A_TOKEN,
 	    (clock_ms() - begun_ms + 999) / 1000);
 }
 
 static void
-remote_stream(
-    struct openai *openai, const struct openai_stream_call *call, struct openai_answer *answer)
+remote_stream(struct openai *openai, const struct openai_call *call,
+    const struct listener *listener, struct openai_answer *answer)
 {
 	struct remote *self = (struct remote *)openai;
 	struct remote_run run = {.remote = self,
 	    .call = call,
+	    .listener = listener,
 	    .poll_after_ms = -1,
 	    .deadline_ms = clock_ms() + self->timeout_ms,
 	    .begun_us = metrics_clock()};
-	const struct interrupt interrupt = {.fd = call->interrupt ? call->interrupt->fd : -1,
+	const struct interrupt interrupt = {
+	    .fd = listener->interrupt ? listener->interrupt->fd : -1,
 	    .raised = creation_interrupted,
 	    .arg = &run};
 	struct http_call http_call = {
-	    .method = "POST",
 	    .timeout_ms = self->timeout_ms,
 	    .on_event = on_event,
 	    .event_arg = &run,
@@ -590,10 +674,11 @@ remote_stream(
 	struct http_answer http;
 	enum http_outcome outcome;
 
-	meet_known_run(&run);
+	/* Outputs of tools are given to a run that is known. */
+	meet_run(&run, call->ids[1]);
 	if (!reserve(&run, answer))
 		return;
-	outcome = call_server(self, &http_call, call->path, call->body, &http);
+	outcome = call_server(self, &http_call, call, &http);
 	run.poll_after_ms = http.poll_after_ms;
 	follow(&run, outcome, &http, answer);
 	http_answer_free(&http);

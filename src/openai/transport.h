@@ -6,25 +6,15 @@
 
 #include "openai/openai.h"
 
-struct openai_stream_call {
-	const char *path;
-	struct json_object *body;
-	const struct interrupt *interrupt;
-	api_event_fn *on_event;
-	api_wants_fn *wants;
-	void *event_arg;
-};
-
 /* The first member of each transport's own struct. */
 struct openai {
 	const char *place;
 	int logged_status; /* an answer's status whose cause has been logged; 0: none */
 	bool (*ready)(struct openai *openai);
-	void (*call)(struct openai *openai, const char *method, const char *path,
-	    struct json_object *body, const struct interrupt *interrupt,
-	    struct openai_answer *answer);
-	void (*stream)(struct openai *openai, const struct openai_stream_call *call,
-	    struct openai_answer *answer);
+	void (*call)(
+	    struct openai *openai, const struct openai_call *call, struct openai_answer *answer);
+	void (*stream)(struct openai *openai, const struct openai_call *call,
+	    const struct listener *listener, struct openai_answer *answer);
 	void (*keep)(struct openai *openai);
 	void (*free)(struct openai *openai);
 };

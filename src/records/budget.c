@@ -78,7 +78,7 @@ insert(
 	db_bind_int(stmt, 4, reservation->context);
 	db_bind_int(stmt, 5, reservation->asked_at);
 	db_bind_int(stmt, 6, reservation->asked_at + question->timeout_s + SLACK_S);
-	return db_finish(stmt, db_step(stmt)) == DB_DONE;
+	return db_execute(stmt) >= 0;
 }
 
 static bool
@@ -94,7 +94,7 @@ end(struct db_tx *tx, const struct budgets *budgets, const char *id,
 		cost = COST_MAX;
 	db_bind_text(stmt, 1, id);
 	/* Where there is no bound any more, nothing is owed. */
-	return db_finish(stmt, db_step(stmt)) == DB_DONE &&
+	return db_execute(stmt) >= 0 &&
 	    (bucket.capacity == 0 || bucket_take(tx, &bucket, cost - reservation->tokens));
 }
 
@@ -230,28 +230,33 @@ write_settled(struct db_tx *tx, void *arg)
 	return settle_overdue(tx, arg);
 }
 
-/* Looks once; *overdue: there are reservations to be settled. */
-static enum budget_result
-look(const struct budgets *budgets, const struct bucket *bucket, long long *wait_s, bool *overdue)
+struct look {
+	const struct bucket *bucket;
+	long long *wait_s;
+	enum budget_result result;
+	struct bucket_level level;
+	bool overdue; /* there are reservations to be settled */
+};
+
+static bool
+read_level(struct db_tx *tx, void *arg)
 {
-	struct db_tx *tx = db_begin(budgets->db, DB_READ);
-	enum budget_result result = BUDGET_FAILED;
-	struct bucket_level level = {0};
+	struct look *look = arg;
 	struct db_stmt *stmt;
 
-	*overdue = false;
-	if (tx && bucket_read(tx, bucket, BUDGET_ANSWER_MIN, &level))
-		result = level.wait_s > 0 ? say_empty(tx, bucket, &level, BUDGET_ANSWER_MIN, wait_s)
-					  : BUDGET_RESERVED;
-	if (result == BUDGET_HELD) {
+	look->overdue = false;
+	if (!bucket_read(tx, look->bucket, BUDGET_ANSWER_MIN, &look->level))
+		return false;
+	look->result = BUDGET_RESERVED;
+	if (look->level.wait_s > 0)
+		look->result =
+		    say_empty(tx, look->bucket, &look->level, BUDGET_ANSWER_MIN, look->wait_s);
+	if (look->result == BUDGET_HELD) {
 		stmt = db_prepare(tx, "SELECT 1 FROM reservations WHERE overdue_at < ? LIMIT 1");
 		db_bind_int(stmt, 1, clock_unix());
-		*overdue = db_finish(stmt, db_step(stmt)) == DB_ROW;
+		look->overdue = db_finish(stmt, db_step(stmt)) == DB_ROW;
 	}
-	db_rollback(tx);
-	if (result != BUDGET_FAILED && level.set_back)
-		bucket_mend(budgets->db, bucket);
-	return result;
+	return true;
 }
 
 enum budget_result
@@ -260,16 +265,21 @@ budget_look(const struct budgets *budgets, const char *tenant, long long *wait_s
 	struct budgets own = *budgets;
 	char name[NAME_SIZE];
 	struct bucket bucket = bucket_of(budgets, tenant, name);
-	enum budget_result result = BUDGET_RESERVED;
-	bool overdue = true;
+	struct look look = {.bucket = &bucket, .wait_s = wait_s, .result = BUDGET_RESERVED};
 
 	*wait_s = 0;
-	while (bucket.capacity > 0 && overdue) {
-		result = look(budgets, &bucket, wait_s, &overdue);
-		if (overdue && db_write(budgets->db, DB_WRITE_SOON, write_settled, &own) != 1)
+	if (bucket.capacity == 0)
+		return BUDGET_RESERVED;
+	do {
+		if (db_read(budgets->db, read_level, &look) != 1)
 			return BUDGET_FAILED;
-	}
-	return result;
+		if (look.level.set_back)
+			bucket_mend(budgets->db, &bucket);
+		if (look.overdue &&
+		    db_write(budgets->db, DB_WRITE_RELAXED, write_settled, &own) != 1)
+			return BUDGET_FAILED;
+	} while (look.overdue);
+	return look.result;
 }
 
 struct taking {
@@ -303,7 +313,7 @@ budget_take(const struct budgets *budgets, const char *tenant,
 	*answer_max = 0;
 	if (looked != BUDGET_RESERVED || !budget_is_bounded(budgets, tenant))
 		return looked;
-	if (db_write(budgets->db, DB_WRITE_SOON, write_taken, &taking) != 1)
+	if (db_write(budgets->db, DB_WRITE_RELAXED, write_taken, &taking) != 1)
 		return taking.result == BUDGET_RESERVED ? BUDGET_FAILED : taking.result;
 	if (*answer_max >= longest)
 		*answer_max = 0;
@@ -333,5 +343,5 @@ budget_give(const struct budgets *budgets, const char *id, long long cost, long 
 	struct giving giving = {budgets, id, cost, said, seconds};
 
 	if (budgets->db && (budgets->gateway || budgets->names))
-		db_write(budgets->db, DB_WRITE_SOON, write_given, &giving);
+		db_write(budgets->db, DB_WRITE_RELAXED, write_given, &giving);
 }

@@ -47,23 +47,28 @@ load(struct db_tx *tx, const char *base_url, const char *model, unsigned *needs)
 	return db_finish(stmt, result);
 }
 
-static unsigned
-recall(void *arg, const char *model)
-{
-	struct model_server_record *record = arg;
-	struct db_tx *tx = db_begin(record->db, DB_READ);
-	unsigned needs = 0;
-
-	if (tx)
-		load(tx, record->base_url, model, &needs);
-	db_rollback(tx);
-	return needs;
-}
-
 struct finding {
 	const char *base_url, *model;
 	unsigned needs;
 };
+
+static bool
+read_needs(struct db_tx *tx, void *arg)
+{
+	struct finding *finding = arg;
+
+	return load(tx, finding->base_url, finding->model, &finding->needs) >= 0;
+}
+
+static unsigned
+recall(void *arg, const char *model)
+{
+	struct model_server_record *record = arg;
+	struct finding finding = {record->base_url, model, 0};
+
+	db_read(record->db, read_needs, &finding);
+	return finding.needs;
+}
 
 static bool
 store(struct db_tx *tx, void *arg)
@@ -72,15 +77,15 @@ store(struct db_tx *tx, void *arg)
 	struct buf text = BUF_INIT(NEEDS_MAX);
 	long long now = clock_unix();
 	struct db_stmt *stmt;
-	enum db_result result;
 	unsigned known;
+	bool stored;
 
 	if (load(tx, finding->base_url, finding->model, &known) < 0)
 		return false;
 	print_needs(&text, known | finding->needs);
 	stmt = db_prepare(tx, "DELETE FROM model_servers WHERE until <= ?");
 	db_bind_int(stmt, 1, now);
-	result = db_finish(stmt, db_step(stmt));
+	stored = db_execute(stmt) >= 0;
 	stmt = db_prepare(tx,
 	    "INSERT INTO model_servers (base_url, model, needs, until) VALUES (?, ?, ?, ?) "
 	    "ON CONFLICT (base_url, model) DO UPDATE SET needs = excluded.needs, "
@@ -89,10 +94,9 @@ store(struct db_tx *tx, void *arg)
 	db_bind_text(stmt, 2, finding->model);
 	db_bind_text(stmt, 3, text.data ? text.data : "");
 	db_bind_int(stmt, 4, now + DAY_S);
-	if (db_finish(stmt, db_step(stmt)) != DB_DONE)
-		result = DB_ERROR;
+	stored = db_execute(stmt) >= 0 && stored;
 	buf_free(&text);
-	return result == DB_DONE;
+	return stored;
 }
 
 /* A failure is logged by db/, and costs little: it is found out again. */
@@ -102,7 +106,7 @@ keep(void *arg, const char *model, unsigned needs)
 	struct model_server_record *record = arg;
 	struct finding finding = {record->base_url, model, needs};
 
-	db_write(record->db, DB_WRITE_SOON, store, &finding);
+	db_write(record->db, DB_WRITE_RELAXED, store, &finding);
 }
 
 struct model_memory

@@ -52,7 +52,7 @@ write_row(struct db_tx *tx, const struct bucket *bucket, long long now_ns, long 
 	db_bind_text(stmt, 1, bucket->name);
 	db_bind_int(stmt, 2, full_at_ns);
 	db_bind_int(stmt, 3, now_ns);
-	return db_finish(stmt, db_step(stmt)) == DB_DONE;
+	return db_execute(stmt) >= 0;
 }
 
 /* Of those that are full again, more than one use adds. */
@@ -65,7 +65,7 @@ sweep(struct db_tx *tx, long long now_ns)
 
 	db_bind_int(stmt, 1, now_ns);
 	db_bind_int(stmt, 2, SWEPT_AT_ONCE);
-	return db_finish(stmt, db_step(stmt)) == DB_DONE;
+	return db_execute(stmt) >= 0;
 }
 
 bool
@@ -111,13 +111,21 @@ bucket_mend(struct db *db, const struct bucket *bucket)
 {
 	struct bucket mended = *bucket;
 
-	db_write(db, DB_WRITE_SOON, write_mended, &mended);
+	db_write(db, DB_WRITE_RELAXED, write_mended, &mended);
 }
 
 struct taking {
 	const struct bucket *bucket;
 	struct bucket_level level;
 };
+
+static bool
+read_one(struct db_tx *tx, void *arg)
+{
+	struct taking *taking = arg;
+
+	return bucket_read(tx, taking->bucket, 1, &taking->level);
+}
 
 static bool
 write_one(struct db_tx *tx, void *arg)
@@ -132,15 +140,13 @@ enum bucket_result
 bucket_take_one(struct db *db, const struct bucket *bucket, long long *wait_s)
 {
 	struct taking taking = {.bucket = bucket};
-	struct db_tx *tx = db_begin(db, DB_READ);
-	bool read = tx && bucket_read(tx, bucket, 1, &taking.level);
+	bool read = db_read(db, read_one, &taking) == 1;
 
-	db_rollback(tx);
 	if (read && taking.level.set_back)
 		bucket_mend(db, bucket);
 	/* A request that is refused anyway does not hold up writers. */
 	if (read && taking.level.wait_s == 0 &&
-	    db_write(db, DB_WRITE_SOON, write_one, &taking) == 1)
+	    db_write(db, DB_WRITE_RELAXED, write_one, &taking) == 1)
 		return BUCKET_TAKEN;
 	*wait_s = taking.level.wait_s;
 	return read && *wait_s > 0 ? BUCKET_EMPTY : BUCKET_FAILED;

@@ -467,6 +467,21 @@ json_set_int(struct json_object *object, const char *key, long long value)
 }
 
 void
+json_copy(struct json_object *object, struct json_object *from, const char *key)
+{
+	json_set(object, key, json_object_get(json_get(from, key)));
+}
+
+void
+json_default(struct json_object *object, const char *key, struct json_object *value)
+{
+	if (json_get(object, key))
+		json_object_put(value);
+	else
+		json_set(object, key, value);
+}
+
+void
 json_add(struct json_object *array, struct json_object *value)
 {
 	if (json_object_array_add(array, value) < 0)

@@ -77,7 +77,13 @@ void json_set(struct json_object *object, const char *key, struct json_object *v
 void json_set_string(struct json_object *object, const char *key, const char *value);
 void json_set_int(struct json_object *object, const char *key, long long value);
 
-/* The same for an array's end. */
+/* Sets a member to a reference of what `from` has there, or to null. */
+void json_copy(struct json_object *object, struct json_object *from, const char *key);
+
+/* Sets a member that is missing or null, and takes `value` over in any case. */
+void json_default(struct json_object *object, const char *key, struct json_object *value);
+
+/* The same as json_set() for an array's end. */
 void json_add(struct json_object *array, struct json_object *value);
 
 /* The compact text, borrowed from the object until it is next written or put. "null" for NULL. */

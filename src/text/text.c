@@ -161,6 +161,15 @@ percent_decode(const char *text, size_t len)
 }
 
 int
+word_find(const char *const *words, const char *text)
+{
+	for (int i = 0; text && words[i]; i++)
+		if (strcmp(words[i], text) == 0)
+			return i;
+	return -1;
+}
+
+int
 parse_number(const char *text, long long min, long long max, long long *value)
 {
 	char *end;

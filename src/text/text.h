@@ -31,6 +31,9 @@ bool text_is_blank(const char *text);
  */
 char *percent_decode(const char *text, size_t len);
 
+/* The place of `text` among `words`, which end with NULL; -1: it is none of them, or NULL. */
+int word_find(const char *const *words, const char *text);
+
 /* A decimal number without sign or blanks, from `min` to `max`: 0; anything else: -1. */
 int parse_number(const char *text, long long min, long long max, long long *value);
 

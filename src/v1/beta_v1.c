@@ -6,7 +6,7 @@
 #define LEN(array) (sizeof(array) / sizeof *(array))
 
 bool
-old_shapes_asked(const char *beta, const char *query)
+beta_v1_asked(const char *beta, const char *query)
 {
 	/* Azure's versions are dates; the second version came with the one of May 2024. */
 	static const char second[] = "2024-05-01", name[] = "api-version=";
@@ -152,7 +152,7 @@ assistant_in(struct json_object *assistant)
 }
 
 void
-old_shapes_request(const char *path, struct json_object *body)
+beta_v1_request(const char *path, struct json_object *body)
 {
 	const char *last = strrchr(path, '/');
 
@@ -172,7 +172,7 @@ old_shapes_request(const char *path, struct json_object *body)
 }
 
 void
-old_shapes_saved(struct json_object *object)
+beta_v1_saved(struct json_object *object)
 {
 	const char *kind = json_get_string(object, "object");
 
@@ -330,7 +330,7 @@ object_out(struct json_object *object)
 }
 
 struct json_object *
-old_shapes_shown(struct json_object *object)
+beta_v1_shown(struct json_object *object)
 {
 	struct json_object *shown = NULL, *data;
 
@@ -346,7 +346,7 @@ old_shapes_shown(struct json_object *object)
 }
 
 const char *
-old_shapes_event(const char *event)
+beta_v1_event(const char *event)
 {
 	return strcmp(event, "thread.run.incomplete") == 0 ? "thread.run.completed" : event;
 }

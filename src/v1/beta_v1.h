@@ -15,18 +15,18 @@
  * Whether they are asked for, by the header OpenAI-Beta or, without one, by Azure's api-version in
  * the query; NULL for none.
  */
-bool old_shapes_asked(const char *beta, const char *query);
+bool beta_v1_asked(const char *beta, const char *query);
 
 /* Turns the body of a call on `path` (what follows /v1), NULL for none, into the second's. */
-void old_shapes_request(const char *path, struct json_object *body);
+void beta_v1_request(const char *path, struct json_object *body);
 
 /* The same for an object as the first version answered it. One of the second's stays as it is. */
-void old_shapes_saved(struct json_object *object);
+void beta_v1_saved(struct json_object *object);
 
 /* An answer, or an event's data, as the first version has it; the caller's to put. */
-struct json_object *old_shapes_shown(struct json_object *object);
+struct json_object *beta_v1_shown(struct json_object *object);
 
 /* An event's name, likewise. */
-const char *old_shapes_event(const char *event);
+const char *beta_v1_event(const char *event);
 
 #endif

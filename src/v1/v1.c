@@ -2,11 +2,11 @@
 
 #include <stdint.h>
 
+#include "records/idempotency.h"
 #include "text/api_error.h"
 #include "text/json.h"
 #include "text/text.h"
 #include "v1/beta_v1.h"
-#include "v1/idempotency.h"
 #include "v1/internal.h"
 
 enum { RETRY_AFTER_DEFAULT_S = 1, SDK_WAIT_MAX_S = 60 };
@@ -18,7 +18,7 @@ static const char poll_after_ms[] = "300";
 struct exchange_call {
 	struct request *request;
 	struct response *response;
-	bool old;  /* it speaks the first version: old_shapes.h */
+	bool old;  /* it speaks the first version: beta_v1.h */
 	bool gone; /* the client takes no more events; its run goes on */
 };
 
@@ -192,19 +192,26 @@ v1_body(struct request *request, struct response *response, struct json_object *
 /* --- the answer --- */
 
 static void
-on_event(void *arg, const char *event, struct json_object *data)
+on_event(void *arg, const struct event *event)
 {
 	struct exchange_call *call = arg;
+	char name[EVENT_NAME_SIZE];
+	struct json_object *data;
 
 	if (!call->response->begun)
 		call->gone = response_begin_events(call->response, call->request->exchange, "") < 0;
 	if (call->gone)
 		return;
-	data = call->old ? old_shapes_shown(data) : json_object_get(data);
-	if (call->old)
-		event = old_shapes_event(event);
-	call->gone =
-	    response_event(call->response, call->request->exchange, event, json_text(data)) < 0;
+	event_print_name(event, name);
+	data = event_json(event);
+	if (call->old) {
+		struct json_object *shown = beta_v1_shown(data);
+
+		json_object_put(data);
+		data = shown;
+	}
+	call->gone = response_event(call->response, call->request->exchange,
+			 call->old ? beta_v1_event(name) : name, json_text(data)) < 0;
 	json_object_put(data);
 }
 
@@ -220,11 +227,11 @@ answer_object(struct exchange_call *call, const struct api_response *answer)
 {
 	const char *object = json_get_string(answer->body, "object");
 	struct json_object *body =
-	    call->old ? old_shapes_shown(answer->body) : json_object_get(answer->body);
+	    call->old ? beta_v1_shown(answer->body) : json_object_get(answer->body);
 
 	if (object && strcmp(object, "thread.run") == 0)
 		response_header(call->response, "openai-poll-after-ms", poll_after_ms);
-	if (answer->no_tokens)
+	if (answer->error == API_NO_TOKENS)
 		retry_after_tokens(call->response, answer->retry_after_s);
 	else if (answer->status == 429 || answer->status == 503)
 		v1_retry_after(call->response, answer->retry_after_s);
@@ -242,7 +249,7 @@ add_text(struct exchange_call *call, const char *text)
 static void
 add_objects(struct exchange_call *call, struct json_object *list, bool *any)
 {
-	struct json_object *shown = call->old ? old_shapes_shown(list) : json_object_get(list);
+	struct json_object *shown = call->old ? beta_v1_shown(list) : json_object_get(list);
 	struct json_object *data = json_get_array(shown, "data");
 
 	for (size_t i = 0; i < json_len(data); i++) {
@@ -324,12 +331,12 @@ carry_out(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
     const struct idempotent *idempotent)
 {
 	char *query = v1_query(call->request);
+	/* Nothing interrupts it: a run goes on when its client leaves. */
+	const struct listener listener = {.on_event = on_event, .arg = call};
 	struct api_response answer;
 
 	asked->query = query;
-	asked->on_event = on_event;
-	asked->event_arg = call;
-	/* Without the client's interrupt: a run goes on when who asked for it leaves. */
+	asked->listener = &listener;
 	api_handle(v1->api, asked, &answer);
 	call->response->route = answer.route;
 	if (idempotent->key)
@@ -433,11 +440,11 @@ v1_answer(void *room, struct request *request, struct response *response)
 	if (!read_idempotency_key(request, response, &idempotent.key) ||
 	    !v1_body(request, response, &asked.body))
 		return;
-	call.old = old_shapes_asked(
-	    variable(request, "HTTP_OPENAI_BETA"), variable(request, "QUERY_STRING"));
+	call.old =
+	    beta_v1_asked(variable(request, "HTTP_OPENAI_BETA"), variable(request, "QUERY_STRING"));
 	asked.first_version = call.old;
 	if (call.old)
-		old_shapes_request(asked.path, asked.body);
+		beta_v1_request(asked.path, asked.body);
 	idempotent.body = request->body ? request->body : "";
 	idempotent.body_len = request->body_len;
 	idempotent.streams = json_object_get_boolean(json_get(asked.body, "stream"));

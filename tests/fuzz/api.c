@@ -7,6 +7,8 @@
  */
 #include "support.h"
 
+#include "../unit/events.h"
+
 #include "os/interrupt.h"
 #include "text/json.h"
 #include "text/text.h"
@@ -80,6 +82,12 @@ on_event(void *arg, const char *event, struct json_object *data)
 	CHECK(stream->events++ > 0 || strcmp(event, "thread.run.created") == 0);
 	CHECK(strcmp(stream->last, "thread.run.completed") != 0);
 	snprintf(stream->last, sizeof stream->last, "%s", event);
+}
+
+static void
+on_event_heard(void *arg, const struct event *event)
+{
+	event_hear(event, on_event, arg);
 }
 
 static void
@@ -172,8 +180,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct row *row = size > 0 ? &rows[(uint8_t)(data[0] - 'a') % COUNT(rows)] : NULL;
 	struct stream stream = {.events = 0};
-	struct api_request request = {
-	    .tenant = "api", .on_event = on_event, .event_arg = &stream, .query = NULL};
+	struct api_request request = {.tenant = "api",
+	    .listener = &(struct listener){.on_event = on_event_heard, .arg = &stream},
+	    .query = NULL};
 	char *text, *rest;
 
 	if (!row)
@@ -189,7 +198,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			*rest++ = '\0';
 	}
 	if (!row->listens)
-		request.on_event = NULL;
+		request.listener = NULL;
 	if (strcmp(row->method, "POST") != 0)
 		request.query = rest;
 	else if (json_parse(rest, size - 1 - (size_t)(rest - text), &request.body) < 0 && *rest)

@@ -101,7 +101,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	state_open(&state);
 	budgets.db = state.db;
 	api_set_budgets(state.api, &budgets);
-	openai = openai_embedded_new(state.api, state.db);
+	openai = openai_embedded_new(state.api);
 	CHECK(openai);
 	config.state_dir = strdup(state.folder);
 	config.trusted_proxies = address_ranges_parse("10.0.0.0/8, ::/1", &bad, &bad_len);

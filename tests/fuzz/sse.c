@@ -13,7 +13,7 @@
 enum { HEADER_LEN = 3, CUTS_MAX = 8, DATA_MAX = 64, HEARD_MAX = 16 << 20 };
 
 /* What came out, as bytes that can be compared. */
-struct listener {
+struct hearing {
 	struct buf heard;
 	unsigned left; /* events until the one that ends it; 0: none does */
 	int end;
@@ -22,25 +22,25 @@ struct listener {
 static int
 on_event(void *arg, const char *event, const char *data, size_t len)
 {
-	struct listener *listener = arg;
+	struct hearing *hearing = arg;
 
 	CHECK(strlen(data) == len);
 	CHECK(*event && !event[strcspn(event, "\r\n")]);
 	CHECK(!data[strcspn(data, "\r")]);
-	buf_printf(&listener->heard, "%s\n%zu %s\n", event, len, data);
-	return listener->left > 0 && --listener->left == 0 ? listener->end : 0;
+	buf_printf(&hearing->heard, "%s\n%zu %s\n", event, len, data);
+	return hearing->left > 0 && --hearing->left == 0 ? hearing->end : 0;
 }
 
 /* In pieces: the cuts' lengths in turn, then `rest` bytes each. */
 static int
 feed(const uint8_t *header, size_t cuts_len, size_t rest, const char *bytes, size_t len,
-    struct listener *listener)
+    struct hearing *hearing)
 {
 	struct sse sse;
 	int result = 0;
 	size_t at = 0;
 
-	*listener = (struct listener){
+	*hearing = (struct hearing){
 	    .heard = BUF_INIT(HEARD_MAX), .left = header[1] % 8, .end = header[1] % 2 ? 1 : -1};
 	sse_init(&sse, header[0] % DATA_MAX);
 	for (size_t cut = 0; result == 0 && at < len; cut++) {
@@ -51,7 +51,7 @@ feed(const uint8_t *header, size_t cuts_len, size_t rest, const char *bytes, siz
 			piece = len - at;
 		/* Of its own, so that nothing beyond it is read unseen. */
 		copy = text_of((const uint8_t *)bytes + at, piece);
-		result = sse_feed(&sse, copy, piece, on_event, listener);
+		result = sse_feed(&sse, copy, piece, on_event, hearing);
 		at += piece;
 		free(copy);
 	}
@@ -69,7 +69,7 @@ check_same(const struct buf *a, const struct buf *b)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct listener whole, single, cut;
+	struct hearing whole, single, cut;
 	size_t cuts_len, len;
 	const char *bytes;
 	int result;

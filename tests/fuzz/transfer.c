@@ -6,6 +6,8 @@
  */
 #include "support.h"
 
+#include "../unit/events.h"
+
 #include "assistants/import_export.h"
 #include "text/json.h"
 #include "v1/beta_v1.h"
@@ -29,7 +31,7 @@ import(const char *text, size_t len, const char *tenant, struct transfer_counts 
 	    .in = fmemopen((void *)(uintptr_t)text, len ? len : 1, "r"),
 	    .tenant = tenant,
 	    .folder = state.folder,
-	    .mend = old_shapes_saved,
+	    .mend = beta_v1_saved,
 	};
 	int result;
 
@@ -59,7 +61,7 @@ check_shown(const char *line, size_t len)
 	struct json_object *object, *shown;
 
 	CHECK(json_parse(line, len, &object) == 0);
-	shown = old_shapes_shown(object);
+	shown = beta_v1_shown(object);
 	CHECK(shown);
 	json_object_put(shown);
 	json_object_put(object);
@@ -74,6 +76,12 @@ on_event(void *arg, const char *event, struct json_object *data)
 }
 
 static void
+on_event_heard(void *arg, const struct event *event)
+{
+	event_hear(event, on_event, arg);
+}
+
+static void
 check_run(void)
 {
 	struct json_object *body;
@@ -83,8 +91,7 @@ check_run(void)
 	    .tenant = "api",
 	    .method = "POST",
 	    .path = "/threads/thread_a/runs",
-	    .on_event = on_event,
-	    .event_arg = &events,
+	    .listener = &(struct listener){.on_event = on_event_heard, .arg = &events},
 	};
 
 	CHECK(json_parse("{\"assistant_id\":\"asst_a\"}", 25, &body) == 0);

@@ -20,19 +20,16 @@ struct files {
 };
 
 static void
-call_files(struct openai *openai, const char *method, const char *path, struct json_object *body,
-    const struct interrupt *interrupt, struct openai_answer *answer)
+call_files(struct openai *openai, const struct openai_call *call, struct openai_answer *answer)
 {
 	struct files *files = (struct files *)openai;
+	const char *file = call->ids[0];
 	char name[1024];
 
-	(void)method;
-	(void)body;
-	(void)interrupt;
 	CHECK(++files->asked <= FILES_MAX);
-	CHECK(strncmp(path, "/files/", 7) == 0 && id_has_form(path + 7, ""));
-	snprintf(name, sizeof name, "%s\n[1] forged", path);
-	answer->status = strlen(path) % 2 ? 200 : 404;
+	CHECK(call->operation == API_FILE_RETRIEVE && id_has_form(file, ""));
+	snprintf(name, sizeof name, "%s\n[1] forged", file);
+	answer->status = strlen(file) % 2 ? 200 : 404;
 	answer->body = json_object_new_object();
 	json_set_string(answer->body, "filename", name);
 }
@@ -43,7 +40,7 @@ read_request(enum media media, char *body, size_t len)
 	struct request request = {.body = body, .body_len = len, .body_media = media};
 	const char *problem;
 	int status;
-	char *words = words_of_request(&request, &problem, &status);
+	char *words = message_text_of_request(&request, &problem, &status);
 
 	CHECK(!words == (problem != NULL));
 	if (words) {
@@ -92,7 +89,7 @@ read_message(const char *text, size_t len)
 	if (json_parse(text, len, &message) < 0)
 		return;
 	citations_init(&citations);
-	words = words_of_message(message, &citations);
+	words = message_text(json_get_array(message, "content"), &citations);
 	CHECK(words);
 	CHECK(utf8_valid(words, strlen(words)));
 	/* An annotation that brings a number is longer than that. */

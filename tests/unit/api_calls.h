@@ -8,6 +8,7 @@
 #include "support.h"
 
 #include "assistants/api.h"
+#include "events.h"
 #include "model/backend.h"
 #include "model/model.h"
 #include "text/json.h"
@@ -78,6 +79,12 @@ api_on_event(void *arg, const char *event, struct json_object *data)
 		snprintf(here.message, sizeof here.message, "%s", json_get_string(data, "id"));
 }
 
+static inline void
+api_on_event_heard(void *arg, const struct event *event)
+{
+	event_hear(event, api_on_event, arg);
+}
+
 /* The caller's to put. */
 static inline struct json_object *
 json_of(const char *quoted)
@@ -102,7 +109,7 @@ call_as(const char *tenant, const char *method, const char *target, const char *
 	struct api_request request = {.tenant = tenant,
 	    .method = method,
 	    .body = body ? json_of(body) : NULL,
-	    .on_event = api_on_event};
+	    .listener = &(struct listener){.on_event = api_on_event_heard}};
 	struct api_response response;
 	char path[512];
 

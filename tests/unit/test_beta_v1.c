@@ -32,7 +32,7 @@ the_header_asks_or_an_old_version_of_azures(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++)
 		check_int(rows[i].beta ? rows[i].beta : "none",
-		    old_shapes_asked(rows[i].beta, rows[i].query), rows[i].old);
+		    beta_v1_asked(rows[i].beta, rows[i].query), rows[i].old);
 }
 
 #define BOTH_TOOLS "[{'type': 'code_interpreter'}, {'type': 'file_search'}]"
@@ -75,11 +75,11 @@ bodies_become_the_seconds(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct json_object *body = json_of(rows[i].old);
 
-		old_shapes_request(rows[i].path, body);
+		beta_v1_request(rows[i].path, body);
 		check_json(rows[i].old, body, rows[i].now);
 		json_object_put(body);
 	}
-	old_shapes_request("/threads", NULL);
+	beta_v1_request("/threads", NULL);
 }
 
 static void
@@ -109,7 +109,7 @@ saved_objects_become_the_seconds(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct json_object *object = json_of(rows[i].old);
 
-		old_shapes_saved(object);
+		beta_v1_saved(object);
 		check_json(rows[i].old, object, rows[i].now);
 		json_object_put(object);
 	}
@@ -162,7 +162,7 @@ objects_are_shown_as_the_firsts(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct json_object *object = json_of(rows[i].now);
-		struct json_object *shown = old_shapes_shown(object);
+		struct json_object *shown = beta_v1_shown(object);
 
 		check_json(rows[i].now, shown, rows[i].old);
 		/* What is shown may be a part of what will be stored. */
@@ -170,16 +170,16 @@ objects_are_shown_as_the_firsts(void **state)
 		json_object_put(shown);
 		json_object_put(object);
 	}
-	assert_null(old_shapes_shown(NULL));
+	assert_null(beta_v1_shown(NULL));
 }
 
 static void
 a_run_that_is_incomplete_is_told_as_completed(void **state)
 {
 	(void)state;
-	assert_string_equal(old_shapes_event("thread.run.incomplete"), "thread.run.completed");
+	assert_string_equal(beta_v1_event("thread.run.incomplete"), "thread.run.completed");
 	assert_string_equal(
-	    old_shapes_event("thread.message.incomplete"), "thread.message.incomplete");
+	    beta_v1_event("thread.message.incomplete"), "thread.message.incomplete");
 }
 
 int

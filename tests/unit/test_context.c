@@ -2,7 +2,7 @@
  * The conversation as a model is told it: in order, with its calls where they were made, and cut
  * to what it takes.
  */
-#include "assistants/context.h" /* before cmocka, whose fail() is a macro */
+#include "runs/context.h"
 
 #include "support.h"
 

@@ -227,12 +227,12 @@ test_synchronous(void **state)
 		int synchronous;
 	} rows[] = {
 	    {false, true, DB_WRITE, EXTRA},
-	    {false, true, DB_WRITE_SOON, NORMAL},
+	    {false, true, DB_WRITE_RELAXED, NORMAL},
 	    {false, false, DB_WRITE, NORMAL},
 	    {true, true, DB_WRITE, EXTRA},
-	    {true, true, DB_WRITE_SOON, FULL},
+	    {true, true, DB_WRITE_RELAXED, FULL},
 	    {true, false, DB_WRITE, FULL},
-	    {true, false, DB_WRITE_SOON, FULL},
+	    {true, false, DB_WRITE_RELAXED, FULL},
 	};
 
 	(void)state;

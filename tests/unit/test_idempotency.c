@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "os/clock.h"
-#include "v1/idempotency.h"
+#include "records/idempotency.h"
 
 static char *folder, *path;
 static struct db *db;

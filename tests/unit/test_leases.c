@@ -12,10 +12,11 @@
 #include <unistd.h>
 
 #include "assistants/api.h"
-#include "assistants/leases.h"
+#include "events.h"
 #include "model/backend.h"
 #include "os/clock.h"
 #include "text/json.h"
+#include "work/leases.h"
 
 static char *folder;
 static struct db *db;
@@ -77,6 +78,12 @@ on_event(void *arg, const char *event, struct json_object *data)
 	(void)data;
 }
 
+static void
+on_event_heard(void *arg, const struct event *event)
+{
+	event_hear(event, on_event, arg);
+}
+
 static struct json_object *
 call(const char *method, const char *path, struct json_object *body, int *status)
 {
@@ -84,7 +91,7 @@ call(const char *method, const char *path, struct json_object *body, int *status
 	    .method = method,
 	    .path = path,
 	    .body = body,
-	    .on_event = on_event};
+	    .listener = &(struct listener){.on_event = on_event_heard}};
 	struct api_response response;
 
 	api_handle(api, &request, &response);

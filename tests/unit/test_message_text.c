@@ -50,18 +50,17 @@ struct files {
 };
 
 static void
-call_files(struct openai *openai, const char *method, const char *path, struct json_object *body,
-    const struct interrupt *interrupt, struct openai_answer *answer)
+call_files(struct openai *openai, const struct openai_call *call, struct openai_answer *answer)
 {
 	struct files *files = (struct files *)openai;
 	char name[300];
 
-	assert_string_equal(method, "GET");
-	assert_null(body);
-	assert_non_null(interrupt);
+	assert_int_equal(call->operation, API_FILE_RETRIEVE);
+	assert_null(call->body);
+	assert_non_null(call->interrupt);
 	files->asked++;
-	snprintf(files->last, sizeof files->last, "%s", path);
-	snprintf(name, sizeof name, "NAME of %s", path);
+	snprintf(files->last, sizeof files->last, "/files/%s", call->ids[0]);
+	snprintf(name, sizeof name, "NAME of /files/%s", call->ids[0]);
 	answer->failure = files->failure;
 	answer->status = files->status;
 	answer->body = files->body ? parse(files->body) : json_object_new_object();
@@ -105,7 +104,7 @@ check_message(const struct message_row *row)
 	assert_true(asprintf(&text, "{'content':[%s]}", row->content) > 0);
 	message = parse(text);
 	citations_init(&citations);
-	words = words_of_message(message, &citations);
+	words = message_text(json_get_array(message, "content"), &citations);
 	check_text(row->name, words, row->words);
 	find_names(&files, citations.list, NULL);
 	citations_print(citations.list, &footnotes);
@@ -502,7 +501,7 @@ test_request(void **state)
 		    .body = body, .body_len = strlen(body), .body_media = rows[i].media};
 		const char *problem;
 		int status;
-		char *words = words_of_request(&request, &problem, &status);
+		char *words = message_text_of_request(&request, &problem, &status);
 
 		check_text(rows[i].body, words, rows[i].words);
 		assert_int_equal(!words, problem != NULL);

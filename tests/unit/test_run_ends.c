@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "assistants/api.h"
+#include "events.h"
 #include "model/backend.h"
 #include "os/interrupt.h"
 #include "text/json.h"
@@ -95,13 +96,19 @@ on_event(void *arg, const char *event, struct json_object *data)
 }
 
 static void
+on_event_heard(void *arg, const struct event *event)
+{
+	event_hear(event, on_event, arg);
+}
+
+static void
 call(const char *path, struct json_object *body, char id[64])
 {
 	struct api_request request = {.tenant = "gateway",
 	    .method = "POST",
 	    .path = path,
 	    .body = body,
-	    .on_event = on_event};
+	    .listener = &(struct listener){.on_event = on_event_heard}};
 	struct api_response response;
 
 	events[0] = '\0';

@@ -1,5 +1,4 @@
 /* Threads: what is shown of them, what can be changed, and what goes with them. */
-#include "assistants/internal.h" /* before cmocka, whose fail() is a macro */
 
 #include "api_calls.h"
 
@@ -91,43 +90,6 @@ a_deleted_thread_is_gone_with_its_messages(void **state)
 	    "Invalid 'thread_id': 'undefined'. Expected an ID that begins with 'thread'.");
 }
 
-/* As the room of runs does it, with a body that it has checked, or none. */
-static void
-other_rooms_make_threads(void **state)
-{
-	static const struct {
-		const char *thread, *metadata, *words;
-	} rows[] = {
-	    {NULL, "{}", ""},
-	    {"{}", "{}", ""},
-	    {"{'metadata': {'a': 'b'}, 'messages': [{'role': 'user', 'content': 'hi'}]}",
-		"{'a': 'b'}", "hi"},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		const char *row = rows[i].thread ? rows[i].thread : "none";
-		struct json_object *body = rows[i].thread ? json_of(rows[i].thread) : NULL, *thread;
-		struct db_tx *tx = db_begin(here.db, DB_WRITE);
-		char id[ID_SIZE], path[128];
-		long long seq, found;
-
-		check_int(row, thread_insert(tx, "us", body, id, &seq), DB_DONE);
-		check_int(row, thread_load(tx, "them", id, &thread), 0);
-		assert_null(thread);
-		check_int(row, thread_load(tx, "us", id, &thread), 1);
-		check_int(row, thread_find(tx, "us", id, &found), 1);
-		check_int(row, seq, found);
-		assert_int_equal(db_commit(tx), 0);
-		check_text(row, json_get_string(thread, "id"), id);
-		check_member(row, thread, "metadata", rows[i].metadata);
-		snprintf(path, sizeof path, "/threads/%s/messages", id);
-		check_list(path, "/content/0/text/value", rows[i].words);
-		json_object_put(thread);
-		json_object_put(body);
-	}
-}
-
 int
 main(void)
 {
@@ -136,7 +98,6 @@ main(void)
 	    TEST(a_thread_is_made_of_nothing),
 	    TEST(only_what_is_named_changes),
 	    TEST(a_deleted_thread_is_gone_with_its_messages),
-	    TEST(other_rooms_make_threads),
 	};
 
 	return cmocka_run_group_tests_name("threads", tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "support.h"
 
 #include "assistants/api.h"
+#include "events.h"
 #include "model/backend.h"
 #include "os/clock.h"
 #include "os/interrupt.h"
@@ -83,12 +84,20 @@ on_event(void *arg, const char *event, struct json_object *data)
 		snprintf(run, sizeof run, "%s", json_get_string(data, "id"));
 }
 
+static void
+on_event_heard(void *arg, const struct event *event)
+{
+	event_hear(event, on_event, arg);
+}
+
 /* `body` is JSON in single quotes. The answer is the caller's. */
 static struct json_object *
 call(const char *method, const char *path, const char *body, int *status)
 {
-	struct api_request request = {
-	    .tenant = "t", .method = method, .path = path, .on_event = on_event};
+	struct api_request request = {.tenant = "t",
+	    .method = method,
+	    .path = path,
+	    .listener = &(struct listener){.on_event = on_event_heard}};
 	struct api_response response;
 	char *text = strdup(body ? body : "null");
 

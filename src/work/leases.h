@@ -3,10 +3,10 @@
  * holder: a name that stands in its runs, and a file of that name in the state folder's `leases`,
  * locked as long as the process lives, however it ends. So a dead holder on the same machine is
  * seen at once. Another machine's lock may not be seen here: its runs are its own until their
- * lease, which it renews, is over. Only for src/assistants/.
+ * lease, which it renews, is over.
  */
-#ifndef ASSISTANTS_LEASES_H
-#define ASSISTANTS_LEASES_H
+#ifndef WORK_LEASES_H
+#define WORK_LEASES_H
 
 #include <stdbool.h>
 

@@ -1,4 +1,4 @@
-#include "v1/idempotency.h"
+#include "records/idempotency.h"
 
 #include "os/clock.h"
 #include "os/hash.h"
@@ -10,14 +10,14 @@ enum {
 	STREAM_STATUS = 200
 };
 
-static enum db_result
+static int
 forget_old(struct db_tx *tx)
 {
 	struct db_stmt *stmt =
 	    db_prepare(tx, "DELETE FROM idempotent_requests WHERE created_at <= ?");
 
 	db_bind_int(stmt, 1, clock_unix() - KEPT_S);
-	return db_finish(stmt, db_step(stmt));
+	return db_execute(stmt);
 }
 
 static void
@@ -28,13 +28,14 @@ bind_place(struct db_stmt *stmt, int index, const struct idempotent *request)
 	db_bind_text(stmt, index + 2, request->key);
 }
 
-/* DB_CONFLICT: it is there. */
-static enum db_result
+/* 1; 0 it is there already; -1 failed. */
+static int
 keep(struct db_tx *tx, const struct idempotent *request, const char *hash)
 {
 	struct db_stmt *stmt = db_prepare(tx,
 	    "INSERT INTO idempotent_requests"
-	    " (tenant, path, client_key, body_hash, created_at, status) VALUES (?, ?, ?, ?, ?, ?)");
+	    " (tenant, path, client_key, body_hash, created_at, status) VALUES (?, ?, ?, ?, ?, ?)"
+	    " ON CONFLICT DO NOTHING");
 
 	bind_place(stmt, 1, request);
 	db_bind_text(stmt, 4, hash);
@@ -43,7 +44,7 @@ keep(struct db_tx *tx, const struct idempotent *request, const char *hash)
 		db_bind_int(stmt, 6, STREAM_STATUS);
 	else
 		db_bind_text(stmt, 6, NULL);
-	return db_finish(stmt, db_step(stmt));
+	return db_execute(stmt);
 }
 
 static enum idempotency
@@ -81,41 +82,49 @@ find(struct db_tx *tx, const struct idempotent *request, const char *hash,
 	return state;
 }
 
+struct beginning {
+	const struct idempotent *request;
+	char hash[SHA256_HEX_SIZE];
+	struct idempotency_found *found;
+	enum idempotency state;
+};
+
+static bool
+write_beginning(struct db_tx *tx, void *arg)
+{
+	struct beginning *beginning = arg;
+	int kept = forget_old(tx) < 0 ? -1 : keep(tx, beginning->request, beginning->hash);
+
+	beginning->state = kept == 1 ? IDEMPOTENCY_FIRST : IDEMPOTENCY_FAILED;
+	if (kept == 0)
+		beginning->state = find(tx, beginning->request, beginning->hash, beginning->found);
+	return kept == 1;
+}
+
 enum idempotency
 idempotency_begin(struct db *db, const struct idempotent *request, struct idempotency_found *found)
 {
-	struct db_tx *tx = db_begin(db, DB_WRITE);
-	enum idempotency state = IDEMPOTENCY_FAILED;
-	char hash[SHA256_HEX_SIZE];
-	enum db_result kept;
+	struct beginning beginning = {.request = request, .found = found};
 
-	if (!tx)
-		return IDEMPOTENCY_FAILED;
-	sha256_hex(request->body, request->body_len, hash);
-	kept = forget_old(tx) == DB_DONE ? keep(tx, request, hash) : DB_ERROR;
-	if (kept == DB_CONFLICT)
-		state = find(tx, request, hash, found);
-	if (kept != DB_DONE) {
-		db_rollback(tx);
-		return state;
-	}
-	return db_commit(tx) == 0 ? IDEMPOTENCY_FIRST : IDEMPOTENCY_FAILED;
+	sha256_hex(request->body, request->body_len, beginning.hash);
+	return db_write(db, DB_WRITE, write_beginning, &beginning) < 0 ? IDEMPOTENCY_FAILED
+								       : beginning.state;
 }
 
-void
-idempotency_end(struct db *db, const struct idempotent *request, int status, const char *answer)
+struct ending {
+	const struct idempotent *request;
+	int status;
+	const char *answer;
+};
+
+static bool
+write_ending(struct db_tx *tx, void *arg)
 {
-	struct db_tx *tx;
+	const struct ending *ending = arg;
 	struct db_stmt *stmt;
 	int place = 1;
 
-	/* A stream's status stands there already. */
-	if (!answer)
-		return;
-	tx = db_begin(db, DB_WRITE);
-	if (!tx)
-		return;
-	if (status >= 400) {
+	if (ending->status >= 400) {
 		stmt = db_prepare(tx,
 		    "DELETE FROM idempotent_requests"
 		    " WHERE tenant = ? AND path = ? AND client_key = ?");
@@ -123,12 +132,19 @@ idempotency_end(struct db *db, const struct idempotent *request, int status, con
 		stmt = db_prepare(tx,
 		    "UPDATE idempotent_requests SET status = ?, answer = ?"
 		    " WHERE tenant = ? AND path = ? AND client_key = ?");
-		db_bind_int(stmt, place++, status);
-		db_bind_text(stmt, place++, answer);
+		db_bind_int(stmt, place++, ending->status);
+		db_bind_text(stmt, place++, ending->answer);
 	}
-	bind_place(stmt, place, request);
-	if (db_finish(stmt, db_step(stmt)) == DB_DONE)
-		db_commit(tx);
-	else
-		db_rollback(tx);
+	bind_place(stmt, place, ending->request);
+	return db_execute(stmt) >= 0;
+}
+
+void
+idempotency_end(struct db *db, const struct idempotent *request, int status, const char *answer)
+{
+	struct ending ending = {request, status, answer};
+
+	/* A stream's status stands there already. */
+	if (answer)
+		db_write(db, DB_WRITE, write_ending, &ending);
 }

@@ -1,4 +1,4 @@
-#include "assistants/leases.h"
+#include "work/leases.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -6,8 +6,8 @@
  * each. A process that ends between leaves a request of which nobody knows whether it took effect:
  * it is not carried out again.
  */
-#ifndef V1_IDEMPOTENCY_H
-#define V1_IDEMPOTENCY_H
+#ifndef RECORDS_IDEMPOTENCY_H
+#define RECORDS_IDEMPOTENCY_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,10 +1,10 @@
 /*
- * The conversation as a model is told it. Only for src/assistants/.
+ * The conversation as a model is told it.
  */
-#ifndef ASSISTANTS_CONTEXT_H
-#define ASSISTANTS_CONTEXT_H
+#ifndef RUNS_CONTEXT_H
+#define RUNS_CONTEXT_H
 
-#include "assistants/internal.h"
+#include "records/record.h"
 
 enum { BYTES_A_TOKEN = 4 }; /* where nobody has counted them */
 

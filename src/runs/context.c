@@ -1,6 +1,8 @@
-#include "assistants/context.h"
+#include "runs/context.h"
 
 #include <stdint.h>
+
+#include "text/json.h"
 
 /* Rows are (place, size, words or calls, items, role), of both tables in the same order. */
 #define MESSAGES                                                                                   \
@@ -23,7 +25,7 @@ struct side {
 static void
 set_items(struct json_object *entry, struct db_stmt *row)
 {
-	struct json_object *items = json_column(row, 3);
+	struct json_object *items = record_json(row, 3);
 
 	if (items)
 		json_set(entry, "items", items);
@@ -35,7 +37,7 @@ message_of(struct db_stmt *row)
 	struct json_object *message = json_object_new_object();
 
 	json_set_string(message, "role", db_text(row, 4));
-	json_set(message, "content", json_column(row, 2));
+	json_set(message, "content", record_json(row, 2));
 	set_items(message, row);
 	return message;
 }
@@ -45,17 +47,17 @@ static struct json_object *
 calls_of(struct db_stmt *row)
 {
 	struct json_object *entry = json_object_new_object(), *calls = json_object_new_array();
-	struct json_object *details = json_column(row, 2);
+	struct json_object *details = record_json(row, 2);
 	struct json_object *tool_calls = json_get_array(details, "tool_calls");
 
 	for (size_t i = 0; i < json_len(tool_calls); i++) {
 		struct json_object *tool_call = json_at(tool_calls, i);
 		struct json_object *call = json_object_new_object();
 
-		copy_member(call, tool_call, "id");
-		copy_member(call, json_get(tool_call, "function"), "name");
-		copy_member(call, json_get(tool_call, "function"), "arguments");
-		copy_member(call, json_get(tool_call, "function"), "output");
+		json_copy(call, tool_call, "id");
+		json_copy(call, json_get(tool_call, "function"), "name");
+		json_copy(call, json_get(tool_call, "function"), "arguments");
+		json_copy(call, json_get(tool_call, "function"), "output");
 		json_add(calls, call);
 	}
 	json_set(entry, "calls", calls);

@@ -1,0 +1,149 @@
+/*
+ * A run: an assistant at work on a thread.
+ */
+#ifndef RECORDS_RUN_H
+#define RECORDS_RUN_H
+
+#include "records/budget.h"
+#include "records/record.h"
+
+/* Those up to RUN_CANCELLING are active: the run is not over, and its thread takes no other. */
+enum run_status {
+	RUN_QUEUED,
+	RUN_IN_PROGRESS,
+	RUN_REQUIRES_ACTION,
+	RUN_CANCELLING,
+	RUN_CANCELLED,
+	RUN_FAILED,
+	RUN_COMPLETED,
+	RUN_INCOMPLETE,
+	RUN_EXPIRED,
+	RUN_STATUS__MAX
+};
+extern const char *const run_status_words[];
+/* RUN_STATUS__MAX: no such word. */
+enum run_status run_status_of(const char *word);
+
+bool run_status_is_active(enum run_status status);
+/* Whether somebody carries out a run with that status. */
+bool run_status_is_at_work(enum run_status status);
+
+/* Why a run is incomplete. */
+enum run_reason { RUN_REASON_NONE, RUN_MAX_COMPLETION_TOKENS, RUN_MAX_PROMPT_TOKENS };
+/* From RUN_MAX_COMPLETION_TOKENS on. */
+extern const char *const run_reason_words[];
+enum run_reason run_reason_of(const char *word);
+
+/* Why a run failed. */
+enum run_error { RUN_ERROR_NONE, RUN_SERVER_ERROR, RUN_RATE_LIMIT_EXCEEDED };
+/* {code, message}, the caller's to put. */
+struct json_object *run_error_json(enum run_error error, const char *message);
+/* Other codes count as RUN_SERVER_ERROR, NULL as RUN_ERROR_NONE. */
+enum run_error run_error_of(struct json_object *last_error);
+
+/* Texts are borrowed, JSON is the run's own. */
+struct run {
+	long long seq, thread;
+	const char *id, *thread_id, *assistant_id, *tenant;
+	enum run_status status;
+	long long created_at, expires_at;
+	long long started_at, ended_at; /* 0: not yet */
+	enum run_reason reason;
+	struct json_object *last_error;      /* NULL: none */
+	struct json_object *usage;           /* NULL until it is known */
+	struct json_object *required_action; /* NULL: none */
+	struct json_object *body; /* model, instructions, tools, … as they were asked */
+	const char *lease_holder; /* who carries it out; NULL: nobody */
+	long long lease_until;
+	char *texts; /* of a loaded run, which borrows them from here */
+};
+
+/* Puts and frees what the run owns. */
+void run_free(struct run *run);
+
+/* The API's object; the caller's to put. */
+struct json_object *run_json(const struct run *run);
+
+/*
+ * Reads the API's object as another server shows it. Texts are borrowed from it. False: it has no
+ * status that is known.
+ */
+bool run_of_json(struct json_object *object, struct run *run);
+
+/* The calls that it waits for, as the API shows them, borrowed; NULL: none. */
+struct json_object *run_required_calls(const struct run *run);
+
+/* The members of the body that the API shows, in the order of its object; NULL at the end. */
+extern const char *const run_members[];
+
+extern const struct record run_record;
+
+/* The seq of a thread's run. 1 found, 0 not, -1 failed. */
+int run_find(struct db_tx *tx, long long thread, const char *id, long long *seq);
+
+/* 1 found, 0 not, -1 failed. run_free() whatever it is. */
+int run_load(struct db_tx *tx, long long seq, struct run *run);
+
+/* The same for the active run of a thread. */
+int run_load_active(struct db_tx *tx, long long thread, struct run *run);
+
+/*
+ * Stores a new run, and sets its seq. 1; 0: its id is there already, or the thread has an active
+ * run; -1 failed.
+ */
+int run_insert(struct db_tx *tx, struct run *run);
+
+/* It is in progress from now on, carried out by `holder`; with NULL it is queued. 1, or -1 failed.
+ */
+int run_begin(struct db_tx *tx, struct run *run, const char *holder);
+
+/*
+ * Takes the oldest queued run: it is in progress from now on, and the caller's to carry out. 1 with
+ * *run, 0 none is queued, -1 failed.
+ */
+int run_claim(struct db_tx *tx, const char *holder, struct run *run);
+
+/*
+ * Writes status, times, error and usage of a run that was carried out. `held`: it waits for outputs
+ * of its calls, and its holder makes them. 1 done; 0 it no longer is carried out: deleted with its
+ * thread, or ended by somebody who found it overdue; -1 failed.
+ */
+int run_end(struct db_tx *tx, const struct run *run, bool held);
+
+/* Renews the lease of a run that is carried out. 1; 0 it no longer is; -1 failed. */
+int run_touch(struct db_tx *tx, const struct run *run);
+
+/* What others made of it meanwhile. 1 with *status; 0 it was deleted with its thread; -1 failed. */
+int run_look_up_status(struct db_tx *tx, long long seq, enum run_status *status);
+
+/* An active run is cancelling, or, when nobody is at work on it, cancelled. 1, or -1 failed. */
+int run_cancel(struct db_tx *tx, struct run *run, bool at_work);
+
+/* Stores the body. 1, or -1 failed. */
+int run_store_body(struct db_tx *tx, const struct run *run);
+
+/* Renews all leases of a holder. -1 failed. */
+int runs_renew_leases(struct db_tx *tx, const char *holder);
+
+/*
+ * Ends the active run of a thread, as expired or, where somebody wanted that, cancelled. What it
+ * had reserved is settled. 0, or -1 failed.
+ */
+int run_end_overdue(struct db_tx *tx, const struct budgets *budgets, long long thread);
+
+/* The same for all runs that `holder` carried out, which died. How many; -1 failed. */
+int runs_end_abandoned(struct db_tx *tx, const struct budgets *budgets, const char *holder);
+
+/* What a run asked that nobody will ever say the cost of. False: the database failed. */
+bool run_settle_lost(struct db_tx *tx, const struct budgets *budgets, const struct run *run);
+
+/* All of them, and a row as an export has it. */
+extern const char run_export_sql[];
+struct json_object *run_exported(struct db_stmt *row);
+
+/* For SQL: whether a run is active, as the index runs_active says it. `r`: "", or "table.". */
+#define RUN_ACTIVE(r)                                                                              \
+	"(" r "status = 'queued' OR " r "status = 'in_progress' OR " r                             \
+	"status = 'requires_action' OR " r "status = 'cancelling')"
+
+#endif

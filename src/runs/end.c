@@ -1,0 +1,435 @@
+/*
+ * How a round ends: the run is over, or waits for outputs of its calls. All of that is one
+ * transaction.
+ */
+#include "obs/metrics.h"
+#include "os/clock.h"
+#include "os/interrupt.h"
+#include "runs/context.h"
+#include "runs/internal.h"
+#include "text/json.h"
+
+enum { STORE_PAUSE_MS = 250, STORE_PAUSE_MAX_MS = 30000 };
+
+/* Why a message stays unfinished, by how its run ended. */
+static enum message_reason
+message_reason(const struct execution *execution, const struct model_result *result)
+{
+	switch (execution->run->status) {
+	case RUN_INCOMPLETE:
+		return result->incomplete == MODEL_CONTENT_FILTER ? MESSAGE_CONTENT_FILTER
+								  : MESSAGE_MAX_TOKENS;
+	case RUN_CANCELLED:
+		return MESSAGE_RUN_CANCELLED;
+	case RUN_EXPIRED:
+		return MESSAGE_RUN_EXPIRED;
+	default:
+		return MESSAGE_RUN_FAILED;
+	}
+}
+
+static enum run_step_status
+step_status(enum run_status status)
+{
+	switch (status) {
+	case RUN_COMPLETED:
+		return STEP_COMPLETED;
+	case RUN_CANCELLED:
+		return STEP_CANCELLED;
+	case RUN_EXPIRED:
+		return STEP_EXPIRED;
+	default:
+		return STEP_FAILED;
+	}
+}
+
+static void
+end_message(struct execution *execution, const struct model_result *result)
+{
+	enum run_status status = execution->run->status;
+	bool whole = execution->written && status != RUN_INCOMPLETE;
+	struct message *message = &execution->message;
+	long long now = execution->run->ended_at;
+
+	if (whole) {
+		message->completed_at = now;
+	} else {
+		message->incomplete_at = now;
+		message->reason = message_reason(execution, result);
+	}
+	if (!message->content)
+		message->content =
+		    model_text_content(execution->partial.len ? execution->partial.data : "");
+	execution->step.ended_at = now;
+	execution->step.status =
+	    whole || status == RUN_INCOMPLETE ? STEP_COMPLETED : step_status(status);
+	execution->step.last_error = execution->run->last_error;
+}
+
+/* Calls that will not be answered: the run is over. */
+static void
+end_calls(struct execution *execution)
+{
+	execution->step.status = step_status(execution->run->status);
+	execution->step.ended_at = execution->run->ended_at;
+	execution->step.last_error = execution->run->last_error;
+}
+
+/* --- usage --- */
+
+static long long
+tokens_of(size_t bytes)
+{
+	return (long long)(bytes + BYTES_A_TOKEN - 1) / BYTES_A_TOKEN;
+}
+
+/*
+ * Some servers never count, and none counts an answer that was left. Leaving early still costs:
+ * what a server that was at work may want to be paid for.
+ */
+static void
+estimate_usage(const struct execution *execution, struct model_result *result)
+{
+	if (result->prompt_tokens >= 0 || !result->charged)
+		return;
+	result->prompt_tokens = tokens_of(execution->told);
+	result->completion_tokens = tokens_of(execution->said);
+}
+
+static struct json_object *
+details_json(const char *name, long long tokens)
+{
+	struct json_object *details = json_object_new_object();
+
+	json_set_int(details, name, tokens);
+	return details;
+}
+
+/* Its names are those that the original answered: one says token_details, the other tokens_. */
+static struct json_object *
+usage_json(const struct model_result *result)
+{
+	struct json_object *usage;
+
+	if (result->prompt_tokens < 0)
+		return NULL;
+	usage = json_object_new_object();
+	json_set_int(usage, "prompt_tokens", result->prompt_tokens);
+	json_set_int(usage, "completion_tokens", result->completion_tokens);
+	json_set_int(usage, "total_tokens", result->prompt_tokens + result->completion_tokens);
+	json_set(
+	    usage, "prompt_token_details", details_json("cached_tokens", result->cached_tokens));
+	json_set(usage, "completion_tokens_details",
+	    details_json("reasoning_tokens", result->reasoning_tokens));
+	return usage;
+}
+
+/* The sum of two usages, member by member; a reference. `more` may be NULL. */
+static struct json_object *
+usage_sum(struct json_object *usage, struct json_object *more)
+{
+	struct json_object *sum;
+
+	if (!usage || !more)
+		return json_object_get(usage ? usage : more);
+	sum = json_object_new_object();
+	json_object_object_foreach(more, name, value)
+	{
+		struct json_object *had = json_get(usage, name);
+
+		if (json_object_is_type(value, json_type_object))
+			json_set(sum, name, usage_sum(had, value));
+		else
+			json_set_int(
+			    sum, name, json_object_get_int64(had) + json_object_get_int64(value));
+	}
+	return sum;
+}
+
+/* What the round cost, for the run, its open step, and the budget. */
+static void
+add_usage(struct execution *execution, struct model_result *result)
+{
+	/* What was counted of an answer that was left is not all of it. */
+	bool broken = result->outcome == MODEL_INTERRUPTED || result->outcome == MODEL_SILENT ||
+	    (result->outcome > MODEL_INCOMPLETE && result->prompt_tokens < 0);
+	struct json_object *usage, *sum;
+
+	broken = broken && (result->charged || result->prompt_tokens >= 0);
+	estimate_usage(execution, result);
+	execution->written_tokens = result->completion_tokens;
+	execution->cost = broken        ? -1
+	    : result->prompt_tokens < 0 ? 0
+					: result->prompt_tokens + result->completion_tokens;
+	usage = usage_json(result);
+	if (execution->open || execution->calls)
+		execution->step.usage = json_object_get(usage);
+	sum = usage_sum(execution->run->usage, usage);
+	json_object_put(execution->run->usage);
+	execution->run->usage = sum;
+	json_object_put(usage);
+}
+
+/* --- the run --- */
+
+/* The run waits for what its calls' functions answer. */
+static void
+require_action(struct execution *execution)
+{
+	struct json_object *action = json_object_new_object(), *submit = json_object_new_object();
+	struct json_object *calls = json_object_new_array();
+
+	for (size_t i = 0; i < json_len(execution->calls); i++) {
+		struct json_object *call = json_object_new_object(),
+				   *function = json_object_new_object();
+		struct json_object *from = json_at(execution->calls, i);
+
+		json_copy(call, from, "id");
+		json_copy(call, from, "type");
+		json_copy(function, json_get(from, "function"), "name");
+		json_copy(function, json_get(from, "function"), "arguments");
+		json_set(call, "function", function);
+		json_add(calls, call);
+	}
+	json_set(submit, "tool_calls", calls);
+	json_set_string(action, "type", "submit_tool_outputs");
+	json_set(action, "submit_tool_outputs", submit);
+	execution->run->status = RUN_REQUIRES_ACTION;
+	execution->run->required_action = action;
+	execution->run->ended_at = 0;
+}
+
+static void
+set_end(struct run *run, const struct model_result *result)
+{
+	static const enum run_status ends[MODEL__MAX] = {
+	    [MODEL_COMPLETED] = RUN_COMPLETED,
+	    [MODEL_INCOMPLETE] = RUN_INCOMPLETE,
+	    [MODEL_TOO_LONG] = RUN_FAILED,
+	    [MODEL_BUSY] = RUN_FAILED,
+	    [MODEL_FAILED] = RUN_FAILED,
+	    [MODEL_SILENT] = RUN_EXPIRED,
+	    [MODEL_INTERRUPTED] = RUN_CANCELLED,
+	};
+
+	run->status = ends[result->outcome];
+	run->ended_at = clock_unix();
+	if (run->status == RUN_FAILED)
+		run->last_error = run_error_json(
+		    result->outcome == MODEL_BUSY ? RUN_RATE_LIMIT_EXCEEDED : RUN_SERVER_ERROR,
+		    result->error);
+	/* The API has no reason for a content filter: the message tells. */
+	if (run->status == RUN_INCOMPLETE && result->incomplete != MODEL_CONTENT_FILTER)
+		run->reason = result->incomplete == MODEL_MAX_PROMPT ? RUN_MAX_PROMPT_TOKENS
+								     : RUN_MAX_COMPLETION_TOKENS;
+}
+
+static void
+forget_action(struct run *run)
+{
+	json_object_put(run->required_action);
+	run->required_action = NULL;
+}
+
+/* --- in the database --- */
+
+/* Its budget pays what the question has cost. */
+static bool
+settle(const struct execution *execution, struct db_tx *tx)
+{
+	const struct budgets *budgets = &execution->runs->budgets;
+	long long took_ms = execution->asked_ms ? clock_ms() - execution->asked_ms : 0;
+
+	return execution->cost >= 0
+	    ? budget_settle(tx, budgets, execution->run->id, execution->cost)
+	    : budget_settle_unreported(tx, budgets, execution->run->id, execution->written_tokens,
+		  (took_ms + 999) / 1000);
+}
+
+struct ending {
+	struct execution *execution;
+	int stored; /* 1 stored, 0 the run is no more, -1 failed */
+};
+
+/* The run's end, the message, the step. */
+static int
+store_round(struct execution *execution, struct db_tx *tx)
+{
+	struct run *run = execution->run;
+	enum run_status now;
+	int ended;
+
+	/* Cancelled while the model was still calling: no answers are wanted any more. */
+	if (run->required_action && run_look_up_status(tx, run->seq, &now) == 1 &&
+	    now == RUN_CANCELLING) {
+		forget_action(run);
+		run->status = RUN_CANCELLED;
+		run->ended_at = clock_unix();
+		end_calls(execution);
+	}
+	ended = run_end(tx, run, run->required_action && execution->answers_calls);
+	if (ended != 1)
+		return ended;
+	if (execution->open && answer_store_message(execution, tx) != 1)
+		return -1;
+	if (execution->calls) {
+		execution->step.thread = run->thread;
+		execution->step.after = message_last(tx, run->thread);
+		if (execution->step.after < 0 || run_step_insert(tx, &execution->step) != 1)
+			return -1;
+	}
+	return 1;
+}
+
+static bool
+write_round(struct db_tx *tx, void *arg)
+{
+	struct ending *ending = arg;
+
+	ending->stored = store_round(ending->execution, tx);
+	if (ending->stored >= 0 && !settle(ending->execution, tx))
+		ending->stored = -1;
+	return ending->stored >= 0;
+}
+
+/*
+ * With patience: an answer that was paid for, and a thread that nobody else could free, are worth
+ * waiting for a busy database, until the run would be over anyway. As `stored` above.
+ */
+static int
+store(struct execution *execution)
+{
+	struct ending ending = {.execution = execution};
+	long long pause_ms = STORE_PAUSE_MS;
+
+	while (db_write(execution->runs->db, DB_WRITE, write_round, &ending) != 1) {
+		if (runners_stop(execution->runs->runners) || clock_ms() >= execution->deadline_ms)
+			return -1;
+		interrupt_sleep(NULL, pause_ms);
+		pause_ms = pause_ms * 2 < STORE_PAUSE_MAX_MS ? pause_ms * 2 : STORE_PAUSE_MAX_MS;
+	}
+	return ending.stored;
+}
+
+struct lookup {
+	long long seq;
+	int found;
+	enum run_status status;
+};
+
+static bool
+read_status(struct db_tx *tx, void *arg)
+{
+	struct lookup *lookup = arg;
+
+	lookup->found = run_look_up_status(tx, lookup->seq, &lookup->status);
+	return lookup->found >= 0;
+}
+
+/* 1 with *status, 0 it was deleted, -1 nobody knows. */
+static int
+look_up(const struct execution *execution, enum run_status *status)
+{
+	struct lookup lookup = {.seq = execution->run->seq};
+	int read = db_read(execution->runs->db, read_status, &lookup);
+
+	*status = lookup.status;
+	return read == 1 ? lookup.found : -1;
+}
+
+enum run_status
+end_status_now(const struct execution *execution)
+{
+	enum run_status status;
+
+	return look_up(execution, &status) == 1 ? status : RUN_STATUS__MAX;
+}
+
+bool
+end_is_wanted(const struct execution *execution)
+{
+	enum run_status status;
+	int found = look_up(execution, &status);
+
+	/* A database that fails for a moment is no reason to throw an answer away. */
+	return found < 0 || (found == 1 && status == RUN_IN_PROGRESS);
+}
+
+/* Nothing of the answer was kept: what was open did not complete. */
+static void
+end_unkept(struct execution *execution, const struct model_result *result, int stored)
+{
+	struct run *run = execution->run;
+
+	run->status = stored == 0 ? end_status_now(execution) : RUN_FAILED;
+	if (run->status == RUN_STATUS__MAX) {
+		/* As good as cancelled: deleting a thread does not look at its run. */
+		run->status = RUN_CANCELLED;
+		metrics_add(METRIC_RUNS, 1, run_status_words[run->status], NULL, NULL);
+	}
+	forget_action(run);
+	run->ended_at = clock_unix();
+	if (stored < 0) {
+		json_object_put(run->last_error);
+		run->last_error =
+		    run_error_json(RUN_SERVER_ERROR, "The answer could not be stored.");
+	}
+	if (execution->open) {
+		execution->message.completed_at = 0;
+		execution->message.incomplete_at = run->ended_at;
+		execution->message.reason = message_reason(execution, result);
+	}
+	if (execution->open || execution->calls)
+		end_calls(execution);
+}
+
+void
+end_round(struct execution *execution, struct model_result *result)
+{
+	struct run *run = execution->run;
+	int stored;
+
+	metrics_add(METRIC_TOKENS, result->prompt_tokens, "prompt", NULL, NULL);
+	metrics_add(METRIC_TOKENS, result->completion_tokens, "completion", NULL, NULL);
+	set_end(run, result);
+	add_usage(execution, result);
+	if (execution->calls) {
+		execution->step.items = result->items;
+		result->items = NULL;
+		if (result->outcome == MODEL_COMPLETED)
+			require_action(execution);
+		else
+			end_calls(execution);
+	} else if (execution->open) {
+		end_message(execution, result);
+	}
+	stored = store(execution);
+	if (stored != 1)
+		end_unkept(execution, result, stored);
+	if (!run_status_is_active(run->status))
+		metrics_observe(METRIC_RUN_DURATION, execution->begun_us);
+	answer_close_message(execution);
+	answer_close_calls(execution);
+	answer_tell_run(execution, EVENT_RUN);
+}
+
+static bool
+write_put_back(struct db_tx *tx, void *arg)
+{
+	struct execution *execution = arg;
+	enum run_status now;
+
+	return run_look_up_status(tx, execution->run->seq, &now) == 1 && now == RUN_IN_PROGRESS &&
+	    run_begin(tx, execution->run, NULL) == 1 && settle(execution, tx);
+}
+
+bool
+end_put_back(struct execution *execution)
+{
+	if (execution->listener || execution->stored ||
+	    db_write(execution->runs->db, DB_WRITE, write_put_back, execution) != 1)
+		return false;
+	answer_close_message(execution);
+	answer_close_calls(execution);
+	return true;
+}

@@ -1,0 +1,305 @@
+/*
+ * Carrying a run out: the context is read, the model asked, and what it says told and stored.
+ */
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "os/clock.h"
+#include "runs/context.h"
+#include "runs/internal.h"
+#include "text/json.h"
+
+enum {
+	WANTED_CHECK_MS = 900, /* below a second: that is when a cancelled run must end */
+	PARTIAL_MAX = 16 << 20,
+	OUTPUT_TOKENS_MIN = 16, /* model servers refuse to answer in less */
+	CONTEXT_TOKENS_MIN = 500,
+	MS_A_SECOND = 1000
+};
+
+static bool
+is_interrupted(void *arg)
+{
+	struct execution *execution = arg;
+	const struct listener *listener = execution->listener;
+	long long now = clock_ms();
+
+	if (runners_stop(execution->runs->runners) ||
+	    (listener && interrupt_raised(listener->interrupt)))
+		return true;
+	if (now - execution->checked_ms < WANTED_CHECK_MS)
+		return false;
+	execution->checked_ms = now;
+	runs_keep(execution->runs);
+	return !end_is_wanted(execution);
+}
+
+/* Whether it is the program that ends, and not the listener that left. */
+static bool
+stops(const struct execution *execution)
+{
+	const struct listener *listener = execution->listener;
+
+	return runners_stop(execution->runs->runners) &&
+	    !(listener && interrupt_raised(listener->interrupt));
+}
+
+/* --- the context --- */
+
+struct reading {
+	struct execution *execution;
+	long long tokens_max;
+	long long answer_max; /* what is reserved for the answer; 0: nothing is */
+	struct json_object *context;
+};
+
+static bool
+read_context(struct db_tx *tx, void *arg)
+{
+	struct reading *reading = arg;
+	const struct run *run = reading->execution->run;
+	struct json_object *strategy = json_get(run->body, "truncation_strategy");
+
+	json_object_put(reading->context);
+	reading->context = NULL;
+	reading->answer_max = budget_is_bounded(&reading->execution->runs->budgets, run->tenant)
+	    ? budget_answer_max(tx, run->id)
+	    : 0;
+	if (reading->answer_max >= 0)
+		reading->context = context_load(tx, run->thread, reading->tokens_max,
+		    json_get_int(strategy, "last_messages", 0));
+	return reading->context;
+}
+
+/* Images that are files are only stored yet: the model reads that there is one. */
+static void
+warn_of_images(struct json_object *context)
+{
+	int images = 0;
+
+	for (size_t i = 0; i < json_len(context); i++) {
+		struct json_object *content = json_get_array(json_at(context, i), "content");
+
+		for (size_t p = 0; p < json_len(content); p++)
+			images += json_get_object(json_at(content, p), "image_file") != NULL;
+	}
+	if (images)
+		log_warn("the model cannot see %d image%s of the thread: image_file is only stored "
+			 "yet, image_url is shown",
+		    images, images == 1 ? "" : "s");
+}
+
+/* --- limits --- */
+
+/* What is left of a limit of tokens for the whole run; `otherwise` where there is none. */
+static long long
+tokens_left(const struct run *run, const char *limit, const char *used, long long otherwise)
+{
+	long long max = json_get_int(run->body, limit, 0);
+
+	return max ? max - json_get_int(run->usage, used, 0) : otherwise;
+}
+
+static long long
+completion_left(const struct run *run, long long otherwise)
+{
+	return tokens_left(run, "max_completion_tokens", "completion_tokens", otherwise);
+}
+
+/* Of a run that another program had begun nothing is reserved any more. False: no tokens. */
+static bool
+reserve_anew(struct execution *execution, long long *answer_max, struct model_result *result)
+{
+	const struct run *run = execution->run;
+	struct budget_question question = {
+	    .id = run->id,
+	    .bytes = (long long)execution->told,
+	    .answer_max = completion_left(run, 0),
+	    .timeout_s = execution->runs->timeout_s,
+	};
+	long long wait_s;
+
+	if (budget_take(&execution->runs->budgets, run->tenant, &question, answer_max, &wait_s) ==
+	    BUDGET_RESERVED)
+		return true;
+	result->outcome = MODEL_BUSY;
+	result->retry_after_s = (long)wait_s;
+	snprintf(result->error, sizeof result->error, "There are no tokens left for this.");
+	return false;
+}
+
+/* What the answer may have: as much as the run allows, and as is reserved. 0: no limit. */
+static long long
+answer_limit(const struct execution *execution, long long reserved)
+{
+	long long max = completion_left(execution->run, 0);
+
+	if (reserved == 0 || (max ? reserved >= max : reserved >= BUDGET_ANSWER))
+		return max;
+	return execution->cautious && reserved > BUDGET_ANSWER_MIN ? BUDGET_ANSWER_MIN : reserved;
+}
+
+/* --- the question --- */
+
+static void
+ask_model(struct execution *execution, long long tokens_max, struct model_result *result)
+{
+	struct run *run = execution->run;
+	struct reading reading = {.execution = execution, .tokens_max = tokens_max};
+	struct model_request request = {
+	    .options = run->body,
+	    .deadline_ms = execution->deadline_ms,
+	    .interrupt = &execution->interrupt,
+	};
+
+	*result = (struct model_result){
+	    .outcome = MODEL_FAILED, .retry_after_s = -1, .prompt_tokens = -1};
+	if (db_read(execution->runs->db, read_context, &reading) != 1) {
+		snprintf(result->error, sizeof result->error, "The thread could not be read.");
+		goto out;
+	}
+	execution->told = context_size(run->body, reading.context);
+	warn_of_images(reading.context);
+	if (reading.answer_max == 0 && !reserve_anew(execution, &reading.answer_max, result)) {
+		execution->told = 0;
+		goto out;
+	}
+	request.context = reading.context;
+	request.max_output_tokens = answer_limit(execution, reading.answer_max);
+	answer_listen(execution, &request);
+	execution->limited = request.max_output_tokens > BUDGET_ANSWER_MIN;
+	execution->asked_ms = clock_ms();
+	model_ask(execution->runs->model, &request, result);
+out:
+	json_object_put(reading.context);
+}
+
+/*
+ * Asks, with half of the thread, and half of that, while it is too long; unless the run's limits
+ * are reached.
+ */
+static void
+ask_within_limits(struct execution *execution, struct model_result *result)
+{
+	long long context_tokens = execution->runs->context_tokens;
+	long long prompt =
+	    tokens_left(execution->run, "max_prompt_tokens", "prompt_tokens", context_tokens);
+
+	if (prompt <= 0 || completion_left(execution->run, OUTPUT_TOKENS_MIN) < OUTPUT_TOKENS_MIN) {
+		*result = (struct model_result){.outcome = MODEL_INCOMPLETE,
+		    .incomplete = prompt <= 0 ? MODEL_MAX_PROMPT : MODEL_MAX_TOKENS,
+		    .prompt_tokens = -1,
+		    .retry_after_s = -1};
+		return;
+	}
+	if (prompt > context_tokens)
+		prompt = context_tokens;
+	ask_model(execution, prompt, result);
+	/* To some servers a limit beyond what they have room for is a context that is too long. */
+	if (result->outcome == MODEL_TOO_LONG && execution->limited) {
+		execution->cautious = true;
+		ask_model(execution, prompt, result);
+	}
+	while (result->outcome == MODEL_TOO_LONG && (prompt /= 2) >= CONTEXT_TOKENS_MIN) {
+		log_info("the model takes less than the thread: at most %lld tokens of it are sent",
+		    prompt);
+		ask_model(execution, prompt, result);
+	}
+}
+
+/* --- the whole --- */
+
+/* By the time that is left; a clock that was set back leaves no more than there was at first. */
+static long long
+deadline_of(const struct execution *execution)
+{
+	long long left_s = execution->run->expires_at - clock_unix();
+	long long most_s = execution->runs->timeout_s;
+
+	return clock_ms() + (left_s < most_s ? left_s : most_s) * MS_A_SECOND;
+}
+
+/* Once, where it happened; below debug nobody's words but the server's. */
+static void
+log_failure(const struct model_result *result)
+{
+	if (result->outcome == MODEL_FAILED || result->outcome == MODEL_BUSY ||
+	    result->outcome == MODEL_TOO_LONG || result->outcome == MODEL_SILENT)
+		log_error("run: %s%s%s", result->error, result->url ? " — POST " : "",
+		    result->url ? result->url : "");
+}
+
+static void
+ask_and_end(struct execution *execution, struct model_result *result)
+{
+	ask_within_limits(execution, result);
+	if (result->outcome == MODEL_INTERRUPTED && stops(execution)) {
+		if (end_put_back(execution))
+			return;
+		if (end_status_now(execution) == RUN_IN_PROGRESS) {
+			result->outcome = MODEL_FAILED;
+			snprintf(result->error, sizeof result->error,
+			    "The server stopped while it carried this run out.");
+		}
+	}
+	log_failure(result);
+	end_round(execution, result);
+}
+
+/* A new run is stored as in progress, and told as it was born. */
+static void
+tell_birth(struct execution *execution)
+{
+	struct run *run = execution->run;
+
+	run->status = RUN_QUEUED;
+	run->started_at = 0;
+	answer_tell_run(execution, EVENT_RUN_CREATED);
+}
+
+long
+run_carry_out(struct runs *runs, struct run *run, const struct run_hearing *hearing,
+    const struct run_step *answered)
+{
+	struct execution execution = {
+	    .runs = runs,
+	    .run = run,
+	    .listener = hearing->listener,
+	    .answers_calls = hearing->answers_calls,
+	    .interrupt =
+		{
+		    .fd = hearing->listener && hearing->listener->interrupt
+			? hearing->listener->interrupt->fd
+			: -1,
+		    .raised = is_interrupted,
+		    .arg = &execution,
+		},
+	    .partial = BUF_INIT(PARTIAL_MAX),
+	    .begun_us = metrics_clock(),
+	    .checked_ms = clock_ms(),
+	    .cost = -1,
+	};
+	struct model_result result;
+
+	execution.deadline_ms = deadline_of(&execution);
+	leases_take_up(runs->leases, run->seq);
+	if (answered) {
+		execution.step = *answered;
+		answer_tell_step(&execution, EVENT_STEP);
+		execution.step = (struct run_step){0};
+	} else if (execution.listener) {
+		tell_birth(&execution);
+	}
+	if (execution.listener) {
+		run->status = RUN_QUEUED;
+		answer_tell_run(&execution, EVENT_RUN);
+		run->status = RUN_IN_PROGRESS;
+	}
+	if (!run->started_at)
+		run->started_at = run->created_at;
+	answer_tell_run(&execution, EVENT_RUN);
+	ask_and_end(&execution, &result);
+	leases_put_down(runs->leases, run->seq);
+	json_object_put(result.items);
+	buf_free(&execution.partial);
+	return result.retry_after_s;
+}
