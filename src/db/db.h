@@ -97,6 +97,9 @@ const char *db_text(struct db_stmt *stmt, int column);
 long long db_int(struct db_stmt *stmt, int column);
 bool db_is_null(struct db_stmt *stmt, int column);
 
+/* Bytes of a text. */
+size_t db_bytes(struct db_stmt *stmt, int column);
+
 /* Bytes of the row's texts. */
 size_t db_row_size(struct db_stmt *stmt);
 

@@ -656,6 +656,12 @@ db_is_null(struct db_stmt *stmt, int column)
 }
 
 size_t
+db_bytes(struct db_stmt *stmt, int column)
+{
+	return (size_t)sqlite3_column_bytes(stmt->stmt, column);
+}
+
+size_t
 db_row_size(struct db_stmt *stmt)
 {
 	size_t size = 0;

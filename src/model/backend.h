@@ -22,6 +22,12 @@ void model_add_part(struct json_object *content, enum model_part kind, const cha
 /* A part's words, text or refusal, borrowed; NULL when it has none. */
 const char *model_part_words(struct json_object *part);
 
+/*
+ * A content's parts; the caller's to put. It may be words alone, a json_literal(), as
+ * model_request.context has it.
+ */
+struct json_object *model_parts(struct json_object *content);
+
 /* The words of all the parts of a message's content; the caller's to free. "" when there are none.
  */
 char *model_words(struct json_object *content);

@@ -82,9 +82,12 @@ add_message(struct json_object *messages, struct json_object *entry)
 {
 	struct json_object *content = json_get(entry, "content");
 	struct json_object *message = new_message(json_get_string(entry, "role"));
-	char *words = model_words(content);
+	bool words_alone = json_object_is_type(content, json_type_string);
+	char *words = words_alone ? NULL : model_words(content);
 
-	if (model_has_image(content))
+	if (words_alone)
+		json_set(message, "content", json_object_get(content));
+	else if (model_has_image(content))
 		json_set(message, "content", content_parts(content));
 	else
 		json_set_string(message, "content", words);
@@ -479,6 +482,59 @@ read_event(struct collector *answer, const char *type, struct json_object *event
 	return read_choice(answer, json_at(json_get_array(event, "choices"), 0));
 }
 
+static bool
+is_none(struct json_raw raw)
+{
+	return raw.len == 0 || *raw.at == 'n';
+}
+
+/* The string of {"content": "…"}, of nothing else; {NULL, 0}: it is more. */
+static struct json_raw
+peek_content(struct json_raw delta)
+{
+	static const char begins[] = "{\"content\":";
+	const char *end = delta.at + delta.len, *at = delta.at + sizeof begins - 1;
+	size_t len;
+
+	if (delta.len < sizeof begins || memcmp(delta.at, begins, sizeof begins - 1) != 0)
+		return (struct json_raw){NULL, 0};
+	at += *at == ' ';
+	len = json_literal_len(at, (size_t)(end - at));
+	return len > 0 && at + len + 1 == end ? (struct json_raw){at, len}
+					      : (struct json_raw){NULL, 0};
+}
+
+/*
+ * An answer is mostly pieces that have one choice with some words, and nothing else that counts:
+ * these are not parsed, which costs ten times as much.
+ */
+static int
+peek(struct collector *answer, const char *name, const char *data, size_t len)
+{
+	static const char *const keys[] = {"choices", "error", "usage", "type", "object", NULL};
+	static const char *const choice_keys[] = {"delta", "finish_reason", "message", NULL};
+	static const char object[] = "\"chat.completion.chunk\"";
+	struct json_raw values[5], choice[3], content;
+	struct json_object *words;
+	int result;
+
+	if (strcmp(name, "message") != 0 || !json_peek(data, len, keys, values) ||
+	    values[0].len < 2 || *values[0].at != '[' || !is_none(values[1]) ||
+	    !is_none(values[2]) || values[3].len > 0 || values[4].len != sizeof object - 1 ||
+	    memcmp(values[4].at, object, values[4].len) != 0 ||
+	    !json_peek(values[0].at + 1, values[0].len - 2, choice_keys, choice) ||
+	    !is_none(choice[1]) || choice[2].len > 0)
+		return 0;
+	content = peek_content(choice[0]);
+	if (content.len == 0)
+		return 0;
+	words = json_raw_parse(content);
+	answer->finished = answer->finished && json_object_get_string_len(words) == 0;
+	result = say(answer, MODEL_TEXT, json_object_get_string(words));
+	json_object_put(words);
+	return result < 0 ? -1 : 1;
+}
+
 /* --- what the server is to be given back --- */
 
 /*
@@ -566,7 +622,7 @@ model_chat_new(struct http_client *client, const struct model_server *server)
 {
 	static const char *const foreign[] = {NULL};
 	static const struct dialect dialect = {
-	    "chat/completions", fill, NULL, read_event, read_body, read_end, refused, foreign};
+	    "chat/completions", fill, peek, read_event, read_body, read_end, refused, foreign};
 
 	return server_model_new(client, server, &dialect);
 }

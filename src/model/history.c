@@ -174,6 +174,16 @@ prepare_turn(struct forming *forming, const char *role)
 		add_words(forming, "assistant", assistant_goes_on);
 }
 
+/* The content as an array; takes it over. */
+static struct json_object *
+as_parts(struct json_object *content)
+{
+	struct json_object *parts = model_parts(content);
+
+	json_object_put(content);
+	return parts;
+}
+
 /* Takes `content` over. */
 static void
 add_content(struct forming *forming, const char *role, struct json_object *content,
@@ -186,6 +196,8 @@ add_content(struct forming *forming, const char *role, struct json_object *conte
 	/* What the server said itself goes back as it came, unless it wants no neighbours. */
 	if (is_role(last, role) &&
 	    ((!items && !json_get(last, "own")) || (forming->needs & NEED_ALTERNATION))) {
+		content = as_parts(content);
+		json_set(last, "content", as_parts(json_object_get(json_get(last, "content"))));
 		for (size_t i = 0; i < json_len(content); i++)
 			json_add(json_get(last, "content"), json_object_get(json_at(content, i)));
 		json_object_object_del(last, "own");
@@ -227,10 +239,12 @@ told_content(struct json_object *content, unsigned needs)
 static void
 add_message(struct forming *forming, struct json_object *entry)
 {
-	struct json_object *content = told_content(json_get(entry, "content"), forming->needs);
+	struct json_object *content = json_get(entry, "content");
+	bool words_alone = json_object_is_type(content, json_type_string);
 
+	content = words_alone ? json_object_get(content) : told_content(content, forming->needs);
 	forming->user_spoke |= is_role(entry, "user");
-	if (json_len(content) > 0)
+	if (words_alone || json_len(content) > 0)
 		add_content(
 		    forming, json_get_string(entry, "role"), content, items_of(forming, entry));
 	else

@@ -21,9 +21,10 @@ struct history {
 	const char *instructions; /* borrowed from the request; NULL: none to be told apart */
 	/*
 	 * Oldest first. A message: {role, content, own}, its content as in model_request.context,
-	 * but of texts and images alone. Calls: {calls: [{id, name, arguments, output, came_as}],
-	 * own}; came_as is the id that the server itself gave. `own` is what the server is to be
-	 * given back, see history_items(); missing where there is nothing.
+	 * but of texts and images alone, or words alone as there. Calls: {calls: [{id, name,
+	 * arguments, output, came_as}], own}; came_as is the id that the server itself gave. `own`
+	 * is what the server is to be given back, see history_items(); missing where there is
+	 * nothing.
 	 */
 	struct json_object *entries;
 };

@@ -79,6 +79,20 @@ model_part_words(struct json_object *part)
 	return text ? text : json_get_string(part, "refusal");
 }
 
+struct json_object *
+model_parts(struct json_object *content)
+{
+	struct json_object *words = NULL, *parts;
+
+	if (!json_object_is_type(content, json_type_string))
+		return json_object_get(content);
+	json_parse(
+	    json_object_get_string(content), (size_t)json_object_get_string_len(content), &words);
+	parts = model_text_content(words ? json_object_get_string(words) : "");
+	json_object_put(words);
+	return parts;
+}
+
 char *
 model_words(struct json_object *content)
 {

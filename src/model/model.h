@@ -49,7 +49,8 @@ struct model_request {
 	struct json_object *options;
 	/*
 	 * What was said and done so far, oldest first. A message: {role, content: [parts of an
-	 * Assistants message], items}. Calls of functions, all of them answered: {calls: [{id,
+	 * Assistants message], items}; its content may be words alone, not blank, as a
+	 * json_literal(). Calls of functions, all of them answered: {calls: [{id,
 	 * name, arguments, output}], items}. `items` is what was given to on_written or left in
 	 * model_result, and missing where it was not; it means something to src/model/ alone.
 	 * All of it as it came: how a server is told of it is history.h's affair.

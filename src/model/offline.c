@@ -12,23 +12,33 @@ enum { CALLS_MAX = 128, WORDS_MAX = 16 << 20 };
 
 static const char not_kept[] = "The answer could not be kept.";
 
-/* The last user's text, and how many users' messages came before it. */
-static const char *
+/* A message's first words; the caller's to free. NULL: it has none. */
+static char *
+first_words(struct json_object *message)
+{
+	struct json_object *parts = model_parts(json_get(message, "content"));
+	const char *words = model_part_words(json_at(parts, 0));
+	char *copy = words && *words ? strdup(words) : NULL;
+
+	json_object_put(parts);
+	return copy;
+}
+
+/* The last user's words, the caller's to free, and how many users' messages came before. */
+static char *
 last_words(struct json_object *context, unsigned *turn)
 {
-	const char *words = "";
+	char *words = NULL;
 
 	*turn = 0;
 	for (size_t i = 0; i < json_len(context); i++) {
-		struct json_object *message = json_at(context, i);
-		const char *role = json_get_string(message, "role");
-		const char *said = model_part_words(json_at(json_get(message, "content"), 0));
+		const char *role = json_get_string(json_at(context, i), "role");
 
 		if (!role || strcmp(role, "user") != 0)
 			continue;
-		if (*words)
-			++*turn;
-		words = said ? said : "";
+		*turn += words != NULL;
+		free(words);
+		words = first_words(json_at(context, i));
 	}
 	return words;
 }
@@ -154,13 +164,12 @@ static void
 offline_ask(struct model *model, const struct model_request *request, struct model_result *result)
 {
 	unsigned turn;
-	const char *words = last_words(request->context, &turn);
-	char *said = answers(request->context);
-	int calls = said ? 0 : call_functions(request, words);
+	char *words = last_words(request->context, &turn), *said = answers(request->context);
+	int calls = said ? 0 : call_functions(request, words ? words : "");
 
 	(void)model;
 	if (!said && calls == 0)
-		said = eliza_answer(words, turn);
+		said = eliza_answer(words ? words : "", turn);
 	if (calls < 0 || (said && say(request, said) != 0)) {
 		snprintf(result->error, sizeof result->error, "%s", not_kept);
 	} else if (!said && calls == 0) {
@@ -170,6 +179,7 @@ offline_ask(struct model *model, const struct model_request *request, struct mod
 		result->prompt_tokens = result->completion_tokens = 0;
 	}
 	free(said);
+	free(words);
 }
 
 static void

@@ -109,11 +109,14 @@ add_message(struct json_object *input, struct json_object *message)
 {
 	struct json_object *content = json_get(message, "content");
 	struct json_object *item = json_object_new_object();
-	char *words = model_words(content);
+	bool words_alone = json_object_is_type(content, json_type_string);
+	char *words = words_alone ? NULL : model_words(content);
 
 	json_set_string(item, "type", "message");
 	json_set_string(item, "role", json_get_string(message, "role"));
-	if (model_has_image(content))
+	if (words_alone)
+		json_set(item, "content", json_object_get(content));
+	else if (model_has_image(content))
 		json_set(item, "content", input_parts(content));
 	else
 		json_set_string(item, "content", words);

@@ -77,8 +77,8 @@ message_json(const struct message *message)
 	return object;
 }
 
-static enum message_role
-role_of(const char *word)
+enum message_role
+message_role_of(const char *word)
 {
 	return word_find(message_role_words, word) == MESSAGE_ASSISTANT ? MESSAGE_ASSISTANT
 									: MESSAGE_USER;
@@ -98,7 +98,7 @@ message_of_json(struct json_object *object, struct message *message)
 	    .completed_at = json_get_int(object, "completed_at", 0),
 	    /* Some servers do not say when. */
 	    .incomplete_at = json_get_int(object, "incomplete_at", incomplete),
-	    .role = role_of(json_get_string(object, "role")),
+	    .role = message_role_of(json_get_string(object, "role")),
 	    .reason = message_reason_of(json_get_string(details, "reason")),
 	    .content = json_get_array(object, "content"),
 	};
@@ -117,7 +117,7 @@ json(struct db_stmt *row)
 	    .completed_at = db_int(row, COMPLETED_AT),
 	    .incomplete_at = db_int(row, INCOMPLETE_AT),
 	    .reason = message_reason_of(db_text(row, REASON)),
-	    .role = role_of(db_text(row, ROLE)),
+	    .role = message_role_of(db_text(row, ROLE)),
 	    .content = content,
 	    .body = body,
 	    .run_id = has_run ? db_text(row, RUN_ID) : json_get_string(body, "run_id"),

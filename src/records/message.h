@@ -8,6 +8,8 @@
 
 enum message_role { MESSAGE_USER, MESSAGE_ASSISTANT };
 extern const char *const message_role_words[];
+/* Other words count as MESSAGE_USER. */
+enum message_role message_role_of(const char *word);
 
 /* Why a message is incomplete. */
 enum message_reason {

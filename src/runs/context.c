@@ -2,52 +2,66 @@
 
 #include <stdint.h>
 
+#include "records/conversation.h"
 #include "text/json.h"
 
-/* Rows are (place, size, words or calls, items, role), of both tables in the same order. */
-#define MESSAGES                                                                                   \
-	"SELECT seq, length(CAST(content AS BLOB)), content, items, role FROM messages "           \
-	"WHERE thread = ? ORDER BY seq "
-#define CALLS                                                                                      \
-	"SELECT after_message, length(CAST(details AS BLOB)), details, items FROM run_steps "      \
-	"WHERE thread = ? AND status = 'completed' ORDER BY after_message "
+/* Where a message has this form, which most have, its words need not be parsed. */
+static const char text_begins[] = "[{\"type\":\"text\",\"text\":{\"value\":";
+static const char text_ends[] = ",\"annotations\":[]}}]";
 
 /* The conversation from one of its ends on, as long as it fits. */
 struct side {
-	struct db_stmt *messages, *calls;
-	enum db_result message, call; /* whether there is a next one */
-	bool oldest_first;
+	bool newest_first;
 	long long bytes_left, messages_left;
+	long long end;   /* the place where the other side begins */
 	long long place; /* of what was read last */
 	struct json_object *entries;
 };
 
-static void
-set_items(struct json_object *entry, struct db_stmt *row)
+/* A text that was stored; NULL: it is no JSON. */
+static struct json_object *
+parse(const char *text)
 {
-	struct json_object *items = record_json(row, 3);
+	struct json_object *value = NULL;
 
-	if (items)
-		json_set(entry, "items", items);
+	json_parse(text, strlen(text), &value);
+	return value;
+}
+
+/* The words of a content that is nothing else; NULL: it is more, or they may be blank. */
+static struct json_object *
+plain_words(const char *text, size_t len)
+{
+	const size_t begin = sizeof text_begins - 1, end = sizeof text_ends - 1;
+	const char *words = text + begin;
+	size_t words_len;
+
+	if (len < begin + end + 3 || memcmp(text, text_begins, begin) != 0 || words[1] <= ' ' ||
+	    words[1] == '\\' || words[1] == '"')
+		return NULL;
+	words_len = json_literal_len(words, len - begin);
+	if (words_len + begin + end != len || memcmp(words + words_len, text_ends, end) != 0)
+		return NULL;
+	return json_literal(words, words_len);
 }
 
 static struct json_object *
-message_of(struct db_stmt *row)
+message_entry(const struct spoken *spoken)
 {
-	struct json_object *message = json_object_new_object();
+	struct json_object *entry = json_object_new_object();
+	struct json_object *words = plain_words(spoken->text, spoken->len);
 
-	json_set_string(message, "role", db_text(row, 4));
-	json_set(message, "content", record_json(row, 2));
-	set_items(message, row);
-	return message;
+	json_set_string(entry, "role", message_role_words[spoken->role]);
+	json_set(entry, "content", words ? words : parse(spoken->text));
+	return entry;
 }
 
 /* The calls as a model knows them, without the API's wrapping. */
 static struct json_object *
-calls_of(struct db_stmt *row)
+calls_entry(const struct spoken *spoken)
 {
 	struct json_object *entry = json_object_new_object(), *calls = json_object_new_array();
-	struct json_object *details = record_json(row, 2);
+	struct json_object *details = parse(spoken->text);
 	struct json_object *tool_calls = json_get_array(details, "tool_calls");
 
 	for (size_t i = 0; i < json_len(tool_calls); i++) {
@@ -61,67 +75,38 @@ calls_of(struct db_stmt *row)
 		json_add(calls, call);
 	}
 	json_set(entry, "calls", calls);
-	set_items(entry, row);
 	json_object_put(details);
 	return entry;
 }
 
-/* A call's place is its message's: it comes behind that. */
+/* Takes the next entry along if it fits, and is on this side. */
 static bool
-message_is_next(const struct side *side)
+take_next(void *arg, const struct spoken *spoken)
 {
-	long long message, call;
+	struct side *side = arg;
+	struct json_object *entry;
 
-	if (side->message != DB_ROW || side->call != DB_ROW)
-		return side->message == DB_ROW;
-	message = db_int(side->messages, 0);
-	call = db_int(side->calls, 0);
-	return side->oldest_first ? message <= call : message > call;
-}
-
-/* Takes the next entry along if it fits, and is on this side of `end`. */
-static bool
-take_next(struct side *side, long long end)
-{
-	bool is_message = message_is_next(side);
-	struct db_stmt *row = is_message ? side->messages : side->calls;
-	long long place = db_int(row, 0), size = db_int(row, 1);
-
-	if ((side->oldest_first ? place >= end : place < end) ||
-	    (is_message && side->messages_left == 0) ||
-	    (size > side->bytes_left && (side->oldest_first || json_len(side->entries) > 0)))
+	if ((!side->newest_first && spoken->place >= side->end) ||
+	    (!spoken->calls && side->messages_left == 0) ||
+	    ((long long)spoken->len > side->bytes_left &&
+		(!side->newest_first || json_len(side->entries) > 0)))
 		return false;
-	side->place = place;
-	side->bytes_left -= size;
-	if (is_message) {
-		json_add(side->entries, message_of(row));
-		side->messages_left--;
-		side->message = db_step(row);
-	} else {
-		json_add(side->entries, calls_of(row));
-		side->call = db_step(row);
-	}
+	side->place = spoken->place;
+	side->bytes_left -= (long long)spoken->len;
+	side->messages_left -= !spoken->calls;
+	entry = spoken->calls ? calls_entry(spoken) : message_entry(spoken);
+	if (spoken->items)
+		json_set(entry, "items", parse(spoken->items));
+	json_add(side->entries, entry);
 	return true;
 }
 
-/* Reads up to `end`. 1 all of it, 0 what fitted, -1 the database failed. */
+/* 1 all of it, 0 what fitted, -1 the database failed. */
 static int
-read_side(struct db_tx *tx, long long thread, struct side *side, long long end)
+read_side(struct db_tx *tx, long long thread, struct side *side)
 {
-	side->messages = db_prepare(tx, side->oldest_first ? MESSAGES : MESSAGES "DESC");
-	side->calls = db_prepare(tx, side->oldest_first ? CALLS ", seq" : CALLS "DESC, seq DESC");
 	side->entries = json_object_new_array();
-	db_bind_int(side->messages, 1, thread);
-	db_bind_int(side->calls, 1, thread);
-	side->message = db_step(side->messages);
-	side->call = db_step(side->calls);
-	while ((side->message == DB_ROW || side->call == DB_ROW) && take_next(side, end))
-		;
-	db_finish(side->messages, side->message);
-	db_finish(side->calls, side->call);
-	if (side->message < 0 || side->call < 0)
-		return -1;
-	return side->message == DB_DONE && side->call == DB_DONE;
+	return conversation_read(tx, thread, side->newest_first, take_next, side);
 }
 
 static void
@@ -136,20 +121,23 @@ context_load(struct db_tx *tx, long long thread, long long tokens_max, long long
 {
 	long long bytes = tokens_max * BYTES_A_TOKEN;
 	struct side newest = {
-	    .bytes_left = bytes, .messages_left = messages_max ? messages_max : INT64_MAX};
+	    .newest_first = true,
+	    .bytes_left = bytes,
+	    .messages_left = messages_max ? messages_max : INT64_MAX,
+	};
 	struct side oldest = {.bytes_left = bytes / 4, .messages_left = INT64_MAX};
 	struct json_object *context = NULL;
-	int result = read_side(tx, thread, &newest, 0);
+	int result = read_side(tx, thread, &newest);
 
-	oldest.oldest_first = true;
 	if (result == 0 && messages_max == 0) {
 		/* Too long: a quarter for how it began, the rest for how it goes on. */
 		json_object_put(newest.entries);
 		newest.bytes_left = bytes - bytes / 4;
 		newest.messages_left = INT64_MAX;
-		result = read_side(tx, thread, &newest, 0);
+		result = read_side(tx, thread, &newest);
+		oldest.end = newest.place;
 		if (result >= 0)
-			result = read_side(tx, thread, &oldest, newest.place);
+			result = read_side(tx, thread, &oldest);
 	}
 	if (result >= 0) {
 		context =
@@ -173,10 +161,12 @@ text_size(struct json_object *object, const char *name)
 static size_t
 entry_size(struct json_object *entry)
 {
-	struct json_object *content = json_get_array(entry, "content");
+	struct json_object *content = json_get(entry, "content");
 	struct json_object *calls = json_get_array(entry, "calls");
 	size_t size = 0;
 
+	if (json_object_is_type(content, json_type_string))
+		return (size_t)json_object_get_string_len(content) - strlen("\"\"");
 	for (size_t i = 0; i < json_len(content); i++) {
 		struct json_object *part = json_at(content, i);
 
@@ -192,38 +182,28 @@ entry_size(struct json_object *entry)
 	return size;
 }
 
-/* Adds up the one column, newest first, as far as it counts. -1: the database failed. */
-static long long
-add_sizes(struct db_stmt *stmt, long long thread, long long bytes_max)
-{
-	enum db_result result;
-	long long bytes = 0;
+struct sum {
+	long long bytes, bytes_max;
+};
 
-	db_bind_int(stmt, 1, thread);
-	while ((result = db_step(stmt)) == DB_ROW && bytes < bytes_max)
-		bytes += db_int(stmt, 0);
-	return db_finish(stmt, result) < 0 ? -1 : bytes < bytes_max ? bytes : bytes_max;
+static bool
+add_size(void *arg, const struct spoken *spoken)
+{
+	struct sum *sum = arg;
+
+	sum->bytes += (long long)spoken->len;
+	return sum->bytes < sum->bytes_max;
 }
 
 long long
 context_estimate(
     struct db_tx *tx, long long thread, struct json_object *options, long long tokens_max)
 {
-	long long bytes_max = tokens_max * BYTES_A_TOKEN;
-	long long messages =
-	    add_sizes(db_prepare(tx,
-			  "SELECT length(CAST(content AS BLOB)) FROM messages WHERE thread = ? "
-			  "ORDER BY seq DESC"),
-		thread, bytes_max);
-	long long calls =
-	    add_sizes(db_prepare(tx,
-			  "SELECT length(CAST(details AS BLOB)) FROM run_steps WHERE thread = ? "
-			  "ORDER BY after_message DESC, seq DESC"),
-		thread, bytes_max);
+	struct sum sum = {.bytes_max = tokens_max * BYTES_A_TOKEN};
 
-	if (messages < 0 || calls < 0)
+	if (conversation_read(tx, thread, true, add_size, &sum) < 0)
 		return -1;
-	return (messages + calls < bytes_max ? messages + calls : bytes_max) +
+	return (sum.bytes < sum.bytes_max ? sum.bytes : sum.bytes_max) +
 	    (long long)context_size(options, NULL);
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <json_visit.h>
 #include <math.h>
+#include <printbuf.h>
 #include <stdint.h>
 
 #include "text/buf.h"
@@ -258,6 +259,31 @@ json_parse_foreign(const char *text, size_t len, struct json_object **out)
 	if (result == 0 && memmem(text, len, "\\u0000", 6))
 		json_c_visit(*out, 0, replace_nuls, NULL);
 	return result;
+}
+
+static int
+print_literal(struct json_object *literal, struct printbuf *out, int level, int flags)
+{
+	(void)level;
+	(void)flags;
+	return printbuf_memappend(
+	    out, json_object_get_string(literal), json_object_get_string_len(literal));
+}
+
+struct json_object *
+json_literal(const char *text, size_t len)
+{
+	struct json_object *literal = json_object_new_string_len(text, (int)len);
+
+	if (literal)
+		json_object_set_serializer(literal, print_literal, NULL, NULL);
+	return literal;
+}
+
+size_t
+json_literal_len(const char *text, size_t len)
+{
+	return len > 0 && *text == '"' ? string_len(text, text + len) : 0;
 }
 
 /* --- looking into a text --- */

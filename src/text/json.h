@@ -38,6 +38,15 @@ enum json_result json_parse_within(
  */
 int json_parse_foreign(const char *text, size_t len, struct json_object **out);
 
+/*
+ * A string by its JSON text, quotes included, which is printed as it is: nothing is parsed, or
+ * escaped again. Its type is a string's, its value is not. NULL: no memory.
+ */
+struct json_object *json_literal(const char *text, size_t len);
+
+/* The literal that a text begins with: its length, quotes included; 0 when it is none. */
+size_t json_literal_len(const char *text, size_t len);
+
 /* A part of a text, as it stands there; {NULL, 0}: none. */
 struct json_raw {
 	const char *at;

@@ -32,6 +32,11 @@ api_say_a_word(
 	(void)model;
 	json_object_put(here.context);
 	here.context = json_object_get(request->context);
+	for (size_t i = 0; i < json_len(here.context); i++) {
+		struct json_object *entry = json_at(here.context, i);
+
+		json_set(entry, "content", model_parts(json_get(entry, "content")));
+	}
 	request->on_message(request->arg);
 	if (here.meanwhile)
 		here.meanwhile();
