@@ -23,10 +23,15 @@ void model_add_part(struct json_object *content, enum model_part kind, const cha
 const char *model_part_words(struct json_object *part);
 
 /*
- * A content's parts; the caller's to put. It may be words alone, a json_literal(), as
- * model_request.context has it.
+ * A content's parts; the caller's to put. See struct model_entry.
  */
 struct json_object *model_parts(struct json_object *content);
+
+/* Whether a content is words alone, as a json_literal(). */
+bool model_is_words(struct json_object *content);
+
+/* "user" or "assistant". */
+extern const char *const model_roles[];
 
 /* The words of all the parts of a message's content; the caller's to free. "" when there are none.
  */

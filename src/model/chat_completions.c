@@ -78,21 +78,40 @@ add_missing(struct json_object *to, struct json_object *from)
 }
 
 static void
-add_message(struct json_object *messages, struct json_object *entry)
+add_words(struct json_object *messages, const struct model_entry *entry)
 {
-	struct json_object *content = json_get(entry, "content");
-	struct json_object *message = new_message(json_get_string(entry, "role"));
-	bool words_alone = json_object_is_type(content, json_type_string);
-	char *words = words_alone ? NULL : model_words(content);
+	struct buf message = BUF_INIT(INT32_MAX);
 
-	if (words_alone)
-		json_set(message, "content", json_object_get(content));
-	else if (model_has_image(content))
-		json_set(message, "content", content_parts(content));
+	buf_printf(&message, "{\"role\":\"%s\",\"content\":", model_roles[entry->kind]);
+	buf_append(&message, json_object_get_string(entry->content),
+	    (size_t)json_object_get_string_len(entry->content));
+	buf_puts(&message, "}");
+	if (message.failed)
+		abort(); /* as json-c does */
+	json_add(messages, json_literal(message.data, message.len));
+	buf_free(&message);
+}
+
+static void
+add_message(struct json_object *messages, const struct model_entry *entry, bool has_calls)
+{
+	struct json_object *message, *own = json_get_object(entry->items, "message"), *parts;
+	char *words;
+
+	if (model_is_words(entry->content) && !own && !has_calls) {
+		add_words(messages, entry);
+		return;
+	}
+	message = new_message(model_roles[entry->kind]);
+	parts = model_parts(entry->content);
+	words = model_words(parts);
+	if (model_has_image(parts))
+		json_set(message, "content", content_parts(parts));
 	else
 		json_set_string(message, "content", words);
-	add_missing(message, json_get_object(json_get(entry, "own"), "message"));
+	add_missing(message, own);
 	json_add(messages, message);
+	json_object_put(parts);
 	free(words);
 }
 
@@ -114,21 +133,20 @@ tool_call(struct json_object *call, struct json_object *own)
 
 /* The message that calls belong to: the model's last, if that is what came last. */
 static struct json_object *
-calling_message(struct json_object *messages, unsigned needs)
+calling_message(struct json_object *messages, const struct model_entry *before, unsigned needs)
 {
 	size_t len = json_len(messages);
-	struct json_object *last = len ? json_at(messages, len - 1) : NULL;
-	const char *role = json_get_string(last, "role");
+	struct json_object *message;
 
-	if (role && strcmp(role, "assistant") == 0)
-		return last;
-	last = new_message("assistant");
+	if (before && before->kind == MODEL_ASSISTANT)
+		return json_at(messages, len - 1);
+	message = new_message("assistant");
 	if (needs & (NEED_STRING | NEED_WORDS))
-		json_set_string(last, "content", needs & NEED_WORDS ? "(A call.)" : "");
+		json_set_string(message, "content", needs & NEED_WORDS ? "(A call.)" : "");
 	else
-		json_set(last, "content", NULL);
-	json_add(messages, last);
-	return last;
+		json_set(message, "content", NULL);
+	json_add(messages, message);
+	return message;
 }
 
 static void
@@ -144,11 +162,12 @@ add_output(struct json_object *messages, struct json_object *call, unsigned need
 }
 
 static void
-add_calls(struct json_object *messages, struct json_object *entry, unsigned needs)
+add_calls(struct json_object *messages, const struct model_entry *entry,
+    const struct model_entry *before, unsigned needs)
 {
-	struct json_object *own = json_get_object(entry, "own"), *calls = json_get(entry, "calls");
+	struct json_object *own = entry->items, *calls = entry->content;
 	struct json_object *made = json_object_new_array();
-	struct json_object *message = calling_message(messages, needs);
+	struct json_object *message = calling_message(messages, before, needs);
 
 	for (size_t i = 0; i < json_len(calls); i++)
 		json_add(made, tool_call(json_at(calls, i), json_at(json_get(own, "calls"), i)));
@@ -158,9 +177,17 @@ add_calls(struct json_object *messages, struct json_object *entry, unsigned need
 		add_output(messages, json_at(calls, i), needs);
 }
 
+/* Whether calls follow, which are told as members of the message. */
+static bool
+is_called_by(const struct model_context *told, size_t i)
+{
+	return i + 1 < told->len && told->entries[i + 1].kind == MODEL_CALLS;
+}
+
 static struct json_object *
 all_messages(const struct history *history, unsigned needs)
 {
+	const struct model_context *told = &history->told;
 	struct json_object *messages = json_object_new_array();
 
 	if (history->instructions) {
@@ -169,13 +196,13 @@ all_messages(const struct history *history, unsigned needs)
 		json_set_string(message, "content", history->instructions);
 		json_add(messages, message);
 	}
-	for (size_t i = 0; i < json_len(history->entries); i++) {
-		struct json_object *entry = json_at(history->entries, i);
+	for (size_t i = 0; i < told->len; i++) {
+		const struct model_entry *entry = &told->entries[i];
 
-		if (json_get(entry, "calls"))
-			add_calls(messages, entry, needs);
+		if (entry->kind == MODEL_CALLS)
+			add_calls(messages, entry, i > 0 ? entry - 1 : NULL, needs);
 		else
-			add_message(messages, entry);
+			add_message(messages, entry, is_called_by(told, i));
 	}
 	return messages;
 }

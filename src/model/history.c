@@ -17,7 +17,7 @@ struct forming {
 	const struct model_request *request;
 	const char *server;
 	unsigned needs;
-	struct json_object *entries;
+	struct model_context told;
 	struct json_object *used; /* the ids of calls so far */
 	bool user_spoke;
 	size_t last_user; /* index of the last user message in the request's context */
@@ -124,54 +124,52 @@ told_id(struct forming *forming, const char *id, bool own)
 
 /* --- entries --- */
 
-static struct json_object *
-last_entry(const struct forming *forming)
+static struct model_entry *
+last_entry(struct forming *forming)
 {
-	size_t len = json_len(forming->entries);
-
-	return len ? json_at(forming->entries, len - 1) : NULL;
+	return forming->told.len ? &forming->told.entries[forming->told.len - 1] : NULL;
 }
 
 static bool
-is_role(struct json_object *entry, const char *role)
+is_kind(const struct model_entry *entry, enum model_entry_kind kind)
 {
-	const char *has = json_get_string(entry, "role");
-
-	return has && strcmp(has, role) == 0;
+	return entry && entry->kind == kind;
 }
 
 /* The entry's items if this server made them; NULL: it did not. */
 static struct json_object *
-items_of(const struct forming *forming, struct json_object *entry)
+items_of(const struct forming *forming, const struct model_entry *entry)
 {
-	struct json_object *items = json_get_object(entry, "items");
-	const char *from = json_get_string(items, "server");
+	const char *from = json_get_string(entry->items, "server");
 
-	return from && strcmp(from, forming->server) == 0 ? items : NULL;
+	return from && strcmp(from, forming->server) == 0 ? entry->items : NULL;
 }
 
+/* Adds an entry; takes `content` over. */
 static void
-set_own(const struct forming *forming, struct json_object *made, struct json_object *items)
+push(struct forming *forming, enum model_entry_kind kind, struct json_object *content,
+    struct json_object *items)
 {
-	if (items && !(forming->needs & NEED_NOTHING_MORE))
-		json_set(made, "own", json_object_get(items));
+	bool given_back = !(forming->needs & NEED_NOTHING_MORE);
+
+	model_context_add(
+	    &forming->told, kind, content, given_back ? json_object_get(items) : NULL);
 }
 
-static void add_words(struct forming *forming, const char *role, const char *words);
+static void add_words(struct forming *forming, enum model_entry_kind kind, const char *words);
 
-/* What a server that insists on the order of roles wants to see before `role`. */
+/* What a server that insists on the order of roles wants to see before a message, or calls. */
 static void
-prepare_turn(struct forming *forming, const char *role)
+prepare_turn(struct forming *forming, enum model_entry_kind kind)
 {
-	struct json_object *last = last_entry(forming);
-	bool is_user = strcmp(role, "user") == 0;
+	const struct model_entry *last = last_entry(forming);
 
 	if (!(forming->needs & NEED_ALTERNATION))
 		return;
-	if (!last && !is_user)
-		add_words(forming, "user", user_begins);
-	else if (last && is_user && json_get(last, "calls"))
-		add_words(forming, "assistant", assistant_goes_on);
+	if (!last && kind != MODEL_USER)
+		add_words(forming, MODEL_USER, user_begins);
+	else if (kind == MODEL_USER && is_kind(last, MODEL_CALLS))
+		add_words(forming, MODEL_ASSISTANT, assistant_goes_on);
 }
 
 /* The content as an array; takes it over. */
@@ -184,37 +182,34 @@ as_parts(struct json_object *content)
 	return parts;
 }
 
-/* Takes `content` over. */
+/* Adds a message, or adds it to the one before; takes `content` over. */
 static void
-add_content(struct forming *forming, const char *role, struct json_object *content,
+add_content(struct forming *forming, enum model_entry_kind kind, struct json_object *content,
     struct json_object *items)
 {
-	struct json_object *last, *message;
+	struct model_entry *last;
 
-	prepare_turn(forming, role);
+	prepare_turn(forming, kind);
 	last = last_entry(forming);
 	/* What the server said itself goes back as it came, unless it wants no neighbours. */
-	if (is_role(last, role) &&
-	    ((!items && !json_get(last, "own")) || (forming->needs & NEED_ALTERNATION))) {
-		content = as_parts(content);
-		json_set(last, "content", as_parts(json_object_get(json_get(last, "content"))));
-		for (size_t i = 0; i < json_len(content); i++)
-			json_add(json_get(last, "content"), json_object_get(json_at(content, i)));
-		json_object_object_del(last, "own");
-		json_object_put(content);
+	if (!is_kind(last, kind) ||
+	    ((items || last->items) && !(forming->needs & NEED_ALTERNATION))) {
+		push(forming, kind, content, items);
 		return;
 	}
-	message = json_object_new_object();
-	json_set_string(message, "role", role);
-	json_set(message, "content", content);
-	set_own(forming, message, items);
-	json_add(forming->entries, message);
+	content = as_parts(content);
+	last->content = as_parts(last->content);
+	for (size_t i = 0; i < json_len(content); i++)
+		json_add(last->content, json_object_get(json_at(content, i)));
+	json_object_put(content);
+	json_object_put(last->items);
+	last->items = NULL;
 }
 
 static void
-add_words(struct forming *forming, const char *role, const char *words)
+add_words(struct forming *forming, enum model_entry_kind kind, const char *words)
 {
-	add_content(forming, role, model_text_content(words), NULL);
+	add_content(forming, kind, model_text_content(words), NULL);
 }
 
 /* The texts and images of a message; blank texts, which servers refuse, are left out. */
@@ -237,25 +232,24 @@ told_content(struct json_object *content, unsigned needs)
 }
 
 static void
-add_message(struct forming *forming, struct json_object *entry)
+add_message(struct forming *forming, const struct model_entry *entry)
 {
-	struct json_object *content = json_get(entry, "content");
-	bool words_alone = json_object_is_type(content, json_type_string);
+	struct json_object *content = model_is_words(entry->content)
+	    ? json_object_get(entry->content)
+	    : told_content(entry->content, forming->needs);
 
-	content = words_alone ? json_object_get(content) : told_content(content, forming->needs);
-	forming->user_spoke |= is_role(entry, "user");
-	if (words_alone || json_len(content) > 0)
-		add_content(
-		    forming, json_get_string(entry, "role"), content, items_of(forming, entry));
+	forming->user_spoke |= entry->kind == MODEL_USER;
+	if (model_is_words(content) || json_len(content) > 0)
+		add_content(forming, entry->kind, content, items_of(forming, entry));
 	else
 		json_object_put(content);
 }
 
 static struct json_object *
-told_call(struct forming *forming, struct json_object *entry, struct json_object *call)
+told_call(struct forming *forming, const struct model_entry *entry, struct json_object *call)
 {
 	const char *id = json_get_string(call, "id"), *output = json_get_string(call, "output");
-	bool valid = json_object_get_boolean(json_get(json_get(entry, "items"), "valid"));
+	bool valid = json_object_get_boolean(json_get(entry->items, "valid"));
 	struct json_object *told = json_object_new_object();
 
 	id = id ? id : "";
@@ -283,40 +277,29 @@ add_calls_as_words(struct forming *forming, struct json_object *calls)
 		buf_printf(&came, "%s(%s answers: %s)", i ? "\n" : "",
 		    json_get_string(call, "name"), json_get_string(call, "output"));
 	}
-	add_words(forming, "assistant", called.data ? called.data : "");
-	add_words(forming, "user", came.data ? came.data : "");
+	add_words(forming, MODEL_ASSISTANT, called.data ? called.data : "");
+	add_words(forming, MODEL_USER, came.data ? came.data : "");
 	buf_free(&called);
 	buf_free(&came);
 }
 
-/* Takes `calls` over; `own` may be NULL. */
 static void
-push_calls(struct forming *forming, struct json_object *calls, struct json_object *own)
-{
-	struct json_object *made = json_object_new_object();
-
-	json_set(made, "calls", calls);
-	set_own(forming, made, own);
-	json_add(forming->entries, made);
-}
-
-static void
-add_calls(struct forming *forming, struct json_object *entry, struct json_object *calls)
+add_calls(struct forming *forming, const struct model_entry *entry)
 {
 	struct json_object *told = json_object_new_array(), *one;
 
-	for (size_t i = 0; i < json_len(calls); i++)
-		json_add(told, told_call(forming, entry, json_at(calls, i)));
+	for (size_t i = 0; i < json_len(entry->content); i++)
+		json_add(told, told_call(forming, entry, json_at(entry->content, i)));
 	if (forming->needs & (NEED_CALLS_AS_WORDS | NEED_NO_TOOLS)) {
 		add_calls_as_words(forming, told);
 	} else if ((forming->needs & NEED_SINGLE_CALLS) && json_len(told) > 1) {
 		for (size_t i = 0; i < json_len(told); i++) {
 			one = json_object_new_array();
 			json_add(one, json_object_get(json_at(told, i)));
-			push_calls(forming, one, NULL);
+			push(forming, MODEL_CALLS, one, NULL);
 		}
 	} else {
-		push_calls(forming, json_object_get(told), items_of(forming, entry));
+		push(forming, MODEL_CALLS, json_object_get(told), items_of(forming, entry));
 	}
 	json_object_put(told);
 }
@@ -324,25 +307,24 @@ add_calls(struct forming *forming, struct json_object *entry, struct json_object
 static void
 add_entries(struct forming *forming)
 {
-	struct json_object *context = forming->request->context;
+	const struct model_context *context = forming->request->context;
 	size_t begin = forming->needs & NEED_LAST_TURN ? forming->last_user : 0;
 
-	for (size_t i = begin; i < json_len(context); i++) {
-		struct json_object *entry = json_at(context, i);
-		struct json_object *calls = json_get_array(entry, "calls");
+	for (size_t i = begin; i < context->len; i++) {
+		const struct model_entry *entry = &context->entries[i];
 
-		if (!calls)
+		if (entry->kind != MODEL_CALLS)
 			add_message(forming, entry);
 		else if (forming->user_spoke)
-			add_calls(forming, entry, calls);
+			add_calls(forming, entry);
 	}
 }
 
 static size_t
-find_last_user(struct json_object *context)
+find_last_user(const struct model_context *context)
 {
-	for (size_t i = json_len(context); i > 0; i--)
-		if (is_role(json_at(context, i - 1), "user"))
+	for (size_t i = context->len; i > 0; i--)
+		if (context->entries[i - 1].kind == MODEL_USER)
 			return i - 1;
 	return 0;
 }
@@ -356,30 +338,29 @@ history_form(struct history *history, const struct model_request *request, const
 	    .request = request,
 	    .server = server,
 	    .needs = needs,
-	    .entries = json_object_new_array(),
 	    .used = json_object_new_object(),
 	    .last_user = find_last_user(request->context),
 	};
-	struct json_object *last;
+	const struct model_entry *last;
 
 	history->instructions = instructions && *instructions ? instructions : NULL;
 	/* First, so that they are merged with the first message of the user. */
 	if (history->instructions && (needs & NEED_NO_SYSTEM)) {
-		add_words(&forming, "user", instructions);
+		add_words(&forming, MODEL_USER, instructions);
 		history->instructions = NULL;
 	}
 	add_entries(&forming);
 	last = last_entry(&forming);
-	if ((needs & NEED_USER_LAST) && (!last || is_role(last, "assistant")))
-		add_words(&forming, "user", user_goes_on);
-	history->entries = forming.entries;
+	if ((needs & NEED_USER_LAST) && (!last || last->kind == MODEL_ASSISTANT))
+		add_words(&forming, MODEL_USER, user_goes_on);
+	history->told = forming.told;
 	json_object_put(forming.used);
 }
 
 void
 history_free(struct history *history)
 {
-	json_object_put(history->entries);
+	model_context_free(&history->told);
 }
 
 /* --- what is kept --- */

@@ -20,13 +20,11 @@
 struct history {
 	const char *instructions; /* borrowed from the request; NULL: none to be told apart */
 	/*
-	 * Oldest first. A message: {role, content, own}, its content as in model_request.context,
-	 * but of texts and images alone, or words alone as there. Calls: {calls: [{id, name,
-	 * arguments, output, came_as}], own}; came_as is the id that the server itself gave. `own`
-	 * is what the server is to be given back, see history_items(); missing where there is
-	 * nothing.
+	 * As in the request, but messages are of texts and images alone; a call also has came_as,
+	 * the id that the server itself gave; and items are what the server is to be given back,
+	 * see history_items().
 	 */
-	struct json_object *entries;
+	struct model_context told;
 };
 
 /* `server` is the base URL. The caller frees it. */
@@ -35,8 +33,8 @@ void history_form(struct history *history, const struct model_request *request, 
 void history_free(struct history *history);
 
 /*
- * What is stored beside a message or calls that came from `server`, and comes back as `items` and
- * as `own`: {server, valid} and what the dialect adds. `valid`: the arguments of all its calls are
+ * What is stored beside a message or calls that came from `server`, and comes back as
+ * `items`: {server, valid} and what the dialect adds. `valid`: the arguments of all its calls are
  * JSON objects, so they need not be parsed again. The caller's.
  */
 struct json_object *history_items(const char *server, bool valid);

@@ -88,10 +88,10 @@ form_body(const struct question *question, unsigned needs)
 	json_set_string(body, "model", question->sent);
 	dialect->fill(body, question->request, &history, needs);
 	text = strdup(json_text(body));
+	if (!text || history.told.failed)
+		abort(); /* as json-c does */
 	history_free(&history);
 	json_object_put(body);
-	if (!text)
-		abort(); /* as json-c does */
 	return text;
 }
 

@@ -79,12 +79,63 @@ model_part_words(struct json_object *part)
 	return text ? text : json_get_string(part, "refusal");
 }
 
+void
+model_context_add(struct model_context *context, enum model_entry_kind kind,
+    struct json_object *content, struct json_object *items)
+{
+	size_t size = context->size ? context->size * 2 : 16;
+	struct model_entry *entries = context->entries;
+
+	if (context->len == context->size) {
+		entries = reallocarray(entries, size, sizeof *entries);
+		context->failed = context->failed || !entries;
+		if (!entries) {
+			json_object_put(content);
+			json_object_put(items);
+			return;
+		}
+		context->entries = entries;
+		context->size = size;
+	}
+	entries[context->len++] = (struct model_entry){kind, content, items};
+}
+
+void
+model_context_reverse(struct model_context *context)
+{
+	for (size_t low = 0, high = context->len; low + 1 < high; low++, high--) {
+		struct model_entry entry = context->entries[low];
+
+		context->entries[low] = context->entries[high - 1];
+		context->entries[high - 1] = entry;
+	}
+}
+
+void
+model_context_free(struct model_context *context)
+{
+	for (size_t i = 0; i < context->len; i++) {
+		json_object_put(context->entries[i].content);
+		json_object_put(context->entries[i].items);
+	}
+	free(context->entries);
+	*context = (struct model_context){0};
+}
+
+const char *const model_roles[] = {[MODEL_USER] = "user", [MODEL_ASSISTANT] = "assistant"};
+
+bool
+model_is_words(struct json_object *content)
+{
+	return json_object_is_type(content, json_type_string);
+}
+
 struct json_object *
 model_parts(struct json_object *content)
 {
 	struct json_object *words = NULL, *parts;
 
-	if (!json_object_is_type(content, json_type_string))
+	if (!model_is_words(content))
 		return json_object_get(content);
 	json_parse(
 	    json_object_get_string(content), (size_t)json_object_get_string_len(content), &words);

@@ -44,18 +44,43 @@ void model_free(struct model *model);
 
 enum model_part { MODEL_TEXT, MODEL_REFUSAL };
 
+enum model_entry_kind { MODEL_USER, MODEL_ASSISTANT, MODEL_CALLS };
+
+/* A message, or calls of functions, all of them answered. */
+struct model_entry {
+	enum model_entry_kind kind;
+	/*
+	 * A message's parts, as the Assistants API has them, or words alone, not blank, as a
+	 * json_literal(). Of calls an array of {id, name, arguments, output}.
+	 */
+	struct json_object *content;
+	/*
+	 * What was given to on_written or left in model_result, NULL: nothing. It means something
+	 * to src/model/ alone.
+	 */
+	struct json_object *items;
+};
+
+/* A conversation, oldest first. */
+struct model_context {
+	struct model_entry *entries;
+	size_t len, size;
+	bool failed; /* there was no memory for an entry */
+};
+
+/* Adds an entry, and takes `content` and `items` over. */
+void model_context_add(struct model_context *context, enum model_entry_kind kind,
+    struct json_object *content, struct json_object *items);
+void model_context_reverse(struct model_context *context);
+void model_context_free(struct model_context *context);
+
 struct model_request {
 	/* Members as in the Assistants API's run: model, instructions, tools, temperature, … */
 	struct json_object *options;
-	/*
-	 * What was said and done so far, oldest first. A message: {role, content: [parts of an
-	 * Assistants message], items}; its content may be words alone, not blank, as a
-	 * json_literal(). Calls of functions, all of them answered: {calls: [{id,
-	 * name, arguments, output}], items}. `items` is what was given to on_written or left in
-	 * model_result, and missing where it was not; it means something to src/model/ alone.
-	 * All of it as it came: how a server is told of it is history.h's affair.
+	/* What was said and done so far, as it came: how a server is told of it is history.h's
+	 * affair.
 	 */
-	struct json_object *context;
+	const struct model_context *context;
 	long long max_output_tokens; /* 0: no limit */
 	long long deadline_ms;       /* when the run expires, by clock_ms() */
 	const struct interrupt *interrupt;

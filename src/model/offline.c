@@ -14,9 +14,9 @@ static const char not_kept[] = "The answer could not be kept.";
 
 /* A message's first words; the caller's to free. NULL: it has none. */
 static char *
-first_words(struct json_object *message)
+first_words(const struct model_entry *message)
 {
-	struct json_object *parts = model_parts(json_get(message, "content"));
+	struct json_object *parts = model_parts(message->content);
 	const char *words = model_part_words(json_at(parts, 0));
 	char *copy = words && *words ? strdup(words) : NULL;
 
@@ -26,19 +26,17 @@ first_words(struct json_object *message)
 
 /* The last user's words, the caller's to free, and how many users' messages came before. */
 static char *
-last_words(struct json_object *context, unsigned *turn)
+last_words(const struct model_context *context, unsigned *turn)
 {
 	char *words = NULL;
 
 	*turn = 0;
-	for (size_t i = 0; i < json_len(context); i++) {
-		const char *role = json_get_string(json_at(context, i), "role");
-
-		if (!role || strcmp(role, "user") != 0)
+	for (size_t i = 0; i < context->len; i++) {
+		if (context->entries[i].kind != MODEL_USER)
 			continue;
 		*turn += words != NULL;
 		free(words);
-		words = first_words(json_at(context, i));
+		words = first_words(&context->entries[i]);
 	}
 	return words;
 }
@@ -126,14 +124,15 @@ call_functions(const struct model_request *request, const char *words)
 /* What the functions answered, if that came last; the caller's to free. NULL: something else did.
  */
 static char *
-answers(struct json_object *context)
+answers(const struct model_context *context)
 {
-	size_t len = json_len(context);
-	struct json_object *calls = json_get_array(len ? json_at(context, len - 1) : NULL, "calls");
+	const struct model_entry *last = context->entries + context->len - 1;
 	struct buf words = BUF_INIT(WORDS_MAX);
+	struct json_object *calls;
 
-	if (!calls)
+	if (context->len == 0 || last->kind != MODEL_CALLS)
 		return NULL;
+	calls = last->content;
 	for (size_t i = 0; i < json_len(calls); i++) {
 		const char *name = json_get_string(json_at(calls, i), "name");
 		const char *output = json_get_string(json_at(calls, i), "output");

@@ -66,10 +66,10 @@ told_item(struct json_object *item, struct json_object *call)
 
 /* Gives the server back what it said itself. False: there is nothing of the kind. */
 static bool
-add_items(struct json_object *input, struct json_object *entry)
+add_items(struct json_object *input, const struct model_entry *entry)
 {
-	struct json_object *list = json_get_array(json_get(entry, "own"), "list");
-	struct json_object *calls = json_get_array(entry, "calls");
+	struct json_object *list = json_get_array(entry->items, "list");
+	struct json_object *calls = entry->kind == MODEL_CALLS ? entry->content : NULL;
 
 	for (size_t i = 0; i < json_len(list); i++)
 		json_add(input, told_item(json_at(list, i), call_of_item(calls, json_at(list, i))));
@@ -103,21 +103,39 @@ input_parts(struct json_object *content)
 	return parts;
 }
 
+static void
+add_words(struct json_object *input, const struct model_entry *entry)
+{
+	struct buf item = BUF_INIT(INT32_MAX);
+
+	buf_printf(
+	    &item, "{\"type\":\"message\",\"role\":\"%s\",\"content\":", model_roles[entry->kind]);
+	buf_append(&item, json_object_get_string(entry->content),
+	    (size_t)json_object_get_string_len(entry->content));
+	buf_puts(&item, "}");
+	if (item.failed)
+		abort(); /* as json-c does */
+	json_add(input, json_literal(item.data, item.len));
+	buf_free(&item);
+}
+
 /* Words alone are sent as a string, the form that every server takes. */
 static void
-add_message(struct json_object *input, struct json_object *message)
+add_message(struct json_object *input, const struct model_entry *entry)
 {
-	struct json_object *content = json_get(message, "content");
-	struct json_object *item = json_object_new_object();
-	bool words_alone = json_object_is_type(content, json_type_string);
-	char *words = words_alone ? NULL : model_words(content);
+	struct json_object *item;
+	char *words;
 
+	if (model_is_words(entry->content)) {
+		add_words(input, entry);
+		return;
+	}
+	item = json_object_new_object();
+	words = model_words(entry->content);
 	json_set_string(item, "type", "message");
-	json_set_string(item, "role", json_get_string(message, "role"));
-	if (words_alone)
-		json_set(item, "content", json_object_get(content));
-	else if (model_has_image(content))
-		json_set(item, "content", input_parts(content));
+	json_set_string(item, "role", model_roles[entry->kind]);
+	if (model_has_image(entry->content))
+		json_set(item, "content", input_parts(entry->content));
 	else
 		json_set_string(item, "content", words);
 	json_add(input, item);
@@ -143,19 +161,18 @@ add_calls(struct json_object *input, struct json_object *calls, bool outputs)
 }
 
 static struct json_object *
-input_items(struct json_object *entries)
+input_items(const struct model_context *told)
 {
 	struct json_object *input = json_object_new_array();
 
-	for (size_t i = 0; i < json_len(entries); i++) {
-		struct json_object *entry = json_at(entries, i);
-		struct json_object *calls = json_get_array(entry, "calls");
-		bool own = add_items(input, entry);
+	for (size_t i = 0; i < told->len; i++) {
+		const struct model_entry *entry = &told->entries[i];
+		bool calls = entry->kind == MODEL_CALLS, own = add_items(input, entry);
 
 		if (calls && !own)
-			add_calls(input, calls, false);
+			add_calls(input, entry->content, false);
 		if (calls)
-			add_calls(input, calls, true);
+			add_calls(input, entry->content, true);
 		else if (!own)
 			add_message(input, entry);
 	}
@@ -272,7 +289,7 @@ fill(struct json_object *body, const struct model_request *request, const struct
 
 	if (history->instructions)
 		json_set_string(body, "instructions", history->instructions);
-	json_set(body, "input", input_items(history->entries));
+	json_set(body, "input", input_items(&history->told));
 	json_set(body, "stream", json_object_new_boolean(!(needs & NEED_NO_STREAM)));
 	if (!(needs & NEED_NO_STORE))
 		json_set(body, "store", json_object_new_boolean(0));

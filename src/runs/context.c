@@ -15,7 +15,7 @@ struct side {
 	long long bytes_left, messages_left;
 	long long end;   /* the place where the other side begins */
 	long long place; /* of what was read last */
-	struct json_object *entries;
+	struct model_context entries;
 };
 
 /* A text that was stored; NULL: it is no JSON. */
@@ -45,23 +45,11 @@ plain_words(const char *text, size_t len)
 	return json_literal(words, words_len);
 }
 
-static struct json_object *
-message_entry(const struct spoken *spoken)
-{
-	struct json_object *entry = json_object_new_object();
-	struct json_object *words = plain_words(spoken->text, spoken->len);
-
-	json_set_string(entry, "role", message_role_words[spoken->role]);
-	json_set(entry, "content", words ? words : parse(spoken->text));
-	return entry;
-}
-
 /* The calls as a model knows them, without the API's wrapping. */
 static struct json_object *
-calls_entry(const struct spoken *spoken)
+calls_of(const char *text)
 {
-	struct json_object *entry = json_object_new_object(), *calls = json_object_new_array();
-	struct json_object *details = parse(spoken->text);
+	struct json_object *calls = json_object_new_array(), *details = parse(text);
 	struct json_object *tool_calls = json_get_array(details, "tool_calls");
 
 	for (size_t i = 0; i < json_len(tool_calls); i++) {
@@ -74,9 +62,26 @@ calls_entry(const struct spoken *spoken)
 		json_copy(call, json_get(tool_call, "function"), "output");
 		json_add(calls, call);
 	}
-	json_set(entry, "calls", calls);
 	json_object_put(details);
-	return entry;
+	return calls;
+}
+
+static void
+add_entry(struct model_context *entries, const struct spoken *spoken)
+{
+	struct json_object *content, *items = spoken->items ? parse(spoken->items) : NULL;
+	enum model_entry_kind kind =
+	    spoken->role == MESSAGE_ASSISTANT ? MODEL_ASSISTANT : MODEL_USER;
+
+	if (spoken->calls) {
+		kind = MODEL_CALLS;
+		content = calls_of(spoken->text);
+	} else {
+		content = plain_words(spoken->text, spoken->len);
+		if (!content)
+			content = parse(spoken->text);
+	}
+	model_context_add(entries, kind, content, items);
 }
 
 /* Takes the next entry along if it fits, and is on this side. */
@@ -84,20 +89,16 @@ static bool
 take_next(void *arg, const struct spoken *spoken)
 {
 	struct side *side = arg;
-	struct json_object *entry;
 
 	if ((!side->newest_first && spoken->place >= side->end) ||
 	    (!spoken->calls && side->messages_left == 0) ||
 	    ((long long)spoken->len > side->bytes_left &&
-		(!side->newest_first || json_len(side->entries) > 0)))
+		(!side->newest_first || side->entries.len > 0)))
 		return false;
 	side->place = spoken->place;
 	side->bytes_left -= (long long)spoken->len;
 	side->messages_left -= !spoken->calls;
-	entry = spoken->calls ? calls_entry(spoken) : message_entry(spoken);
-	if (spoken->items)
-		json_set(entry, "items", parse(spoken->items));
-	json_add(side->entries, entry);
+	add_entry(&side->entries, spoken);
 	return true;
 }
 
@@ -105,19 +106,25 @@ take_next(void *arg, const struct spoken *spoken)
 static int
 read_side(struct db_tx *tx, long long thread, struct side *side)
 {
-	side->entries = json_object_new_array();
 	return conversation_read(tx, thread, side->newest_first, take_next, side);
 }
 
+/* The one behind the other; what follows was read newest first. */
 static void
-reverse_onto(struct json_object *to, struct json_object *from)
+append(struct model_context *context, const struct model_context *newest)
 {
-	for (size_t i = json_len(from); i > 0; i--)
-		json_add(to, json_object_get(json_at(from, i - 1)));
+	for (size_t i = newest->len; i > 0; i--) {
+		const struct model_entry *entry = &newest->entries[i - 1];
+
+		model_context_add(context, entry->kind, json_object_get(entry->content),
+		    json_object_get(entry->items));
+	}
+	context->failed = context->failed || newest->failed;
 }
 
-struct json_object *
-context_load(struct db_tx *tx, long long thread, long long tokens_max, long long messages_max)
+int
+context_load(struct db_tx *tx, long long thread, long long tokens_max, long long messages_max,
+    struct model_context *context)
 {
 	long long bytes = tokens_max * BYTES_A_TOKEN;
 	struct side newest = {
@@ -126,12 +133,11 @@ context_load(struct db_tx *tx, long long thread, long long tokens_max, long long
 	    .messages_left = messages_max ? messages_max : INT64_MAX,
 	};
 	struct side oldest = {.bytes_left = bytes / 4, .messages_left = INT64_MAX};
-	struct json_object *context = NULL;
 	int result = read_side(tx, thread, &newest);
 
 	if (result == 0 && messages_max == 0) {
 		/* Too long: a quarter for how it began, the rest for how it goes on. */
-		json_object_put(newest.entries);
+		model_context_free(&newest.entries);
 		newest.bytes_left = bytes - bytes / 4;
 		newest.messages_left = INT64_MAX;
 		result = read_side(tx, thread, &newest);
@@ -139,14 +145,10 @@ context_load(struct db_tx *tx, long long thread, long long tokens_max, long long
 		if (result >= 0)
 			result = read_side(tx, thread, &oldest);
 	}
-	if (result >= 0) {
-		context =
-		    oldest.entries ? json_object_get(oldest.entries) : json_object_new_array();
-		reverse_onto(context, newest.entries);
-	}
-	json_object_put(oldest.entries);
-	json_object_put(newest.entries);
-	return context;
+	*context = oldest.entries;
+	append(context, &newest.entries);
+	model_context_free(&newest.entries);
+	return result < 0 || context->failed ? -1 : 0;
 }
 
 static size_t
@@ -159,10 +161,9 @@ text_size(struct json_object *object, const char *name)
 
 /* A message's or calls'. What an image costs is not in the length of its URL. */
 static size_t
-entry_size(struct json_object *entry)
+entry_size(const struct model_entry *entry)
 {
-	struct json_object *content = json_get(entry, "content");
-	struct json_object *calls = json_get_array(entry, "calls");
+	struct json_object *content = entry->content;
 	size_t size = 0;
 
 	if (json_object_is_type(content, json_type_string))
@@ -170,14 +171,9 @@ entry_size(struct json_object *entry)
 	for (size_t i = 0; i < json_len(content); i++) {
 		struct json_object *part = json_at(content, i);
 
-		size +=
-		    text_size(json_get_object(part, "text"), "value") + text_size(part, "refusal");
-	}
-	for (size_t i = 0; i < json_len(calls); i++) {
-		struct json_object *call = json_at(calls, i);
-
-		size += text_size(call, "name") + text_size(call, "arguments") +
-		    text_size(call, "output");
+		size += text_size(json_get_object(part, "text"), "value") +
+		    text_size(part, "refusal") + text_size(part, "name") +
+		    text_size(part, "arguments") + text_size(part, "output");
 	}
 	return size;
 }
@@ -208,14 +204,14 @@ context_estimate(
 }
 
 size_t
-context_size(struct json_object *options, struct json_object *context)
+context_size(struct json_object *options, const struct model_context *context)
 {
 	struct json_object *tools = json_get_array(options, "tools");
 	size_t size = text_size(options, "instructions");
 
 	if (json_len(tools) > 0)
 		size += strlen(json_text(tools));
-	for (size_t i = 0; i < json_len(context); i++)
-		size += entry_size(json_at(context, i));
+	for (size_t i = 0; context && i < context->len; i++)
+		size += entry_size(&context->entries[i]);
 	return size;
 }

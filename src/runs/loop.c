@@ -49,7 +49,7 @@ struct reading {
 	struct execution *execution;
 	long long tokens_max;
 	long long answer_max; /* what is reserved for the answer; 0: nothing is */
-	struct json_object *context;
+	struct model_context context;
 };
 
 static bool
@@ -59,25 +59,23 @@ read_context(struct db_tx *tx, void *arg)
 	const struct run *run = reading->execution->run;
 	struct json_object *strategy = json_get(run->body, "truncation_strategy");
 
-	json_object_put(reading->context);
-	reading->context = NULL;
+	model_context_free(&reading->context);
 	reading->answer_max = budget_is_bounded(&reading->execution->runs->budgets, run->tenant)
 	    ? budget_answer_max(tx, run->id)
 	    : 0;
-	if (reading->answer_max >= 0)
-		reading->context = context_load(tx, run->thread, reading->tokens_max,
-		    json_get_int(strategy, "last_messages", 0));
-	return reading->context;
+	return reading->answer_max >= 0 &&
+	    context_load(tx, run->thread, reading->tokens_max,
+		json_get_int(strategy, "last_messages", 0), &reading->context) == 0;
 }
 
 /* Images that are files are only stored yet: the model reads that there is one. */
 static void
-warn_of_images(struct json_object *context)
+warn_of_images(const struct model_context *context)
 {
 	int images = 0;
 
-	for (size_t i = 0; i < json_len(context); i++) {
-		struct json_object *content = json_get_array(json_at(context, i), "content");
+	for (size_t i = 0; i < context->len; i++) {
+		struct json_object *content = context->entries[i].content;
 
 		for (size_t p = 0; p < json_len(content); p++)
 			images += json_get_object(json_at(content, p), "image_file") != NULL;
@@ -157,20 +155,20 @@ ask_model(struct execution *execution, long long tokens_max, struct model_result
 		snprintf(result->error, sizeof result->error, "The thread could not be read.");
 		goto out;
 	}
-	execution->told = context_size(run->body, reading.context);
-	warn_of_images(reading.context);
+	execution->told = context_size(run->body, &reading.context);
+	warn_of_images(&reading.context);
 	if (reading.answer_max == 0 && !reserve_anew(execution, &reading.answer_max, result)) {
 		execution->told = 0;
 		goto out;
 	}
-	request.context = reading.context;
+	request.context = &reading.context;
 	request.max_output_tokens = answer_limit(execution, reading.answer_max);
 	answer_listen(execution, &request);
 	execution->limited = request.max_output_tokens > BUDGET_ANSWER_MIN;
 	execution->asked_ms = clock_ms();
 	model_ask(execution->runs->model, &request, result);
 out:
-	json_object_put(reading.context);
+	model_context_free(&reading.context);
 }
 
 /*

@@ -10,6 +10,7 @@
 
 #include "support.h"
 
+#include "../unit/contexts.h"
 #include "model/model.h"
 #include "obs/log.h"
 #include "os/clock.h"
@@ -266,7 +267,8 @@ on_called(void *arg, int index, const char *arguments)
 static struct model *new_model(struct http_client *client, const struct model_server *server);
 
 static struct http_client client;
-static struct json_object *options, *context;
+static struct json_object *options;
+static struct model_context context;
 
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -281,12 +283,14 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	    "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":{\"value\":\"Hello\"}}]},"
 	    "{\"calls\":[{\"id\":\"call_a\",\"name\":\"f\",\"arguments\":\"{}\",\"output\":\"1\"}]}"
 	    "]";
+	struct json_object *entries;
 
 	(void)argc;
 	(void)argv;
 	CHECK(log_add_secret(secret) == 0);
 	CHECK(json_parse(options_text, sizeof options_text - 1, &options) == 0);
-	CHECK(json_parse(context_text, sizeof context_text - 1, &context) == 0);
+	CHECK(json_parse(context_text, sizeof context_text - 1, &entries) == 0);
+	context = context_of_json(entries);
 	return 0;
 }
 
@@ -321,7 +325,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct model_server server = {.base_url = "http://model/v1", .api_key = secret};
 	const struct model_request request = {
 	    .options = options,
-	    .context = context,
+	    .context = &context,
 	    .max_output_tokens = 9,
 	    .deadline_ms = clock_ms() + 1000,
 	    .on_message = on_message,

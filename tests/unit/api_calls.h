@@ -8,6 +8,7 @@
 #include "support.h"
 
 #include "assistants/api.h"
+#include "contexts.h"
 #include "events.h"
 #include "model/backend.h"
 #include "model/model.h"
@@ -31,12 +32,7 @@ api_say_a_word(
 
 	(void)model;
 	json_object_put(here.context);
-	here.context = json_object_get(request->context);
-	for (size_t i = 0; i < json_len(here.context); i++) {
-		struct json_object *entry = json_at(here.context, i);
-
-		json_set(entry, "content", model_parts(json_get(entry, "content")));
-	}
+	here.context = context_json(request->context);
 	request->on_message(request->arg);
 	if (here.meanwhile)
 		here.meanwhile();

@@ -8,6 +8,7 @@
 
 #include "support.h"
 
+#include "contexts.h"
 #include "model/model.h"
 #include "os/clock.h"
 #include "text/json.h"
@@ -185,13 +186,17 @@ check_model_row(const struct model_row *row, model_new_fn *model_new)
 	struct model_server model_server;
 	struct model_result result;
 	struct server server;
+	struct model_context context;
+	struct json_object *entries;
 	struct model *model;
 	size_t len = 0;
 
 	for (; len < COUNT(row->answers) && row->answers[len]; len++)
 		turns[len].pieces[0] = row->answers[len];
 	server_start(&server, turns, len);
-	request.context = parsed(row->context ? row->context : "[]", server.url);
+	entries = parsed(row->context ? row->context : "[]", server.url);
+	context = context_of_json(entries);
+	request.context = &context;
 	model_server = (struct model_server){.base_url = server.url, .models = models};
 	model = model_new(client, &model_server);
 	assert_non_null(model);
@@ -209,7 +214,8 @@ check_model_row(const struct model_row *row, model_new_fn *model_new)
 	buf_free(&heard.items);
 	json_object_put(result.items);
 	json_object_put(request.options);
-	json_object_put(request.context);
+	model_context_free(&context);
+	json_object_put(entries);
 	json_object_put(models);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "assistants/api.h"
+#include "contexts.h"
 #include "events.h"
 #include "model/backend.h"
 #include "os/clock.h"
@@ -46,7 +47,7 @@ scripted_ask(struct model *model, const struct model_request *request, struct mo
 
 	(void)model;
 	json_object_put(scripted.seen);
-	scripted.seen = json_object_get(request->context);
+	scripted.seen = context_json(request->context);
 	*result = scripted.result;
 	for (const char *step = scripted.steps; *step; step++) {
 		int failed = 0;

@@ -2,6 +2,7 @@
  * The conversation as a model is told it: in order, with its calls where they were made, and cut
  * to what it takes.
  */
+#include "contexts.h"
 #include "runs/context.h"
 
 #include "support.h"
@@ -68,20 +69,18 @@ static void
 check(const char *row, long long thread, long long tokens, long long messages, const char *expected)
 {
 	struct db_tx *tx = db_begin(db, DB_READ);
-	struct json_object *context = context_load(tx, thread, tokens, messages);
+	struct model_context context;
 	char told[32] = "";
 
+	assert_int_equal(context_load(tx, thread, tokens, messages, &context), 0);
 	db_rollback(tx);
-	assert_non_null(context);
-	for (size_t i = 0; i < json_len(context); i++) {
-		struct json_object *entry = json_at(context, i);
-		struct json_object *words = json_at(json_get(entry, "content"), 0);
+	for (size_t i = 0; i < context.len; i++) {
+		const struct model_entry *entry = &context.entries[i];
+		struct json_object *words = json_at(entry->content, 0);
 
-		told[i] = 'c';
-		if (words)
-			told[i] = json_object_get_string(words)[0];
+		told[i] = entry->kind == MODEL_CALLS ? 'c' : json_object_get_string(words)[0];
 	}
-	json_object_put(context);
+	model_context_free(&context);
 	check_text(row, told, expected);
 }
 
@@ -111,15 +110,18 @@ static void
 calls_are_told_as_a_model_knows_them(void **state)
 {
 	struct db_tx *tx = db_begin(db, DB_READ);
-	struct json_object *context = context_load(tx, THREAD, 100000, 0);
+	struct model_context context;
+	struct json_object *entries;
 
 	(void)state;
+	assert_int_equal(context_load(tx, THREAD, 100000, 0, &context), 0);
 	db_rollback(tx);
-	check_text("calls",
-	    json_object_to_json_string_ext(json_at(context, 4), JSON_C_TO_STRING_PLAIN),
+	entries = context_json(&context);
+	check_text("calls", json_text(json_at(entries, 4)),
 	    "{\"calls\":[{\"id\":\"call_1\",\"name\":\"f\",\"arguments\":\"{}\",\"output\":\"o\"}],"
 	    "\"items\":[1]}");
-	json_object_put(context);
+	json_object_put(entries);
+	model_context_free(&context);
 }
 
 int

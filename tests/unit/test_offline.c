@@ -38,9 +38,11 @@ test_rows(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct heard heard = {BUF_INIT(10000), BUF_INIT(10000)};
+		struct json_object *entries = parsed(rows[i].context, "");
+		struct model_context context = context_of_json(entries);
 		struct model_request request = {
 		    .options = parsed(rows[i].options, ""),
-		    .context = parsed(rows[i].context, ""),
+		    .context = &context,
 		    .on_message = on_message,
 		    .on_delta = on_delta,
 		    .on_written = on_written,
@@ -58,7 +60,8 @@ test_rows(void **state)
 		check_text(rows[i].name, heard.text.data, rows[i].heard);
 		buf_free(&heard.text);
 		json_object_put(request.options);
-		json_object_put(request.context);
+		model_context_free(&context);
+		json_object_put(entries);
 	}
 	model_free(model);
 }

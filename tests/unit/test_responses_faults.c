@@ -97,9 +97,10 @@ on_written(void *arg, struct json_object *content, struct json_object *items)
 static void
 ask(const struct row *row, struct buf *seen, struct model_result *result)
 {
-	struct json_object *options = json_object_new_object(), *context = json_object_new_array();
+	struct json_object *options = json_object_new_object();
+	const struct model_context context = {0};
 	const struct model_request request = {.options = options,
-	    .context = context,
+	    .context = &context,
 	    .deadline_ms = clock_ms() + PATIENCE_MS,
 	    .on_message = on_message,
 	    .on_delta = on_delta,
@@ -119,7 +120,6 @@ ask(const struct row *row, struct buf *seen, struct model_result *result)
 	server_stop(&server);
 	server_free(&server);
 	json_object_put(options);
-	json_object_put(context);
 }
 
 static void

@@ -5,6 +5,7 @@
 #include "support.h"
 
 #include "assistants/api.h"
+#include "contexts.h"
 #include "events.h"
 #include "model/backend.h"
 #include "os/clock.h"
@@ -33,7 +34,7 @@ ask(struct model *model, const struct model_request *request, struct model_resul
 
 	(void)model;
 	json_object_put(seen);
-	seen = json_object_get(request->context);
+	seen = context_json(request->context);
 	max_output = request->max_output_tokens;
 	if (too_long && json_len(seen) > 6) {
 		result->outcome = MODEL_TOO_LONG;

@@ -90,7 +90,7 @@ ask_server(const char *url, int how, struct model_result *result)
 	const struct model_server server = {.base_url = url};
 	struct model_request request = {
 	    .options = json_of("{'model': 'm'}"),
-	    .context = json_of("[]"),
+	    .context = &(struct model_context){0},
 	    .deadline_ms = clock_ms() + (how == EXPIRES ? WAIT_MS : PATIENCE_MS),
 	    .interrupt = &interrupt,
 	    .on_message = ignore_message,
@@ -105,7 +105,6 @@ ask_server(const char *url, int how, struct model_result *result)
 	model_free(model);
 	http_client_free(client);
 	json_object_put(request.options);
-	json_object_put(request.context);
 }
 
 static void
@@ -175,7 +174,7 @@ speak(struct model *model, const struct model_request *request, struct model_res
 	(void)model;
 	request->on_message(request->arg);
 	request->on_delta(request->arg, MODEL_TEXT, 0, "words");
-	if (json_len(request->context) == 1) {
+	if (request->context->len == 1) {
 		struct json_object *content = model_text_content("words");
 
 		request->on_written(request->arg, content, NULL);
