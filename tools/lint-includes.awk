@@ -10,7 +10,7 @@ BEGIN {
 	may["http"] = "net " common
 	may["openai"] = "assistants records net " common
 	may["assistants"] = "runs records work model db net " common
-	may["runs"] = "records work model " common
+	may["runs"] = "records work model db " common
 	may["records"] = "work model db " common
 	may["work"] = "db " common
 	may["model"] = "net " common

@@ -36,6 +36,12 @@ check_includes() {
 	files '*.[ch]' src | xargs awk -f tools/lint-includes.awk
 }
 
+# What each object file takes from which.
+check_circles() {
+	MAKEFLAGS='' make -s all >/dev/null || return 1
+	files '*.c' src | sed -e 's#^#build/release/#' -e 's#c$#o#' | xargs nm -A | awk -f tools/lint-circles.awk
+}
+
 # The brackets keep this line from finding itself.
 check_leftovers() {
 	! files '*' src tests tools bundle examples man .ci | xargs grep -nwE 'TO[D]O|FIX[M]E' Makefile README.md www/*.*
@@ -58,6 +64,7 @@ check_tidy || failed=1
 check_man || failed=1
 check_functions || failed=1
 check_includes || failed=1
+check_circles || failed=1
 check_leftovers || failed=1
 check_shell || failed=1
 exit $failed

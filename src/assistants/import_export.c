@@ -8,7 +8,7 @@
 #include "text/buf.h"
 #include "text/json.h"
 
-enum { VALUE_MAX = 64 << 20, ID_MAX = 256, TENANT_MAX = 64 };
+enum { VALUE_MAX = 64 << 20, TENANT_MAX = 64 };
 
 const char *const transfer_names[TRANSFER__MAX] = {
     [TRANSFER_ASSISTANT] = "assistants",
@@ -314,25 +314,12 @@ read_all(struct reader *reader)
 
 /* --- in: everything is stored --- */
 
-struct json_object *
-import_checked(struct import *import, const struct field *fields, size_t fields_len)
-{
-	struct json_object *saved = json_object_new_object();
-
-	for (size_t i = 0; i < fields_len; i++)
-		json_copy(saved, import->object, fields[i].name);
-	if (check_fields(import->call, saved, fields, fields_len, ""))
-		return saved;
-	json_object_put(saved);
-	return NULL;
-}
-
 /* What every object must have, and what tells whose it is. False when the call was answered. */
 static bool
 check_frame(struct import *import)
 {
 	static const struct field fields[] = {
-	    {"id", FIELD_STRING, true, 1, ID_MAX},
+	    {"id", FIELD_STRING, true, 1, IMPORT_ID_MAX},
 	    {"created_at", FIELD_INTEGER, true, 0, 1e12},
 	    {"tenant", FIELD_STRING, false, 1, TENANT_MAX},
 	    {"stored", FIELD_OBJECT},
@@ -343,28 +330,6 @@ check_frame(struct import *import)
 
 	json_object_put(saved);
 	return saved != NULL;
-}
-
-bool
-import_owner(struct import *import, long long *thread, long long *run)
-{
-	const char *thread_id = json_get_string(import->object, "thread_id");
-	const char *run_id = json_get_string(import->object, "run_id");
-	const char *tenant = import->call->request->tenant;
-	int found = thread_id ? thread_find(import->tx, tenant, thread_id, thread) : 0;
-
-	if (found == 0)
-		call_refuse(import->call, "thread_id",
-		    "its thread, %.*s, is neither in the file nor in the database (tenant %s).",
-		    ID_MAX, thread_id ? thread_id : "null", tenant);
-	if (found == 1 && run) {
-		found = run_id ? run_find(import->tx, *thread, run_id, run) : 0;
-		if (found == 0)
-			call_refuse(import->call, "run_id",
-			    "its run, %.*s, is neither in the file nor in the database.", ID_MAX,
-			    run_id ? run_id : "null");
-	}
-	return found == 1;
 }
 
 /* 1 new, 0 it was there already, -1 with a sentence in `error`. */

@@ -37,6 +37,8 @@ int messages_insert_new(struct db_tx *tx, long long thread, struct json_object *
 
 /* --- moving in --- */
 
+enum { IMPORT_ID_MAX = 256 };
+
 /* A saved object on its way in. What is wrong with it is the call's answer. */
 struct import {
 	struct call *call; /* of the object's tenant */

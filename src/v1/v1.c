@@ -338,6 +338,7 @@ carry_out(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
 	asked->query = query;
 	asked->listener = &listener;
 	api_handle(v1->api, asked, &answer);
+	asked->listener = NULL;
 	call->response->route = answer.route;
 	if (idempotent->key)
 		idempotency_end(

@@ -17,9 +17,9 @@ context_of_json(struct json_object *entries)
 		const char *role = json_get_string(entry, "role");
 
 		model_context_add(&context,
-		    calls                             ? MODEL_CALLS
+		    calls                           ? MODEL_CALLS
 			: strcmp(role, "user") == 0 ? MODEL_USER
-						      : MODEL_ASSISTANT,
+						    : MODEL_ASSISTANT,
 		    json_object_get(calls ? calls : json_get(entry, "content")),
 		    json_object_get(json_get(entry, "items")));
 	}
