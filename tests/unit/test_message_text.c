@@ -431,6 +431,16 @@ hostile_annotation(const char *kind, int i)
 	return annotation_of(NULL, i, WORDS_LEN - i, i);
 }
 
+/* Milliseconds of the processor's time: other programs' load does not count. */
+static long long
+worked_ms(void)
+{
+	struct timespec worked;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &worked);
+	return worked.tv_sec * 1000LL + worked.tv_nsec / 1000000;
+}
+
 static void
 test_hostile(void **state)
 {
@@ -458,9 +468,9 @@ test_hostile(void **state)
 		for (int a = 0; a < ANNOTATIONS; a++)
 			json_add(annotations, hostile_annotation(rows[i].kind, a));
 		citations_init(&citations);
-		start = clock_ms();
+		start = worked_ms();
 		marked = citations_mark(&citations, words, annotations);
-		assert_true(clock_ms() - start < PATIENCE_MS);
+		assert_true(worked_ms() - start < PATIENCE_MS);
 		check_int(rows[i].kind, (long long)strlen(marked), (long long)rows[i].len);
 		free(marked);
 		citations_free(&citations);
