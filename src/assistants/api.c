@@ -135,20 +135,10 @@ api_free(struct api *api)
 	free(api);
 }
 
-static bool
-read_nothing(struct db_tx *tx, void *arg)
-{
-	long long none;
-
-	(void)arg;
-	return record_number(
-		   db_prepare(tx, "SELECT count(*) FROM assistants WHERE seq = 0"), &none) == 1;
-}
-
 bool
 api_ready(struct api *api)
 {
-	return db_read(api->runs.db, read_nothing, NULL) == 1;
+	return records_answer(api->runs.db);
 }
 
 void

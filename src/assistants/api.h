@@ -109,7 +109,7 @@ const char *api_method(enum api_operation operation);
 const char *api_pattern(enum api_operation operation);
 
 struct api_request {
-	const char *tenant; /* the owner of what is made, and the only one who sees it */
+	const char *tenant; /* owns what is made; no other tenant sees it */
 	/* What is asked, by method and path ("/threads/thread_x/messages": what follows /v1), … */
 	const char *method, *path;
 	/* … or, where `path` is NULL, as an operation with the ids in its path. */
@@ -126,7 +126,7 @@ struct api_request {
 	/* Asked as the first version was: it took runs that the second one refuses. */
 	bool first_version;
 	/*
-	 * Who hears of a run that is created with `stream`; the call does not return while it is
+	 * Hears of a run that is created with `stream`; the call does not return while it is
 	 * carried out. NULL: such a run is refused.
 	 */
 	const struct listener *listener;

@@ -13,7 +13,7 @@ static const struct field new_fields[] = {
     {"file_id", FIELD_STRING, true, 1, FILE_ID_MAX},
 };
 
-/* Whose files are asked for. */
+/* The object that has the files. */
 struct owner_files {
 	struct call *call;
 	const char *kind;   /* of the files' objects */

@@ -2,7 +2,7 @@
 
 #include "text/json.h"
 
-/* Whom the path's object belongs to. False: nobody, or the database failed. */
+/* What the path's object belongs to. False: there is no such thing, or the database failed. */
 static bool
 find_owner(struct call *call, struct db_tx *tx, struct owner *owner)
 {

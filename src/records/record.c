@@ -98,6 +98,21 @@ record_list(struct db_tx *tx, const struct record *record, const struct owner *o
 	return db_finish(stmt, result) < 0 ? -1 : 0;
 }
 
+static bool
+read_nothing(struct db_tx *tx, void *arg)
+{
+	return record_number(
+		   db_prepare(tx, "SELECT count(*) FROM assistants WHERE seq = 0"), arg) == 1;
+}
+
+bool
+records_answer(struct db *db)
+{
+	long long none;
+
+	return db_read(db, read_nothing, &none) == 1;
+}
+
 struct json_object *
 record_json(struct db_stmt *row, int column)
 {

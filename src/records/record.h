@@ -52,6 +52,9 @@ struct record_range {
 int record_list(struct db_tx *tx, const struct record *record, const struct owner *owner,
     const struct record_range *range, size_t bytes_max, struct json_object **array, bool *more);
 
+/* Whether the database answers. */
+bool records_answer(struct db *db);
+
 /* --- columns --- */
 
 /* A column of JSON, the caller's to put; NULL for SQL's NULL. */

@@ -53,7 +53,7 @@ struct run {
 	struct json_object *usage;           /* NULL until it is known */
 	struct json_object *required_action; /* NULL: none */
 	struct json_object *body; /* model, instructions, tools, … as they were asked */
-	const char *lease_holder; /* who carries it out; NULL: nobody */
+	const char *lease_holder; /* the process that carries it out; NULL: none */
 	long long lease_until;
 	char *texts; /* of a loaded run, which borrows them from here */
 };

@@ -18,7 +18,7 @@ struct bucket {
 	long long fill_s;
 };
 
-/* What is in a bucket now, for who wants so many units of it. */
+/* What is in a bucket now, for a use of so many units. */
 struct bucket_level {
 	long long left;   /* units; below 0 when it owes some */
 	long long wait_s; /* until there are as many as are wanted; 0: they are there */

@@ -25,7 +25,7 @@ struct runs {
 int runs_init(struct runs *runs, const char *state_dir);
 void runs_free(struct runs *runs);
 
-/* Who is told of a run, and how. */
+/* The listener of a run, and what else it does. */
 struct run_hearing {
 	const struct listener *listener; /* NULL: nobody */
 	/*
@@ -44,7 +44,7 @@ struct run_hearing {
 long run_carry_out(struct runs *runs, struct run *run, const struct run_hearing *hearing,
     const struct run_step *answered);
 
-/* --- who carries them out --- */
+/* --- processes that carry runs out --- */
 
 /*
  * This process as a holder of runs; those of processes that died are ended the first time. NULL:

@@ -5,6 +5,8 @@ path_matches(const char *pattern, const char *path, struct path_part parts[PATH_
 {
 	int len = 0;
 
+	if (*path != '/')
+		return false;
 	for (;;) {
 		size_t pattern_len = strcspn(pattern + 1, "/"), path_len = strcspn(path + 1, "/");
 

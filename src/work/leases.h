@@ -1,8 +1,8 @@
 /*
- * Who carries runs out, so that a run does not outlive the process that does. A process is a
- * holder: a name that stands in its runs, and a file of that name in the state folder's `leases`,
+ * Leases: work does not outlive the process that does it. A process is a holder: a name that
+ * stands in what it has taken, and a file of that name in the state folder's `leases`,
  * locked as long as the process lives, however it ends. So a dead holder on the same machine is
- * seen at once. Another machine's lock may not be seen here: its runs are its own until their
+ * seen at once. Another machine's lock may not be seen here: what it has taken is its own until the
  * lease, which it renews, is over.
  */
 #ifndef WORK_LEASES_H

@@ -19,27 +19,27 @@ static unsigned calls;
 
 /* An Assistants API that has no assistants but the one that is asked for. */
 static void
-stub_call(struct openai *openai, const char *method, const char *called, struct json_object *body,
-    const struct interrupt *interrupt, struct openai_answer *answer)
+stub_call(struct openai *openai, const struct openai_call *call, struct openai_answer *answer)
 {
 	(void)openai;
-	(void)body;
-	(void)interrupt;
 	calls++;
 	answer->status = 200;
 	answer->body = json_object_new_object();
-	if (strcmp(method, "GET") == 0) {
+	switch (call->operation) {
+	case API_ASSISTANT_LIST:
 		json_set(answer->body, "data", json_object_new_array());
-	} else if (strcmp(called, "/assistants") == 0) {
+		break;
+	case API_ASSISTANT_CREATE:
 		json_set_string(answer->body, "id", "asst_new");
-	} else {
-		CHECK(strncmp(called, "/assistants/", 12) == 0);
-		CHECK(id_has_form(called + 12, ""));
+		break;
+	default:
+		CHECK(call->operation == API_ASSISTANT_MODIFY);
+		CHECK(id_has_form(call->ids[0], ""));
 		/* Those that begin so are unknown. */
-		if (strncmp(called + 12, "gone", 4) == 0)
+		if (strncmp(call->ids[0], "gone", 4) == 0)
 			answer->status = 404;
 		else
-			json_set_string(answer->body, "id", called + 12);
+			json_set_string(answer->body, "id", call->ids[0]);
 	}
 }
 

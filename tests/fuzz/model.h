@@ -291,6 +291,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	CHECK(json_parse(options_text, sizeof options_text - 1, &options) == 0);
 	CHECK(json_parse(context_text, sizeof context_text - 1, &entries) == 0);
 	context = context_of_json(entries);
+	json_object_put(entries);
 	return 0;
 }
 
