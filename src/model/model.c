@@ -101,17 +101,6 @@ model_context_add(struct model_context *context, enum model_entry_kind kind,
 }
 
 void
-model_context_reverse(struct model_context *context)
-{
-	for (size_t low = 0, high = context->len; low + 1 < high; low++, high--) {
-		struct model_entry entry = context->entries[low];
-
-		context->entries[low] = context->entries[high - 1];
-		context->entries[high - 1] = entry;
-	}
-}
-
-void
 model_context_free(struct model_context *context)
 {
 	for (size_t i = 0; i < context->len; i++) {

@@ -71,7 +71,6 @@ struct model_context {
 /* Adds an entry, and takes `content` and `items` over. */
 void model_context_add(struct model_context *context, enum model_entry_kind kind,
     struct json_object *content, struct json_object *items);
-void model_context_reverse(struct model_context *context);
 void model_context_free(struct model_context *context);
 
 struct model_request {

@@ -126,13 +126,13 @@ call_functions(const struct model_request *request, const char *words)
 static char *
 answers(const struct model_context *context)
 {
-	const struct model_entry *last = context->entries + context->len - 1;
+	size_t len = context->len;
 	struct buf words = BUF_INIT(WORDS_MAX);
 	struct json_object *calls;
 
-	if (context->len == 0 || last->kind != MODEL_CALLS)
+	if (len == 0 || context->entries[len - 1].kind != MODEL_CALLS)
 		return NULL;
-	calls = last->content;
+	calls = context->entries[len - 1].content;
 	for (size_t i = 0; i < json_len(calls); i++) {
 		const char *name = json_get_string(json_at(calls, i), "name");
 		const char *output = json_get_string(json_at(calls, i), "output");
