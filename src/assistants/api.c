@@ -5,7 +5,7 @@
 #include "text/api_error.h"
 #include "text/json.h"
 
-/* The first operation whose method and path match is meant. */
+/* Of several that match a method and path, the first counts. */
 static const struct {
 	const char *method, *pattern;
 	handler_fn *handler; /* NULL: it is not served here */

@@ -106,7 +106,7 @@ int run_claim(struct db_tx *tx, const char *holder, struct run *run);
 /*
  * Writes status, times, error and usage of a run that was carried out. `held`: it waits for outputs
  * of its calls, and its holder makes them. 1 done; 0 it no longer is carried out: deleted with its
- * thread, or ended by somebody who found it overdue; -1 failed.
+ * thread, or ended by a process that found it overdue; -1 failed.
  */
 int run_end(struct db_tx *tx, const struct run *run, bool held);
 
