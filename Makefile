@@ -130,17 +130,21 @@ bundle:
 # The tests in which much happens at once, for ThreadSanitizer and valgrind.
 CONCURRENT_TESTS := tests/soak/crowd.test.mjs tests/e2e/model.test.mjs tests/e2e/deleted.test.mjs
 
-## make check      run all the tests, the second time under AddressSanitizer and UBSan, and soak a little
+# On all cores, unless it was said how many.
+JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+# They are about the browser, the web servers and the documents: AddressSanitizer finds nothing there.
+OUTSIDE_TESTS := $(patsubst %,tests/e2e/%.test.mjs,bundle chat-page readme six-ways systemd)
+
+## make check      run all the tests, most of them also under AddressSanitizer and UBSan, and soak a little
 .PHONY: check
 check:
 	tools/deps.sh build check
-	$(MAKE) WERROR=-Werror all www unit build/powercut.so
-	$(MAKE) WERROR=-Werror VARIANT=asan all unit
-	$(MAKE) WERROR=-Werror VARIANT=tsan all
-	$(MAKE) FUZZ_SECONDS=6 fuzz
-	tools/e2e.sh cgi-bin/assistants.fcgi
-	tools/e2e.sh build/asan/assistants.fcgi
-	tools/e2e.sh cgi-bin/assistants.fcgi tests/soak/*.test.mjs
+	$(MAKE) $(JOBS) WERROR=-Werror all www unit build/powercut.so
+	$(MAKE) $(JOBS) WERROR=-Werror VARIANT=asan all unit
+	$(MAKE) $(JOBS) WERROR=-Werror VARIANT=tsan all
+	$(MAKE) $(JOBS) FUZZ_SECONDS=3 fuzz
+	SOAK= tools/e2e.sh cgi-bin/assistants.fcgi tests/e2e/*.test.mjs tests/soak/*.test.mjs
+	tools/e2e.sh build/asan/assistants.fcgi $(filter-out $(OUTSIDE_TESTS),$(wildcard tests/e2e/*.test.mjs))
 	tools/e2e.sh build/tsan/assistants.fcgi $(CONCURRENT_TESTS) tests/e2e/leaves.test.mjs \
 		tests/e2e/process.test.mjs tests/e2e/tools.test.mjs
 
@@ -149,6 +153,8 @@ check:
 soak: export SOAK := full
 soak: check
 	tools/deps.sh soak
+	tools/e2e.sh cgi-bin/assistants.fcgi tests/soak/*.test.mjs
+	SOAK= tools/e2e.sh build/asan/assistants.fcgi $(OUTSIDE_TESTS)
 	SOAK= tools/e2e.sh tests/soak/valgrind $(CONCURRENT_TESTS)
 	$(MAKE) fuzz
 	tests/soak/bundle.sh
@@ -180,7 +186,8 @@ bench-docs:
 ## make unit       the unit tests alone; one of them: make unit T=json
 .PHONY: unit
 unit: $(UNIT_PROGRAMS)
-	@printf '%s\n' $(UNIT_PROGRAMS) | xargs -P "$$(nproc)" -n 1 \
+	@# Most of their time they wait.
+	@printf '%s\n' $(UNIT_PROGRAMS) | xargs -P "$$(($$(nproc) * 4))" -n 1 \
 		sh -c 'said=$$("$$0" 2>&1); passed=$$?; printf "%s\n" "$$said"; exit $$passed'
 
 ## make fuzz       invented input for all that reads outside bytes (FUZZ_SECONDS=60 for each program)

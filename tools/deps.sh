@@ -43,7 +43,7 @@ needs() {
 		program systemd-analyze systemd
 		program node nodejs
 		program npm npm
-		program chromium chromium
+		program chromium-headless-shell chromium-headless-shell
 		library cmocka libcmocka-dev
 		file /usr/lib/python3/dist-packages/prometheus_client/parser.py python3-prometheus-client
 	END

@@ -25,7 +25,7 @@ after(() => browser?.close());
  */
 export async function openPage(bench, url, { origins = [], ...options } = {}) {
 	// Without its sandbox, which does not work for root.
-	browser ??= await chromium.launch({ executablePath: '/usr/bin/chromium', chromiumSandbox: false });
+	browser ??= await chromium.launch({ executablePath: '/usr/bin/chromium-headless-shell', chromiumSandbox: false });
 	const context = await browser.newContext({ viewport: DESKTOP, ...options });
 	const page = await context.newPage();
 	page.setDefaultTimeout(PATIENCE_MS);

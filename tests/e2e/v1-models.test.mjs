@@ -43,7 +43,7 @@ async function aimock(bench, api) {
 	mock.on({ userMessage: PRICES, hasToolResult: false }, { toolCalls });
 	mock.on({ userMessage: PRICES, hasToolResult: true }, { content: ANSWER });
 	mock.onMessage('slow', { content: WORDS }, { latency: 100 });
-	mock.onMessage('stuck', { content: WORDS }, { latency: 1000 });
+	mock.onMessage('stuck', { content: WORDS }, { latency: 200 });
 	mock.onMessage(/./, { content: WORDS, usage });
 	await mock.start();
 	bench.onClose(() => mock.stop());
