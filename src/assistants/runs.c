@@ -234,8 +234,7 @@ set_run(struct creation *creation, long long thread, struct json_object *assista
 	    .expires_at = now + call->api->runs.timeout_s,
 	    .started_at = creation->holder ? now : 0,
 	    .body = options_of(creation->body, assistant),
-	    .lease_holder = creation->holder,
-	    .lease_until = creation->holder ? now + LEASE_S : 0,
+	    .holder = creation->holder,
 	};
 }
 
@@ -502,7 +501,7 @@ write_change(struct db_tx *tx, void *arg)
 	}
 	if (json_object_object_get_ex(change->body, "metadata", NULL))
 		json_copy(run->body, change->body, "metadata");
-	if (run_store_body(tx, run) != 1)
+	if (run_store_metadata(tx, run) != 1)
 		return false;
 	call_answer(change->call, 200, run_json(run));
 	return true;

@@ -178,3 +178,39 @@ CREATE TABLE reservations (
 );
 CREATE INDEX reservations_overdue ON reservations (overdue_at);
 CREATE INDEX reservations_of_bucket ON reservations (bucket);
+
+-- version 8
+
+-- What is queued, and what somebody does (see work/work.h): in place of leases in the runs.
+CREATE TABLE work (
+	kind TEXT NOT NULL,            -- run
+	subject BIGINT NOT NULL,       -- its seq
+	holder TEXT,                   -- the process that does it; NULL: it is queued
+	lease_until BIGINT,            -- how long that counts on other machines
+	PRIMARY KEY (kind, subject)
+) WITHOUT ROWID;
+INSERT INTO work SELECT 'run', seq, CASE WHEN status <> 'queued' THEN lease_holder END, lease_until FROM runs
+	WHERE status = 'queued' OR lease_holder IS NOT NULL AND
+	(status = 'in_progress' OR status = 'requires_action' OR status = 'cancelling');
+DROP INDEX runs_queued;
+ALTER TABLE runs DROP COLUMN lease_holder;
+ALTER TABLE runs DROP COLUMN lease_until;
+
+-- What runs were asked with, once for all that are asked alike. The metadata, each run's own, is null here.
+CREATE TABLE run_options (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	hash TEXT NOT NULL UNIQUE,     -- SHA-256 of the body
+	body TEXT NOT NULL             -- model, instructions, tools and the other options
+);
+ALTER TABLE runs ADD COLUMN options BIGINT REFERENCES run_options (seq); -- never NULL
+ALTER TABLE runs ADD COLUMN metadata TEXT;
+UPDATE runs SET metadata = json_extract(body, '$.metadata'), body = json_set(body, '$.metadata', NULL)
+	WHERE json_type(body, '$.metadata') = 'object';
+INSERT INTO run_options (hash, body) SELECT DISTINCT sha256(body), body FROM runs;
+UPDATE runs SET options = (SELECT seq FROM run_options WHERE hash = sha256(runs.body));
+ALTER TABLE runs DROP COLUMN body;
+CREATE INDEX runs_of_options ON runs (options);
+
+-- Which answer of the model a step belongs to: calls of hosted tools and of functions that came in one are two
+-- steps. NULL: it is the only one of its answer.
+ALTER TABLE run_steps ADD COLUMN round BIGINT;

@@ -1,11 +1,17 @@
 #include "db/sqlite_migrate.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "db/db.h"
 #include "db/sqlite_connect.h"
+#include "obs/log.h"
+#include "os/file.h"
+#include "os/hash.h"
 #include "schema.inc.h"
 
 static int
@@ -77,6 +83,85 @@ check_tables(sqlite3 *handle, const char *path, char *error)
 	return code == SQLITE_OK ? 0 : -1;
 }
 
+/* SQL's sha256(text), in hexadecimal, for the migrations. */
+static void
+sha256(sqlite3_context *context, int args, sqlite3_value **values)
+{
+	char hex[SHA256_HEX_SIZE];
+
+	(void)args;
+	sha256_hex(sqlite3_value_text(values[0]), (size_t)sqlite3_value_bytes(values[0]), hex);
+	sqlite3_result_text(context, hex, -1, SQLITE_TRANSIENT);
+}
+
+/* By another connection: SQLite copies nothing by one that writes. An SQLite code. */
+static int
+copy_to(const char *path, const char *to)
+{
+	sqlite3 *from = NULL, *copy = NULL;
+	sqlite3_backup *backup = NULL;
+	int code = sqlite3_open_v2(path, &from, SQLITE_OPEN_READONLY, NULL), closed;
+
+	if (code == SQLITE_OK)
+		code = sqlite3_open(to, &copy);
+	if (code == SQLITE_OK) {
+		sqlite3_busy_timeout(from, BUSY_TIMEOUT_MS);
+		backup = sqlite3_backup_init(copy, "main", from, "main");
+		code = sqlite3_errcode(copy);
+	}
+	if (backup) {
+		sqlite3_backup_step(backup, -1);
+		code = sqlite3_backup_finish(backup);
+	}
+	closed = sqlite3_close(copy);
+	sqlite3_close(from);
+	return code != SQLITE_OK ? code : closed;
+}
+
+/* Whether there is room for a copy, and for what the migration writes anew. */
+static bool
+has_room(sqlite3 *handle, const char *path)
+{
+	long long pages = 0, page_size = 0;
+	struct statvfs disk;
+
+	return query_number(handle, "PRAGMA page_count", &pages) == SQLITE_OK &&
+	    query_number(handle, "PRAGMA page_size", &page_size) == SQLITE_OK &&
+	    statvfs(path, &disk) == 0 &&
+	    (long long)(disk.f_bavail * disk.f_frsize) > 3 * pages * page_size;
+}
+
+/*
+ * The database is copied beside itself, for who wants to go back to the program before. A copy has
+ * its name when it is whole, and on the disk.
+ */
+static void
+copy_aside(sqlite3 *handle, const char *path, long long version)
+{
+	char copy[4096], partial[sizeof copy + sizeof ".part"];
+	int code;
+
+	snprintf(copy, sizeof copy, "%s.version-%lld", path, version);
+	snprintf(partial, sizeof partial, "%s.part", copy);
+	if (!has_room(handle, path)) {
+		log_warn("the database gets a new schema, and is not copied before: there is no "
+			 "room for a copy");
+		return;
+	}
+	unlink(partial);
+	code = copy_to(path, partial);
+	if (code == SQLITE_OK && rename(partial, copy) == 0) {
+		file_sync_folder(copy);
+		log_info("the database gets a new schema; as it was before it is in %s, which can "
+			 "be deleted",
+		    copy);
+		return;
+	}
+	log_warn("the database gets a new schema, and could not be copied before: %s",
+	    code != SQLITE_OK ? sqlite3_errstr(code) : strerror(errno));
+	unlink(partial);
+}
+
 /* Another process may be migrating, too: what version it is counts only inside the transaction. */
 int
 migrate(sqlite3 *handle, const char *path, char *error)
@@ -105,6 +190,11 @@ migrate(sqlite3 *handle, const char *path, char *error)
 		    path);
 		goto undo;
 	}
+	if (sqlite3_create_function(handle, "sha256", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,
+		sha256, NULL, NULL) != SQLITE_OK)
+		goto fail;
+	if (version > 0)
+		copy_aside(handle, path, version);
 	while (version < newest)
 		if (run_part(handle, ++version) != SQLITE_OK)
 			goto fail;

@@ -56,9 +56,8 @@ write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
-/* A rename is on disk only when its folder is. */
-static void
-sync_folder_of(const char *path)
+void
+file_sync_folder(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char *folder =
@@ -92,7 +91,7 @@ file_replace(const char *path, const char *content)
 		errno = error;
 		goto out;
 	}
-	sync_folder_of(path);
+	file_sync_folder(path);
 	result = 0;
 out:
 	error = errno;

@@ -21,6 +21,9 @@ char *file_read(const char *path, size_t size_max, size_t *len);
  */
 int file_replace(const char *path, const char *content);
 
+/* What happened to the name `path` is on the disk now: a rename is when its folder is. */
+void file_sync_folder(const char *path);
+
 /*
  * Takes the exclusive lock on the file `path` (made if missing), waiting at most `wait_ms`.
  * Processes and threads exclude each other. The descriptor, whose close(2) gives the lock back; -1

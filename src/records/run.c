@@ -3,10 +3,11 @@
 #include "obs/metrics.h"
 #include "os/clock.h"
 #include "records/options.h"
+#include "records/run_options.h"
 #include "records/thread_delete.h"
 #include "text/json.h"
 #include "text/text.h"
-#include "work/leases.h"
+#include "work/work.h"
 
 enum {
 	SEQ,
@@ -15,7 +16,7 @@ enum {
 	THREAD_ID,
 	ASSISTANT_ID,
 	TENANT,
-	LEASE_HOLDER,
+	HOLDER,
 	STATUS,
 	CREATED_AT,
 	EXPIRES_AT,
@@ -26,17 +27,17 @@ enum {
 	USAGE,
 	BODY,
 	LEASE_UNTIL,
-	REQUIRED_ACTION
+	REQUIRED_ACTION,
+	METADATA
 };
 #define SELECT                                                                                     \
-	"SELECT r.seq, r.thread, r.id, t.id, r.assistant_id, t.tenant, r.lease_holder, "           \
-	"r.status, r.created_at, r.expires_at, r.started_at, r.ended_at, r.last_error, "           \
-	"r.incomplete_reason, r.usage, r.body, r.lease_until, r.required_action "                  \
-	"FROM runs r JOIN threads t ON t.seq = r.thread "
+	"SELECT r.seq, r.thread, r.id, t.id, r.assistant_id, t.tenant, w.holder, r.status, "       \
+	"r.created_at, r.expires_at, r.started_at, r.ended_at, r.last_error, "                     \
+	"r.incomplete_reason, r.usage, o.body, w.lease_until, r.required_action, r.metadata "      \
+	"FROM runs r JOIN threads t ON t.seq = r.thread "                                          \
+	"JOIN run_options o ON o.seq = r.options" WORK_JOIN("run", "r.seq")
 #define RANGE "WHERE r.thread = ? AND r.seq > ? AND r.seq < ? ORDER BY r.seq"
 #define AT_WORK "status IN ('in_progress', 'cancelling')"
-/* Of a holder: also what waits for outputs that the holder itself makes. */
-#define HELD RUN_ACTIVE("") " AND status <> 'queued' AND lease_holder = ?"
 
 const char *const run_status_words[] = {"queued", "in_progress", "requires_action", "cancelling",
     "cancelled", "failed", "completed", "incomplete", "expired", NULL};
@@ -124,7 +125,7 @@ keep_text(struct db_stmt *row, int column, char **at)
 static bool
 read_row(struct db_stmt *row, struct run *run)
 {
-	static const int texts[] = {ID, THREAD_ID, ASSISTANT_ID, TENANT, LEASE_HOLDER};
+	static const int texts[] = {ID, THREAD_ID, ASSISTANT_ID, TENANT, HOLDER};
 	size_t size = 1;
 	char *at;
 
@@ -149,10 +150,12 @@ read_row(struct db_stmt *row, struct run *run)
 	run->thread_id = keep_text(row, THREAD_ID, &at);
 	run->assistant_id = keep_text(row, ASSISTANT_ID, &at);
 	run->tenant = keep_text(row, TENANT, &at);
-	run->lease_holder = keep_text(row, LEASE_HOLDER, &at);
+	run->holder = keep_text(row, HOLDER, &at);
 	run->last_error = record_json(row, LAST_ERROR);
 	run->usage = record_json(row, USAGE);
 	run->body = record_json(row, BODY);
+	if (!db_is_null(row, METADATA))
+		json_set(run->body, "metadata", record_json(row, METADATA));
 	run->required_action = record_json(row, REQUIRED_ACTION);
 	return true;
 }
@@ -299,15 +302,26 @@ run_load_active(struct db_tx *tx, long long thread, struct run *run)
 	return load(db_prepare(tx, SELECT "WHERE r.thread = ? AND " RUN_ACTIVE("r.")), thread, run);
 }
 
+/* Work that somebody has, or, without a holder, anybody may take. */
+static bool
+is_work(const struct run *run)
+{
+	return run->status == RUN_QUEUED || run_status_is_at_work(run->status);
+}
+
 int
 run_insert(struct db_tx *tx, struct run *run)
 {
-	struct db_stmt *stmt = db_prepare(tx,
-	    "INSERT INTO runs (id, thread, assistant_id, created_at, expires_at, started_at, "
-	    "status, body, lease_holder, lease_until, ended_at, last_error, incomplete_reason, "
-	    "usage) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-	    "ON CONFLICT DO NOTHING RETURNING seq");
+	struct db_stmt *stmt;
+	long long options;
+	int inserted;
 
+	if (run_options_store(tx, run->body, &options) < 0)
+		return -1;
+	stmt = db_prepare(tx,
+	    "INSERT INTO runs (id, thread, assistant_id, created_at, expires_at, started_at, "
+	    "status, options, metadata, ended_at, last_error, incomplete_reason, usage) "
+	    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING seq");
 	db_bind_text(stmt, 1, run->id);
 	db_bind_int(stmt, 2, run->thread);
 	db_bind_text(stmt, 3, run->assistant_id);
@@ -315,90 +329,91 @@ run_insert(struct db_tx *tx, struct run *run)
 	db_bind_int(stmt, 5, run->expires_at);
 	db_bind_time(stmt, 6, run->started_at);
 	db_bind_text(stmt, 7, run_status_words[run->status]);
-	record_bind_json(stmt, 8, run->body);
-	db_bind_text(stmt, 9, run->lease_holder);
-	db_bind_time(stmt, 10, run->lease_until);
-	db_bind_time(stmt, 11, run->ended_at);
-	record_bind_json(stmt, 12, run->last_error);
-	db_bind_text(stmt, 13, reason_word(run->reason));
-	record_bind_json(stmt, 14, run->usage);
-	return record_number(stmt, &run->seq);
+	db_bind_int(stmt, 8, options);
+	record_bind_json(stmt, 9, json_get(run->body, "metadata"));
+	db_bind_time(stmt, 10, run->ended_at);
+	record_bind_json(stmt, 11, run->last_error);
+	db_bind_text(stmt, 12, reason_word(run->reason));
+	record_bind_json(stmt, 13, run->usage);
+	inserted = record_number(stmt, &run->seq);
+	if (inserted == 0 && run_options_release(tx, options) < 0)
+		return -1;
+	return inserted == 1 && is_work(run) ? work_put(tx, WORK_RUN, run->seq, run->holder)
+					     : inserted;
 }
 
 int
 run_begin(struct db_tx *tx, struct run *run, const char *holder)
 {
 	struct db_stmt *stmt = db_prepare(tx,
-	    "UPDATE runs SET status = ?, started_at = ?, required_action = NULL, "
-	    "lease_holder = ?, lease_until = ? WHERE seq = ?");
-	long long now = clock_unix();
+	    "UPDATE runs SET status = ?, started_at = ?, required_action = NULL WHERE seq = ? AND "
+	    "(status = 'in_progress' OR status = 'requires_action')");
+	int begun;
 
 	run->status = holder ? RUN_IN_PROGRESS : RUN_QUEUED;
 	if (holder && !run->started_at)
-		run->started_at = now;
+		run->started_at = clock_unix();
 	json_object_put(run->required_action);
 	run->required_action = NULL;
-	run->lease_holder = holder;
+	run->holder = holder;
 	db_bind_text(stmt, 1, run_status_words[run->status]);
 	db_bind_time(stmt, 2, run->started_at);
-	db_bind_text(stmt, 3, holder);
-	db_bind_time(stmt, 4, holder ? now + LEASE_S : 0);
-	db_bind_int(stmt, 5, run->seq);
+	db_bind_int(stmt, 3, run->seq);
+	begun = db_execute(stmt);
+	return begun == 1 ? work_put(tx, WORK_RUN, run->seq, holder) : begun;
+}
+
+/* 1; 0 the run is not queued any more; -1 failed. */
+static int
+take_up(struct db_tx *tx, long long seq)
+{
+	struct db_stmt *stmt = db_prepare(tx,
+	    "UPDATE runs SET status = 'in_progress', started_at = coalesce(started_at, ?) "
+	    "WHERE seq = ? AND status = 'queued'");
+
+	db_bind_int(stmt, 1, clock_unix());
+	db_bind_int(stmt, 2, seq);
 	return db_execute(stmt);
 }
 
 int
 run_claim(struct db_tx *tx, const char *holder, struct run *run)
 {
-	long long now = clock_unix(), seq;
-	struct db_stmt *stmt = db_prepare(tx,
-	    "UPDATE runs SET status = 'in_progress', started_at = coalesce(started_at, ?), "
-	    "lease_holder = ?, lease_until = ? WHERE status = 'queued' AND "
-	    "seq = (SELECT seq FROM runs WHERE status = 'queued' ORDER BY seq LIMIT 1) "
-	    "RETURNING seq");
-	int found;
+	long long seq;
+	int found, taken = 0;
 
-	db_bind_int(stmt, 1, now);
-	db_bind_text(stmt, 2, holder);
-	db_bind_int(stmt, 3, now + LEASE_S);
-	found = record_number(stmt, &seq);
-	return found == 1 ? run_load(tx, seq, run) : found;
+	while ((found = work_claim(tx, WORK_RUN, holder, &seq)) == 1 &&
+	    (taken = take_up(tx, seq)) == 0)
+		if (work_drop(tx, WORK_RUN, seq) < 0)
+			return -1;
+	if (found != 1)
+		return found;
+	return taken == 1 ? run_load(tx, seq, run) : -1;
 }
 
 int
 run_end(struct db_tx *tx, const struct run *run, bool held)
 {
-	struct db_stmt *stmt = db_prepare(tx,
-	    "UPDATE runs SET status = ?, ended_at = ?, last_error = ?, incomplete_reason = ?, "
-	    "usage = ?, required_action = ?, lease_holder = CASE WHEN ? = 1 THEN lease_holder END "
-	    "WHERE seq = ? AND " AT_WORK " AND lease_holder = ?");
-	int ended;
+	struct db_stmt *stmt;
+	int ended = held ? work_keep(tx, WORK_RUN, run->seq, run->holder)
+			 : work_done(tx, WORK_RUN, run->seq, run->holder);
 
+	if (ended != 1)
+		return ended;
+	stmt = db_prepare(tx,
+	    "UPDATE runs SET status = ?, ended_at = ?, last_error = ?, incomplete_reason = ?, "
+	    "usage = ?, required_action = ? WHERE seq = ? AND " AT_WORK);
 	db_bind_text(stmt, 1, run_status_words[run->status]);
 	db_bind_time(stmt, 2, run->ended_at);
 	record_bind_json(stmt, 3, run->last_error);
 	db_bind_text(stmt, 4, reason_word(run->reason));
 	record_bind_json(stmt, 5, run->usage);
 	record_bind_json(stmt, 6, run->required_action);
-	db_bind_int(stmt, 7, held);
-	db_bind_int(stmt, 8, run->seq);
-	db_bind_text(stmt, 9, run->lease_holder);
+	db_bind_int(stmt, 7, run->seq);
 	ended = db_execute(stmt);
 	if (ended == 1 && !run_status_is_active(run->status))
 		db_count(tx, METRIC_RUNS, run_status_words[run->status]);
 	return ended;
-}
-
-int
-run_touch(struct db_tx *tx, const struct run *run)
-{
-	struct db_stmt *stmt = db_prepare(tx,
-	    "UPDATE runs SET lease_until = ? WHERE seq = ? AND " AT_WORK " AND lease_holder = ?");
-
-	db_bind_int(stmt, 1, clock_unix() + LEASE_S);
-	db_bind_int(stmt, 2, run->seq);
-	db_bind_text(stmt, 3, run->lease_holder);
-	return db_execute(stmt);
 }
 
 int
@@ -420,6 +435,7 @@ run_cancel(struct db_tx *tx, struct run *run, bool at_work)
 	struct db_stmt *stmt = db_prepare(tx,
 	    "UPDATE runs SET status = ?, ended_at = ?, required_action = NULL "
 	    "WHERE seq = ? AND " RUN_ACTIVE(""));
+	int cancelled;
 
 	run->status = at_work ? RUN_CANCELLING : RUN_CANCELLED;
 	run->ended_at = at_work ? 0 : clock_unix();
@@ -428,28 +444,20 @@ run_cancel(struct db_tx *tx, struct run *run, bool at_work)
 	db_bind_text(stmt, 1, run_status_words[run->status]);
 	db_bind_time(stmt, 2, run->ended_at);
 	db_bind_int(stmt, 3, run->seq);
-	if (!at_work)
-		db_count(tx, METRIC_RUNS, run_status_words[run->status]);
-	return db_execute(stmt);
+	cancelled = db_execute(stmt);
+	if (cancelled != 1 || at_work)
+		return cancelled;
+	db_count(tx, METRIC_RUNS, run_status_words[run->status]);
+	return work_drop(tx, WORK_RUN, run->seq) < 0 ? -1 : 1;
 }
 
 int
-run_store_body(struct db_tx *tx, const struct run *run)
+run_store_metadata(struct db_tx *tx, const struct run *run)
 {
-	struct db_stmt *stmt = db_prepare(tx, "UPDATE runs SET body = ? WHERE seq = ?");
+	struct db_stmt *stmt = db_prepare(tx, "UPDATE runs SET metadata = ? WHERE seq = ?");
 
-	record_bind_json(stmt, 1, run->body);
+	record_bind_json(stmt, 1, json_get(run->body, "metadata"));
 	db_bind_int(stmt, 2, run->seq);
-	return db_execute(stmt);
-}
-
-int
-runs_renew_leases(struct db_tx *tx, const char *holder)
-{
-	struct db_stmt *stmt = db_prepare(tx, "UPDATE runs SET lease_until = ? WHERE " HELD);
-
-	db_bind_int(stmt, 1, clock_unix() + LEASE_S);
-	db_bind_text(stmt, 2, holder);
 	return db_execute(stmt);
 }
 
@@ -466,13 +474,15 @@ settle_lost(struct db_tx *tx, const struct budgets *budgets, const char *id, boo
 bool
 run_settle_lost(struct db_tx *tx, const struct budgets *budgets, const struct run *run)
 {
-	return settle_lost(tx, budgets, run->id, run->lease_holder != NULL);
+	return settle_lost(tx, budgets, run->id, run->holder != NULL);
 }
 
-/*
- * Runs a statement that ends runs and gives of each its status, its id, and whether a holder had
- * taken it up. Each is counted and settled. How many; -1 failed.
- */
+/* What such a statement gives of each run: whether a holder had taken it up is the last. */
+#define ENDED                                                                                      \
+	" RETURNING status, seq, id, EXISTS (SELECT 1 FROM work WHERE kind = 'run' "               \
+	"AND subject = runs.seq AND holder IS NOT NULL)"
+
+/* Runs a statement that ends runs. Each is counted and settled. How many; -1 failed. */
 static int
 end_runs(struct db_tx *tx, const struct budgets *budgets, struct db_stmt *stmt)
 {
@@ -485,7 +495,8 @@ end_runs(struct db_tx *tx, const struct budgets *budgets, struct db_stmt *stmt)
 
 		if (status != RUN_STATUS__MAX)
 			db_count(tx, METRIC_RUNS, run_status_words[status]);
-		settled = settle_lost(tx, budgets, db_text(stmt, 1), db_int(stmt, 2));
+		settled = settle_lost(tx, budgets, db_text(stmt, 2), db_int(stmt, 3)) &&
+		    work_drop(tx, WORK_RUN, db_int(stmt, 1)) >= 0;
 		ended++;
 	}
 	return db_finish(stmt, settled ? result : DB_ERROR) == DB_DONE ? ended : -1;
@@ -497,8 +508,7 @@ run_end_overdue(struct db_tx *tx, const struct budgets *budgets, long long threa
 	struct db_stmt *stmt = db_prepare(tx,
 	    "UPDATE runs SET status = CASE status WHEN 'cancelling' THEN 'cancelled' "
 	    "ELSE 'expired' END, required_action = NULL, ended_at = ? WHERE thread = ? "
-	    "AND " RUN_ACTIVE("") " AND expires_at < ? "
-				  "RETURNING status, id, lease_holder IS NOT NULL");
+	    "AND " RUN_ACTIVE("") " AND expires_at < ?" ENDED);
 	long long now = clock_unix();
 
 	db_bind_int(stmt, 1, now);
@@ -514,7 +524,7 @@ runs_end_abandoned(struct db_tx *tx, const struct budgets *budgets, const char *
 	    "UPDATE runs SET status = CASE WHEN status = 'cancelling' THEN 'cancelled' "
 	    "WHEN expires_at < ? THEN 'expired' ELSE 'failed' END, ended_at = ?, "
 	    "last_error = CASE WHEN status <> 'cancelling' AND expires_at >= ? THEN ? END, "
-	    "required_action = NULL WHERE " HELD " RETURNING status, id, lease_holder IS NOT NULL");
+	    "required_action = NULL WHERE " RUN_ACTIVE("") " AND seq IN " WORK_HELD("run") ENDED);
 	struct json_object *error =
 	    run_error_json(RUN_SERVER_ERROR, "The server stopped while it carried this run out.");
 	long long now = clock_unix();

@@ -53,7 +53,7 @@ struct run {
 	struct json_object *usage;           /* NULL until it is known */
 	struct json_object *required_action; /* NULL: none */
 	struct json_object *body; /* model, instructions, tools, … as they were asked */
-	const char *lease_holder; /* the process that carries it out; NULL: none */
+	const char *holder;       /* the process that carries it out; NULL: none */
 	long long lease_until;
 	char *texts; /* of a loaded run, which borrows them from here */
 };
@@ -93,7 +93,9 @@ int run_load_active(struct db_tx *tx, long long thread, struct run *run);
  */
 int run_insert(struct db_tx *tx, struct run *run);
 
-/* It is in progress from now on, carried out by `holder`; with NULL it is queued. 1, or -1 failed.
+/*
+ * One that was in progress, or waited for outputs, is in progress from now on, carried out by
+ * `holder`; with NULL it is queued. 1; 0 it was neither any more; -1 failed.
  */
 int run_begin(struct db_tx *tx, struct run *run, const char *holder);
 
@@ -110,20 +112,14 @@ int run_claim(struct db_tx *tx, const char *holder, struct run *run);
  */
 int run_end(struct db_tx *tx, const struct run *run, bool held);
 
-/* Renews the lease of a run that is carried out. 1; 0 it no longer is; -1 failed. */
-int run_touch(struct db_tx *tx, const struct run *run);
-
 /* What others made of it meanwhile. 1 with *status; 0 it was deleted with its thread; -1 failed. */
 int run_look_up_status(struct db_tx *tx, long long seq, enum run_status *status);
 
 /* An active run is cancelling, or, when nobody is at work on it, cancelled. 1, or -1 failed. */
 int run_cancel(struct db_tx *tx, struct run *run, bool at_work);
 
-/* Stores the body. 1, or -1 failed. */
-int run_store_body(struct db_tx *tx, const struct run *run);
-
-/* Renews all leases of a holder. -1 failed. */
-int runs_renew_leases(struct db_tx *tx, const char *holder);
+/* Stores the metadata of the body. 1, or -1 failed. */
+int run_store_metadata(struct db_tx *tx, const struct run *run);
 
 /*
  * Ends the active run of a thread, as expired or, where somebody wanted that, cancelled. What it

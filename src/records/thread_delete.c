@@ -3,15 +3,17 @@
 #include "os/clock.h"
 #include "os/interrupt.h"
 #include "records/run.h"
+#include "records/run_options.h"
 
 /* To write down what was deleted takes as long again, and longer. */
 enum { PIECE_MS = 5 };
 
 /* A row at a time: one may have megabytes. The thread itself comes last. */
 static const char *const deletions[] = {
-    "DELETE FROM messages WHERE seq = (SELECT min(seq) FROM messages WHERE thread = ?)",
-    "DELETE FROM runs WHERE seq = (SELECT min(seq) FROM runs WHERE thread = ?)",
-    "DELETE FROM threads WHERE seq = ?",
+    "DELETE FROM messages WHERE seq = (SELECT min(seq) FROM messages WHERE thread = ?) "
+    "RETURNING NULL",
+    "DELETE FROM runs WHERE seq = (SELECT min(seq) FROM runs WHERE thread = ?) RETURNING options",
+    "DELETE FROM threads WHERE seq = ? RETURNING NULL",
 };
 enum { DELETIONS_LEN = sizeof deletions / sizeof *deletions };
 
@@ -24,13 +26,30 @@ execute(struct db_tx *tx, const char *sql, long long thread)
 	return db_execute(stmt);
 }
 
+/* A deletion that gives the options of runs, for others NULL. How many rows it took; -1 failed. */
+static int
+delete_rows(struct db_tx *tx, const char *sql, long long thread)
+{
+	struct db_stmt *stmt = db_prepare(tx, sql);
+	enum db_result result;
+	int deleted = 0;
+
+	db_bind_int(stmt, 1, thread);
+	while ((result = db_step(stmt)) == DB_ROW) {
+		if (!db_is_null(stmt, 0) && run_options_release(tx, db_int(stmt, 0)) < 0)
+			return db_finish(stmt, DB_ERROR);
+		deleted++;
+	}
+	return db_finish(stmt, result) < 0 ? -1 : deleted;
+}
+
 static int
 delete_piece(struct db_tx *tx, long long thread)
 {
 	long long end_ms = clock_ms() + PIECE_MS;
 
 	for (int i = 0; i < DELETIONS_LEN && clock_ms() <= end_ms;) {
-		int deleted = execute(tx, deletions[i], thread);
+		int deleted = delete_rows(tx, deletions[i], thread);
 
 		if (deleted < 0)
 			return -1;
@@ -63,7 +82,13 @@ thread_delete(struct db_tx *tx, const struct budgets *budgets, long long thread)
 		"UPDATE threads SET tenant = " REMOVED_TENANT ", id = 'removed_' || seq "
 		"WHERE seq = ?",
 		thread) < 0 ||
-	    execute(tx, "DELETE FROM runs WHERE thread = ? AND " RUN_ACTIVE(""), thread) < 0)
+	    execute(tx,
+		"DELETE FROM work WHERE kind = 'run' AND subject IN "
+		"(SELECT seq FROM runs WHERE thread = ?)",
+		thread) < 0 ||
+	    delete_rows(tx,
+		"DELETE FROM runs WHERE thread = ? AND " RUN_ACTIVE("") " RETURNING options",
+		thread) < 0)
 		return -1;
 	return delete_piece(tx, thread);
 }

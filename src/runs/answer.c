@@ -5,6 +5,7 @@
 #include "os/clock.h"
 #include "runs/internal.h"
 #include "text/json.h"
+#include "work/work.h"
 
 static void
 tell(struct execution *execution, const struct event *event)
@@ -144,7 +145,8 @@ write_message(struct db_tx *tx, void *arg)
 {
 	struct execution *execution = arg;
 
-	return run_touch(tx, execution->run) == 1 && answer_store_message(execution, tx) == 1;
+	return work_keep(tx, WORK_RUN, execution->run->seq, execution->run->holder) == 1 &&
+	    answer_store_message(execution, tx) == 1;
 }
 
 /*

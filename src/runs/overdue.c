@@ -6,6 +6,7 @@
 #include "runs/context.h"
 #include "runs/runs.h"
 #include "text/json.h"
+#include "work/work.h"
 
 enum { DAY_S = 86400 };
 
@@ -60,7 +61,7 @@ write_renewal(struct db_tx *tx, void *arg)
 {
 	const struct renewal *renewal = arg;
 
-	return runs_renew_leases(tx, renewal->holder) >= 0;
+	return work_keep_all(tx, renewal->holder) >= 0;
 }
 
 void
@@ -79,9 +80,8 @@ runs_keep(struct runs *runs)
 bool
 run_is_abandoned(struct runs *runs, const struct run *run)
 {
-	return run->lease_holder && run_status_is_active(run->status) &&
-	    run->status != RUN_QUEUED &&
-	    leases_are_over(runs->leases, run->lease_holder, run->lease_until);
+	return run->holder && run_status_is_active(run->status) && run->status != RUN_QUEUED &&
+	    leases_are_over(runs->leases, run->holder, run->lease_until);
 }
 
 bool
@@ -89,12 +89,12 @@ run_is_overdue(struct runs *runs, const struct run *run)
 {
 	long long late_s = clock_unix() - run->expires_at;
 
-	if (late_s <= 0 || !run->lease_holder)
+	if (late_s <= 0 || !run->holder)
 		return late_s > 0;
-	if (leases_are_ours(runs->leases, run->lease_holder))
+	if (leases_are_ours(runs->leases, run->holder))
 		return !leases_are_at_hand(runs->leases, run->seq);
 	/* One that lives may have given it up without a word. */
-	return late_s > DAY_S || leases_are_over(runs->leases, run->lease_holder, run->lease_until);
+	return late_s > DAY_S || leases_are_over(runs->leases, run->holder, run->lease_until);
 }
 
 /* 1 it was ended, 0 it goes on, -1 failed. */
@@ -106,7 +106,7 @@ end_if_over(struct runs *runs, struct db_tx *tx, const struct run *run)
 	if (run_is_overdue(runs, run))
 		ended = run_end_overdue(tx, &runs->budgets, run->thread);
 	else if (run_is_abandoned(runs, run))
-		ended = runs_end_abandoned(tx, &runs->budgets, run->lease_holder);
+		ended = runs_end_abandoned(tx, &runs->budgets, run->holder);
 	else
 		return 0;
 	return ended < 0 ? -1 : 1;

@@ -110,8 +110,10 @@ static const char *const contents[] = {
     "(1, 'thread_g', 'gateway', 1, '{\"metadata\":{\"a\":\"the gateway''s own\"}}'), "
     "(2, 'thread_a', 'api', 2, '{\"metadata\":{}}'), "
     "(3, 'thread_b', 'api', 3, '{\"metadata\":{}}')",
-    "INSERT INTO runs (seq, id, thread, assistant_id, created_at, expires_at, status, body) VALUES "
-    "(1, 'run_b', 3, 'asst_a', 1, " YEAR_2100 ", 'requires_action', '{\"model\":\"m\"}')",
+    "INSERT OR REPLACE INTO run_options (seq, hash, body) VALUES (1, '', '{\"model\":\"m\"}')",
+    "INSERT INTO runs (seq, id, thread, assistant_id, created_at, expires_at, status, options) "
+    "VALUES "
+    "(1, 'run_b', 3, 'asst_a', 1, " YEAR_2100 ", 'requires_action', 1)",
     "INSERT INTO messages (seq, id, thread, created_at, role, content, body) VALUES "
     "(1, 'msg_g', 1, 1, 'user', " CONTENT(
 	"the gateway''s own") ", '{}'), "

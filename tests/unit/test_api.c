@@ -611,9 +611,9 @@ static void
 expire_it(void)
 {
 	struct db_tx *tx = db_begin(db, DB_WRITE);
-	struct db_stmt *stmt = db_prepare(tx, "UPDATE runs SET status = 'expired'");
 
-	assert_int_equal(db_finish(stmt, db_step(stmt)), DB_DONE);
+	assert_int_equal(db_execute(db_prepare(tx, "UPDATE runs SET status = 'expired'")), 1);
+	assert_int_equal(db_execute(db_prepare(tx, "DELETE FROM work")), 1);
 	assert_int_equal(db_commit(tx), 0);
 }
 
@@ -680,10 +680,12 @@ an_overdue_run_is_ended_by_whoever_meets_it(void **state)
 	(void)state;
 	/* As a program that was killed would leave it behind. */
 	tx = db_begin(db, DB_WRITE);
+	stmt = db_prepare(tx, "INSERT INTO run_options (hash, body) VALUES ('', '{}')");
+	assert_int_equal(db_execute(stmt), 1);
 	stmt = db_prepare(tx,
-	    "INSERT INTO runs (id, thread, assistant_id, created_at, expires_at, status, body) "
-	    "SELECT 'run_left', seq, 'asst_x', 1, 2, 'in_progress', '{}' FROM threads WHERE id = "
-	    "?");
+	    "INSERT INTO runs (id, thread, assistant_id, created_at, expires_at, status, options) "
+	    "SELECT 'run_left', t.seq, 'asst_x', 1, 2, 'in_progress', o.seq "
+	    "FROM threads t, run_options o WHERE t.id = ?");
 	db_bind_text(stmt, 1, thread);
 	assert_int_equal(db_finish(stmt, db_step(stmt)), DB_DONE);
 	assert_int_equal(db_commit(tx), 0);

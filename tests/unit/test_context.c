@@ -39,7 +39,7 @@ set_up(void **state)
 	run_sql("INSERT INTO threads (seq, id, tenant, created_at, body) "
 		"VALUES (1, 'thread_1', 't', 1, '{}'), (2, 'thread_2', 't', 1, '{}')");
 	run_sql("INSERT INTO runs (seq, id, thread, assistant_id, created_at, expires_at, status, "
-		"body) VALUES (1, 'run_1', 1, 'asst_1', 1, 2, 'completed', '{}')");
+		"options) VALUES (1, 'run_1', 1, 'asst_1', 1, 2, 'completed', NULL)");
 	/* 100 bytes each. */
 	run_sql("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10) "
 		"INSERT INTO messages (seq, id, thread, created_at, role, content, body) "

@@ -279,8 +279,75 @@ test_older_version(void **state)
 	db = db_open(here.path, true, here.error);
 	assert_non_null(db);
 	db_close(db);
-	make_by_hand("CREATE TEMP TABLE t (v CHECK (v = 1)); "
-		     "INSERT INTO t SELECT count(*) FROM runs WHERE lease_holder IS NULL");
+	make_by_hand(
+	    "CREATE TEMP TABLE t (v CHECK (v = 1)); "
+	    "INSERT INTO t SELECT count(*) FROM runs JOIN run_options o ON o.seq = options "
+	    "WHERE o.body = '{}'");
+}
+
+/* A file of that name beside the database. */
+static bool
+is_beside(const char *suffix)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s%s", here.path, suffix);
+	return access(path, F_OK) == 0;
+}
+
+/* What somebody holds, what waits, and what is over; asked alike, but for the metadata. */
+static void
+test_version_7(void **state)
+{
+	char *before =
+	    strndup(schema_sql, (size_t)(strstr(schema_sql, "-- version 8") - schema_sql));
+	struct capture capture;
+	struct db *db;
+	char *said;
+
+	(void)state;
+	make_by_hand(before);
+	free(before);
+	make_by_hand(
+	    "PRAGMA user_version = 7; "
+	    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9) "
+	    "INSERT INTO threads (id, tenant, created_at, body) SELECT 't' || i, 'a', 1, '{}' FROM "
+	    "n; "
+	    "INSERT INTO runs (id, thread, assistant_id, created_at, expires_at, status, body, "
+	    "lease_holder, lease_until) VALUES "
+	    "('r1', 1, 'a', 1, 2, 'queued', "
+	    "'{\"model\":\"m\",\"metadata\":{\"k\":\"1\"},\"top_p\":1.0}', "
+	    "NULL, NULL), "
+	    "('r2', 2, 'a', 1, 2, 'in_progress', "
+	    "'{\"model\":\"m\",\"metadata\":{\"k\":\"2\"},\"top_p\":1.0}', 'h', 7), "
+	    "('r3', 3, 'a', 1, 2, 'cancelling', "
+	    "'{\"model\":\"m\",\"metadata\":null,\"top_p\":1.0}', 'h', 7), "
+	    "('r4', 4, 'a', 1, 2, 'requires_action', '{\"model\":\"m\"}', 'h', 7), "
+	    "('r5', 5, 'a', 1, 2, 'requires_action', '{\"model\":\"m\"}', NULL, NULL), "
+	    "('r6', 6, 'a', 1, 2, 'failed', '{\"model\":\"m\"}', 'h', 7), "
+	    "('r7', 7, 'a', 1, 2, 'completed', '{\"model\":\"m\"}', NULL, NULL)");
+	capture_start(&capture);
+	db = db_open(here.path, true, here.error);
+	said = capture_end(&capture);
+	assert_non_null(db);
+	db_close(db);
+	check_has("logged", said, "test.db.version-7");
+	free(said);
+	assert_true(is_beside(".version-7"));
+	assert_false(is_beside(".version-7.part"));
+	make_by_hand(
+	    "CREATE TEMP TABLE t (v TEXT CHECK (v IN ('r1||', 'r2|h|7', 'r3|h|7', 'r4|h|7'))); "
+	    "INSERT INTO t SELECT id || '|' || coalesce(holder, '') || '|' || "
+	    "coalesce(lease_until, '') FROM work JOIN runs ON seq = subject; "
+	    "CREATE TEMP TABLE n (v CHECK (v = 2)); INSERT INTO n SELECT count(*) FROM "
+	    "run_options; "
+	    "INSERT INTO n SELECT count(*) - 2 FROM t; "
+	    "CREATE TEMP TABLE m (v CHECK (v IN ('{\"k\":\"1\"}', '{\"k\":\"2\"}'))); "
+	    "INSERT INTO m SELECT metadata FROM runs WHERE id IN ('r1', 'r2'); "
+	    "CREATE TEMP TABLE o (v CHECK (v = "
+	    "'{\"model\":\"m\",\"metadata\":null,\"top_p\":1.0}')); "
+	    "INSERT INTO o SELECT o.body FROM runs r JOIN run_options o ON o.seq = r.options "
+	    "WHERE r.id IN ('r1', 'r2', 'r3')");
 }
 
 /* A migration that fails half-way, here since a file may not grow, leaves nothing of itself. */
@@ -494,12 +561,12 @@ static void
 test_schema_rules(void **state)
 {
 	static const char insert[] = "INSERT INTO runs (id, thread, assistant_id, created_at, "
-				     "expires_at, status, body) SELECT 'run_' || count(*), 1, "
-				     "'asst_1', 1, 1, 'queued', '{}' FROM runs WHERE true "
+				     "expires_at, status) SELECT 'run_' || count(*), 1, "
+				     "'asst_1', 1, 1, 'queued' FROM runs WHERE true "
 				     "ON CONFLICT DO NOTHING";
 	static const char orphan[] = "INSERT INTO runs (id, thread, assistant_id, created_at, "
-				     "expires_at, status, body) VALUES ('run_x', 99, '', 1, 1, "
-				     "'queued', '{}')";
+				     "expires_at, status) VALUES ('run_x', 99, '', 1, 1, "
+				     "'queued')";
 	struct db *db = open_db();
 	struct db_tx *tx = db_begin(db, DB_WRITE);
 	struct capture capture;
@@ -535,6 +602,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_other_version, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_other_program, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_older_version, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_version_7, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_migration_fails, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_isolation, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_rollback, set_up, tear_down),

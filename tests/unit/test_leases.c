@@ -210,7 +210,8 @@ query(const char *sql, const char *column)
 	assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
 	free(path);
 	assert_int_equal(sqlite3_exec(handle, sql, NULL, NULL, NULL), SQLITE_OK);
-	snprintf(select, sizeof select, "SELECT %s FROM runs ORDER BY seq LIMIT 1", column);
+	snprintf(select, sizeof select,
+	    "SELECT %s FROM runs LEFT JOIN work ON subject = seq ORDER BY seq LIMIT 1", column);
 	assert_int_equal(sqlite3_prepare_v2(handle, select, -1, &stmt, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
 	text = strdup((const char *)sqlite3_column_text(stmt, 0));
@@ -367,7 +368,7 @@ another_machine_has_until_its_lease_ends(void **state)
 
 	(void)state;
 	kill_runner(child);
-	free(query("UPDATE runs SET lease_holder = 'elsewhere.' || lease_holder", "id"));
+	free(query("UPDATE work SET holder = 'elsewhere.' || holder", "id"));
 	later_s = LEASE_S - 5;
 	assert_int_equal(run(), 400);
 	later_s = LEASE_S + 5;
