@@ -9,8 +9,9 @@ BEGIN {
 	may["v1"] = "http assistants records net config.h " common
 	may["http"] = "net " common
 	may["openai"] = "assistants records net " common
-	may["assistants"] = "runs records work model db net " common
-	may["runs"] = "records work model db " common
+	may["assistants"] = "runs hosted records work model db net " common
+	may["runs"] = "hosted records work model db " common
+	may["hosted"] = "records work model db " common
 	may["records"] = "work model db " common
 	may["work"] = "db " common
 	may["model"] = "net " common

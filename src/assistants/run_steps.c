@@ -39,7 +39,7 @@ find_place(struct import *import, long long thread, struct run_step *step)
 {
 	bool said = json_object_object_get_ex(import->stored, "after", NULL);
 
-	if (step->status == STEP_COMPLETED && !calls_are_answered(step->details))
+	if (step->status == STEP_COMPLETED && !step->told && !calls_are_answered(step->details))
 		return true;
 	if (!said && import->stored)
 		return true;
@@ -81,6 +81,8 @@ run_step_import(struct import *import)
 	    .last_error = json_get_object(object, "last_error"),
 	    .usage = json_get_object(object, "usage"),
 	    .items = json_get(import->stored, "items"),
+	    .round = json_get_int(import->stored, "round", 0),
+	    .told = json_get_array(import->stored, "told"),
 	};
 	long long thread;
 	int result = -1;

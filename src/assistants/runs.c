@@ -319,27 +319,23 @@ write_run(struct db_tx *tx, void *arg)
 
 /* Says once a run what its model is not told of. */
 static void
-warn_of_hosted_tools(const struct run *run)
+warn_of_unserved_tools(const struct runs *runs, const struct run *run)
 {
-	static const char *const hosted[] = {"code_interpreter", "file_search"};
 	struct json_object *tools = json_get(run->body, "tools");
-	char names[64] = "";
-	size_t used = 0;
+	struct buf names = BUF_INIT(256);
 
-	for (size_t h = 0; h < LEN(hosted); h++) {
-		size_t i = 0;
+	for (size_t i = 0; i < json_len(tools); i++) {
+		struct json_object *tool = json_at(tools, i);
 
-		while (i < json_len(tools) &&
-		    strcmp(json_get_string(json_at(tools, i), "type"), hosted[h]) != 0)
-			i++;
-		if (i < json_len(tools))
-			used += (size_t)snprintf(names + used, sizeof names - used, "%s%s",
-			    used ? " and " : "", hosted[h]);
+		if (!json_get(tool, "function") && !hosted_of_type(runs->hosted, tool))
+			buf_printf(&names, "%s%s", names.len ? " and " : "",
+			    json_get_string(tool, "type"));
 	}
-	if (used)
+	if (names.len > 0)
 		log_warn("the run uses %s, only stored yet: the model knows nothing of it, "
 			 "nor of files",
-		    names);
+		    names.data);
+	buf_free(&names);
 }
 
 /* Tells the listener of the run, while it is carried out here. */
@@ -360,7 +356,7 @@ start_run(struct creation *creation)
 {
 	struct call *call = creation->call;
 
-	warn_of_hosted_tools(&creation->run);
+	warn_of_unserved_tools(&call->api->runs, &creation->run);
 	if (!creation->holder) {
 		runners_wake(call->api->runs.runners);
 		return;
@@ -628,7 +624,13 @@ write_outputs(struct db_tx *tx, void *arg)
 		json_get_array(change->body, "tool_outputs")))
 		return false;
 	change->ended_at = clock_unix();
-	if (run_step_complete(tx, step->id, change->ended_at, step->details) != 1 ||
+	if (run_step_end(tx,
+		&(struct run_step){
+		    .id = step->id,
+		    .status = STEP_COMPLETED,
+		    .ended_at = change->ended_at,
+		    .details = step->details,
+		}) != 1 ||
 	    run_begin(tx, run, change->holder) != 1 || !reserve(call, tx, run))
 		return false;
 	call_answer(call, 200, change->holder ? NULL : run_json(run));

@@ -214,3 +214,5 @@ CREATE INDEX runs_of_options ON runs (options);
 -- Which answer of the model a step belongs to: calls of hosted tools and of functions that came in one are two
 -- steps. NULL: it is the only one of its answer.
 ALTER TABLE run_steps ADD COLUMN round BIGINT;
+-- Of calls of hosted tools, which the details show in another form: JSON [{id, name, arguments, output}].
+ALTER TABLE run_steps ADD COLUMN told TEXT;

@@ -9,14 +9,15 @@
  * page would have to be written down first.
  */
 #define MESSAGES(before, direction)                                                                \
-	"SELECT seq, 0, role, content, items FROM messages WHERE thread = ? AND seq " before       \
+	"SELECT seq, 0, role, content, items, 0, 0 FROM messages WHERE thread = ? AND seq " before \
 	" ? ORDER BY seq " direction " LIMIT ?"
 #define CALLS(before, direction)                                                                   \
-	"SELECT after_message, seq, NULL, details, items FROM run_steps WHERE thread = ? "         \
+	"SELECT after_message, seq, NULL, coalesce(told, details), items, run, round "             \
+	"FROM run_steps WHERE thread = ? "                                                         \
 	"AND (after_message, seq) " before " (?, ?) AND status = 'completed' "                     \
 	"ORDER BY after_message " direction ", seq " direction " LIMIT ?"
 
-enum { PLACE, SEQ, ROLE, TEXT, ITEMS };
+enum { PLACE, SEQ, ROLE, TEXT, ITEMS, RUN, ROUND };
 enum { PAGE_ROWS = 50 };
 
 /* One of the tables. */
@@ -105,6 +106,8 @@ conversation_read(
 		const struct spoken spoken = {
 		    .place = source->place,
 		    .calls = source->calls,
+		    .run = db_int(source->row, RUN),
+		    .round = db_int(source->row, ROUND),
 		    .role = message_role_of(db_text(source->row, ROLE)),
 		    .text = db_text(source->row, TEXT),
 		    .len = db_bytes(source->row, TEXT),

@@ -7,14 +7,19 @@
 
 #include "records/message.h"
 
-/* A message, or the calls of one round. Texts are the row's, until the next is told. */
+/*
+ * A message, or a step of calls. Neighbouring steps of one run's round are one answer's. Texts are
+ * the row's, until the next is told.
+ */
 struct spoken {
 	long long place; /* of the message, or of the one that the calls stand behind */
 	bool calls;
+	long long run, round;   /* of calls; round 0: one of its own */
 	enum message_role role; /* of a message */
-	const char *text;       /* JSON: the content, or the step's details */
-	size_t len;             /* of the text, in bytes */
-	const char *items;      /* JSON, see model_request.context; NULL: none */
+	const char *text;  /* JSON: the content; the step's details; of hosted calls, an array of
+			      {id, name, arguments, output} */
+	size_t len;        /* of the text, in bytes */
+	const char *items; /* JSON, see model_request.context; NULL: none */
 };
 
 /* Gets the next one. False: that is enough. */

@@ -451,14 +451,27 @@ run_cancel(struct db_tx *tx, struct run *run, bool at_work)
 	return work_drop(tx, WORK_RUN, run->seq) < 0 ? -1 : 1;
 }
 
+static int
+store_json(struct db_tx *tx, const char *sql, const struct run *run, struct json_object *value)
+{
+	struct db_stmt *stmt = db_prepare(tx, sql);
+
+	record_bind_json(stmt, 1, value);
+	db_bind_int(stmt, 2, run->seq);
+	return db_execute(stmt);
+}
+
+int
+run_store_usage(struct db_tx *tx, const struct run *run)
+{
+	return store_json(tx, "UPDATE runs SET usage = ? WHERE seq = ?", run, run->usage);
+}
+
 int
 run_store_metadata(struct db_tx *tx, const struct run *run)
 {
-	struct db_stmt *stmt = db_prepare(tx, "UPDATE runs SET metadata = ? WHERE seq = ?");
-
-	record_bind_json(stmt, 1, json_get(run->body, "metadata"));
-	db_bind_int(stmt, 2, run->seq);
-	return db_execute(stmt);
+	return store_json(
+	    tx, "UPDATE runs SET metadata = ? WHERE seq = ?", run, json_get(run->body, "metadata"));
 }
 
 /* --- what nobody carries out any more --- */

@@ -118,6 +118,9 @@ int run_look_up_status(struct db_tx *tx, long long seq, enum run_status *status)
 /* An active run is cancelling, or, when nobody is at work on it, cancelled. 1, or -1 failed. */
 int run_cancel(struct db_tx *tx, struct run *run, bool at_work);
 
+/* Stores what a run that goes on has cost. 1, or -1 failed. */
+int run_store_usage(struct db_tx *tx, const struct run *run);
+
 /* Stores the metadata of the body. 1, or -1 failed. */
 int run_store_metadata(struct db_tx *tx, const struct run *run);
 

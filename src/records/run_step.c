@@ -23,6 +23,8 @@ enum {
 	TENANT,
 	ITEMS,
 	THREAD,
+	ROUND,
+	TOLD,
 	AFTER_ID
 };
 #define COLUMNS                                                                                    \
@@ -134,8 +136,8 @@ run_step_insert(struct db_tx *tx, const struct run_step *step)
 {
 	struct db_stmt *stmt = db_prepare(tx,
 	    "INSERT INTO run_steps (id, run, created_at, ended_at, status, last_error, usage, "
-	    "details, items, thread, after_message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-	    "ON CONFLICT DO NOTHING");
+	    "details, items, thread, after_message, round, told) "
+	    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING");
 
 	db_bind_text(stmt, 1, step->id);
 	db_bind_int(stmt, 2, step->run);
@@ -150,6 +152,9 @@ run_step_insert(struct db_tx *tx, const struct run_step *step)
 		db_bind_int(stmt, 10, step->thread);
 		db_bind_int(stmt, 11, step->after);
 	}
+	if (step->round)
+		db_bind_int(stmt, 12, step->round);
+	record_bind_json(stmt, 13, step->told);
 	return db_execute(stmt);
 }
 
@@ -174,19 +179,34 @@ run_step_load_open(struct db_tx *tx, long long run, struct open_step *step)
 }
 
 int
-run_step_complete(struct db_tx *tx, const char *id, long long ended_at, struct json_object *details)
+run_step_end(struct db_tx *tx, const struct run_step *step)
 {
 	struct db_stmt *stmt = db_prepare(tx,
-	    "UPDATE run_steps SET status = 'completed', ended_at = ?, details = ? WHERE id = ?");
+	    "UPDATE run_steps SET status = ?, ended_at = ?, last_error = ?, details = ?, told = ? "
+	    "WHERE id = ?");
 
-	db_bind_int(stmt, 1, ended_at);
-	record_bind_json(stmt, 2, details);
-	db_bind_text(stmt, 3, id);
+	db_bind_text(stmt, 1, run_step_status_words[step->status]);
+	db_bind_int(stmt, 2, step->ended_at);
+	record_bind_json(stmt, 3, step->last_error);
+	record_bind_json(stmt, 4, step->details);
+	record_bind_json(stmt, 5, step->told);
+	db_bind_text(stmt, 6, step->id);
 	return db_execute(stmt);
 }
 
+int
+run_steps_rounds(struct db_tx *tx, long long run, long long *rounds)
+{
+	struct db_stmt *stmt =
+	    db_prepare(tx, "SELECT coalesce(max(round), 0) FROM run_steps WHERE run = ?");
+
+	db_bind_int(stmt, 1, run);
+	return record_number(stmt, rounds);
+}
+
 const char run_step_export_sql[] =
-    "SELECT " COLUMNS ", t.tenant, s.items, s.thread, (SELECT m.id FROM messages m WHERE "
+    "SELECT " COLUMNS
+    ", t.tenant, s.items, s.thread, s.round, s.told, (SELECT m.id FROM messages m WHERE "
     "m.thread = s.thread AND m.seq <= s.after_message ORDER BY m.seq DESC LIMIT 1)" TABLES
     "WHERE t.tenant <> " REMOVED_TENANT " ORDER BY s.seq";
 
@@ -194,7 +214,7 @@ struct json_object *
 run_step_exported(struct db_stmt *row)
 {
 	struct json_object *step = json(row), *stored = json_object_new_object();
-	struct json_object *items = record_json(row, ITEMS);
+	struct json_object *items = record_json(row, ITEMS), *told = record_json(row, TOLD);
 
 	json_set(step, "usage", record_json(row, USAGE));
 	json_set_string(step, "tenant", db_text(row, TENANT));
@@ -202,6 +222,10 @@ run_step_exported(struct db_stmt *row)
 		json_set(stored, "items", items);
 	if (!db_is_null(row, THREAD))
 		json_set_string(stored, "after", db_text(row, AFTER_ID));
+	if (!db_is_null(row, ROUND))
+		json_set_int(stored, "round", db_int(row, ROUND));
+	if (told)
+		json_set(stored, "told", told);
 	json_set(step, "stored", stored);
 	return step;
 }

@@ -36,6 +36,8 @@ struct run_step {
 	struct json_object *last_error; /* NULL: none */
 	struct json_object *usage;      /* NULL: unknown */
 	struct json_object *items;      /* of calls, see model_request.context; NULL: none */
+	long long round;          /* which of the run's answers made the calls; 0: one of its own */
+	struct json_object *told; /* of a hosted tool's calls, see conversation.h; NULL: none */
 };
 
 /* The API's object; the caller's to put. */
@@ -56,9 +58,11 @@ struct open_step {
 /* 1 found, 0 not, -1 failed. */
 int run_step_load_open(struct db_tx *tx, long long run, struct open_step *step);
 
-/* The calls are answered: writes the details with their outputs. 1, or -1 failed. */
-int run_step_complete(
-    struct db_tx *tx, const char *id, long long ended_at, struct json_object *details);
+/* One that was stored in progress has ended: writes status, time, error and details. 1, or -1. */
+int run_step_end(struct db_tx *tx, const struct run_step *step);
+
+/* How many of a run's answers made calls whose steps know their round. 1, or -1 failed. */
+int run_steps_rounds(struct db_tx *tx, long long run, long long *rounds);
 
 /* All of them, and a row as an export has it. */
 extern const char run_step_export_sql[];

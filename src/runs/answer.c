@@ -56,15 +56,6 @@ open_step(struct execution *execution, long long now, struct json_object *detail
 	answer_tell_step(execution, EVENT_STEP);
 }
 
-static void
-drop_step(struct execution *execution)
-{
-	json_object_put(execution->step.details);
-	json_object_put(execution->step.usage);
-	json_object_put(execution->step.items);
-	execution->step = (struct run_step){0};
-}
-
 /* {type, TYPE: value}; takes `value` over. */
 static struct json_object *
 details_of(enum run_step_type type, struct json_object *value)
@@ -74,6 +65,79 @@ details_of(enum run_step_type type, struct json_object *value)
 	json_set_string(details, "type", run_step_type_words[type]);
 	json_set(details, run_step_type_words[type], value);
 	return details;
+}
+
+void
+answer_open_calls(struct execution *execution, struct json_object *calls)
+{
+	execution->calls = calls;
+	execution->step_stored = false;
+	open_step(execution, clock_unix(), details_of(STEP_CALLS, json_object_get(calls)));
+}
+
+static void
+drop_step(struct execution *execution)
+{
+	json_object_put(execution->step.details);
+	json_object_put(execution->step.usage);
+	json_object_put(execution->step.items);
+	json_object_put(execution->step.told);
+	execution->step = (struct run_step){0};
+}
+
+/* {id, type: function, function: {name, arguments, output: null}} */
+static struct json_object *
+new_call(const char *id, const char *name)
+{
+	struct json_object *call = json_object_new_object(), *function = json_object_new_object();
+
+	json_set_string(function, "name", name);
+	json_set_string(function, "arguments", "");
+	json_set(function, "output", NULL);
+	json_set_string(call, "id", id);
+	json_set_string(call, "type", "function");
+	json_set(call, "function", function);
+	return call;
+}
+
+static void
+tell_call(
+    struct execution *execution, int index, const char *id, const char *name, const char *arguments)
+{
+	tell(execution,
+	    &(struct event){
+		.kind = EVENT_STEP_DELTA,
+		.step = &execution->step,
+		.index = index,
+		.call_id = id,
+		.call_name = name,
+		.arguments = arguments,
+	    });
+}
+
+void
+answer_tell_calls(struct execution *execution, struct json_object *calls)
+{
+	answer_open_calls(execution, json_object_get(calls));
+	for (size_t i = 0; i < json_len(calls); i++) {
+		struct json_object *call = json_at(calls, i),
+				   *function = json_get(call, "function");
+
+		tell_call(execution, (int)i, json_get_string(call, "id"),
+		    json_get_string(function, "name"), json_get_string(function, "arguments"));
+	}
+}
+
+void
+answer_tell_hosted_call(struct execution *execution, int index, struct json_object *call)
+{
+	tell(execution,
+	    &(struct event){
+		.kind = EVENT_STEP_DELTA,
+		.step = &execution->step,
+		.index = index,
+		.call = call,
+	    });
 }
 
 static void
@@ -219,33 +283,24 @@ static int
 on_call(void *arg, int index, const char *id, const char *name)
 {
 	struct execution *execution = arg;
-	struct json_object *call, *function;
+	struct json_object *call = new_call(id, name);
 
 	execution->said += strlen(name);
-	if (execution->open && finish_message(execution) < 0)
+	if (execution->open && finish_message(execution) < 0) {
+		json_object_put(call);
 		return -1;
-	if (!execution->calls) {
-		execution->calls = json_object_new_array();
-		open_step(execution, clock_unix(),
-		    details_of(STEP_CALLS, json_object_get(execution->calls)));
 	}
-	call = json_object_new_object();
-	function = json_object_new_object();
-	json_set_string(function, "name", name);
-	json_set_string(function, "arguments", "");
-	json_set(function, "output", NULL);
-	json_set_string(call, "id", id);
-	json_set_string(call, "type", "function");
-	json_set(call, "function", function);
+	/* Which of them the server runs itself is told when all are there. */
+	if (execution->hosts) {
+		if (!execution->called)
+			execution->called = json_object_new_array();
+		json_add(execution->called, call);
+		return 0;
+	}
+	if (!execution->calls)
+		answer_open_calls(execution, json_object_new_array());
 	json_add(execution->calls, call);
-	tell(execution,
-	    &(struct event){
-		.kind = EVENT_STEP_DELTA,
-		.step = &execution->step,
-		.index = index,
-		.call_id = id,
-		.call_name = name,
-	    });
+	tell_call(execution, index, id, name, NULL);
 	return 0;
 }
 
@@ -255,13 +310,8 @@ on_arguments(void *arg, int index, const char *fragment)
 	struct execution *execution = arg;
 
 	execution->said += strlen(fragment);
-	tell(execution,
-	    &(struct event){
-		.kind = EVENT_STEP_DELTA,
-		.step = &execution->step,
-		.index = index,
-		.arguments = fragment,
-	    });
+	if (!execution->hosts)
+		tell_call(execution, index, NULL, NULL, fragment);
 	return 0;
 }
 
@@ -269,7 +319,8 @@ static int
 on_called(void *arg, int index, const char *arguments)
 {
 	struct execution *execution = arg;
-	struct json_object *call = json_at(execution->calls, (size_t)index);
+	struct json_object *calls = execution->hosts ? execution->called : execution->calls;
+	struct json_object *call = json_at(calls, (size_t)index);
 
 	json_set_string(json_get(call, "function"), "arguments", arguments);
 	return 0;

@@ -13,8 +13,9 @@ static const char text_ends[] = ",\"annotations\":[]}}]";
 struct side {
 	bool newest_first;
 	long long bytes_left, messages_left;
-	long long end;   /* the place where the other side begins */
-	long long place; /* of what was read last */
+	long long end;        /* the place where the other side begins */
+	long long place;      /* of what was read last */
+	long long run, round; /* of the calls that were read last; round 0: there are none */
 	struct model_context entries;
 };
 
@@ -45,13 +46,16 @@ plain_words(const char *text, size_t len)
 	return json_literal(words, words_len);
 }
 
-/* The calls as a model knows them, without the API's wrapping. */
+/* The calls as a model knows them, without the API's wrapping; those of hosted tools have none. */
 static struct json_object *
 calls_of(const char *text)
 {
-	struct json_object *calls = json_object_new_array(), *details = parse(text);
+	struct json_object *calls, *details = parse(text);
 	struct json_object *tool_calls = json_get_array(details, "tool_calls");
 
+	if (json_object_is_type(details, json_type_array))
+		return details;
+	calls = json_object_new_array();
 	for (size_t i = 0; i < json_len(tool_calls); i++) {
 		struct json_object *tool_call = json_at(tool_calls, i);
 		struct json_object *call = json_object_new_object();
@@ -66,22 +70,54 @@ calls_of(const char *text)
 	return calls;
 }
 
+/* Calls of the same answer as the entry's become one with them; takes both over. */
 static void
-add_entry(struct model_context *entries, const struct spoken *spoken)
+merge_calls(const struct side *side, struct model_entry *entry, struct json_object *calls,
+    struct json_object *items)
+{
+	struct json_object *first = side->newest_first ? calls : entry->content;
+	struct json_object *second = side->newest_first ? entry->content : calls;
+
+	for (size_t i = 0; i < json_len(second); i++)
+		json_add(first, json_object_get(json_at(second, i)));
+	json_object_put(second);
+	entry->content = first;
+	if (entry->items)
+		json_object_put(items);
+	else
+		entry->items = items;
+}
+
+static void
+add_calls(struct side *side, const struct spoken *spoken, struct json_object *items)
+{
+	struct model_context *entries = &side->entries;
+	struct json_object *calls = calls_of(spoken->text);
+
+	if (side->round && side->round == spoken->round && side->run == spoken->run &&
+	    entries->len > 0)
+		merge_calls(side, &entries->entries[entries->len - 1], calls, items);
+	else
+		model_context_add(entries, MODEL_CALLS, calls, items);
+	side->run = spoken->run;
+	side->round = spoken->round;
+}
+
+static void
+add_entry(struct side *side, const struct spoken *spoken)
 {
 	struct json_object *content, *items = spoken->items ? parse(spoken->items) : NULL;
-	enum model_entry_kind kind =
-	    spoken->role == MESSAGE_ASSISTANT ? MODEL_ASSISTANT : MODEL_USER;
 
 	if (spoken->calls) {
-		kind = MODEL_CALLS;
-		content = calls_of(spoken->text);
-	} else {
-		content = plain_words(spoken->text, spoken->len);
-		if (!content)
-			content = parse(spoken->text);
+		add_calls(side, spoken, items);
+		return;
 	}
-	model_context_add(entries, kind, content, items);
+	content = plain_words(spoken->text, spoken->len);
+	if (!content)
+		content = parse(spoken->text);
+	side->round = 0;
+	model_context_add(&side->entries,
+	    spoken->role == MESSAGE_ASSISTANT ? MODEL_ASSISTANT : MODEL_USER, content, items);
 }
 
 /* Takes the next entry along if it fits, and is on this side. */
@@ -98,7 +134,7 @@ take_next(void *arg, const struct spoken *spoken)
 	side->place = spoken->place;
 	side->bytes_left -= (long long)spoken->len;
 	side->messages_left -= !spoken->calls;
-	add_entry(&side->entries, spoken);
+	add_entry(side, spoken);
 	return true;
 }
 

@@ -146,15 +146,19 @@ usage_sum(struct json_object *usage, struct json_object *more)
 	return sum;
 }
 
-/* What the round cost, for the run, its open step, and the budget. */
-static void
-add_usage(struct execution *execution, struct model_result *result)
+void
+end_add_usage(struct execution *execution, struct model_result *result)
 {
 	/* What was counted of an answer that was left is not all of it. */
 	bool broken = result->outcome == MODEL_INTERRUPTED || result->outcome == MODEL_SILENT ||
 	    (result->outcome > MODEL_INCOMPLETE && result->prompt_tokens < 0);
 	struct json_object *usage, *sum;
 
+	if (execution->counted)
+		return;
+	execution->counted = true;
+	metrics_add(METRIC_TOKENS, result->prompt_tokens, "prompt", NULL, NULL);
+	metrics_add(METRIC_TOKENS, result->completion_tokens, "completion", NULL, NULL);
 	broken = broken && (result->charged || result->prompt_tokens >= 0);
 	estimate_usage(execution, result);
 	execution->written_tokens = result->completion_tokens;
@@ -233,9 +237,8 @@ forget_action(struct run *run)
 
 /* --- in the database --- */
 
-/* Its budget pays what the question has cost. */
-static bool
-settle(const struct execution *execution, struct db_tx *tx)
+bool
+end_pay(const struct execution *execution, struct db_tx *tx)
 {
 	const struct budgets *budgets = &execution->runs->budgets;
 	long long took_ms = execution->asked_ms ? clock_ms() - execution->asked_ms : 0;
@@ -245,11 +248,6 @@ settle(const struct execution *execution, struct db_tx *tx)
 	    : budget_settle_unreported(tx, budgets, execution->run->id, execution->written_tokens,
 		  (took_ms + 999) / 1000);
 }
-
-struct ending {
-	struct execution *execution;
-	int stored; /* 1 stored, 0 the run is no more, -1 failed */
-};
 
 /* The run's end, the message, the step. */
 static int
@@ -272,6 +270,8 @@ store_round(struct execution *execution, struct db_tx *tx)
 		return ended;
 	if (execution->open && answer_store_message(execution, tx) != 1)
 		return -1;
+	if (execution->calls && execution->step_stored)
+		return run_step_end(tx, &execution->step);
 	if (execution->calls) {
 		execution->step.thread = run->thread;
 		execution->step.after = message_last(tx, run->thread);
@@ -284,31 +284,27 @@ store_round(struct execution *execution, struct db_tx *tx)
 static bool
 write_round(struct db_tx *tx, void *arg)
 {
-	struct ending *ending = arg;
+	struct storing *storing = arg;
 
-	ending->stored = store_round(ending->execution, tx);
-	if (ending->stored >= 0 && !settle(ending->execution, tx))
-		ending->stored = -1;
-	return ending->stored >= 0;
+	storing->stored = store_round(storing->execution, tx);
+	if (storing->stored >= 0 && !end_pay(storing->execution, tx))
+		storing->stored = -1;
+	return storing->stored >= 0;
 }
 
-/*
- * With patience: an answer that was paid for, and a thread that nobody else could free, are worth
- * waiting for a busy database, until the run would be over anyway. As `stored` above.
- */
-static int
-store(struct execution *execution)
+int
+end_store(struct execution *execution, db_work_fn *work)
 {
-	struct ending ending = {.execution = execution};
+	struct storing storing = {.execution = execution};
 	long long pause_ms = STORE_PAUSE_MS;
 
-	while (db_write(execution->runs->db, DB_WRITE, write_round, &ending) != 1) {
+	while (db_write(execution->runs->db, DB_WRITE, work, &storing) != 1) {
 		if (runners_stop(execution->runs->runners) || clock_ms() >= execution->deadline_ms)
 			return -1;
 		interrupt_sleep(NULL, pause_ms);
 		pause_ms = pause_ms * 2 < STORE_PAUSE_MAX_MS ? pause_ms * 2 : STORE_PAUSE_MAX_MS;
 	}
-	return ending.stored;
+	return storing.stored;
 }
 
 struct lookup {
@@ -389,13 +385,13 @@ end_round(struct execution *execution, struct model_result *result)
 	struct run *run = execution->run;
 	int stored;
 
-	metrics_add(METRIC_TOKENS, result->prompt_tokens, "prompt", NULL, NULL);
-	metrics_add(METRIC_TOKENS, result->completion_tokens, "completion", NULL, NULL);
 	set_end(run, result);
-	add_usage(execution, result);
+	end_add_usage(execution, result);
 	if (execution->calls) {
-		execution->step.items = result->items;
-		result->items = NULL;
+		if (!execution->step_stored) {
+			execution->step.items = result->items;
+			result->items = NULL;
+		}
 		if (result->outcome == MODEL_COMPLETED)
 			require_action(execution);
 		else
@@ -403,7 +399,7 @@ end_round(struct execution *execution, struct model_result *result)
 	} else if (execution->open) {
 		end_message(execution, result);
 	}
-	stored = store(execution);
+	stored = end_store(execution, write_round);
 	if (stored != 1)
 		end_unkept(execution, result, stored);
 	if (!run_status_is_active(run->status))
@@ -420,7 +416,7 @@ write_put_back(struct db_tx *tx, void *arg)
 	enum run_status now;
 
 	return run_look_up_status(tx, execution->run->seq, &now) == 1 && now == RUN_IN_PROGRESS &&
-	    run_begin(tx, execution->run, NULL) == 1 && settle(execution, tx);
+	    run_begin(tx, execution->run, NULL) == 1 && end_pay(execution, tx);
 }
 
 bool

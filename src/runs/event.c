@@ -70,14 +70,11 @@ message_delta_json(const struct event *event)
 	return delta_json(event->message->id, "thread.message.delta", delta);
 }
 
-static struct json_object *
-step_delta_json(const struct event *event)
+static void
+set_function_delta(struct json_object *call, const struct event *event)
 {
-	struct json_object *delta = json_object_new_object(), *details = json_object_new_object();
-	struct json_object *calls = json_object_new_array(), *call = json_object_new_object();
 	struct json_object *function = json_object_new_object();
 
-	json_set_int(call, "index", event->index);
 	if (event->call_id) {
 		json_set_string(call, "id", event->call_id);
 		json_set_string(function, "name", event->call_name);
@@ -87,6 +84,21 @@ step_delta_json(const struct event *event)
 		json_set(function, "output", NULL);
 	json_set_string(call, "type", "function");
 	json_set(call, "function", function);
+}
+
+static struct json_object *
+step_delta_json(const struct event *event)
+{
+	struct json_object *delta = json_object_new_object(), *details = json_object_new_object();
+	struct json_object *calls = json_object_new_array(), *call = json_object_new_object();
+
+	json_set_int(call, "index", event->index);
+	if (event->call) {
+		json_object_object_foreach(event->call, name, value)
+		    json_set(call, name, json_object_get(value));
+	} else {
+		set_function_delta(call, event);
+	}
 	json_add(calls, call);
 	json_set_string(details, "type", run_step_type_words[STEP_CALLS]);
 	json_set(details, "tool_calls", calls);

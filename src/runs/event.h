@@ -38,6 +38,7 @@ struct event {
 	bool first;       /* of that message's */
 	/* Of a step: a call begins with the first two; later only arguments come. NULL: not. */
 	const char *call_id, *call_name, *arguments;
+	struct json_object *call; /* of a step: a hosted tool's, whole, as it begins */
 };
 
 struct listener {

@@ -27,7 +27,13 @@ struct execution {
 	/* The open step. */
 	struct run_step step;
 	char step_id[ID_SIZE];
-	struct json_object *calls; /* the API's tool_calls, when they are the step; NULL: none */
+	struct json_object *calls;   /* the API's tool_calls, when they are the step; NULL: none */
+	bool step_stored;            /* the calls' step is, as in progress */
+	struct json_object *options; /* the run's, as the model is told them */
+	/* Where some of its tools are hosted. */
+	bool hosts;
+	struct json_object *called; /* the answer's calls, as functions, not told; NULL: none */
+	long long round;            /* how often calls were answered, and one */
 	/* What was said, and what it costs. */
 	bool spoken;        /* the model has said its first word */
 	bool stored;        /* a message is: the run cannot begin anew */
@@ -35,6 +41,7 @@ struct execution {
 	bool limited;       /* the model was sent what is left as its limit, and that is much */
 	bool cautious;      /* it is sent the least instead */
 	long long asked_ms; /* when the model was, by clock_ms(); 0: it was not */
+	bool counted;       /* what the last answer cost is in the run's usage */
 	long long cost;     /* tokens; -1: nobody has said */
 	long long written_tokens; /* by the model, as far as it is known */
 };
@@ -47,6 +54,15 @@ void answer_listen(struct execution *execution, struct model_request *request);
 /* Stores the open message, and its step, as they are. 1, or -1 failed. */
 int answer_store_message(struct execution *execution, struct db_tx *tx);
 
+/* Opens a step of these calls; takes them over. */
+void answer_open_calls(struct execution *execution, struct json_object *calls);
+
+/* Opens a step of calls that came whole, and tells them. */
+void answer_tell_calls(struct execution *execution, struct json_object *calls);
+
+/* Tells that a hosted tool's call, one of the open step's, begins. */
+void answer_tell_hosted_call(struct execution *execution, int index, struct json_object *call);
+
 /* Tells how the open message, or the open step of calls, ended, and forgets it. */
 void answer_close_message(struct execution *execution);
 void answer_close_calls(struct execution *execution);
@@ -55,7 +71,33 @@ void answer_close_calls(struct execution *execution);
 void answer_tell_run(struct execution *execution, enum event_kind kind);
 void answer_tell_step(struct execution *execution, enum event_kind kind);
 
+/* --- hosted_calls.c: calls of hosted tools --- */
+
+/*
+ * Runs those of a completed answer's calls that are. True: all were, and the model is to be asked
+ * again. False: the run ends, or waits for the rest, as the result says.
+ */
+bool hosted_calls_run(struct execution *execution, struct model_result *result);
+
 /* --- end.c: how a round ends --- */
+
+/* Counts what the model's answer cost, for the run, its open step, and the budget; once. */
+void end_add_usage(struct execution *execution, struct model_result *result);
+
+/* The budget pays that. */
+bool end_pay(const struct execution *execution, struct db_tx *tx);
+
+/*
+ * Writes something of a run, with patience: an answer that was paid for, and a thread that nobody
+ * else could free, are worth waiting for a busy database, until the run would be over anyway.
+ * `work` gets a struct storing, and is tried again while it answers false. 1 stored, 0 the run is
+ * no more, -1 failed.
+ */
+struct storing {
+	struct execution *execution;
+	int stored; /* 1, 0, -1, as above: the work's to set */
+};
+int end_store(struct execution *execution, db_work_fn *work);
 
 /* Ends the run, or lets it wait for outputs of its calls, as the model's answer says. */
 void end_round(struct execution *execution, struct model_result *result);

@@ -13,6 +13,7 @@ enum {
 	PARTIAL_MAX = 16 << 20,
 	OUTPUT_TOKENS_MIN = 16, /* model servers refuse to answer in less */
 	CONTEXT_TOKENS_MIN = 500,
+	ROUNDS_MAX = 20, /* in which a run's calls are answered here */
 	MS_A_SECOND = 1000
 };
 
@@ -63,6 +64,9 @@ read_context(struct db_tx *tx, void *arg)
 	reading->answer_max = budget_is_bounded(&reading->execution->runs->budgets, run->tenant)
 	    ? budget_answer_max(tx, run->id)
 	    : 0;
+	if (reading->execution->hosts &&
+	    run_steps_rounds(tx, run->seq, &reading->execution->round) != 1)
+		return false;
 	return reading->answer_max >= 0 &&
 	    context_load(tx, run->thread, reading->tokens_max,
 		json_get_int(strategy, "last_messages", 0), &reading->context) == 0;
@@ -141,10 +145,9 @@ answer_limit(const struct execution *execution, long long reserved)
 static void
 ask_model(struct execution *execution, long long tokens_max, struct model_result *result)
 {
-	struct run *run = execution->run;
 	struct reading reading = {.execution = execution, .tokens_max = tokens_max};
 	struct model_request request = {
-	    .options = run->body,
+	    .options = execution->options,
 	    .deadline_ms = execution->deadline_ms,
 	    .interrupt = &execution->interrupt,
 	};
@@ -155,7 +158,15 @@ ask_model(struct execution *execution, long long tokens_max, struct model_result
 		snprintf(result->error, sizeof result->error, "The thread could not be read.");
 		goto out;
 	}
-	execution->told = context_size(run->body, &reading.context);
+	execution->told = context_size(request.options, &reading.context);
+	execution->said = 0;
+	execution->counted = false;
+	if (execution->hosts && ++execution->round > ROUNDS_MAX) {
+		result->outcome = MODEL_INCOMPLETE;
+		result->incomplete = MODEL_MAX_TOKENS;
+		execution->told = 0;
+		goto out;
+	}
 	warn_of_images(&reading.context);
 	if (reading.answer_max == 0 && !reserve_anew(execution, &reading.answer_max, result)) {
 		execution->told = 0;
@@ -229,7 +240,10 @@ log_failure(const struct model_result *result)
 static void
 ask_and_end(struct execution *execution, struct model_result *result)
 {
-	ask_within_limits(execution, result);
+	do
+		ask_within_limits(execution, result);
+	while (result->outcome == MODEL_COMPLETED && execution->called &&
+	    hosted_calls_run(execution, result));
 	if (result->outcome == MODEL_INTERRUPTED && stops(execution)) {
 		if (end_put_back(execution))
 			return;
@@ -279,6 +293,8 @@ run_carry_out(struct runs *runs, struct run *run, const struct run_hearing *hear
 	struct model_result result;
 
 	execution.deadline_ms = deadline_of(&execution);
+	execution.options = hosted_options(runs->hosted, run->body);
+	execution.hosts = execution.options != run->body;
 	leases_take_up(runs->leases, run->seq);
 	if (answered) {
 		execution.step = *answered;
@@ -298,6 +314,8 @@ run_carry_out(struct runs *runs, struct run *run, const struct run_hearing *hear
 	ask_and_end(&execution, &result);
 	leases_put_down(runs->leases, run->seq);
 	json_object_put(result.items);
+	json_object_put(execution.options);
+	json_object_put(execution.called);
 	buf_free(&execution.partial);
 	return result.retry_after_s;
 }

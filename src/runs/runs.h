@@ -5,6 +5,7 @@
 #ifndef RUNS_RUNS_H
 #define RUNS_RUNS_H
 
+#include "hosted/hosted.h"
 #include "os/id.h"
 #include "runs/event.h"
 #include "work/leases.h"
@@ -14,6 +15,7 @@
 struct runs {
 	struct db *db;
 	struct model *model;
+	hosted_tools hosted;
 	struct budgets budgets;
 	unsigned timeout_s;
 	long long context_tokens; /* of a thread, that a model is sent at most */
