@@ -186,9 +186,7 @@ bench-docs:
 ## make unit       the unit tests alone; one of them: make unit T=json
 .PHONY: unit
 unit: $(UNIT_PROGRAMS)
-	@# Most of their time they wait.
-	@printf '%s\n' $(UNIT_PROGRAMS) | xargs -P "$$(($$(nproc) * 4))" -n 1 \
-		sh -c 'said=$$("$$0" 2>&1); passed=$$?; printf "%s\n" "$$said"; exit $$passed'
+	@tools/unit.sh $(UNIT_PROGRAMS)
 
 ## make fuzz       invented input for all that reads outside bytes (FUZZ_SECONDS=60 for each program)
 .PHONY: fuzz

@@ -33,8 +33,6 @@ static const struct field fields[] = {
     SAME_FIELDS,
 };
 
-enum { FIELDS_LEN = sizeof fields / sizeof *fields };
-
 /* What the API shows for what was never set. */
 static void
 set_defaults(struct json_object *body)
@@ -62,14 +60,14 @@ const struct kind assistant_kind = {
     .owner = OWNER_TENANT,
     .record = &assistant_record,
     .fields = fields,
-    .fields_len = FIELDS_LEN,
+    .fields_len = FIELDS_LEN(fields),
     .change = change,
 };
 
 bool
 assistant_check(struct call *call, struct json_object *assistant)
 {
-	return check_fields(call, assistant, new_fields, FIELDS_LEN, "");
+	return check_fields(call, assistant, FIELDS(new_fields), "");
 }
 
 struct creation {

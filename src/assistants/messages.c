@@ -6,8 +6,6 @@
 #include "text/json.h"
 #include "text/text.h"
 
-#define FIELDS(array) (array), sizeof(array) / sizeof *(array)
-
 enum { TEXT_MAX = 256000 };
 
 static const struct field text_fields[] = {
@@ -78,7 +76,7 @@ const struct kind message_kind = {
     .record = &message_record,
     .of_run = &run_message_record,
     .fields = changed_fields,
-    .fields_len = 1,
+    .fields_len = FIELDS_LEN(changed_fields),
 };
 
 bool

@@ -10,8 +10,6 @@
 #include "text/json.h"
 #include "text/text.h"
 
-#define LEN(array) (sizeof(array) / sizeof *(array))
-
 enum { OUTPUT_MAX = 512 << 10 };
 
 static const char *const truncation_types[] = {"auto", "last_messages", NULL};
@@ -32,21 +30,20 @@ check_truncation(struct call *call, struct json_object *strategy, const char *pr
 	return false;
 }
 
-static const struct shape truncation = {
-    NULL, truncation_fields, LEN(truncation_fields), check_truncation};
+static const struct shape truncation = {NULL, FIELDS(truncation_fields), check_truncation};
 
 static const char *const tool_choices[] = {"none", "auto", "required", NULL};
 static const struct field choice_fields[] = {{"type", FIELD_STRING, true}};
 static const struct field function_name[] = {{"name", FIELD_STRING, true, 1, 64}};
-static const struct shape function = {NULL, function_name, LEN(function_name)};
+static const struct shape function = {NULL, FIELDS(function_name)};
 static const struct field function_choice_fields[] = {
     {"type", FIELD_STRING, true},
     {"function", FIELD_OBJECT, true, .shapes = &function},
 };
 static const struct shape chosen_tools[] = {
-    {"function", function_choice_fields, LEN(function_choice_fields)},
-    {"code_interpreter", choice_fields, LEN(choice_fields)},
-    {"file_search", choice_fields, LEN(choice_fields)},
+    {"function", FIELDS(function_choice_fields)},
+    {"code_interpreter", FIELDS(choice_fields)},
+    {"file_search", FIELDS(choice_fields)},
     {NULL},
 };
 
@@ -91,7 +88,7 @@ static const struct field output_fields[] = {
     {"output", FIELD_STRING, false, 0, OUTPUT_MAX},
 };
 
-static const struct shape output_shape = {NULL, output_fields, LEN(output_fields)};
+static const struct shape output_shape = {NULL, FIELDS(output_fields)};
 static const struct field output_element = {.types = FIELD_OBJECT, .shapes = &output_shape};
 static const struct field submit_fields[] = {
     {"tool_outputs", FIELD_ARRAY, true, .element = &output_element},
@@ -139,9 +136,9 @@ options_of(struct json_object *body, struct json_object *assistant)
 	const char *more = json_get_string(body, "additional_instructions"), *instructions;
 	char *both;
 
-	for (size_t i = 0; i < LEN(inherited); i++)
+	for (size_t i = 0; i < FIELDS_LEN(inherited); i++)
 		json_copy(options, json_get(body, inherited[i]) ? body : assistant, inherited[i]);
-	for (size_t i = 0; i < LEN(own); i++)
+	for (size_t i = 0; i < FIELDS_LEN(own); i++)
 		json_copy(options, body, own[i]);
 	if (json_get(assistant, "tool_resources"))
 		json_copy(options, assistant, "tool_resources");
@@ -393,7 +390,7 @@ run_create(struct call *call)
 	struct creation creation = {.call = call, .body = call_body(call)};
 	struct json_object *messages = json_get(creation.body, "additional_messages");
 
-	if (creation.body && check_body(call, creation.body, run_fields, LEN(run_fields)) &&
+	if (creation.body && check_body(call, creation.body, FIELDS(run_fields)) &&
 	    messages_check(call, messages, "additional_messages"))
 		create(&creation);
 	json_object_put(creation.body);
@@ -405,8 +402,7 @@ run_create_with_thread(struct call *call)
 	struct creation creation = {.call = call, .body = call_body(call), .makes_thread = true};
 	struct json_object *thread = json_get(creation.body, "thread");
 
-	if (creation.body &&
-	    check_body(call, creation.body, thread_and_run_fields, LEN(thread_and_run_fields)) &&
+	if (creation.body && check_body(call, creation.body, FIELDS(thread_and_run_fields)) &&
 	    (!thread || thread_check(call, thread, "thread.")))
 		create(&creation);
 	json_object_put(creation.body);
@@ -508,7 +504,7 @@ run_modify(struct call *call)
 {
 	struct change change = {.call = call, .body = call_body(call)};
 
-	if (change.body && check_fields(call, change.body, changed_fields, LEN(changed_fields), ""))
+	if (change.body && check_fields(call, change.body, FIELDS(changed_fields), ""))
 		call_write(call, write_change, &change);
 	run_free(&change.run);
 	json_object_put(change.body);
@@ -666,7 +662,7 @@ run_submit_tool_outputs(struct call *call)
 	struct change change = {.call = call, .body = call_body(call)};
 	struct runs *runs = &call->api->runs;
 
-	if (!change.body || !check_body(call, change.body, submit_fields, LEN(submit_fields)) ||
+	if (!change.body || !check_body(call, change.body, FIELDS(submit_fields)) ||
 	    !has_tokens(call))
 		goto out;
 	if (wants_stream(change.body) && !(change.holder = runs_holder(runs)))
@@ -692,7 +688,7 @@ set_saved_end(struct run *run, struct import *import)
 	    "completed_at", "failed_at", "cancelled_at", "expires_at"};
 
 	run->expires_at = json_get_int(import->object, "expires_at", run->created_at);
-	for (size_t i = 0; i < LEN(times) && !run->ended_at; i++)
+	for (size_t i = 0; i < FIELDS_LEN(times) && !run->ended_at; i++)
 		run->ended_at = json_get_int(import->object, times[i], 0);
 	run->expires_at = json_get_int(import->stored, "expires_at", run->expires_at);
 	run->ended_at = json_get_int(import->stored, "ended_at", run->ended_at);
@@ -742,7 +738,7 @@ run_import(struct import *import)
 	    {"status", FIELD_STRING, true, .words = run_status_words},
 	    {"assistant_id", FIELD_STRING, true},
 	};
-	struct json_object *saved = import_checked(import, fields, LEN(fields));
+	struct json_object *saved = import_checked(import, FIELDS(fields));
 	long long thread;
 	struct run run;
 	int result;

@@ -19,6 +19,10 @@ enum field_type {
 	FIELD_URL = 256,     /* a string: where a model server finds an image */
 };
 
+/* For `fields, fields_len` below. */
+#define FIELDS_LEN(array) (sizeof(array) / sizeof *(array))
+#define FIELDS(array) (array), FIELDS_LEN(array)
+
 /*
  * A value that a body may have: a member, or, without its name, each element of an array. null
  * counts as left out, as it does in the API.
@@ -27,8 +31,8 @@ struct field {
 	const char *name;
 	unsigned types; /* mask of enum field_type */
 	bool required;
-	double min,
-	    max; /* of a number; of a string's characters, an array's elements; max 0: no bound */
+	/* Of a number; of a string's length in characters; of an array's. max 0: no bound. */
+	double min, max;
 	const char *const *words;    /* what a string may be, NULL-terminated; NULL: anything */
 	const struct shape *shapes;  /* what an object may be; NULL: anything */
 	const struct field *element; /* what an array's elements may be; NULL: anything */

@@ -4,9 +4,6 @@
 #include "assistants/schema.h"
 #include "text/json.h"
 
-#define LEN(array) (sizeof(array) / sizeof *(array))
-#define FIELDS(array) (array), LEN(array)
-
 enum { FILE_IDS_MAX = 20, ID_LEN_MAX = 256 };
 
 const char *const reasoning_efforts[] = {

@@ -23,7 +23,7 @@ const struct kind thread_kind = {
     .owner = OWNER_TENANT,
     .record = &thread_record,
     .fields = fields,
-    .fields_len = sizeof fields / sizeof *fields,
+    .fields_len = FIELDS_LEN(fields),
 };
 
 bool

@@ -1,8 +1,9 @@
 -- The database's schema, compiled into the program. Each "-- version N" begins what brings a database from
--- version N-1 to N, in one transaction; what stands here once is never changed, only added to.
+-- version N-1 to N, in one transaction; the SQL that stands here once is never changed, only added to.
 --
--- What never changes after creation is stored as the JSON that the API shows (body, content); what changes,
--- and what queries need, is a column. Times are Unix seconds. `seq` is the order of creation: many objects
+-- A column is what queries need, and what the program itself changes. All else that the API shows is stored as
+-- its JSON, in body or content, which is replaced whole when a client modifies it: a new member of it needs no
+-- new version. Times are Unix seconds. `seq` is the order of creation: many objects
 -- share a second. No `seq` is ever used again: who carries out a run whose thread is deleted knows both by
 -- theirs, and would write into somebody else's.
 
@@ -77,7 +78,7 @@ CREATE INDEX run_steps_of_run ON run_steps (run, seq);
 
 -- version 2
 
--- Who carries the run out (see assistants/leases.h), and until when that counts on other machines.
+-- Who carries the run out (see work/leases.h), and until when that counts on other machines.
 ALTER TABLE runs ADD COLUMN lease_holder TEXT;
 ALTER TABLE runs ADD COLUMN lease_until BIGINT;
 CREATE INDEX runs_of_holder ON runs (lease_holder) WHERE status IN ('in_progress', 'cancelling');
@@ -122,7 +123,7 @@ DROP INDEX runs_of_holder;
 CREATE INDEX runs_of_holder ON runs (lease_holder)
 	WHERE status IN ('in_progress', 'requires_action', 'cancelling');
 
--- Token buckets: what may be used of something in a time (see db/buckets.h).
+-- Token buckets: what may be used of something in a time (see records/token_bucket.h).
 CREATE TABLE buckets (
 	name TEXT NOT NULL UNIQUE,     -- "messages 192.0.2.1"
 	full_at BIGINT NOT NULL,       -- Unix nanoseconds when it will be full again

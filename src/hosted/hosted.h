@@ -37,8 +37,8 @@ struct hosted_tool {
 };
 
 /*
- * The tools of this server, up to a NULL. With NULL for all of them none is hosted: they are stored
- * in assistants and runs, and the model does not know of them.
+ * The tools of this server, up to a NULL; NULL: none. A tool of a run that is not among them is
+ * only shown, and the model does not know of it: today that is file_search, and code_interpreter.
  */
 typedef const struct hosted_tool *const *hosted_tools;
 

@@ -102,7 +102,8 @@ call_server(struct remote *self, struct http_call *http_call, const struct opena
 }
 
 /*
- * The API has no codes for these: only its words tell. This is the one place that reads them.
+ * The API has no codes for these: only its words tell, OpenAI's, which this program's own refusals
+ * also have. This is the one place that reads them.
  */
 static enum api_error
 error_of(const struct openai_answer *answer)

@@ -11,14 +11,18 @@
 void
 sha256_hex(const void *data, size_t len, char hex[SHA256_HEX_SIZE])
 {
+	static const char digits[] = "0123456789abcdef";
 	unsigned char digest[SHA256_DIGEST_LENGTH];
 	SHA256_CTX context;
 
 	SHA256_Init(&context);
 	SHA256_Update(&context, data, len);
 	SHA256_Final(digest, &context);
-	for (size_t i = 0; i < sizeof digest; i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	for (size_t i = 0; i < sizeof digest; i++) {
+		hex[2 * i] = digits[digest[i] >> 4];
+		hex[2 * i + 1] = digits[digest[i] & 15];
+	}
+	hex[2 * sizeof digest] = '\0';
 }
 
 bool

@@ -14,7 +14,7 @@
 struct spoken {
 	long long place; /* of the message, or of the one that the calls stand behind */
 	bool calls;
-	long long run, round;   /* of calls; round 0: one of its own */
+	long long run, round;   /* of calls, see run_step.h */
 	enum message_role role; /* of a message */
 	const char *text;  /* JSON: the content; the step's details; of hosted calls, an array of
 			      {id, name, arguments, output} */

@@ -195,13 +195,13 @@ run_step_end(struct db_tx *tx, const struct run_step *step)
 }
 
 int
-run_steps_rounds(struct db_tx *tx, long long run, long long *rounds)
+run_steps_round(struct db_tx *tx, long long run, long long *round)
 {
 	struct db_stmt *stmt =
 	    db_prepare(tx, "SELECT coalesce(max(round), 0) FROM run_steps WHERE run = ?");
 
 	db_bind_int(stmt, 1, run);
-	return record_number(stmt, rounds);
+	return record_number(stmt, round);
 }
 
 const char run_step_export_sql[] =

@@ -36,7 +36,9 @@ struct run_step {
 	struct json_object *last_error; /* NULL: none */
 	struct json_object *usage;      /* NULL: unknown */
 	struct json_object *items;      /* of calls, see model_request.context; NULL: none */
-	long long round;          /* which of the run's answers made the calls; 0: one of its own */
+	/* Of calls: the answer of the model that made them, as its number in the run. 0: no other
+	   step has calls of the same answer. */
+	long long round;
 	struct json_object *told; /* of a hosted tool's calls, see conversation.h; NULL: none */
 };
 
@@ -61,8 +63,8 @@ int run_step_load_open(struct db_tx *tx, long long run, struct open_step *step);
 /* One that was stored in progress has ended: writes status, time, error and details. 1, or -1. */
 int run_step_end(struct db_tx *tx, const struct run_step *step);
 
-/* How many of a run's answers made calls whose steps know their round. 1, or -1 failed. */
-int run_steps_rounds(struct db_tx *tx, long long run, long long *rounds);
+/* The highest round of a run's steps, 0 for none. 1, or -1 failed. */
+int run_steps_round(struct db_tx *tx, long long run, long long *round);
 
 /* All of them, and a row as an export has it. */
 extern const char run_step_export_sql[];

@@ -12,6 +12,13 @@ unit_ns(const struct bucket *bucket)
 	return bucket->fill_s * second_ns / bucket->capacity;
 }
 
+/* By so much a clock is set back, and not only to and fro. */
+static long long
+set_back_ns(const struct bucket *bucket)
+{
+	return (bucket->fill_s < SET_BACK_S ? bucket->fill_s : SET_BACK_S) * second_ns;
+}
+
 /*
  * When the bucket is full again: that says how full it is. A clock that was set back would make its
  * debt longer, which is put right; a little is left as it is, for clocks are set to and fro, and
@@ -23,7 +30,6 @@ read_row(struct db_tx *tx, const struct bucket *bucket, long long now_ns, long l
 {
 	struct db_stmt *stmt =
 	    db_prepare(tx, "SELECT full_at, seen_at FROM buckets WHERE name = ?");
-	long long set_back_s = bucket->fill_s < SET_BACK_S ? bucket->fill_s : SET_BACK_S;
 	enum db_result result;
 
 	*full_at_ns = now_ns;
@@ -33,26 +39,13 @@ read_row(struct db_tx *tx, const struct bucket *bucket, long long now_ns, long l
 	if (result == DB_ROW) {
 		long long full_at = db_int(stmt, 0), seen_at = db_int(stmt, 1);
 
-		*set_back = seen_at - now_ns > set_back_s * second_ns;
+		*set_back = seen_at - now_ns > set_back_ns(bucket);
 		if (*set_back)
 			full_at -= seen_at - now_ns;
 		if (full_at > now_ns)
 			*full_at_ns = full_at;
 	}
 	return db_finish(stmt, result) != DB_ERROR;
-}
-
-static bool
-write_row(struct db_tx *tx, const struct bucket *bucket, long long now_ns, long long full_at_ns)
-{
-	struct db_stmt *stmt = db_prepare(tx,
-	    "INSERT INTO buckets (name, full_at, seen_at) VALUES (?, ?, ?) ON CONFLICT (name) "
-	    "DO UPDATE SET full_at = excluded.full_at, seen_at = excluded.seen_at");
-
-	db_bind_text(stmt, 1, bucket->name);
-	db_bind_int(stmt, 2, full_at_ns);
-	db_bind_int(stmt, 3, now_ns);
-	return db_execute(stmt) >= 0;
 }
 
 /* Of those that are full again, more than one use adds. */
@@ -82,28 +75,62 @@ bucket_read(
 	return true;
 }
 
+/* What so many units are in time: no debt is longer than the longest. */
+static long long
+time_of(const struct bucket *bucket, long long units)
+{
+	const long long longest_ns = DEBT_MAX_S * second_ns;
+
+	return units > longest_ns / unit_ns(bucket) ? longest_ns : units * unit_ns(bucket);
+}
+
+/*
+ * One statement, so that nobody comes between looking and taking. A clock that was set back still
+ * shows. 1 taken; 0 the bucket is full
+ * only after `full_by_ns`; -1 failed.
+ */
+static int
+take(struct db_tx *tx, const struct bucket *bucket, long long units, long long now_ns,
+    long long full_by_ns)
+{
+	struct db_stmt *stmt = db_prepare(tx,
+	    "INSERT INTO buckets (name, full_at, seen_at) VALUES (?, ?, ?) ON CONFLICT (name) "
+	    "DO UPDATE SET full_at = CASE WHEN buckets.full_at < excluded.seen_at "
+	    "THEN excluded.full_at ELSE buckets.full_at + excluded.full_at - excluded.seen_at END, "
+	    "seen_at = CASE WHEN buckets.seen_at > ? THEN buckets.seen_at "
+	    "ELSE excluded.seen_at END WHERE buckets.full_at <= ?");
+
+	db_bind_text(stmt, 1, bucket->name);
+	db_bind_int(stmt, 2, now_ns + time_of(bucket, units));
+	db_bind_int(stmt, 3, now_ns);
+	db_bind_int(stmt, 4, now_ns + set_back_ns(bucket));
+	db_bind_int(stmt, 5, full_by_ns);
+	return db_execute(stmt);
+}
+
 bool
 bucket_take(struct db_tx *tx, const struct bucket *bucket, long long units)
 {
-	long long now_ns = clock_unix_ns(), full_at_ns;
-	long long latest_ns = now_ns + DEBT_MAX_S * second_ns;
-	bool set_back;
+	long long now_ns = clock_unix_ns();
 
-	if (!sweep(tx, now_ns) || !read_row(tx, bucket, now_ns, &full_at_ns, &set_back))
-		return false;
-	if (units > (latest_ns - full_at_ns) / unit_ns(bucket))
-		full_at_ns = latest_ns;
-	else if (units < (now_ns - full_at_ns) / unit_ns(bucket))
-		full_at_ns = now_ns;
-	else
-		full_at_ns += units * unit_ns(bucket);
-	return write_row(tx, bucket, now_ns, full_at_ns);
+	/* Who owes the longest debt already, owes no more. */
+	return take(tx, bucket, units, now_ns, now_ns + DEBT_MAX_S * second_ns) >= 0;
 }
 
 static bool
 write_mended(struct db_tx *tx, void *arg)
 {
-	return bucket_take(tx, arg, 0);
+	struct db_stmt *stmt = db_prepare(tx,
+	    "UPDATE buckets SET full_at = full_at - (seen_at - ?), seen_at = ? "
+	    "WHERE name = ? AND seen_at > ?");
+	const struct bucket *bucket = arg;
+	long long now_ns = clock_unix_ns();
+
+	db_bind_int(stmt, 1, now_ns);
+	db_bind_int(stmt, 2, now_ns);
+	db_bind_text(stmt, 3, bucket->name);
+	db_bind_int(stmt, 4, now_ns + set_back_ns(bucket));
+	return db_execute(stmt) >= 0;
 }
 
 void
@@ -131,9 +158,16 @@ static bool
 write_one(struct db_tx *tx, void *arg)
 {
 	struct taking *taking = arg;
+	const struct bucket *bucket = taking->bucket;
+	long long now_ns = clock_unix_ns();
+	int taken = sweep(tx, now_ns)
+	    ? take(tx, bucket, 1, now_ns, now_ns + (bucket->capacity - 1) * unit_ns(bucket))
+	    : -1;
 
-	return bucket_read(tx, taking->bucket, 1, &taking->level) && taking->level.wait_s == 0 &&
-	    bucket_take(tx, taking->bucket, 1);
+	/* Others were faster: how long is it to be waited? */
+	if (taken == 0)
+		bucket_read(tx, bucket, 1, &taking->level);
+	return taken == 1;
 }
 
 enum bucket_result

@@ -3,10 +3,13 @@
  * what they answered; then the model is asked again.
  */
 #include "hosted/hosted.h"
+#include "obs/log.h"
 #include "os/clock.h"
 #include "runs/internal.h"
 #include "text/json.h"
 #include "work/work.h"
+
+enum { ROUNDS_MAX = 20 };
 
 /* The answer's calls that are hosted, or those that are not; the caller's to put. */
 static struct json_object *
@@ -172,6 +175,15 @@ hosted_calls_run(struct execution *execution, struct model_result *result)
 	if (goes_on && json_len(functions) > 0) {
 		answer_tell_calls(execution, functions);
 		execution->step.round = execution->round;
+		goes_on = false;
+	}
+	/* The API has no reason of its own for it. */
+	if (goes_on && execution->round >= ROUNDS_MAX) {
+		log_warn("the model called tools in %d answers of one run, which is the most: the "
+			 "run ends as incomplete",
+		    ROUNDS_MAX);
+		result->outcome = MODEL_INCOMPLETE;
+		result->incomplete = MODEL_MAX_TOKENS;
 		goes_on = false;
 	}
 	json_object_put(hosted);

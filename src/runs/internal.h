@@ -33,7 +33,7 @@ struct execution {
 	/* Where some of its tools are hosted. */
 	bool hosts;
 	struct json_object *called; /* the answer's calls, as functions, not told; NULL: none */
-	long long round;            /* how often calls were answered, and one */
+	long long round;            /* of the answer that comes next, from 1; from the database */
 	/* What was said, and what it costs. */
 	bool spoken;        /* the model has said its first word */
 	bool stored;        /* a message is: the run cannot begin anew */

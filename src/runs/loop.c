@@ -13,7 +13,6 @@ enum {
 	PARTIAL_MAX = 16 << 20,
 	OUTPUT_TOKENS_MIN = 16, /* model servers refuse to answer in less */
 	CONTEXT_TOKENS_MIN = 500,
-	ROUNDS_MAX = 20, /* in which a run's calls are answered here */
 	MS_A_SECOND = 1000
 };
 
@@ -64,9 +63,11 @@ read_context(struct db_tx *tx, void *arg)
 	reading->answer_max = budget_is_bounded(&reading->execution->runs->budgets, run->tenant)
 	    ? budget_answer_max(tx, run->id)
 	    : 0;
-	if (reading->execution->hosts &&
-	    run_steps_rounds(tx, run->seq, &reading->execution->round) != 1)
-		return false;
+	if (reading->execution->hosts) {
+		if (run_steps_round(tx, run->seq, &reading->execution->round) != 1)
+			return false;
+		reading->execution->round++;
+	}
 	return reading->answer_max >= 0 &&
 	    context_load(tx, run->thread, reading->tokens_max,
 		json_get_int(strategy, "last_messages", 0), &reading->context) == 0;
@@ -161,12 +162,6 @@ ask_model(struct execution *execution, long long tokens_max, struct model_result
 	execution->told = context_size(request.options, &reading.context);
 	execution->said = 0;
 	execution->counted = false;
-	if (execution->hosts && ++execution->round > ROUNDS_MAX) {
-		result->outcome = MODEL_INCOMPLETE;
-		result->incomplete = MODEL_MAX_TOKENS;
-		execution->told = 0;
-		goto out;
-	}
 	warn_of_images(&reading.context);
 	if (reading.answer_max == 0 && !reserve_anew(execution, &reading.answer_max, result)) {
 		execution->told = 0;

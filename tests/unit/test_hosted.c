@@ -330,7 +330,7 @@ nobody_need_listen(void **state)
 	check_text("events", events, "");
 }
 
-/* The thread's runs, after all of them, and the rounds of each by itself. */
+/* What a thread's earlier runs did does not count. */
 static void
 a_run_has_twenty_rounds(void **state)
 {

@@ -149,6 +149,8 @@ use(long long units, long long *wait_s)
 
 	assert_true(tx && bucket_take(tx, &day, units) && bucket_read(tx, &day, 1, &level));
 	assert_int_equal(db_commit(tx), 0);
+	if (level.set_back)
+		bucket_mend(db, &day);
 	*wait_s = level.wait_s;
 	return level.left;
 }
