@@ -134,6 +134,8 @@ CONCURRENT_TESTS := tests/soak/crowd.test.mjs tests/e2e/model.test.mjs tests/e2e
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 # They are about the browser, the web servers and the documents: AddressSanitizer finds nothing there.
 OUTSIDE_TESTS := $(patsubst %,tests/e2e/%.test.mjs,bundle chat-page readme six-ways systemd)
+# It has malloc() for itself.
+ALLOCATIONS_TEST := tests/e2e/allocations.test.mjs
 
 ## make check      run all the tests, most of them also under AddressSanitizer and UBSan, and soak a little
 .PHONY: check
@@ -144,7 +146,8 @@ check:
 	$(MAKE) $(JOBS) WERROR=-Werror VARIANT=tsan all
 	$(MAKE) $(JOBS) FUZZ_SECONDS=3 fuzz
 	SOAK= tools/e2e.sh cgi-bin/assistants.fcgi tests/e2e/*.test.mjs tests/soak/*.test.mjs
-	tools/e2e.sh build/asan/assistants.fcgi $(filter-out $(OUTSIDE_TESTS),$(wildcard tests/e2e/*.test.mjs))
+	tools/e2e.sh build/asan/assistants.fcgi \
+		$(filter-out $(OUTSIDE_TESTS) $(ALLOCATIONS_TEST),$(wildcard tests/e2e/*.test.mjs))
 	tools/e2e.sh build/tsan/assistants.fcgi $(CONCURRENT_TESTS) tests/e2e/leaves.test.mjs \
 		tests/e2e/process.test.mjs tests/e2e/tools.test.mjs
 
@@ -153,7 +156,7 @@ check:
 soak: export SOAK := full
 soak: check
 	tools/deps.sh soak
-	tools/e2e.sh cgi-bin/assistants.fcgi tests/soak/*.test.mjs
+	tools/e2e.sh cgi-bin/assistants.fcgi tests/soak/*.test.mjs $(ALLOCATIONS_TEST)
 	SOAK= tools/e2e.sh build/asan/assistants.fcgi $(OUTSIDE_TESTS)
 	SOAK= tools/e2e.sh tests/soak/valgrind $(CONCURRENT_TESTS)
 	$(MAKE) fuzz

@@ -43,6 +43,13 @@ struct part {
 	bool (*check)(struct checks *checks); /* whether it is well */
 };
 
+static _Noreturn void
+give_up(void)
+{
+	fputs("out of memory\n", stderr);
+	exit(1);
+}
+
 static void __attribute__((format(printf, 2, 0)))
 say(struct checks *checks, const char *format, va_list args)
 {
@@ -411,7 +418,7 @@ ask(struct checks *checks, const struct server *server, struct json_object **lis
 	if (!asking.client || asprintf(&url, "%s%s", server->url, server->path) < 0 ||
 	    asprintf(&authorization, "Authorization: Bearer %s", server->key ? server->key : "") <
 		0)
-		abort(); /* as json-c does */
+		give_up();
 	if (server->key)
 		asking.headers[server->header ? 2 : 1] = authorization;
 	call.url = url;
@@ -622,7 +629,7 @@ load(struct checks *checks)
 	if ((config->api_key && log_add_secret(config->api_key) < 0) ||
 	    (config->upstream_key && log_add_secret(config->upstream_key) < 0) ||
 	    (config->access_token && log_add_secret(config->access_token) < 0))
-		abort(); /* as json-c does */
+		give_up();
 	return config_become_owner(config, checks->config_error);
 }
 

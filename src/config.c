@@ -321,7 +321,7 @@ add_model(struct json_object *models, char *pair)
 static int
 parse_models(const struct setting *setting, const char *value, void *field, char *error)
 {
-	struct json_object *models = json_object_new_object(), **out = field;
+	struct json_object *models = json_new_object(), **out = field;
 	char *pairs = strdup(value);
 	int result = pairs && utf8_valid(value, strlen(value)) ? 0 : -1;
 

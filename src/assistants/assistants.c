@@ -37,8 +37,8 @@ static const struct field fields[] = {
 static void
 set_defaults(struct json_object *body)
 {
-	json_default(body, "tools", json_object_new_array());
-	json_default(body, "metadata", json_object_new_object());
+	json_default(body, "tools", json_new_array());
+	json_default(body, "metadata", json_new_object());
 }
 
 /* Only what is named changes; null takes away what an assistant can be without. */
@@ -90,7 +90,7 @@ write_assistant(struct db_tx *tx, void *arg)
 void
 assistant_create(struct call *call)
 {
-	struct json_object *body = call_body(call), *stored = json_object_new_object();
+	struct json_object *body = call_body(call), *stored = json_new_object();
 	struct creation creation = {.call = call};
 	char id[ID_SIZE];
 
@@ -120,7 +120,7 @@ assistant_create(struct call *call)
 static struct json_object *
 body_of_shown(struct json_object *shown)
 {
-	struct json_object *body = json_object_new_object();
+	struct json_object *body = json_new_object();
 	const char *format = json_get_string(shown, "response_format");
 
 	for (int i = 0; assistant_members[i]; i++)

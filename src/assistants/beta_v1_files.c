@@ -32,7 +32,7 @@ owner_free(struct owner_files *owner)
 static struct json_object *
 file_object(const struct owner_files *owner, const char *id)
 {
-	struct json_object *file = json_object_new_object();
+	struct json_object *file = json_new_object();
 
 	json_set_string(file, "id", id);
 	json_set_string(file, "object", owner->kind);
@@ -109,7 +109,7 @@ load_message(struct owner_files *owner)
 	attachments = json_get_array(owner->object, "attachments");
 	owner->kind = "thread.message.file";
 	owner->member = "message_id";
-	owner->ids = json_object_new_array();
+	owner->ids = json_new_array();
 	for (size_t i = 0; i < json_len(attachments); i++)
 		json_add(owner->ids, json_object_get(json_get(json_at(attachments, i), "file_id")));
 	return owner->call->response->status == 200;
@@ -150,7 +150,7 @@ answer_page(struct call *call, const struct owner_files *owner, const struct pag
 		begin = end - limit;
 	else if (has_more)
 		end = begin + limit;
-	data = json_object_new_array();
+	data = json_new_array();
 	for (size_t i = begin; i < end; i++) {
 		struct json_object *id = json_at(owner->ids, page->ascending ? i : len - 1 - i);
 
@@ -250,7 +250,7 @@ add_id(struct call *call, struct json_object *ids, const char *id)
 		call_refuse(call, "file_id", "An assistant has at most %d files.", FILES_MAX);
 		return false;
 	}
-	json_add(ids, json_object_new_string(id));
+	json_add(ids, json_new_string(id));
 	return true;
 }
 

@@ -151,7 +151,7 @@ call_body(struct call *call)
 	struct json_object *body = call->request->body;
 
 	if (!body)
-		return json_object_new_object();
+		return json_new_object();
 	if (json_object_is_type(body, json_type_object))
 		return json_object_get(body);
 	call_refuse(call, NULL, "The body must be a JSON object.");

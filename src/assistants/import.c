@@ -4,7 +4,7 @@
 struct json_object *
 import_checked(struct import *import, const struct field *fields, size_t fields_len)
 {
-	struct json_object *saved = json_object_new_object();
+	struct json_object *saved = json_new_object();
 
 	for (size_t i = 0; i < fields_len; i++)
 		json_copy(saved, import->object, fields[i].name);

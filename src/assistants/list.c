@@ -171,7 +171,7 @@ reverse(struct json_object *array)
 struct json_object *
 list_object(struct json_object *data, bool has_more)
 {
-	struct json_object *body = json_object_new_object();
+	struct json_object *body = json_new_object();
 
 	json_set_string(body, "object", "list");
 	json_copy(body, NULL, "first_id");
@@ -181,7 +181,7 @@ list_object(struct json_object *data, bool has_more)
 		json_set(body, "last_id",
 		    json_object_get(json_get(json_at(data, json_len(data) - 1), "id")));
 	}
-	json_set(body, "has_more", json_object_new_boolean(has_more));
+	json_set(body, "has_more", json_new_bool(has_more));
 	json_set(body, "data", data);
 	return body;
 }

@@ -96,8 +96,8 @@ part_shown(struct json_object *part)
 
 	if (!given)
 		return model_text_part(json_get_string(part, "text"));
-	shown = json_object_new_object();
-	image = json_object_new_object();
+	shown = json_new_object();
+	image = json_new_object();
 	json_object_object_foreach(given, name, value)
 	{
 		json_set(image, name, json_object_get(value));
@@ -113,8 +113,7 @@ part_shown(struct json_object *part)
 static struct json_object *
 content_of(struct json_object *message)
 {
-	struct json_object *given = json_get(message, "content"),
-			   *content = json_object_new_array();
+	struct json_object *given = json_get(message, "content"), *content = json_new_array();
 
 	if (json_object_is_type(given, json_type_string))
 		json_add(content, model_text_part(json_object_get_string(given)));
@@ -127,7 +126,7 @@ content_of(struct json_object *message)
 static int
 insert_new(struct db_tx *tx, long long thread, struct json_object *given, char id[ID_SIZE])
 {
-	struct json_object *body = json_object_new_object(), *content = content_of(given);
+	struct json_object *body = json_new_object(), *content = content_of(given);
 	int role = word_find(message_role_words, json_get_string(given, "role"));
 	long long now = clock_unix();
 	int inserted;
@@ -262,7 +261,7 @@ message_import(struct import *import)
 		message.completed_at = message.created_at;
 	if (run_id && message.role == MESSAGE_ASSISTANT)
 		found = run_find(import->tx, message.thread, run_id, &message.run);
-	body = json_object_new_object();
+	body = json_new_object();
 	json_copy(body, saved, "attachments");
 	json_copy(body, saved, "metadata");
 	if (found == 0) {

@@ -63,11 +63,11 @@ object_retrieve(struct call *call)
 struct json_object *
 object_deleted(const char *id, const char *object)
 {
-	struct json_object *body = json_object_new_object();
+	struct json_object *body = json_new_object();
 
 	json_set_string(body, "id", id);
 	json_set_string(body, "object", object);
-	json_set(body, "deleted", json_object_new_boolean(1));
+	json_set(body, "deleted", json_new_bool(1));
 	return body;
 }
 

@@ -132,7 +132,7 @@ check_body(struct call *call, struct json_object *body, const struct field *fiel
 static struct json_object *
 options_of(struct json_object *body, struct json_object *assistant)
 {
-	struct json_object *options = json_object_new_object();
+	struct json_object *options = json_new_object();
 	const char *more = json_get_string(body, "additional_instructions"), *instructions;
 	char *both;
 
@@ -549,7 +549,7 @@ static struct json_object *
 output_for(struct json_object *outputs, const char *id)
 {
 	for (size_t i = 0; i < json_len(outputs); i++)
-		if (strcmp(json_get_string(json_at(outputs, i), "tool_call_id"), id) == 0)
+		if (json_is(json_at(outputs, i), "tool_call_id", id))
 			return json_at(outputs, i);
 	return NULL;
 }
@@ -702,7 +702,7 @@ set_saved_end(struct run *run, struct import *import)
 static struct json_object *
 body_of_shown(struct json_object *shown)
 {
-	struct json_object *body = json_object_new_object();
+	struct json_object *body = json_new_object();
 
 	for (size_t i = 0; run_members[i]; i++)
 		json_copy(body, shown, run_members[i]);

@@ -41,7 +41,7 @@ int
 thread_insert_new(struct db_tx *tx, const char *tenant, struct json_object *thread, const char *id,
     long long *seq)
 {
-	struct json_object *body = json_object_new_object();
+	struct json_object *body = json_new_object();
 	int inserted;
 
 	json_copy(body, thread, "tool_resources");
@@ -122,7 +122,7 @@ thread_import(struct import *import)
 
 	body = json_object_get(json_get_object(import->stored, "body"));
 	if (!body) {
-		body = json_object_new_object();
+		body = json_new_object();
 		json_copy(body, object, "tool_resources");
 		json_copy(body, object, "metadata");
 	}

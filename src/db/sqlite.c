@@ -14,6 +14,7 @@
 #include "db/sqlite_checkpoint.h"
 #include "db/sqlite_migrate.h"
 #include "obs/log.h"
+#include "text/memory.h"
 
 enum {
 	STMTS_MAX = 96, /* prepared statements a connection keeps; the program has fewer */
@@ -41,6 +42,8 @@ struct counted {
 	long long times;
 };
 
+enum outcome { WORK_NOT_DONE, WORK_TAKEN_BACK, WORK_WRITTEN };
+
 struct db_tx {
 	struct writer writer; /* the first member: one is found by the other */
 	struct db *db;
@@ -50,7 +53,7 @@ struct db_tx {
 	/* db_write()'s. */
 	db_work_fn *work;
 	void *arg;
-	enum { WORK_NOT_DONE, WORK_TAKEN_BACK, WORK_WRITTEN } outcome;
+	enum outcome outcome;
 	bool shared; /* others' writing is in the transaction, too, before this one's */
 	struct counted counted[COUNTED_MAX];
 };
@@ -447,10 +450,23 @@ undo(struct db_tx *tx)
 		conn_run(tx->conn, "ROLLBACK");
 }
 
+/* Does the work. What it has composed without memory is not kept. */
+static enum outcome
+done_by(struct db_tx *tx)
+{
+	bool kept = tx->work(tx, tx->arg);
+
+	if (memory_is_out())
+		return WORK_NOT_DONE;
+	return kept ? WORK_WRITTEN : WORK_TAKEN_BACK;
+}
+
 /* Does the work of one who waits for his turn. */
 static void
 do_work(struct db_tx *tx)
 {
+	bool out_of_memory;
+
 	metrics_observe(METRIC_WRITE_WAIT, tx->since_us);
 	tx->conn = tx->db->writer;
 	tx->shared = true;
@@ -458,7 +474,9 @@ do_work(struct db_tx *tx)
 		log_failure(tx->conn, "begin");
 		return;
 	}
-	tx->outcome = tx->work(tx, tx->arg) ? WORK_WRITTEN : WORK_TAKEN_BACK;
+	out_of_memory = memory_begin();
+	tx->outcome = done_by(tx);
+	memory_end(out_of_memory);
 	if (tx->outcome != WORK_WRITTEN || conn_run(tx->conn, "RELEASE own") != SQLITE_OK)
 		undo(tx);
 }
@@ -552,9 +570,14 @@ db_write(struct db *db, enum db_mode mode, db_work_fn *work, void *arg)
 {
 	struct db_tx tx = {
 	    .writer = {.by_anybody = true}, .db = db, .mode = mode, .work = work, .arg = arg};
-	int code = begin_write(&tx);
-	bool kept = tx.writer.kept;
+	int code;
+	bool kept;
 
+	/* What is to be written may lack something. */
+	if (memory_is_out())
+		return -1;
+	code = begin_write(&tx);
+	kept = tx.writer.kept;
 	if (!tx.conn)
 		return -1;
 	if (!tx.writer.done && code != SQLITE_OK) {
@@ -563,7 +586,7 @@ db_write(struct db *db, enum db_mode mode, db_work_fn *work, void *arg)
 		return -1;
 	}
 	if (!tx.writer.done) {
-		tx.outcome = work(&tx, arg) ? WORK_WRITTEN : WORK_TAKEN_BACK;
+		tx.outcome = done_by(&tx);
 		if (tx.outcome == WORK_WRITTEN)
 			kept = commit_write(&tx);
 		else
@@ -587,7 +610,7 @@ db_read(struct db *db, db_work_fn *work, void *arg)
 		return -1;
 	done = work(tx, arg);
 	db_rollback(tx);
-	return done;
+	return memory_is_out() ? -1 : done;
 }
 
 struct db_stmt *

@@ -120,8 +120,8 @@ probe_shared_memory(const char *path)
 	sqlite3 *handle = NULL;
 	int code = SQLITE_OK, error;
 
-	sqlite3_open_v2(path, &handle, OPEN_OR_CREATE, NULL);
-	sqlite3_file_control(handle, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+	if (sqlite3_open_v2(path, &handle, OPEN_OR_CREATE, NULL) == SQLITE_OK)
+		sqlite3_file_control(handle, "main", SQLITE_FCNTL_FILE_POINTER, &file);
 	if (file && file->pMethods && file->pMethods->xShmMap) {
 		code = file->pMethods->xShmMap(file, 0, SHM_REGION, true, &memory);
 		error = errno;

@@ -1,6 +1,7 @@
 #include "gateway/citations.h"
 
 #include "net/http_client.h"
+#include "text/memory.h"
 #include "text/text.h"
 
 enum {
@@ -17,8 +18,7 @@ enum {
 void
 citations_init(struct citations *citations)
 {
-	*citations =
-	    (struct citations){.list = json_object_new_array(), .known = json_object_new_object()};
+	*citations = (struct citations){.list = json_new_array(), .known = json_new_object()};
 }
 
 void
@@ -128,7 +128,7 @@ read_source(struct json_object *annotation, struct source *source)
 static struct json_object *
 new_citation(struct json_object *annotation, const struct source *source, size_t index)
 {
-	struct json_object *citation = json_object_new_object();
+	struct json_object *citation = json_new_object();
 
 	json_set_int(citation, "index", (long long)index);
 	json_set_string(citation, "type", json_get_string(annotation, "type"));
@@ -155,8 +155,10 @@ number_of(struct citations *citations, struct json_object *annotation)
 		return 0;
 	id = source.file ? source.file : source.url ? source.url : source.name;
 	quote = source.quote ? source.quote : "";
-	if (asprintf(&key, "%c%zu %s%s", source.file ? 'f' : 'u', strlen(id), id, quote) < 0)
-		abort(); /* as json-c does */
+	if (asprintf(&key, "%c%zu %s%s", source.file ? 'f' : 'u', strlen(id), id, quote) < 0) {
+		memory_fail();
+		return 0;
+	}
 	number = (size_t)json_get_int(citations->known, key, 0);
 	if (number == 0) {
 		number = json_len(citations->list) + 1;
@@ -212,7 +214,7 @@ text_init(struct text *text, const char *words, size_t annotations)
 	    .taken = calloc(len + 1, 1),
 	    .at = calloc(annotations + 1, sizeof *text->at),
 	    .lost = calloc(annotations + 1, sizeof *text->lost),
-	    .searched = json_object_new_object(),
+	    .searched = json_new_object(),
 	    .search_left = SEARCH_MIN + len * SEARCH_FACTOR,
 	};
 	if (!text->offsets || !text->taken || !text->at || !text->lost)

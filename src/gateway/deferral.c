@@ -42,7 +42,7 @@ deferral_mark(const struct deferral *deferral, struct json_object *body)
 
 	if (!deferral->wanted)
 		return;
-	metadata = json_object_new_object();
+	metadata = json_new_object();
 	json_set_string(metadata, "deferred", "pending");
 	json_set(body, "metadata", metadata);
 }
@@ -100,7 +100,7 @@ deferral_is_left(struct deferral *deferral, struct stream *stream)
 static struct json_object *
 kept_failure(const struct response *response)
 {
-	struct json_object *metadata = json_object_new_object();
+	struct json_object *metadata = json_new_object();
 	char number[24];
 
 	json_set_string(metadata, "deferred", "failed");
@@ -132,7 +132,7 @@ deferral_end(struct deferral *deferral, struct openai *openai)
 	}
 	if (deferral->response->status == 200)
 		return;
-	call.body = json_object_new_object();
+	call.body = json_new_object();
 	json_set(call.body, "metadata", kept_failure(deferral->response));
 	/* What fails here has been logged; the run itself tells about as much. */
 	openai_call(openai, &call, &answer);
@@ -153,7 +153,7 @@ deferral_answer_pending(struct response *response, const struct request *request
 		free(location);
 	}
 	if (request->media == MEDIA_JSON) {
-		body = json_object_new_object();
+		body = json_new_object();
 		json_set_string(body, "thread_id", request->params[0]);
 		json_set_string(body, "run_id", run);
 		json_set_string(body, "status", "in_progress");

@@ -6,6 +6,7 @@
 #include "obs/log.h"
 #include "os/file.h"
 #include "text/json.h"
+#include "text/memory.h"
 
 enum { DEFINITION_MAX = 4 << 20 };
 
@@ -33,7 +34,7 @@ definition_load(const struct config *config, char error[ERROR_SIZE])
 	size_t len;
 
 	if (!config->definition) {
-		definition = json_object_new_object();
+		definition = json_new_object();
 		json_set_string(definition, "name", built_in_name);
 		json_set_string(definition, "model", config->model);
 		json_set_string(definition, "instructions", built_in_instructions);
@@ -86,7 +87,7 @@ definition_take_answer_max(struct json_object *definition)
 	long long answer_max = json_get_int(definition, answer_max_name, 0);
 
 	if (definition)
-		json_object_object_del(definition, answer_max_name);
+		json_remove(definition, answer_max_name);
 	return answer_max;
 }
 
@@ -105,6 +106,7 @@ definition_free(struct definition *definition)
 static struct definition *
 definition_new(const char *own, struct tools *tools, uint64_t tools_state)
 {
+	const char *name;
 	struct definition *definition = calloc(1, sizeof *definition);
 	struct json_object *body = NULL;
 
@@ -119,8 +121,9 @@ definition_new(const char *own, struct tools *tools, uint64_t tools_state)
 	definition->users = 1;
 	definition->tools = tools;
 	definition->tools_state = tools_state;
-	definition->name = strdup(json_get_string(body, "name"));
-	definition->text = strdup(json_text(body));
+	name = json_get_string(body, "name");
+	definition->name = name ? strdup(name) : NULL;
+	definition->text = memory_is_out() ? NULL : strdup(json_text(body));
 	json_object_put(body);
 	if (!definition->name || !definition->text) {
 		definition_free(definition);

@@ -146,7 +146,7 @@ gateway_health(void *room, struct request *request, struct response *response)
 	if (!openai_ready(gateway->openai)) {
 		answer_busy(response, -1, "The database does not answer.");
 	} else if (request->media == MEDIA_JSON) {
-		health = json_object_new_object();
+		health = json_new_object();
 		json_set_string(health, "status", "ok");
 		response_json(response, 200, health);
 	} else {

@@ -69,7 +69,7 @@ struct conversation {
 static struct json_object *
 shown_message(struct json_object *object, struct names *names)
 {
-	struct json_object *shown = json_object_new_object();
+	struct json_object *shown = json_new_object();
 	struct citations citations;
 	struct message message;
 	char *words;
@@ -125,10 +125,12 @@ on_message(void *arg, struct json_object *message)
 {
 	struct conversation *conversation = arg;
 	struct json_object *shown = NULL;
+	const char *words;
 
 	if (!conversation->response->lost)
 		shown = shown_message(message, &conversation->names);
-	if (shown && *json_get_string(shown, "text")) {
+	words = json_get_string(shown, "text");
+	if (words && *words) {
 		if (conversation->request->media != MEDIA_JSON) {
 			add_words(conversation, shown);
 		} else {
@@ -157,7 +159,7 @@ run_at_work(struct gateway *gateway, struct request *request)
 	openai_call(gateway->openai, &call, &answer);
 	if (run_of_json(json_at(json_get_array(answer.body, "data"), 0), &run) &&
 	    run_status_is_active(run.status)) {
-		shown = json_object_new_object();
+		shown = json_new_object();
 		json_set_string(shown, "id", run.id);
 		json_set_string(shown, "status", run_status_words[run.status]);
 	}

@@ -84,7 +84,7 @@ names_init(struct names *names, struct openai *openai, const struct interrupt *c
 	    .client = client,
 	    .left_ms = WAIT_MS,
 	    .files_left = FILES_MAX,
-	    .known = json_object_new_object(),
+	    .known = json_new_object(),
 	};
 }
 

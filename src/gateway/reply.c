@@ -16,7 +16,7 @@ words_of_reply(const struct reply *reply, struct json_object *texts, struct cita
 
 		if (!words)
 			continue;
-		text = json_object_new_object();
+		text = json_new_object();
 		json_set_string(text, "id", reply->said[i].id);
 		json_set_string(text, "text", words);
 		json_add(texts, text);
@@ -60,7 +60,7 @@ shown_usage(const struct reply *reply)
 
 	if (!usage)
 		return NULL;
-	shown = json_object_new_object();
+	shown = json_new_object();
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		json_set_int(shown, names[i], json_get_int(usage, names[i], 0));
 	return shown;
@@ -70,7 +70,7 @@ static void
 answer_json(const struct request *request, struct response *response, const struct reply *reply,
     const char *words, struct json_object *texts, struct json_object *citations)
 {
-	struct json_object *body = json_object_new_object();
+	struct json_object *body = json_new_object();
 
 	json_set_string(body, "id",
 	    json_get_string(json_at(texts, json_len(texts) ? json_len(texts) - 1 : 0), "id"));
@@ -85,7 +85,7 @@ answer_json(const struct request *request, struct response *response, const stru
 		   pieces, as deep-chat calls it. */
 		if (reply->status == RUN_INCOMPLETE)
 			json_set_string(body, "incomplete", incomplete_reason(reply));
-		json_set(body, "overwrite", json_object_new_boolean(1));
+		json_set(body, "overwrite", json_new_bool(1));
 	}
 	response_json(response, 200, body);
 }
@@ -97,7 +97,7 @@ answer_words(struct gateway *gateway, struct stream *stream, const struct reply 
 	const struct interrupt client = {
 	    .fd = request->client->fd, .raised = stream_is_left, .arg = stream};
 	struct response *response = stream->response;
-	struct json_object *texts = json_object_new_array();
+	struct json_object *texts = json_new_array();
 	struct citations citations;
 	struct names names;
 	char *words;

@@ -2,6 +2,7 @@
 
 #include "os/clock.h"
 #include "text/json.h"
+#include "text/memory.h"
 
 enum { PING_MS = 2000 };
 
@@ -49,7 +50,9 @@ write_event(struct stream *stream, const char *event, struct json_object *data)
 	if (event)
 		buf_printf(&text, "event: %s\n", event);
 	buf_printf(&text, "data: %s\n\n", json_text(data));
-	if (!text.failed)
+	if (text.failed || memory_is_out())
+		stream->gone = !response_break_off(stream->response, stream->request->exchange);
+	else
 		write_text(stream, text.data);
 	buf_free(&text);
 	json_object_put(data);
@@ -58,7 +61,7 @@ write_event(struct stream *stream, const char *event, struct json_object *data)
 static void
 write_word(struct stream *stream, const char *event, const char *name, const char *value)
 {
-	struct json_object *data = json_object_new_object();
+	struct json_object *data = json_new_object();
 
 	json_set_string(data, name, value);
 	write_event(stream, event, data);

@@ -14,7 +14,7 @@ gateway_threads_create(void *room, struct request *request, struct response *res
 	char *location = NULL;
 	const char *id;
 
-	call.body = json_object_new_object();
+	call.body = json_new_object();
 	openai_call(gateway->openai, &call, &answer);
 	json_object_put(call.body);
 	id = json_get_string(answer.body, "id");
@@ -27,7 +27,7 @@ gateway_threads_create(void *room, struct request *request, struct response *res
 		free(location);
 	}
 	if (request->media == MEDIA_JSON) {
-		thread = json_object_new_object();
+		thread = json_new_object();
 		json_set_string(thread, "id", id);
 		/* As the program calls it that this one's first clients were written for. */
 		json_set_string(thread, "threadId", id);

@@ -131,7 +131,7 @@ read_member(struct tool *tool, struct json_object *function, const char *name,
 static int
 read_members(struct tool *tool, struct json_object *json, char *reason)
 {
-	struct json_object *function = json_object_new_object();
+	struct json_object *function = json_new_object();
 	int result = 0;
 
 	json_set_string(function, "name", tool->name);
@@ -372,7 +372,7 @@ void
 tools_define(const struct tools *tools, struct json_object *definition)
 {
 	struct json_object *given = json_get_array(definition, "tools");
-	struct json_object *all = json_object_new_array();
+	struct json_object *all = json_new_array();
 
 	for (size_t i = 0; i < json_len(given); i++) {
 		struct json_object *function = json_get_object(json_at(given, i), "function");
@@ -381,7 +381,7 @@ tools_define(const struct tools *tools, struct json_object *definition)
 			json_add(all, json_object_get(json_at(given, i)));
 	}
 	for (size_t i = 0; i < tools->len; i++) {
-		struct json_object *tool = json_object_new_object();
+		struct json_object *tool = json_new_object();
 
 		json_set_string(tool, "type", "function");
 		json_set(tool, "function", parsed(tools->tools[i].function));
@@ -620,7 +620,7 @@ tools_answer(const struct tools *tools, struct json_object *tool_calls, long lon
 	    .interrupt = interrupt,
 	    .request_id = log_request_id(),
 	};
-	struct json_object *outputs = json_object_new_array();
+	struct json_object *outputs = json_new_array();
 
 	calls.calls = calloc(calls.len + 1, sizeof *calls.calls);
 	if (!calls.calls)
@@ -639,7 +639,7 @@ tools_answer(const struct tools *tools, struct json_object *tool_calls, long lon
 	}
 	work_together(&calls);
 	for (size_t i = 0; i < calls.len; i++) {
-		struct json_object *output = json_object_new_object();
+		struct json_object *output = json_new_object();
 
 		json_set_string(
 		    output, "tool_call_id", json_get_string(json_at(tool_calls, i), "id"));

@@ -115,8 +115,8 @@ on_event(void *arg, const struct event *event)
 static struct json_object *
 run_body(const struct turn *turn, const char *assistant)
 {
-	struct json_object *body = json_object_new_object(), *message = json_object_new_object();
-	struct json_object *messages = json_object_new_array();
+	struct json_object *body = json_new_object(), *message = json_new_object();
+	struct json_object *messages = json_new_array();
 
 	json_set_string(message, "role", "user");
 	json_set_string(message, "content", turn->words);
@@ -239,7 +239,7 @@ known_output(const struct reply *reply, struct json_object *call)
 static struct json_object *
 outputs_of(struct turn *turn, struct json_object *calls)
 {
-	struct json_object *outputs = json_object_new_array(), *output;
+	struct json_object *outputs = json_new_array(), *output;
 	struct reply *reply = turn->reply;
 
 	for (size_t i = 0; i < json_len(calls); i++) {
@@ -269,7 +269,7 @@ submit(struct turn *turn, struct json_object *outputs)
 		turn->answer->failure = OPENAI_UNREACHABLE;
 		return;
 	}
-	call.body = json_object_new_object();
+	call.body = json_new_object();
 	json_set(call.body, "tool_outputs", json_object_get(outputs));
 	openai_answer_free(turn->answer);
 	openai_stream(turn->gateway->openai, &call, &turn->listener, turn->answer);

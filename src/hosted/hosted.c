@@ -31,7 +31,7 @@ hosted_find(
 static struct json_object *
 function_tool(struct json_object *function)
 {
-	struct json_object *tool = json_object_new_object();
+	struct json_object *tool = json_new_object();
 
 	json_set_string(tool, "type", "function");
 	json_set(tool, "function", function);
@@ -41,7 +41,7 @@ function_tool(struct json_object *function)
 static struct json_object *
 told_tools(hosted_tools hosted, struct json_object *tools)
 {
-	struct json_object *told = json_object_new_array();
+	struct json_object *told = json_new_array();
 
 	for (size_t i = 0; i < json_len(tools); i++) {
 		struct json_object *tool = json_at(tools, i);
@@ -62,7 +62,7 @@ told_choice(hosted_tools hosted, struct json_object *choice)
 
 	if (!found)
 		return json_object_get(choice);
-	function = json_object_new_object();
+	function = json_new_object();
 	json_set_string(function, "name", found->name);
 	return function_tool(function);
 }
@@ -77,7 +77,7 @@ hosted_options(hosted_tools hosted, struct json_object *options)
 		i++;
 	if (i == json_len(tools))
 		return json_object_get(options);
-	told = json_object_new_object();
+	told = json_new_object();
 	json_object_object_foreach(options, name, value)
 	{
 		json_set(told, name, json_object_get(value));

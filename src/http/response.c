@@ -4,8 +4,9 @@
 
 #include "text/api_error.h"
 #include "text/json.h"
+#include "text/memory.h"
 
-enum { HEADERS_MAX = 16 << 10, PIECE_MAX = 128 << 10 };
+enum { HEADERS_MAX = 16 << 10, PIECE_MAX = 128 << 10, OUT_OF_MEMORY_S = 5 };
 
 static const struct {
 	int status;
@@ -116,7 +117,7 @@ response_problem(struct response *response, int status, const char *format, ...)
 		response_text(response, status, sentence);
 		return;
 	}
-	problem = json_object_new_object();
+	problem = json_new_object();
 	json_set_string(problem, "title", reason_of(status));
 	json_set_int(problem, "status", status);
 	json_set_string(problem, "detail", sentence);
@@ -162,19 +163,42 @@ send_bytes(
 	return result;
 }
 
+/* What is ready lacks something, for want of memory. */
+static void
+answer_out_of_memory(struct response *response)
+{
+	static const char sentence[] = "The server is out of memory; try again later.";
+	static const char error[] =
+	    "{\"error\":{\"message\":\"The server is out of memory; try again "
+	    "later.\",\"type\":\"server_error\",\"param\":null,\"code\":null}}";
+
+	memory_begin();
+	buf_free(&response->body);
+	response->retry_after_s = OUT_OF_MEMORY_S;
+	if (response->api_errors)
+		set_body(response, 503, "application/json", error);
+	else
+		response_text(response, 503, sentence);
+}
+
 int
 response_send(struct response *response, struct exchange *exchange)
 {
+	static const char no_memory[] = "Status: 503 Service Unavailable\r\n\r\n";
 	struct buf out = BUF_INIT((size_t)-1 / 2);
 	size_t head_len;
 	int result;
 
+	if (memory_is_out() || response->body.failed || response->headers.failed)
+		answer_out_of_memory(response);
 	print_head(response, &out);
 	head_len = out.len;
 	if (response->content_type && !response->head)
 		buf_append(&out, response->body.data, response->body.len);
-	out.failed = out.failed || response->body.failed;
-	result = send_bytes(response, exchange, &out, head_len);
+	if (out.failed)
+		result = exchange->write(exchange, no_memory, sizeof no_memory - 1);
+	else
+		result = send_bytes(response, exchange, &out, head_len);
 	buf_free(&out);
 	return result;
 }
@@ -248,7 +272,7 @@ response_flush(struct response *response, struct exchange *exchange)
 void
 response_end(struct response *response, struct exchange *exchange)
 {
-	if (response->begun && response->body.failed)
+	if (response->begun && (response->body.failed || memory_is_out()))
 		response_break_off(response, exchange);
 	else if (response->begun && response->body.len > 0)
 		send_piece(response, exchange);

@@ -5,6 +5,7 @@
 #include "obs/log.h"
 #include "obs/metrics.h"
 #include "os/clock.h"
+#include "text/memory.h"
 #include "text/path.h"
 
 enum {
@@ -384,6 +385,7 @@ router_answer(void *arg, struct exchange *exchange)
 	enum request_path_result path;
 
 	metrics_change(METRIC_WORKERS_BUSY, 1);
+	memory_begin();
 	path = request_init(&request, exchange);
 	log_set_request_id(request.id);
 	/* Before a route says what it can answer, errors come as the client likes them best. */

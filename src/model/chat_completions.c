@@ -5,6 +5,7 @@
  */
 #include "model/http_model.h"
 #include "text/json.h"
+#include "text/memory.h"
 #include "text/text.h"
 
 /*
@@ -30,7 +31,7 @@ static const struct refused refused[] = {
 static struct json_object *
 text_part(const char *words)
 {
-	struct json_object *part = json_object_new_object();
+	struct json_object *part = json_new_object();
 
 	json_set_string(part, "type", "text");
 	json_set_string(part, "text", words);
@@ -41,7 +42,7 @@ text_part(const char *words)
 static struct json_object *
 content_parts(struct json_object *content)
 {
-	struct json_object *parts = json_object_new_array();
+	struct json_object *parts = json_new_array();
 
 	for (size_t i = 0; i < json_len(content); i++) {
 		struct json_object *part = json_at(content, i);
@@ -58,7 +59,7 @@ content_parts(struct json_object *content)
 static struct json_object *
 new_message(const char *role)
 {
-	struct json_object *message = json_object_new_object();
+	struct json_object *message = json_new_object();
 
 	json_set_string(message, "role", role);
 	return message;
@@ -87,8 +88,9 @@ add_words(struct json_object *messages, const struct model_entry *entry)
 	    (size_t)json_object_get_string_len(entry->content));
 	buf_puts(&message, "}");
 	if (message.failed)
-		abort(); /* as json-c does */
-	json_add(messages, json_literal(message.data, message.len));
+		memory_fail();
+	else
+		json_add(messages, json_literal(message.data, message.len));
 	buf_free(&message);
 }
 
@@ -119,7 +121,7 @@ add_message(struct json_object *messages, const struct model_entry *entry, bool 
 static struct json_object *
 tool_call(struct json_object *call, struct json_object *own)
 {
-	struct json_object *made = json_object_new_object(), *function = json_object_new_object();
+	struct json_object *made = json_new_object(), *function = json_new_object();
 
 	json_set(function, "name", json_object_get(json_get(call, "name")));
 	json_set(function, "arguments", json_object_get(json_get(call, "arguments")));
@@ -166,7 +168,7 @@ add_calls(struct json_object *messages, const struct model_entry *entry,
     const struct model_entry *before, unsigned needs)
 {
 	struct json_object *own = entry->items, *calls = entry->content;
-	struct json_object *made = json_object_new_array();
+	struct json_object *made = json_new_array();
 	struct json_object *message = calling_message(messages, before, needs);
 
 	for (size_t i = 0; i < json_len(calls); i++)
@@ -188,7 +190,7 @@ static struct json_object *
 all_messages(const struct history *history, unsigned needs)
 {
 	const struct model_context *told = &history->told;
-	struct json_object *messages = json_object_new_array();
+	struct json_object *messages = json_new_array();
 
 	if (history->instructions) {
 		struct json_object *message = new_message("system");
@@ -215,12 +217,12 @@ function_tool(struct json_object *tool, unsigned needs)
 
 	if (!(needs & NEED_NO_STRICT))
 		return json_object_get(tool);
-	made = json_object_new_object();
-	function = json_object_new_object();
+	made = json_new_object();
+	function = json_new_object();
 	json_set_string(made, "type", "function");
 	json_set(made, "function", function);
 	add_missing(function, json_get(tool, "function"));
-	json_object_object_del(function, "strict");
+	json_remove(function, "strict");
 	return made;
 }
 
@@ -234,7 +236,7 @@ function_tools(struct json_object *tools, unsigned needs)
 		if (!json_get_object(json_at(tools, i), "function"))
 			continue;
 		if (!functions)
-			functions = json_object_new_array();
+			functions = json_new_array();
 		json_add(functions, function_tool(json_at(tools, i), needs));
 	}
 	return functions;
@@ -265,10 +267,10 @@ fill(struct json_object *body, const struct model_request *request, const struct
 	struct json_object *stream_options;
 
 	json_set(body, "messages", all_messages(history, needs));
-	json_set(body, "stream", json_object_new_boolean(!(needs & NEED_NO_STREAM)));
+	json_set(body, "stream", json_new_bool(!(needs & NEED_NO_STREAM)));
 	if (!(needs & (NEED_NO_USAGE | NEED_NO_STREAM))) {
-		stream_options = json_object_new_object();
-		json_set(stream_options, "include_usage", json_object_new_boolean(1));
+		stream_options = json_new_object();
+		json_set(stream_options, "include_usage", json_new_bool(1));
 		json_set(body, "stream_options", stream_options);
 	}
 	server_set_option(body, request, "temperature", needs & NEED_NO_TEMPERATURE);
@@ -455,7 +457,7 @@ read_calls(struct collector *answer, struct json_object *delta, bool whole)
 	}
 	/* What there was before tool_calls: one call, without an id. */
 	if (result == 0 && old && json_object_object_length(old) > 0) {
-		fragment = json_object_new_object();
+		fragment = json_new_object();
 		json_set(fragment, "function", json_object_get(old));
 		result = read_call(answer, fragment, 0);
 		json_object_put(fragment);
@@ -576,7 +578,7 @@ message_items(struct collector *answer)
 
 	for (size_t i = 0; more && i < sizeof thoughts / sizeof *thoughts; i++)
 		if (json_get_string(more, thoughts[i]))
-			json_object_object_del(more, thoughts[i]);
+			json_remove(more, thoughts[i]);
 	if (!more || json_object_object_length(more) == 0) {
 		json_object_put(more);
 		return NULL;
@@ -590,7 +592,7 @@ static struct json_object *
 call_items(struct collector *answer)
 {
 	struct json_object *items = history_items(answer->server, !answer->bad_arguments);
-	struct json_object *more = members_take(&answer->more), *calls = json_object_new_array();
+	struct json_object *more = members_take(&answer->more), *calls = json_new_array();
 	bool any = false;
 
 	if (more)
@@ -600,7 +602,7 @@ call_items(struct collector *answer)
 		struct json_object *function = members_take(&answer->calls[i].function_more);
 
 		if (function && !call)
-			call = json_object_new_object();
+			call = json_new_object();
 		if (function)
 			json_set(call, "function", function);
 		any |= call != NULL;

@@ -201,7 +201,7 @@ collector_end_message(
 static struct json_object *
 shown_content(struct collector *answer)
 {
-	struct json_object *content = json_object_new_array();
+	struct json_object *content = json_new_array();
 	const char *words = answer->words.data ? answer->words.data : "";
 
 	/* Thoughts that no tag opened have been shown; they are not stored. */
@@ -234,15 +234,12 @@ failed:
 
 /* --- calls --- */
 
-static char *
-copy(const char *text)
+/* Breaks the answer off where there is no memory. */
+static int
+copy(struct collector *answer, const char *text, char **copied)
 {
-	char *copied = strdup(text);
-
-	/* As with JSON's objects: there is no half of an answer. */
-	if (!copied)
-		abort();
-	return copied;
+	*copied = strdup(text);
+	return *copied ? 0 : collector_break(answer, "out of memory");
 }
 
 struct collector_call *
@@ -258,11 +255,15 @@ collector_begin_call(struct collector *answer, const char *key, long long place)
 	}
 	if (!answer->calls)
 		answer->calls = calloc(CALLS_MAX, sizeof *answer->calls);
-	if (!answer->calls)
-		abort();
-	call = &answer->calls[answer->calls_len++];
-	*call = (struct collector_call){
-	    .key = copy(key ? key : ""), .place = place, .words = BUF_INIT(ANSWER_MAX)};
+	if (!answer->calls) {
+		collector_break(answer, "out of memory");
+		return NULL;
+	}
+	call = &answer->calls[answer->calls_len];
+	*call = (struct collector_call){.place = place, .words = BUF_INIT(ANSWER_MAX)};
+	if (copy(answer, key ? key : "", &call->key) < 0)
+		return NULL;
+	answer->calls_len++;
 	return call;
 }
 
@@ -289,8 +290,8 @@ collector_name_call(
 	}
 	if (collector_add_size(answer, strlen(id) + strlen(name)) < 0)
 		return -1;
-	call->id = copy(id);
-	call->name = copy(name);
+	if (copy(answer, id, &call->id) < 0 || copy(answer, name, &call->name) < 0)
+		return -1;
 	call->index = (int)answer->told++;
 	if (collector_keep(
 		answer, answer->request->on_call(answer->request->arg, call->index, id, name)) < 0)

@@ -56,7 +56,7 @@ repaired_arguments(const char *arguments)
 	if (json_parse_foreign(arguments, strlen(arguments), &value) == 0 &&
 	    json_object_is_type(value, json_type_string))
 		inner = parse_object(json_object_get_string(value));
-	repaired = json_object_new_string(inner ? json_text(inner) : "{}");
+	repaired = json_new_string(inner ? json_text(inner) : "{}");
 	json_object_put(inner);
 	json_object_put(value);
 	return repaired;
@@ -84,7 +84,7 @@ told_name(struct json_object *call)
 	for (char *at = told; *at; at++)
 		if (!strchr(allowed, *at))
 			*at = '_';
-	return json_object_new_string(told);
+	return json_new_string(told);
 }
 
 /* --- ids --- */
@@ -119,7 +119,7 @@ told_id(struct forming *forming, const char *id, bool own)
 			break;
 	}
 	json_set_int(forming->used, kept ? id : made, 1);
-	return json_object_new_string(kept ? id : made);
+	return json_new_string(kept ? id : made);
 }
 
 /* --- entries --- */
@@ -216,7 +216,7 @@ add_words(struct forming *forming, enum model_entry_kind kind, const char *words
 static struct json_object *
 told_content(struct json_object *content, unsigned needs)
 {
-	struct json_object *told = json_object_new_array();
+	struct json_object *told = json_new_array();
 
 	for (size_t i = 0; i < json_len(content); i++) {
 		struct json_object *part = json_at(content, i);
@@ -250,7 +250,7 @@ told_call(struct forming *forming, const struct model_entry *entry, struct json_
 {
 	const char *id = json_get_string(call, "id"), *output = json_get_string(call, "output");
 	bool valid = json_object_get_boolean(json_get(entry->items, "valid"));
-	struct json_object *told = json_object_new_object();
+	struct json_object *told = json_new_object();
 
 	id = id ? id : "";
 	json_set(told, "id", told_id(forming, id, items_of(forming, entry) != NULL));
@@ -286,7 +286,7 @@ add_calls_as_words(struct forming *forming, struct json_object *calls)
 static void
 add_calls(struct forming *forming, const struct model_entry *entry)
 {
-	struct json_object *told = json_object_new_array(), *one;
+	struct json_object *told = json_new_array(), *one;
 
 	for (size_t i = 0; i < json_len(entry->content); i++)
 		json_add(told, told_call(forming, entry, json_at(entry->content, i)));
@@ -294,7 +294,7 @@ add_calls(struct forming *forming, const struct model_entry *entry)
 		add_calls_as_words(forming, told);
 	} else if ((forming->needs & NEED_SINGLE_CALLS) && json_len(told) > 1) {
 		for (size_t i = 0; i < json_len(told); i++) {
-			one = json_object_new_array();
+			one = json_new_array();
 			json_add(one, json_object_get(json_at(told, i)));
 			push(forming, MODEL_CALLS, one, NULL);
 		}
@@ -338,7 +338,7 @@ history_form(struct history *history, const struct model_request *request, const
 	    .request = request,
 	    .server = server,
 	    .needs = needs,
-	    .used = json_object_new_object(),
+	    .used = json_new_object(),
 	    .last_user = find_last_user(request->context),
 	};
 	const struct model_entry *last;
@@ -368,10 +368,10 @@ history_free(struct history *history)
 struct json_object *
 history_items(const char *server, bool valid)
 {
-	struct json_object *items = json_object_new_object();
+	struct json_object *items = json_new_object();
 
 	json_set_string(items, "server", server);
 	if (valid)
-		json_set(items, "valid", json_object_new_boolean(1));
+		json_set(items, "valid", json_new_bool(1));
 	return items;
 }

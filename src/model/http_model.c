@@ -4,6 +4,7 @@
 #include "obs/metrics.h"
 #include "os/clock.h"
 #include "text/json.h"
+#include "text/memory.h"
 
 enum { TOKENS_MAX = 10000000 /* more than any model reads */ };
 
@@ -80,7 +81,7 @@ static char *
 form_body(const struct question *question, unsigned needs)
 {
 	const struct dialect *dialect = question->model->dialect;
-	struct json_object *body = json_object_new_object();
+	struct json_object *body = json_new_object();
 	struct history history;
 	char *text;
 
@@ -89,7 +90,7 @@ form_body(const struct question *question, unsigned needs)
 	dialect->fill(body, question->request, &history, needs);
 	text = strdup(json_text(body));
 	if (!text || history.told.failed)
-		abort(); /* as json-c does */
+		memory_fail();
 	history_free(&history);
 	json_object_put(body);
 	return text;
@@ -108,7 +109,7 @@ static bool
 try_form(struct question *question, unsigned needs)
 {
 	char *body = form_body(question, needs);
-	bool other = strcmp(body, question->body) != 0;
+	bool other = !memory_is_out() && strcmp(body, question->body) != 0;
 
 	if (other) {
 		free(question->body);
@@ -271,7 +272,7 @@ server_error(struct collector *answer, struct json_object *object)
 {
 	answer->ended = true;
 	/* A failure without any word is one nevertheless. */
-	answer->error = object ? json_object_get(object) : json_object_new_object();
+	answer->error = object ? json_object_get(object) : json_new_object();
 	return -1;
 }
 
@@ -547,6 +548,14 @@ server_model_ask(
 	bool unopened;
 
 	question.body = form_body(&question, known);
+	/* It would lack something. */
+	if (memory_is_out()) {
+		free(question.body);
+		model_result_clear(result);
+		result->outcome = MODEL_FAILED;
+		snprintf(result->error, sizeof result->error, "The server was out of memory.");
+		return SERVER_SPEAKS;
+	}
 	do {
 		question.again = false;
 		question.speaks = SERVER_SPEAKS;

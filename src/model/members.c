@@ -143,7 +143,7 @@ join(struct json_object *element, struct json_object *piece)
 static struct json_object *
 joined(struct json_object *array)
 {
-	struct json_object *made = json_object_new_array();
+	struct json_object *made = json_new_array();
 
 	for (size_t i = 0; i < json_len(array); i++) {
 		struct json_object *piece = json_at(array, i);
@@ -161,7 +161,7 @@ joined(struct json_object *array)
 struct json_object *
 members_take(struct members *members)
 {
-	struct json_object *all = members->len ? json_object_new_object() : NULL;
+	struct json_object *all = members->len ? json_new_object() : NULL;
 
 	for (size_t i = 0; i < members->len; i++) {
 		struct member *member = &members->list[i];

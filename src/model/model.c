@@ -38,10 +38,10 @@ model_sent_name(struct json_object *models, const char *asked)
 struct json_object *
 model_text_part(const char *words)
 {
-	struct json_object *part = json_object_new_object(), *text = json_object_new_object();
+	struct json_object *part = json_new_object(), *text = json_new_object();
 
 	json_set_string(text, "value", words);
-	json_set(text, "annotations", json_object_new_array());
+	json_set(text, "annotations", json_new_array());
 	json_set_string(part, "type", "text");
 	json_set(part, "text", text);
 	return part;
@@ -50,7 +50,7 @@ model_text_part(const char *words)
 struct json_object *
 model_text_content(const char *words)
 {
-	struct json_object *content = json_object_new_array();
+	struct json_object *content = json_new_array();
 
 	json_add(content, model_text_part(words));
 	return content;
@@ -65,7 +65,7 @@ model_add_part(struct json_object *content, enum model_part kind, const char *wo
 		json_add(content, model_text_part(words));
 		return;
 	}
-	part = json_object_new_object();
+	part = json_new_object();
 	json_set_string(part, "type", "refusal");
 	json_set_string(part, "refusal", words);
 	json_add(content, part);

@@ -60,7 +60,7 @@ needs_new(const struct model_memory *memory)
 	if (memory)
 		needs->memory = *memory;
 	pthread_mutex_init(&needs->lock, NULL);
-	needs->known = json_object_new_object();
+	needs->known = json_new_object();
 	if (needs->known)
 		return needs;
 	needs_free(needs);
@@ -96,7 +96,7 @@ set(struct needs *needs, const char *model, unsigned bits)
 	if (!entry) {
 		if (json_object_object_length(needs->known) >= MODELS_MAX)
 			return;
-		entry = json_object_new_object();
+		entry = json_new_object();
 		json_set(needs->known, model, entry);
 	}
 	json_set_int(entry, "bits", bits);

@@ -11,6 +11,7 @@
  */
 #include "model/http_model.h"
 #include "text/json.h"
+#include "text/memory.h"
 
 static const struct refused refused[] = {
     /* Another key cannot read what this one was given. */
@@ -40,7 +41,7 @@ call_of_item(struct json_object *calls, struct json_object *item)
 	const char *call_id = json_get_string(item, "call_id");
 
 	for (size_t i = 0; call_id && i < json_len(calls); i++)
-		if (strcmp(json_get_string(json_at(calls, i), "came_as"), call_id) == 0)
+		if (json_is(json_at(calls, i), "came_as", call_id))
 			return json_at(calls, i);
 	return NULL;
 }
@@ -53,7 +54,7 @@ told_item(struct json_object *item, struct json_object *call)
 
 	if (!call)
 		return json_object_get(item);
-	told = json_object_new_object();
+	told = json_new_object();
 	json_object_object_foreach(item, name, value)
 	{
 		json_set(told, name, json_object_get(value));
@@ -80,7 +81,7 @@ add_items(struct json_object *input, const struct model_entry *entry)
 static struct json_object *
 input_parts(struct json_object *content)
 {
-	struct json_object *parts = json_object_new_array();
+	struct json_object *parts = json_new_array();
 
 	for (size_t i = 0; i < json_len(content); i++) {
 		struct json_object *image = json_get_object(json_at(content, i), "image_url");
@@ -90,7 +91,7 @@ input_parts(struct json_object *content)
 
 		if (!image && !words)
 			continue;
-		part = json_object_new_object();
+		part = json_new_object();
 		json_set_string(part, "type", image ? "input_image" : "input_text");
 		if (image) {
 			server_set(part, "image_url", json_object_get(json_get(image, "url")));
@@ -114,8 +115,9 @@ add_words(struct json_object *input, const struct model_entry *entry)
 	    (size_t)json_object_get_string_len(entry->content));
 	buf_puts(&item, "}");
 	if (item.failed)
-		abort(); /* as json-c does */
-	json_add(input, json_literal(item.data, item.len));
+		memory_fail();
+	else
+		json_add(input, json_literal(item.data, item.len));
 	buf_free(&item);
 }
 
@@ -130,7 +132,7 @@ add_message(struct json_object *input, const struct model_entry *entry)
 		add_words(input, entry);
 		return;
 	}
-	item = json_object_new_object();
+	item = json_new_object();
 	words = model_words(entry->content);
 	json_set_string(item, "type", "message");
 	json_set_string(item, "role", model_roles[entry->kind]);
@@ -146,7 +148,7 @@ static void
 add_calls(struct json_object *input, struct json_object *calls, bool outputs)
 {
 	for (size_t i = 0; i < json_len(calls); i++) {
-		struct json_object *call = json_at(calls, i), *item = json_object_new_object();
+		struct json_object *call = json_at(calls, i), *item = json_new_object();
 
 		json_set_string(item, "type", outputs ? "function_call_output" : "function_call");
 		json_set(item, "call_id", json_object_get(json_get(call, "id")));
@@ -163,7 +165,7 @@ add_calls(struct json_object *input, struct json_object *calls, bool outputs)
 static struct json_object *
 input_items(const struct model_context *told)
 {
-	struct json_object *input = json_object_new_array();
+	struct json_object *input = json_new_array();
 
 	for (size_t i = 0; i < told->len; i++) {
 		const struct model_entry *entry = &told->entries[i];
@@ -183,10 +185,10 @@ input_items(const struct model_context *told)
 static struct json_object *
 no_parameters(void)
 {
-	struct json_object *parameters = json_object_new_object();
+	struct json_object *parameters = json_new_object();
 
 	json_set_string(parameters, "type", "object");
-	json_set(parameters, "properties", json_object_new_object());
+	json_set(parameters, "properties", json_new_object());
 	return parameters;
 }
 
@@ -205,17 +207,17 @@ flat_tools(struct json_object *tools, unsigned needs)
 
 		if (!function)
 			continue;
-		tool = json_object_new_object();
+		tool = json_new_object();
 		json_set_string(tool, "type", "function");
 		json_set(tool, "name", json_object_get(json_get(function, "name")));
 		server_set(tool, "description", json_object_get(json_get(function, "description")));
 		json_set(
 		    tool, "parameters", parameters ? json_object_get(parameters) : no_parameters());
 		if (!(needs & NEED_NO_STRICT))
-			json_set(tool, "strict",
-			    strict ? json_object_get(strict) : json_object_new_boolean(0));
+			json_set(
+			    tool, "strict", strict ? json_object_get(strict) : json_new_bool(0));
 		if (!flat)
-			flat = json_object_new_array();
+			flat = json_new_array();
 		json_add(flat, tool);
 	}
 	return flat;
@@ -232,13 +234,13 @@ text_format(struct json_object *response_format)
 
 	if (!json_object_is_type(response_format, json_type_object))
 		return NULL;
-	format = json_object_new_object();
+	format = json_new_object();
 	json_set(format, "type", json_object_get(json_get(response_format, "type")));
 	if (schema) {
 		json_object_object_foreach(schema, name, value)
 		    json_set(format, name, json_object_get(value));
 	}
-	text = json_object_new_object();
+	text = json_new_object();
 	json_set(text, "format", format);
 	return text;
 }
@@ -251,7 +253,7 @@ tool_choice(struct json_object *choice)
 
 	if (!function)
 		return server_tool_choice(choice);
-	flat = json_object_new_object();
+	flat = json_new_object();
 	json_set_string(flat, "type", "function");
 	json_set(flat, "name", json_object_get(json_get(function, "name")));
 	return flat;
@@ -260,9 +262,9 @@ tool_choice(struct json_object *choice)
 static struct json_object *
 array_of(const char *text)
 {
-	struct json_object *array = json_object_new_array();
+	struct json_object *array = json_new_array();
 
-	json_add(array, json_object_new_string(text));
+	json_add(array, json_new_string(text));
 	return array;
 }
 
@@ -290,9 +292,9 @@ fill(struct json_object *body, const struct model_request *request, const struct
 	if (history->instructions)
 		json_set_string(body, "instructions", history->instructions);
 	json_set(body, "input", input_items(&history->told));
-	json_set(body, "stream", json_object_new_boolean(!(needs & NEED_NO_STREAM)));
+	json_set(body, "stream", json_new_bool(!(needs & NEED_NO_STREAM)));
 	if (!(needs & NEED_NO_STORE))
-		json_set(body, "store", json_object_new_boolean(0));
+		json_set(body, "store", json_new_bool(0));
 	if (!(needs & NEED_NO_INCLUDE))
 		json_set(body, "include", array_of("reasoning.encrypted_content"));
 	server_set_option(body, request, "temperature", needs & NEED_NO_TEMPERATURE);
@@ -303,7 +305,7 @@ fill(struct json_object *body, const struct model_request *request, const struct
 		server_set(
 		    body, "text", text_format(json_get(request->options, "response_format")));
 	if (effort && !(needs & NEED_NO_EFFORT)) {
-		struct json_object *reasoning = json_object_new_object();
+		struct json_object *reasoning = json_new_object();
 
 		json_set_string(reasoning, "effort", effort);
 		json_set(body, "reasoning", reasoning);
@@ -325,7 +327,7 @@ static void
 remember(struct collector *answer, struct json_object *item)
 {
 	if (!answer->items)
-		answer->items = json_object_new_array();
+		answer->items = json_new_array();
 	json_add(answer->items, json_object_get(item));
 }
 
@@ -458,7 +460,7 @@ whole_message(struct collector *answer, struct json_object *item)
 		return 0;
 	if (collector_begin_message(answer) < 0)
 		return -1;
-	content = json_object_new_array();
+	content = json_new_array();
 	if (read_parts(answer, item, content) < 0) {
 		json_object_put(content);
 		return -1;
@@ -684,7 +686,7 @@ static struct json_object *
 peek_response(struct json_raw raw)
 {
 	static const char *const keys[] = {"status", "incomplete_details", "output", "usage", NULL};
-	struct json_object *response = json_object_new_object(), *value;
+	struct json_object *response = json_new_object(), *value;
 	struct json_raw values[4];
 	bool good = json_peek(raw.at, raw.len, keys, values);
 

@@ -136,7 +136,7 @@ openai_stream(struct openai *openai, const struct openai_call *call,
     const struct listener *listener, struct openai_answer *answer)
 {
 	*answer = (struct openai_answer){.retry_after_s = -1};
-	json_set(call->body, "stream", json_object_new_boolean(1));
+	json_set(call->body, "stream", json_new_bool(1));
 	openai->stream(openai, call, listener, answer);
 	log_refusal(openai, answer);
 }

@@ -8,6 +8,7 @@
 #include "os/clock.h"
 #include "os/id.h"
 #include "text/json.h"
+#include "text/memory.h"
 
 enum {
 	ANSWER_MAX = 16 << 20,
@@ -88,12 +89,17 @@ call_server(struct remote *self, struct http_call *http_call, const struct opena
 	enum http_outcome outcome;
 
 	print_url(self, call, &url);
-	if (url.failed)
-		abort(); /* as json-c does */
+	http_call->body = call->body ? json_text(call->body) : NULL;
+	/* No request: it would lack something. */
+	if (url.failed || memory_is_out()) {
+		memory_fail();
+		buf_free(&url);
+		*answer = (struct http_answer){.status = 0};
+		return HTTP_UNREACHABLE;
+	}
 	http_call->method = api_method(call->operation);
 	http_call->url = url.data;
 	http_call->headers = headers;
-	http_call->body = call->body ? json_text(call->body) : NULL;
 	http_call->answer_max = ANSWER_MAX;
 	outcome = http_client_call(self->client, http_call, answer);
 	http_count_failure(upstream, outcome, answer->status);

@@ -26,10 +26,10 @@ add_empty_resources(struct json_object *assistant)
 		const char *type = json_get_string(json_at(tools, i / 2), "type");
 		struct json_object *none;
 
-		if (strcmp(type, kind[0]) != 0 || json_get(resources, kind[0]))
+		if (!type || strcmp(type, kind[0]) != 0 || json_get(resources, kind[0]))
 			continue;
-		none = json_object_new_object();
-		json_set(none, kind[1], json_object_new_array());
+		none = json_new_object();
+		json_set(none, kind[1], json_new_array());
 		json_set(resources, kind[0], none);
 	}
 }
@@ -37,7 +37,7 @@ add_empty_resources(struct json_object *assistant)
 static struct json_object *
 json(struct db_stmt *row)
 {
-	struct json_object *body = record_json(row, BODY), *assistant = json_object_new_object();
+	struct json_object *body = record_json(row, BODY), *assistant = json_new_object();
 
 	json_set_string(assistant, "id", db_text(row, ID));
 	json_set_string(assistant, "object", "assistant");
@@ -47,8 +47,8 @@ json(struct db_stmt *row)
 	json_set(assistant, "tools", tools_shown(body));
 	json_set(assistant, "tool_resources", tool_resources_shown(body));
 	add_empty_resources(assistant);
-	json_default(assistant, "temperature", json_object_new_double(1.0));
-	json_default(assistant, "top_p", json_object_new_double(1.0));
+	json_default(assistant, "temperature", json_new_double(1.0));
+	json_default(assistant, "top_p", json_new_double(1.0));
 	json_set(assistant, "response_format", response_format_shown(body));
 	json_object_put(body);
 	return assistant;
@@ -83,7 +83,7 @@ const char assistant_export_sql[] = SELECT "ORDER BY seq";
 struct json_object *
 assistant_exported(struct db_stmt *row)
 {
-	struct json_object *assistant = json(row), *stored = json_object_new_object();
+	struct json_object *assistant = json(row), *stored = json_new_object();
 
 	json_set(stored, "body", record_json(row, BODY));
 	json_set_string(assistant, "tenant", db_text(row, TENANT));

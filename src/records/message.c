@@ -48,10 +48,10 @@ reason_word(enum message_reason reason)
 struct json_object *
 message_json(const struct message *message)
 {
-	struct json_object *object = json_object_new_object(), *details = NULL;
+	struct json_object *object = json_new_object(), *details = NULL;
 
 	if (message->reason != MESSAGE_REASON_NONE) {
-		details = json_object_new_object();
+		details = json_new_object();
 		json_set_string(details, "reason", reason_word(message->reason));
 	}
 	json_set_string(object, "id", message->id);
@@ -69,11 +69,11 @@ message_json(const struct message *message)
 	json_set(object, "incomplete_at", record_time(message->incomplete_at));
 	json_set_string(object, "role", message_role_words[message->role]);
 	json_set(object, "content",
-	    message->content ? json_object_get(message->content) : json_object_new_array());
+	    message->content ? json_object_get(message->content) : json_new_array());
 	json_copy(object, message->body, "attachments");
 	json_copy(object, message->body, "metadata");
-	json_default(object, "attachments", json_object_new_array());
-	json_default(object, "metadata", json_object_new_object());
+	json_default(object, "attachments", json_new_array());
+	json_default(object, "metadata", json_new_object());
 	return object;
 }
 
@@ -205,7 +205,7 @@ message_exported(struct db_stmt *row)
 
 	json_set_string(message, "tenant", db_text(row, TENANT));
 	if (items) {
-		stored = json_object_new_object();
+		stored = json_new_object();
 		json_set(stored, "items", items);
 		json_set(message, "stored", stored);
 	}

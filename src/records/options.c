@@ -6,7 +6,7 @@ struct json_object *
 tool_resources_shown(struct json_object *body)
 {
 	struct json_object *stored = json_get_object(body, "tool_resources");
-	struct json_object *shown = json_object_new_object(), *file_search;
+	struct json_object *shown = json_new_object(), *file_search;
 
 	if (json_get(stored, "code_interpreter"))
 		json_copy(shown, stored, "code_interpreter");
@@ -14,8 +14,8 @@ tool_resources_shown(struct json_object *body)
 		json_copy(shown, stored, "file_search");
 	/* The wish for a vector store is no part of the object: it shows which one there is. */
 	if (json_get(json_get(shown, "file_search"), "vector_stores")) {
-		file_search = json_object_new_object();
-		json_set(file_search, "vector_store_ids", json_object_new_array());
+		file_search = json_new_object();
+		json_set(file_search, "vector_store_ids", json_new_array());
 		json_set(shown, "file_search", file_search);
 	}
 	return shown;
@@ -25,15 +25,15 @@ tool_resources_shown(struct json_object *body)
 static struct json_object *
 search_shown(struct json_object *given)
 {
-	struct json_object *shown = json_object_new_object(), *usual;
+	struct json_object *shown = json_new_object(), *usual;
 
 	json_copy(shown, given, "max_num_results");
 	json_copy(shown, given, "ranking_options");
 	if (json_get(shown, "ranking_options"))
 		return shown;
-	usual = json_object_new_object();
+	usual = json_new_object();
 	json_set_string(usual, "ranker", "default_2024_08_21");
-	json_set(usual, "score_threshold", json_object_new_double(0));
+	json_set(usual, "score_threshold", json_new_double(0));
 	json_set(shown, "ranking_options", usual);
 	return shown;
 }
@@ -41,24 +41,24 @@ search_shown(struct json_object *given)
 static struct json_object *
 function_shown(struct json_object *given)
 {
-	struct json_object *shown = json_object_new_object();
+	struct json_object *shown = json_new_object();
 
 	if (json_object_is_type(given, json_type_object)) {
 		json_object_object_foreach(given, name, value)
 		    json_set(shown, name, json_object_get(value));
 	}
 	if (!json_get(shown, "strict"))
-		json_set(shown, "strict", json_object_new_boolean(0));
+		json_set(shown, "strict", json_new_bool(0));
 	return shown;
 }
 
 struct json_object *
 tools_shown(struct json_object *body)
 {
-	struct json_object *stored = json_get(body, "tools"), *shown = json_object_new_array();
+	struct json_object *stored = json_get(body, "tools"), *shown = json_new_array();
 
 	for (size_t i = 0; i < json_len(stored); i++) {
-		struct json_object *tool = json_object_new_object();
+		struct json_object *tool = json_new_object();
 		const char *type = json_get_string(json_at(stored, i), "type");
 
 		/* An imported run's may be anything. */
@@ -78,5 +78,5 @@ response_format_shown(struct json_object *body)
 {
 	struct json_object *format = json_get_object(body, "response_format");
 
-	return format ? json_object_get(format) : json_object_new_string("auto");
+	return format ? json_object_get(format) : json_new_string("auto");
 }

@@ -86,7 +86,7 @@ record_list(struct db_tx *tx, const struct record *record, const struct owner *o
 	db_bind_int(stmt, 2, range->low);
 	db_bind_int(stmt, 3, range->high);
 	db_bind_int(stmt, 4, range->limit + 1);
-	*array = json_object_new_array();
+	*array = json_new_array();
 	*more = false;
 	while ((result = db_step(stmt)) == DB_ROW) {
 		*more = (long long)json_len(*array) == range->limit || bytes >= bytes_max;
@@ -127,7 +127,7 @@ record_json(struct db_stmt *row, int column)
 struct json_object *
 record_time(long long at)
 {
-	return at ? json_object_new_int64(at) : NULL;
+	return at ? json_new_int(at) : NULL;
 }
 
 void

@@ -79,7 +79,7 @@ reason_word(enum run_reason reason)
 struct json_object *
 run_error_json(enum run_error error, const char *message)
 {
-	struct json_object *object = json_object_new_object();
+	struct json_object *object = json_new_object();
 
 	json_set_string(object, "code", error_words[error - 1]);
 	json_set_string(object, "message", message);
@@ -169,19 +169,19 @@ const char *const run_members[] = {"model", "instructions", "tools", "temperatur
 static void
 set_options(struct json_object *object, const struct run *run)
 {
-	struct json_object *truncation = json_object_new_object();
+	struct json_object *truncation = json_new_object();
 
 	for (size_t i = 0; run_members[i]; i++)
 		json_copy(object, run->body, run_members[i]);
 	json_set(object, "tools", tools_shown(run->body));
 	json_set(object, "tool_resources", tool_resources_shown(run->body));
 	json_set(object, "response_format", response_format_shown(run->body));
-	json_default(object, "instructions", json_object_new_string(""));
-	json_default(object, "metadata", json_object_new_object());
-	json_default(object, "temperature", json_object_new_double(1.0));
-	json_default(object, "top_p", json_object_new_double(1.0));
-	json_default(object, "tool_choice", json_object_new_string("auto"));
-	json_default(object, "parallel_tool_calls", json_object_new_boolean(1));
+	json_default(object, "instructions", json_new_string(""));
+	json_default(object, "metadata", json_new_object());
+	json_default(object, "temperature", json_new_double(1.0));
+	json_default(object, "top_p", json_new_double(1.0));
+	json_default(object, "tool_choice", json_new_string("auto"));
+	json_default(object, "parallel_tool_calls", json_new_bool(1));
 	json_set_string(truncation, "type", "auto");
 	json_set(truncation, "last_messages", NULL);
 	json_default(object, "truncation_strategy", truncation);
@@ -196,12 +196,12 @@ time_if(bool shown, long long at)
 struct json_object *
 run_json(const struct run *run)
 {
-	struct json_object *object = json_object_new_object(), *details = NULL;
+	struct json_object *object = json_new_object(), *details = NULL;
 	bool incomplete = run->status == RUN_INCOMPLETE;
 	bool active = run_status_is_active(run->status);
 
 	if (incomplete) {
-		details = json_object_new_object();
+		details = json_new_object();
 		/* The API has no word for a content filter here: the message tells. */
 		if (run->reason != RUN_REASON_NONE)
 			json_set_string(details, "reason", reason_word(run->reason));
@@ -565,7 +565,7 @@ run_exported(struct db_stmt *row)
 		object = run_json(&run);
 		/* Also of one that is not over: it will be, where it is imported. */
 		json_set(object, "usage", json_object_get(run.usage));
-		stored = json_object_new_object();
+		stored = json_new_object();
 		json_set(stored, "body", json_object_get(run.body));
 		json_set_int(stored, "expires_at", run.expires_at);
 		json_set_int(stored, "ended_at", run.ended_at);

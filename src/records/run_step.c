@@ -41,13 +41,13 @@ const char *const run_step_type_words[] = {"message_creation", "tool_calls", NUL
 static struct json_object *
 time_of(const struct run_step *step, enum run_step_status status)
 {
-	return step->status == status ? json_object_new_int64(step->ended_at) : NULL;
+	return step->status == status ? json_new_int(step->ended_at) : NULL;
 }
 
 struct json_object *
 run_step_json(const struct run_step *step)
 {
-	struct json_object *object = json_object_new_object();
+	struct json_object *object = json_new_object();
 	bool open = step->status == STEP_IN_PROGRESS;
 
 	json_set_string(object, "id", step->id);
@@ -62,12 +62,12 @@ run_step_json(const struct run_step *step)
 	json_set(object, "completed_at", time_of(step, STEP_COMPLETED));
 	/* The schema says expired_at, OpenAI's examples expires_at. */
 	json_set(object, "expired_at", time_of(step, STEP_EXPIRED));
-	json_set(object, "expires_at", open ? json_object_new_int64(step->expires_at) : NULL);
+	json_set(object, "expires_at", open ? json_new_int(step->expires_at) : NULL);
 	json_set(object, "failed_at", time_of(step, STEP_FAILED));
 	json_set(object, "last_error", json_object_get(step->last_error));
 	json_set(object, "step_details", json_object_get(step->details));
 	json_set(object, "usage", open ? NULL : json_object_get(step->usage));
-	json_set(object, "metadata", json_object_new_object());
+	json_set(object, "metadata", json_new_object());
 	return object;
 }
 
@@ -213,7 +213,7 @@ const char run_step_export_sql[] =
 struct json_object *
 run_step_exported(struct db_stmt *row)
 {
-	struct json_object *step = json(row), *stored = json_object_new_object();
+	struct json_object *step = json(row), *stored = json_new_object();
 	struct json_object *items = record_json(row, ITEMS), *told = record_json(row, TOLD);
 
 	json_set(step, "usage", record_json(row, USAGE));

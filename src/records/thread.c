@@ -12,14 +12,14 @@ enum { ID, CREATED_AT, BODY, TENANT };
 static struct json_object *
 json(struct db_stmt *row)
 {
-	struct json_object *body = record_json(row, BODY), *thread = json_object_new_object();
+	struct json_object *body = record_json(row, BODY), *thread = json_new_object();
 
 	json_set_string(thread, "id", db_text(row, ID));
 	json_set_string(thread, "object", "thread");
 	json_set_int(thread, "created_at", db_int(row, CREATED_AT));
 	json_set(thread, "tool_resources", tool_resources_shown(body));
 	json_copy(thread, body, "metadata");
-	json_default(thread, "metadata", json_object_new_object());
+	json_default(thread, "metadata", json_new_object());
 	json_object_put(body);
 	return thread;
 }
@@ -72,7 +72,7 @@ const char thread_export_sql[] = SELECT "WHERE tenant <> " REMOVED_TENANT " ORDE
 struct json_object *
 thread_exported(struct db_stmt *row)
 {
-	struct json_object *thread = json(row), *stored = json_object_new_object();
+	struct json_object *thread = json(row), *stored = json_new_object();
 
 	json_set(stored, "body", record_json(row, BODY));
 	json_set_string(thread, "tenant", db_text(row, TENANT));

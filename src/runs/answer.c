@@ -5,13 +5,19 @@
 #include "os/clock.h"
 #include "runs/internal.h"
 #include "text/json.h"
+#include "text/memory.h"
 #include "work/work.h"
 
 static void
 tell(struct execution *execution, const struct event *event)
 {
-	if (execution->listener)
-		execution->listener->on_event(execution->listener->arg, event);
+	bool out_of_memory = memory_is_out();
+
+	if (!execution->listener)
+		return;
+	/* What the listener lacks is its own affair. */
+	execution->listener->on_event(execution->listener->arg, event);
+	memory_end(out_of_memory);
 }
 
 void
@@ -60,7 +66,7 @@ open_step(struct execution *execution, long long now, struct json_object *detail
 static struct json_object *
 details_of(enum run_step_type type, struct json_object *value)
 {
-	struct json_object *details = json_object_new_object();
+	struct json_object *details = json_new_object();
 
 	json_set_string(details, "type", run_step_type_words[type]);
 	json_set(details, run_step_type_words[type], value);
@@ -89,7 +95,7 @@ drop_step(struct execution *execution)
 static struct json_object *
 new_call(const char *id, const char *name)
 {
-	struct json_object *call = json_object_new_object(), *function = json_object_new_object();
+	struct json_object *call = json_new_object(), *function = json_new_object();
 
 	json_set_string(function, "name", name);
 	json_set_string(function, "arguments", "");
@@ -144,7 +150,7 @@ static void
 open_message(struct execution *execution)
 {
 	const struct run *run = execution->run;
-	struct json_object *creation = json_object_new_object();
+	struct json_object *creation = json_new_object();
 	long long now = clock_unix();
 
 	id_new_in_order(execution->message_id, "msg_");
@@ -293,12 +299,12 @@ on_call(void *arg, int index, const char *id, const char *name)
 	/* Which of them the server runs itself is told when all are there. */
 	if (execution->hosts) {
 		if (!execution->called)
-			execution->called = json_object_new_array();
+			execution->called = json_new_array();
 		json_add(execution->called, call);
 		return 0;
 	}
 	if (!execution->calls)
-		answer_open_calls(execution, json_object_new_array());
+		answer_open_calls(execution, json_new_array());
 	json_add(execution->calls, call);
 	tell_call(execution, index, id, name, NULL);
 	return 0;

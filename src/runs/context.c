@@ -55,10 +55,10 @@ calls_of(const char *text)
 
 	if (json_object_is_type(details, json_type_array))
 		return details;
-	calls = json_object_new_array();
+	calls = json_new_array();
 	for (size_t i = 0; i < json_len(tool_calls); i++) {
 		struct json_object *tool_call = json_at(tool_calls, i);
-		struct json_object *call = json_object_new_object();
+		struct json_object *call = json_new_object();
 
 		json_copy(call, tool_call, "id");
 		json_copy(call, json_get(tool_call, "function"), "name");

@@ -8,6 +8,7 @@
 #include "runs/context.h"
 #include "runs/internal.h"
 #include "text/json.h"
+#include "text/memory.h"
 
 enum { STORE_PAUSE_MS = 250, STORE_PAUSE_MAX_MS = 30000 };
 
@@ -99,7 +100,7 @@ estimate_usage(const struct execution *execution, struct model_result *result)
 static struct json_object *
 details_json(const char *name, long long tokens)
 {
-	struct json_object *details = json_object_new_object();
+	struct json_object *details = json_new_object();
 
 	json_set_int(details, name, tokens);
 	return details;
@@ -113,7 +114,7 @@ usage_json(const struct model_result *result)
 
 	if (result->prompt_tokens < 0)
 		return NULL;
-	usage = json_object_new_object();
+	usage = json_new_object();
 	json_set_int(usage, "prompt_tokens", result->prompt_tokens);
 	json_set_int(usage, "completion_tokens", result->completion_tokens);
 	json_set_int(usage, "total_tokens", result->prompt_tokens + result->completion_tokens);
@@ -132,7 +133,7 @@ usage_sum(struct json_object *usage, struct json_object *more)
 
 	if (!usage || !more)
 		return json_object_get(usage ? usage : more);
-	sum = json_object_new_object();
+	sum = json_new_object();
 	json_object_object_foreach(more, name, value)
 	{
 		struct json_object *had = json_get(usage, name);
@@ -180,12 +181,11 @@ end_add_usage(struct execution *execution, struct model_result *result)
 static void
 require_action(struct execution *execution)
 {
-	struct json_object *action = json_object_new_object(), *submit = json_object_new_object();
-	struct json_object *calls = json_object_new_array();
+	struct json_object *action = json_new_object(), *submit = json_new_object();
+	struct json_object *calls = json_new_array();
 
 	for (size_t i = 0; i < json_len(execution->calls); i++) {
-		struct json_object *call = json_object_new_object(),
-				   *function = json_object_new_object();
+		struct json_object *call = json_new_object(), *function = json_new_object();
 		struct json_object *from = json_at(execution->calls, i);
 
 		json_copy(call, from, "id");
@@ -298,7 +298,7 @@ end_store(struct execution *execution, db_work_fn *work)
 	struct storing storing = {.execution = execution};
 	long long pause_ms = STORE_PAUSE_MS;
 
-	while (db_write(execution->runs->db, DB_WRITE, work, &storing) != 1) {
+	while (memory_begin(), db_write(execution->runs->db, DB_WRITE, work, &storing) != 1) {
 		if (runners_stop(execution->runs->runners) || clock_ms() >= execution->deadline_ms)
 			return -1;
 		interrupt_sleep(NULL, pause_ms);
@@ -379,12 +379,27 @@ end_unkept(struct execution *execution, const struct model_result *result, int s
 		end_calls(execution);
 }
 
+/* It may lack something. */
+static void
+forget_answer(struct execution *execution, struct model_result *result)
+{
+	json_object_put(execution->message.content);
+	json_object_put(execution->message.items);
+	execution->message.content = execution->message.items = NULL;
+	execution->written = false;
+	if (result->outcome != MODEL_INTERRUPTED)
+		result->outcome = MODEL_FAILED;
+	snprintf(result->error, sizeof result->error, "The server was out of memory.");
+}
+
 void
 end_round(struct execution *execution, struct model_result *result)
 {
 	struct run *run = execution->run;
 	int stored;
 
+	if (memory_begin())
+		forget_answer(execution, result);
 	set_end(run, result);
 	end_add_usage(execution, result);
 	if (execution->calls) {

@@ -38,7 +38,7 @@ event_print_name(const struct event *event, char name[EVENT_NAME_SIZE])
 static struct json_object *
 delta_json(const char *id, const char *object, struct json_object *delta)
 {
-	struct json_object *data = json_object_new_object();
+	struct json_object *data = json_new_object();
 
 	json_set_string(data, "id", id);
 	json_set_string(data, "object", object);
@@ -50,18 +50,18 @@ delta_json(const char *id, const char *object, struct json_object *delta)
 static struct json_object *
 message_delta_json(const struct event *event)
 {
-	struct json_object *delta = json_object_new_object(), *content = json_object_new_array();
-	struct json_object *part = json_object_new_object(), *text;
+	struct json_object *delta = json_new_object(), *content = json_new_array();
+	struct json_object *part = json_new_object(), *text;
 
 	json_set_int(part, "index", event->index);
 	if (event->part == MODEL_REFUSAL) {
 		json_set_string(part, "type", "refusal");
 		json_set_string(part, "refusal", event->text);
 	} else {
-		text = json_object_new_object();
+		text = json_new_object();
 		json_set_string(text, "value", event->text);
 		if (event->first)
-			json_set(text, "annotations", json_object_new_array());
+			json_set(text, "annotations", json_new_array());
 		json_set_string(part, "type", "text");
 		json_set(part, "text", text);
 	}
@@ -73,7 +73,7 @@ message_delta_json(const struct event *event)
 static void
 set_function_delta(struct json_object *call, const struct event *event)
 {
-	struct json_object *function = json_object_new_object();
+	struct json_object *function = json_new_object();
 
 	if (event->call_id) {
 		json_set_string(call, "id", event->call_id);
@@ -89,8 +89,8 @@ set_function_delta(struct json_object *call, const struct event *event)
 static struct json_object *
 step_delta_json(const struct event *event)
 {
-	struct json_object *delta = json_object_new_object(), *details = json_object_new_object();
-	struct json_object *calls = json_object_new_array(), *call = json_object_new_object();
+	struct json_object *delta = json_new_object(), *details = json_new_object();
+	struct json_object *calls = json_new_array(), *call = json_new_object();
 
 	json_set_int(call, "index", event->index);
 	if (event->call) {

@@ -16,7 +16,7 @@ static struct json_object *
 calls_that_are(const struct execution *execution, bool hosted)
 {
 	struct json_object *tools = json_get(execution->run->body, "tools"), *tool;
-	struct json_object *calls = json_object_new_array();
+	struct json_object *calls = json_new_array();
 
 	for (size_t i = 0; i < json_len(execution->called); i++) {
 		struct json_object *call = json_at(execution->called, i);
@@ -99,7 +99,7 @@ store(struct execution *execution, db_work_fn *work, struct model_result *result
 static bool
 begin(struct execution *execution, struct json_object *calls, struct model_result *result)
 {
-	struct json_object *shown = json_object_new_array();
+	struct json_object *shown = json_new_array();
 	const struct hosted_tool *hosted;
 
 	answer_open_calls(execution, shown);
@@ -122,7 +122,7 @@ begin(struct execution *execution, struct json_object *calls, struct model_resul
 static struct json_object *
 told_call(struct json_object *call, const char *output)
 {
-	struct json_object *told = json_object_new_object(), *function = json_get(call, "function");
+	struct json_object *told = json_new_object(), *function = json_get(call, "function");
 
 	json_copy(told, call, "id");
 	json_copy(told, function, "name");
@@ -137,7 +137,7 @@ run_calls(struct execution *execution, struct json_object *calls, struct model_r
 {
 	const struct hosted_tool *hosted;
 
-	execution->step.told = json_object_new_array();
+	execution->step.told = json_new_array();
 	for (size_t i = 0; i < json_len(calls); i++) {
 		struct hosted_call call = hosted_call_of(execution, json_at(calls, i), &hosted);
 		struct json_object *shown = json_at(execution->calls, i);

@@ -1,6 +1,7 @@
 #include "runs/runs.h"
 
 #include "obs/log.h"
+#include "text/memory.h"
 
 struct claiming {
 	const char *holder;
@@ -23,7 +24,10 @@ carry_out_next(void *arg)
 	static const struct run_hearing nobody = {NULL};
 	struct runs *runs = arg;
 	struct claiming claiming = {.holder = runs_holder(runs)};
-	bool claimed = claiming.holder && db_write(runs->db, DB_WRITE, write_claim, &claiming) == 1;
+	bool claimed;
+
+	memory_begin();
+	claimed = claiming.holder && db_write(runs->db, DB_WRITE, write_claim, &claiming) == 1;
 
 	if (claimed) {
 		/* Another thread for the next one, should there be one. */

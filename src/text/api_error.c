@@ -15,7 +15,7 @@ set_text(struct json_object *error, const char *name, const char *text)
 struct json_object *
 api_error_body(int status, const char *param, const char *code, const char *message)
 {
-	struct json_object *error = json_object_new_object(), *body = json_object_new_object();
+	struct json_object *error = json_new_object(), *body = json_new_object();
 	const char *type = status >= 500 ? "server_error"
 	    : status == 429              ? "tokens"
 					 : "invalid_request_error";

@@ -1,16 +1,19 @@
 #include "text/json.h"
 
 #include <errno.h>
-#include <json_visit.h>
 #include <math.h>
 #include <printbuf.h>
 #include <stdint.h>
 
 #include "text/buf.h"
+#include "text/memory.h"
 #include "text/text.h"
 
 /*
- * What json-c makes of a text is far larger: some 70 bytes of a number of one digit, 800 of {}. So
+ * Only what json-c makes of a text is json-c's: its tokener crashes without memory, and takes much
+ * that is not JSON.
+ *
+ * What it makes is far larger: some 70 bytes of a number of one digit, 800 of {}. So
  * values are weighed, an object or array as 16 of them, and bounded.
  */
 enum {
@@ -19,25 +22,9 @@ enum {
 	JSON_WEIGHT_BYTES = 64,
 	JSON_CONTAINER_WEIGHT = 16,
 	PLAIN_DIGITS_MAX = 300, /* a number with fewer, and no exponent, is finite */
-	KEPT_TEXT_MAX = 64 << 10
+	ARRAY_LEN = 4,          /* room at first */
+	UTF8_REPLACEMENT = 0xfffd
 };
-
-/* json-c takes 1e999 for infinity, which could not be written again. */
-static int
-refuse_infinite(struct json_object *value, int flags, struct json_object *parent, const char *key,
-    size_t *index, /* NOLINT(readability-non-const-parameter): json-c's type */
-    void *arg)
-{
-	(void)flags;
-	(void)parent;
-	(void)key;
-	(void)index;
-	(void)arg;
-	return json_object_is_type(value, json_type_double) &&
-		!isfinite(json_object_get_double(value))
-	    ? JSON_C_VISIT_RETURN_ERROR
-	    : JSON_C_VISIT_RETURN_CONTINUE;
-}
 
 static size_t
 digits_len(const char *at, const char *end)
@@ -115,178 +102,7 @@ literal_len(const char *at, const char *end)
 	return 0;
 }
 
-/* What a text has in it, by its words. */
-struct words {
-	size_t values, weight;
-	bool may_be_infinite; /* a number may */
-};
-
-/*
- * json-c also takes 1. and -01, 'single quotes', raw line breaks, comments, nan and [1,]: what is
- * not JSON by its words. What has too many of them is refused as well.
- */
-static bool
-has_json_words(const char *at, size_t len, size_t values_max, struct words *words)
-{
-	const char *end = at + len;
-	char before = 0; /* the first character of the word before */
-
-	while (at < end) {
-		size_t word = 1;
-
-		if (*at == '"')
-			word = string_len(at, end);
-		else if (*at == '-' || (*at >= '0' && *at <= '9'))
-			words->may_be_infinite |= is_extreme(at, word = number_len(at, end));
-		else if (!*at || !strchr(" \t\r\n{}[],:", *at))
-			word = literal_len(at, end);
-		else if ((*at == '}' || *at == ']') && before == ',')
-			word = 0;
-		words->weight += *at == '{' || *at == '[' ? JSON_CONTAINER_WEIGHT : *at == ',';
-		/* Of what is no mark each is a value, but for the keys, which stand before a colon.
-		 */
-		if (*at == ':' && words->values > 0)
-			words->values--;
-		else if (!strchr(" \t\r\n}],", *at))
-			words->values++;
-		if (word == 0 || words->values > values_max || words->weight > JSON_WEIGHT_MAX)
-			return false;
-		if (!strchr(" \t\r\n", *at))
-			before = *at;
-		at += word;
-	}
-	return true;
-}
-
-/*
- * What the tokener makes of the whole text; false: it is not JSON. Not with JSON_TOKENER_STRICT:
- * json-c 0.18 then takes what is not ASCII in strings for control characters (its issues 875 and
- * 892). What else that would refuse has_json_words() does.
- */
-static bool
-tokenize(struct json_tokener *tokener, const char *text, size_t len, struct json_object **value)
-{
-	size_t end = len;
-
-	*value = json_tokener_parse_ex(tokener, text, (int)len);
-	/*
-	 * A number, or a literal, at the very end is complete only when something comes after it.
-	 */
-	if (json_tokener_get_error(tokener) == json_tokener_continue)
-		*value = json_tokener_parse_ex(tokener, "\n", 1);
-	else
-		end = json_tokener_get_parse_end(tokener);
-	while (end < len && strchr(" \t\r\n", text[end]) && text[end])
-		end++;
-	return json_tokener_get_error(tokener) == json_tokener_success && end == len;
-}
-
-enum json_result
-json_parse_within(
-    const char *text, size_t len, const struct json_bounds *bounds, struct json_object **out)
-{
-	struct words words = {0};
-	struct json_tokener *tokener;
-	bool valid;
-
-	*out = NULL;
-	/* json-c counts in int. */
-	if (len >= INT32_MAX || !utf8_valid(text, len) ||
-	    !has_json_words(text, len, bounds->values, &words))
-		return JSON_BAD;
-	if (bounds->hold && !bounds->hold(bounds->arg, words.weight * JSON_WEIGHT_BYTES))
-		return JSON_NO_MEMORY;
-	/* json-c does not say that memory was out, only malloc() does. */
-	errno = 0;
-	/* A new one each time: what a bad text has left in it is not all reset. */
-	tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
-	if (!tokener)
-		return JSON_NO_MEMORY;
-	valid = tokenize(tokener, text, len, out);
-	json_tokener_free(tokener);
-	if (valid && words.may_be_infinite)
-		valid = json_c_visit(*out, 0, refuse_infinite, NULL) >= 0;
-	if (valid)
-		return JSON_PARSED;
-	json_object_put(*out);
-	*out = NULL;
-	return errno == ENOMEM ? JSON_NO_MEMORY : JSON_BAD;
-}
-
-int
-json_parse(const char *text, size_t len, struct json_object **out)
-{
-	static const struct json_bounds most = {.values = SIZE_MAX};
-
-	return json_parse_within(text, len, &most, out) == JSON_PARSED ? 0 : -1;
-}
-
-static int
-replace_nuls(struct json_object *value, int flags, struct json_object *parent, const char *key,
-    size_t *index, /* NOLINT(readability-non-const-parameter): json-c's type */
-    void *arg)
-{
-	struct buf text = BUF_INIT(INT32_MAX);
-	const char *at, *end;
-
-	(void)flags;
-	(void)parent;
-	(void)key;
-	(void)index;
-	(void)arg;
-	if (!json_object_is_type(value, json_type_string))
-		return JSON_C_VISIT_RETURN_CONTINUE;
-	at = json_object_get_string(value);
-	end = at + json_object_get_string_len(value);
-	if (at + strlen(at) == end)
-		return JSON_C_VISIT_RETURN_CONTINUE;
-	for (; at < end; at += strlen(at) + 1) {
-		buf_puts(&text, at);
-		if (at + strlen(at) < end)
-			buf_puts(&text, "\xef\xbf\xbd");
-	}
-	if (text.failed || !json_object_set_string_len(value, text.data, (int)text.len))
-		abort(); /* as json-c does */
-	buf_free(&text);
-	return JSON_C_VISIT_RETURN_CONTINUE;
-}
-
-int
-json_parse_foreign(const char *text, size_t len, struct json_object **out)
-{
-	int result = json_parse(text, len, out);
-
-	if (result == 0 && memmem(text, len, "\\u0000", 6))
-		json_c_visit(*out, 0, replace_nuls, NULL);
-	return result;
-}
-
-static int
-print_literal(struct json_object *literal, struct printbuf *out, int level, int flags)
-{
-	(void)level;
-	(void)flags;
-	return printbuf_memappend(
-	    out, json_object_get_string(literal), json_object_get_string_len(literal));
-}
-
-struct json_object *
-json_literal(const char *text, size_t len)
-{
-	struct json_object *literal = json_object_new_string_len(text, (int)len);
-
-	if (literal)
-		json_object_set_serializer(literal, print_literal, NULL, NULL);
-	return literal;
-}
-
-size_t
-json_literal_len(const char *text, size_t len)
-{
-	return len > 0 && *text == '"' ? string_len(text, text + len) : 0;
-}
-
-/* --- looking into a text --- */
+/* --- is it JSON? --- */
 
 static const char *
 skip_space(const char *at, const char *end)
@@ -309,7 +125,14 @@ has_good_escapes(const char *at, const char *end)
 	return true;
 }
 
-static const char *skip_value(const char *at, const char *end, unsigned depth);
+/* What a text has in it. */
+struct scan {
+	size_t values, values_max; /* that are not keys */
+	size_t weight;
+	bool extreme; /* a number may be too large */
+};
+
+static const char *skip_value(struct scan *scan, const char *at, const char *end, unsigned depth);
 
 /* Behind the key and its colon, at the value; NULL when it is not so. */
 static const char *
@@ -325,54 +148,378 @@ skip_key(const char *at, const char *end)
 
 /* Behind an object or array, whose first character is at `at`; NULL when it is none. */
 static const char *
-skip_container(const char *at, const char *end, unsigned depth)
+skip_container(struct scan *scan, const char *at, const char *end, unsigned depth)
 {
 	char close = *at == '{' ? '}' : ']';
 
+	scan->weight += JSON_CONTAINER_WEIGHT;
 	at = skip_space(at + 1, end);
 	if (at < end && *at == close)
 		return at + 1;
 	while (at) {
 		if (close == '}')
 			at = skip_key(at, end);
-		at = at ? skip_value(at, end, depth + 1) : NULL;
+		at = at ? skip_value(scan, at, end, depth + 1) : NULL;
 		at = at ? skip_space(at, end) : NULL;
 		if (!at || at == end || (*at != ',' && *at != close))
 			return NULL;
 		if (*at == close)
 			return at + 1;
 		at = skip_space(at + 1, end);
+		scan->weight++;
 	}
 	return NULL;
 }
 
 /* Behind the value that begins at `at`; NULL when it is none. */
 static const char *
-skip_value(const char *at, const char *end, unsigned depth)
+skip_value(struct scan *scan, const char *at, const char *end, unsigned depth)
 {
 	bool good = true;
 	size_t len;
 
-	if (at == end || depth >= JSON_DEPTH_MAX)
+	if (at == end || depth >= JSON_DEPTH_MAX || ++scan->values > scan->values_max ||
+	    scan->weight > JSON_WEIGHT_MAX)
 		return NULL;
 	if (*at == '{' || *at == '[')
-		return skip_container(at, end, depth);
+		return skip_container(scan, at, end, depth);
 	if (*at == '"') {
 		len = string_len(at, end);
 		good = has_good_escapes(at, at + len);
 	} else if (*at == '-' || (*at >= '0' && *at <= '9')) {
 		len = number_len(at, end);
-		good = !is_extreme(at, len);
+		scan->extreme |= is_extreme(at, len);
 	} else {
 		len = literal_len(at, end);
 	}
 	return len > 0 && good ? at + len : NULL;
 }
 
+/* --- what it says --- */
+
+/* What json-c could not allocate is NULL. */
+static struct json_object *
+made(struct json_object *value)
+{
+	if (!value)
+		memory_fail();
+	return value;
+}
+
+/* Builds values of a text that is JSON. */
+struct builder {
+	const char *at, *end;
+	bool foreign;  /* U+0000 becomes U+FFFD */
+	bool infinite; /* a number is */
+	bool no_memory;
+};
+
+static unsigned
+hex4(const char *at)
+{
+	unsigned value = 0;
+
+	for (int i = 0; i < 4; i++)
+		value =
+		    value * 16 + (unsigned)(at[i] <= '9' ? at[i] - '0' : (at[i] | 0x20) - 'a' + 10);
+	return value;
+}
+
+/* Writes the character in UTF-8: how many bytes that are. */
+static size_t
+put_utf8(char *to, unsigned letter)
+{
+	size_t len = letter < 0x80 ? 1 : letter < 0x800 ? 2 : letter < 0x10000 ? 3 : 4;
+
+	for (size_t i = len - 1; i > 0; i--) {
+		to[i] = (char)(0x80 | (letter & 0x3f));
+		letter >>= 6;
+	}
+	to[0] = (char)(len == 1 ? letter : ((0xf00U >> len) & 0xff) | letter);
+	return len;
+}
+
+/* The character of an escape with 'u', whose digits are at *at; *at moves behind it. */
+static unsigned
+decode_unicode(const char **at, const char *end)
+{
+	unsigned high = hex4(*at), low;
+
+	*at += 4;
+	if (high < 0xd800 || high > 0xdfff)
+		return high;
+	if (high > 0xdbff || end - *at < 6 || (*at)[0] != '\\' || (*at)[1] != 'u')
+		return UTF8_REPLACEMENT;
+	low = hex4(*at + 2);
+	if (low < 0xdc00 || low > 0xdfff)
+		return UTF8_REPLACEMENT;
+	*at += 6;
+	return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+}
+
+/* What the characters of a string with escapes say; `to` has room for as many as they are. */
+static size_t
+decode(const struct builder *builder, const char *at, const char *end, char *to)
+{
+	static const char escapes[] = "bfnrt", meanings[] = "\b\f\n\r\t";
+	char *start = to;
+
+	while (at < end) {
+		unsigned letter;
+
+		if (*at != '\\') {
+			*to++ = *at++;
+			continue;
+		}
+		at += 2;
+		if (at[-1] == 'u') {
+			letter = decode_unicode(&at, end);
+			to += put_utf8(to, !letter && builder->foreign ? UTF8_REPLACEMENT : letter);
+		} else {
+			const char *escape = strchr(escapes, at[-1]);
+
+			*to++ = escape ? meanings[escape - escapes] : at[-1];
+		}
+	}
+	return (size_t)(to - start);
+}
+
+/* The string that begins at `at`, as C has it; the caller's to free. NULL: no memory. */
+static char *
+build_key(struct builder *builder)
+{
+	size_t len = string_len(builder->at, builder->end);
+	char *key = malloc(len);
+
+	if (key)
+		key[decode(builder, builder->at + 1, builder->at + len - 1, key)] = '\0';
+	builder->at += len;
+	return key;
+}
+
+static struct json_object *
+build_string(struct builder *builder)
+{
+	size_t len = string_len(builder->at, builder->end);
+	const char *words = builder->at + 1;
+	struct json_object *value;
+	char *decoded;
+
+	builder->at += len;
+	len -= 2;
+	if (!memchr(words, '\\', len))
+		return json_object_new_string_len(words, (int)len);
+	decoded = malloc(len);
+	if (!decoded)
+		return NULL;
+	value =
+	    json_object_new_string_len(decoded, (int)decode(builder, words, words + len, decoded));
+	free(decoded);
+	return value;
+}
+
+/* A double keeps its text, by which it is written again. */
+static struct json_object *
+build_number(struct builder *builder)
+{
+	size_t len = number_len(builder->at, builder->end);
+	char *text = strndup(builder->at, len);
+	struct json_object *value;
+	uint64_t natural;
+	int64_t integer;
+	double number;
+
+	builder->at += len;
+	if (!text)
+		return NULL;
+	if (text[strcspn(text, ".eE")]) {
+		number = strtod(text, NULL);
+		builder->infinite |= !isfinite(number);
+		value = json_object_new_double_s(number, text);
+	} else if (*text == '-') {
+		json_parse_int64(text, &integer);
+		value = json_object_new_int64(integer);
+	} else {
+		json_parse_uint64(text, &natural);
+		value = natural <= INT64_MAX ? json_object_new_int64((int64_t)natural)
+					     : json_object_new_uint64(natural);
+	}
+	free(text);
+	return value;
+}
+
+static struct json_object *build_value(struct builder *builder);
+
+/* Moves to the next element or member. False: the container ends, and that is passed. */
+static bool
+next_part(struct builder *builder, char close)
+{
+	builder->at = skip_space(builder->at, builder->end);
+	if (*builder->at == ',')
+		builder->at = skip_space(builder->at + 1, builder->end);
+	else if (*builder->at == close)
+		return builder->at++, false;
+	return !builder->no_memory;
+}
+
+static struct json_object *
+build_array(struct builder *builder)
+{
+	struct json_object *array = json_object_new_array_ext(ARRAY_LEN), *value;
+
+	builder->at++;
+	while (array && next_part(builder, ']')) {
+		value = build_value(builder);
+		if (json_object_array_add(array, value) == 0)
+			continue;
+		json_object_put(value);
+		builder->no_memory = true;
+	}
+	return array;
+}
+
+static struct json_object *
+build_object(struct builder *builder)
+{
+	struct json_object *object = json_object_new_object(), *value;
+	char *key;
+
+	builder->at++;
+	while (object && next_part(builder, '}')) {
+		key = build_key(builder);
+		builder->at = skip_space(builder->at, builder->end) + 1;
+		builder->at = skip_space(builder->at, builder->end);
+		value = build_value(builder);
+		if (!key || json_object_object_add(object, key, value) < 0) {
+			json_object_put(value);
+			builder->no_memory = true;
+		}
+		free(key);
+	}
+	return object;
+}
+
+/* NULL is null; or there was no memory. */
+static struct json_object *
+build_value(struct builder *builder)
+{
+	struct json_object *value;
+
+	switch (*builder->at) {
+	case 'n':
+		builder->at += strlen("null");
+		return NULL;
+	case 't':
+	case 'f':
+		value = json_object_new_boolean(*builder->at == 't');
+		builder->at += *builder->at == 't' ? strlen("true") : strlen("false");
+		break;
+	case '{':
+		value = build_object(builder);
+		break;
+	case '[':
+		value = build_array(builder);
+		break;
+	case '"':
+		value = build_string(builder);
+		break;
+	default:
+		value = build_number(builder);
+	}
+	builder->no_memory |= !value;
+	return value;
+}
+
+/* Builds the value of a text that is JSON. */
+static enum json_result
+build(const char *text, size_t len, bool foreign, struct json_object **out)
+{
+	struct builder builder = {.end = text + len, .foreign = foreign};
+
+	builder.at = skip_space(text, builder.end);
+	*out = build_value(&builder);
+	if (!builder.no_memory && !builder.infinite)
+		return JSON_PARSED;
+	json_object_put(*out);
+	*out = NULL;
+	if (!builder.no_memory)
+		return JSON_BAD;
+	memory_fail();
+	return JSON_NO_MEMORY;
+}
+
+static enum json_result
+parse(const char *text, size_t len, const struct json_bounds *bounds, bool foreign,
+    struct json_object **out)
+{
+	struct scan scan = {.values_max = bounds->values};
+	const char *end = text + len, *at;
+
+	*out = NULL;
+	/* json-c counts in int. */
+	if (len >= INT32_MAX || !utf8_valid(text, len))
+		return JSON_BAD;
+	at = skip_value(&scan, skip_space(text, end), end, 0);
+	if (!at || skip_space(at, end) < end)
+		return JSON_BAD;
+	if (bounds->hold && !bounds->hold(bounds->arg, scan.weight * JSON_WEIGHT_BYTES))
+		return JSON_NO_MEMORY;
+	return build(text, len, foreign, out);
+}
+
+static const struct json_bounds any_bounds = {.values = SIZE_MAX};
+
+enum json_result
+json_parse_within(
+    const char *text, size_t len, const struct json_bounds *bounds, struct json_object **out)
+{
+	return parse(text, len, bounds, false, out);
+}
+
+int
+json_parse(const char *text, size_t len, struct json_object **out)
+{
+	return parse(text, len, &any_bounds, false, out) == JSON_PARSED ? 0 : -1;
+}
+
+int
+json_parse_foreign(const char *text, size_t len, struct json_object **out)
+{
+	return parse(text, len, &any_bounds, true, out) == JSON_PARSED ? 0 : -1;
+}
+
+static int
+print_literal(struct json_object *literal, struct printbuf *out, int level, int flags)
+{
+	(void)level;
+	(void)flags;
+	return printbuf_memappend(
+	    out, json_object_get_string(literal), json_object_get_string_len(literal));
+}
+
+struct json_object *
+json_literal(const char *text, size_t len)
+{
+	struct json_object *literal = made(json_object_new_string_len(text, (int)len));
+
+	if (literal)
+		json_object_set_serializer(literal, print_literal, NULL, NULL);
+	return literal;
+}
+
+size_t
+json_literal_len(const char *text, size_t len)
+{
+	return len > 0 && *text == '"' ? string_len(text, text + len) : 0;
+}
+
+/* --- looking into a text --- */
+
 bool
 json_peek(const char *text, size_t len, const char *const *keys, struct json_raw *values)
 {
 	const char *end = text + len, *at = skip_space(text, end), *key, *value;
+	struct scan scan = {.values_max = SIZE_MAX};
 
 	for (size_t i = 0; keys[i]; i++)
 		values[i] = (struct json_raw){0};
@@ -384,7 +531,7 @@ json_peek(const char *text, size_t len, const char *const *keys, struct json_raw
 		/* An escaped key may be one of them. */
 		if (!value || memchr(key, '\\', (size_t)(value - key)))
 			return false;
-		at = skip_value(value, end, 1);
+		at = skip_value(&scan, value, end, 1);
 		for (size_t i = 0; at && keys[i]; i++) {
 			size_t key_len = strlen(keys[i]);
 
@@ -394,7 +541,7 @@ json_peek(const char *text, size_t len, const char *const *keys, struct json_raw
 		}
 		at = at ? skip_space(at, end) : NULL;
 	} while (at && at < end && *at == ',');
-	return at && at < end && *at == '}' && skip_space(at + 1, end) == end;
+	return at && !scan.extreme && at < end && *at == '}' && skip_space(at + 1, end) == end;
 }
 
 struct json_object *
@@ -402,14 +549,8 @@ json_raw_parse(struct json_raw raw)
 {
 	struct json_object *value = NULL;
 
-	/* What most values are, without a tokener. */
-	if (raw.len >= 2 && *raw.at == '"' && !memchr(raw.at, '\\', raw.len))
-		return json_object_new_string_len(raw.at + 1, (int)raw.len - 2);
-	if (raw.len == 1 && *raw.at >= '0' && *raw.at <= '9')
-		return json_object_new_int64(*raw.at - '0');
-	if (raw.len == 4 && memcmp(raw.at, "null", 4) == 0)
-		return NULL;
-	json_parse_foreign(raw.at ? raw.at : "", raw.len, &value);
+	if (raw.len > 0)
+		build(raw.at, raw.len, true, &value);
 	return value;
 }
 
@@ -452,6 +593,14 @@ json_get_string(struct json_object *object, const char *key)
 	return value ? json_object_get_string(value) : NULL;
 }
 
+bool
+json_is(struct json_object *object, const char *key, const char *value)
+{
+	const char *string = json_get_string(object, key);
+
+	return string && value && strcmp(string, value) == 0;
+}
+
 long long
 json_get_int(struct json_object *object, const char *key, long long otherwise)
 {
@@ -473,23 +622,68 @@ json_len(struct json_object *array)
 	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
 }
 
+struct json_object *
+json_new_object(void)
+{
+	return made(json_object_new_object());
+}
+
+struct json_object *
+json_new_array(void)
+{
+	return made(json_object_new_array());
+}
+
+struct json_object *
+json_new_string(const char *value)
+{
+	return made(json_object_new_string(value));
+}
+
+struct json_object *
+json_new_int(long long value)
+{
+	return made(json_object_new_int64(value));
+}
+
+struct json_object *
+json_new_bool(bool value)
+{
+	return made(json_object_new_boolean(value));
+}
+
+struct json_object *
+json_new_double(double value)
+{
+	return made(json_object_new_double(value));
+}
+
 void
 json_set(struct json_object *object, const char *key, struct json_object *value)
 {
-	if (json_object_object_add(object, key, value) < 0)
-		abort();
+	if (object && json_object_object_add(object, key, value) == 0)
+		return;
+	json_object_put(value);
+	memory_fail();
 }
 
 void
 json_set_string(struct json_object *object, const char *key, const char *value)
 {
-	json_set(object, key, value ? json_object_new_string(value) : NULL);
+	json_set(object, key, value ? json_new_string(value) : NULL);
 }
 
 void
 json_set_int(struct json_object *object, const char *key, long long value)
 {
-	json_set(object, key, json_object_new_int64(value));
+	json_set(object, key, json_new_int(value));
+}
+
+void
+json_remove(struct json_object *object, const char *key)
+{
+	if (object)
+		json_object_object_del(object, key);
 }
 
 void
@@ -510,13 +704,22 @@ json_default(struct json_object *object, const char *key, struct json_object *va
 void
 json_add(struct json_object *array, struct json_object *value)
 {
-	if (json_object_array_add(array, value) < 0)
-		abort();
+	if (array && json_object_array_add(array, value) == 0)
+		return;
+	json_object_put(value);
+	memory_fail();
 }
 
+/* json-c leaves out what it has no memory for, and does not say so: malloc() does. */
 const char *
 json_text(struct json_object *value)
 {
-	return json_object_to_json_string_ext(
+	const char *text;
+
+	errno = 0;
+	text = json_object_to_json_string_ext(
 	    value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	if (!text || errno == ENOMEM)
+		memory_fail();
+	return text ? text : "null";
 }

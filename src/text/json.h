@@ -71,6 +71,9 @@ struct json_object *json_get_object(struct json_object *object, const char *key)
 struct json_object *json_get_array(struct json_object *object, const char *key);
 const char *json_get_string(struct json_object *object, const char *key);
 
+/* Whether the member is that string. */
+bool json_is(struct json_object *object, const char *key, const char *value);
+
 /* The member if it is an integer, else `otherwise`. */
 long long json_get_int(struct json_object *object, const char *key, long long otherwise);
 
@@ -79,9 +82,17 @@ struct json_object *json_at(struct json_object *array, size_t index);
 size_t json_len(struct json_object *array);
 
 /*
- * Sets a member and takes `value` over (NULL is JSON's null), replacing an earlier one. Out of
- * memory ends the program: json-c itself asserts in places, and a half-made answer helps nobody.
+ * What is made here is the caller's to put. Without memory it is NULL, or lacks a member, which
+ * memory_is_out() tells; so all that takes an object also takes NULL for it.
  */
+struct json_object *json_new_object(void);
+struct json_object *json_new_array(void);
+struct json_object *json_new_string(const char *value);
+struct json_object *json_new_int(long long value);
+struct json_object *json_new_bool(bool value);
+struct json_object *json_new_double(double value);
+
+/* Sets a member and takes `value` over (NULL is JSON's null), replacing an earlier one. */
 void json_set(struct json_object *object, const char *key, struct json_object *value);
 void json_set_string(struct json_object *object, const char *key, const char *value);
 void json_set_int(struct json_object *object, const char *key, long long value);
@@ -91,6 +102,9 @@ void json_copy(struct json_object *object, struct json_object *from, const char 
 
 /* Sets a member that is missing or null, and takes `value` over in any case. */
 void json_default(struct json_object *object, const char *key, struct json_object *value);
+
+/* Takes a member out, if it is there. */
+void json_remove(struct json_object *object, const char *key);
 
 /* The same as json_set() for an array's end. */
 void json_add(struct json_object *array, struct json_object *value);

@@ -38,9 +38,9 @@ rename_type(struct json_object *array, const char *from, const char *to)
 		if (!type || strcmp(type, from) != 0)
 			continue;
 		json_set_string(element, "type", to);
-		json_object_object_del(element, from);
+		json_remove(element, from);
 		if (json_get(element, "id") || json_get(element, "index"))
-			json_set(element, to, json_object_new_object());
+			json_set(element, to, json_new_object());
 	}
 }
 
@@ -56,9 +56,9 @@ calls_of(struct json_object *holder)
 static void
 set_resources(struct json_object *assistant, struct json_object *file_ids)
 {
-	struct json_object *resources = json_object_new_object(), *code = json_object_new_object();
+	struct json_object *resources = json_new_object(), *code = json_new_object();
 
-	json_set(code, "file_ids", file_ids ? json_object_get(file_ids) : json_object_new_array());
+	json_set(code, "file_ids", file_ids ? json_object_get(file_ids) : json_new_array());
 	json_set(resources, "code_interpreter", code);
 	json_set(assistant, "tool_resources", resources);
 }
@@ -68,10 +68,10 @@ static struct json_object *
 attachment_of(struct json_object *file_id)
 {
 	static const char *const types[] = {"code_interpreter", "file_search"};
-	struct json_object *attachment = json_object_new_object(), *tools = json_object_new_array();
+	struct json_object *attachment = json_new_object(), *tools = json_new_array();
 
 	for (size_t i = 0; i < LEN(types); i++) {
-		struct json_object *tool = json_object_new_object();
+		struct json_object *tool = json_new_object();
 
 		json_set_string(tool, "type", types[i]);
 		json_add(tools, tool);
@@ -89,7 +89,7 @@ set_attachments(struct json_object *message, struct json_object *file_ids)
 
 	if (json_object_is_type(file_ids, json_type_array)) {
 		json_object_put(attachments);
-		attachments = json_object_new_array();
+		attachments = json_new_array();
 		for (size_t i = 0; i < json_len(file_ids); i++)
 			json_add(attachments, attachment_of(json_at(file_ids, i)));
 	}
@@ -101,7 +101,7 @@ static void
 metadata_in(struct json_object *holder)
 {
 	struct json_object *metadata = json_get_object(holder, "metadata");
-	struct json_object *texts = metadata ? json_object_new_object() : NULL;
+	struct json_object *texts = metadata ? json_new_object() : NULL;
 
 	if (!metadata)
 		return;
@@ -128,7 +128,7 @@ message_in(struct json_object *message)
 	if (!json_object_object_get_ex(message, "file_ids", &file_ids))
 		return;
 	set_attachments(message, file_ids);
-	json_object_object_del(message, "file_ids");
+	json_remove(message, "file_ids");
 }
 
 static void
@@ -148,7 +148,7 @@ assistant_in(struct json_object *assistant)
 	if (!json_object_object_get_ex(assistant, "file_ids", &file_ids))
 		return;
 	set_resources(assistant, file_ids);
-	json_object_object_del(assistant, "file_ids");
+	json_remove(assistant, "file_ids");
 }
 
 void
@@ -190,7 +190,7 @@ static void
 drop(struct json_object *object, const char *const *names, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		json_object_object_del(object, names[i]);
+		json_remove(object, names[i]);
 }
 
 /* The first version knew no strict functions. */
@@ -202,7 +202,7 @@ tools_out(struct json_object *tools)
 		struct json_object *function = json_get_object(json_at(tools, i), "function");
 
 		if (function)
-			json_object_object_del(function, "strict");
+			json_remove(function, "strict");
 	}
 }
 
@@ -215,8 +215,7 @@ assistant_out(struct json_object *assistant)
 	struct json_object *file_ids =
 	    json_get_array(json_get(resources, "code_interpreter"), "file_ids");
 
-	json_set(
-	    assistant, "file_ids", file_ids ? json_object_get(file_ids) : json_object_new_array());
+	json_set(assistant, "file_ids", file_ids ? json_object_get(file_ids) : json_new_array());
 	tools_out(json_get_array(assistant, "tools"));
 	drop(assistant, newer, LEN(newer));
 }
@@ -224,19 +223,19 @@ assistant_out(struct json_object *assistant)
 static void
 thread_out(struct json_object *thread)
 {
-	json_object_object_del(thread, "tool_resources");
+	json_remove(thread, "tool_resources");
 }
 
 static void
 message_out(struct json_object *message)
 {
 	struct json_object *attachments = json_get_array(message, "attachments");
-	struct json_object *file_ids = json_object_new_array();
+	struct json_object *file_ids = json_new_array();
 
 	for (size_t i = 0; i < json_len(attachments); i++)
 		json_add(file_ids, json_object_get(json_get(json_at(attachments, i), "file_id")));
 	json_set(message, "file_ids", file_ids);
-	json_object_object_del(message, "attachments");
+	json_remove(message, "attachments");
 }
 
 static void
@@ -246,7 +245,7 @@ run_out(struct json_object *run)
 	const char *instructions = json_get_string(run, "instructions");
 
 	assistant_out(run);
-	json_object_object_del(run, "parallel_tool_calls");
+	json_remove(run, "parallel_tool_calls");
 	if (instructions && !*instructions)
 		json_set(run, "instructions", NULL);
 	/* Who waits for one of the first version's statuses would wait for ever. */

@@ -604,7 +604,7 @@ v1_responses(void *room, struct request *request, struct response *response)
 		    field);
 		v1_error(response, 400, field, NULL, sentence);
 	} else {
-		json_set(body, "store", json_object_new_boolean(0));
+		json_set(body, "store", json_new_bool(0));
 		read_limit(&passage, body);
 		pass(&passage, body);
 	}

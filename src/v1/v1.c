@@ -5,6 +5,7 @@
 #include "records/idempotency.h"
 #include "text/api_error.h"
 #include "text/json.h"
+#include "text/memory.h"
 #include "text/text.h"
 #include "v1/beta_v1.h"
 #include "v1/internal.h"
@@ -197,6 +198,7 @@ on_event(void *arg, const struct event *event)
 	struct exchange_call *call = arg;
 	char name[EVENT_NAME_SIZE];
 	struct json_object *data;
+	const char *text;
 
 	if (!call->response->begun)
 		call->gone = response_begin_events(call->response, call->request->exchange, "") < 0;
@@ -210,8 +212,12 @@ on_event(void *arg, const struct event *event)
 		json_object_put(data);
 		data = shown;
 	}
-	call->gone = response_event(call->response, call->request->exchange,
-			 call->old ? beta_v1_event(name) : name, json_text(data)) < 0;
+	text = json_text(data);
+	if (memory_is_out())
+		call->gone = !response_break_off(call->response, call->request->exchange);
+	else
+		call->gone = response_event(call->response, call->request->exchange,
+				 call->old ? beta_v1_event(name) : name, text) < 0;
 	json_object_put(data);
 }
 
