@@ -370,20 +370,6 @@ set_content_type(struct http_answer *answer, const char *value)
 	answer->content_type[len] = '\0';
 }
 
-static void
-read_header(struct http_answer *answer, const char *name, const char *value)
-{
-	long long number;
-
-	if (strcasecmp(name, "content-type") == 0)
-		set_content_type(answer, value);
-	else if (strcasecmp(name, "retry-after") == 0)
-		answer->retry_after_s = retry_after_seconds(value);
-	else if (strcasecmp(name, "openai-poll-after-ms") == 0 &&
-	    parse_number(value, 0, 60000, &number) == 0)
-		answer->poll_after_ms = (long)number;
-}
-
 const char *
 http_head_value(const struct http_head *head, const char *name)
 {
@@ -394,9 +380,25 @@ http_head_value(const struct http_head *head, const char *name)
 	    : NULL;
 }
 
+static void
+read_head(const struct http_head *head, struct http_answer *answer)
+{
+	const char *type = http_head_value(head, "Content-Type");
+	const char *retry = http_head_value(head, "Retry-After");
+	const char *poll = http_head_value(head, "openai-poll-after-ms");
+	long long number;
+
+	if (type)
+		set_content_type(answer, type);
+	if (retry)
+		answer->retry_after_s = retry_after_seconds(retry);
+	if (poll && parse_number(poll, 0, 60000, &number) == 0)
+		answer->poll_after_ms = (long)number;
+}
+
 /* At the end of a head: an interim one's (1xx), or the answer's. */
 static int
-pass_head(struct transfer *transfer)
+end_head(struct transfer *transfer)
 {
 	const struct http_call *call = transfer->call;
 	struct http_head head = {.easy = transfer->easy, .body_len = -1};
@@ -404,7 +406,10 @@ pass_head(struct transfer *transfer)
 
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &head.status);
 	transfer->headed = head.status >= 200;
-	if (!call->on_head || !transfer->headed)
+	if (!transfer->headed)
+		return 0;
+	read_head(&head, transfer->answer);
+	if (!call->on_head)
 		return 0;
 	/* curl says 0 where there can be none; what is decompressed here has another length. */
 	if (head.status != 204 && !http_head_value(&head, "Content-Encoding"))
@@ -418,36 +423,16 @@ on_header(char *bytes, size_t size, size_t count, void *arg)
 {
 	struct transfer *transfer = arg;
 	size_t len = size * count;
-	char line[512];
-	char *value;
+	bool ends = len > 0 && (*bytes == '\r' || *bytes == '\n');
 
 	transfer->head_len += len;
 	if (transfer->head_len > HEAD_MAX) {
 		transfer->write_failure = HTTP_TOO_LARGE;
 		return CURL_WRITEFUNC_ERROR;
 	}
-	/* Those of interest are short; longer ones are cut. */
-	snprintf(
-	    line, sizeof line, "%.*s", (int)(len < sizeof line ? len : sizeof line - 1), bytes);
-	line[strcspn(line, "\r\n")] = '\0';
-	if (!*line && !transfer->headed && pass_head(transfer) < 0) {
+	if (ends && !transfer->headed && end_head(transfer) < 0) {
 		transfer->write_failure = HTTP_STOPPED;
 		return CURL_WRITEFUNC_ERROR;
-	}
-	/* An interim answer (1xx) came before: its headers are not this one's. */
-	if (strncmp(line, "HTTP/", 5) == 0) {
-		transfer->headed = false;
-		transfer->answer->content_type[0] = '\0';
-		transfer->answer->retry_after_s = -1;
-		transfer->answer->poll_after_ms = -1;
-	}
-	value = strchr(line, ':');
-	if (value) {
-		*value++ = '\0';
-		value += strspn(value, " \t");
-		for (char *end = value + strlen(value); end > value && strchr(" \t", end[-1]);)
-			*--end = '\0';
-		read_header(transfer->answer, line, value);
 	}
 	return len;
 }

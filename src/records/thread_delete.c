@@ -10,8 +10,8 @@ enum { PIECE_MS = 5 };
 
 /* A row at a time: one may have megabytes. The thread itself comes last. */
 static const char *const deletions[] = {
-    "DELETE FROM messages WHERE seq = (SELECT min(seq) FROM messages WHERE thread = ?) "
-    "RETURNING NULL",
+    ("DELETE FROM messages WHERE seq = (SELECT min(seq) FROM messages WHERE thread = ?) "
+     "RETURNING NULL"),
     "DELETE FROM runs WHERE seq = (SELECT min(seq) FROM runs WHERE thread = ?) RETURNING options",
     "DELETE FROM threads WHERE seq = ? RETURNING NULL",
 };
