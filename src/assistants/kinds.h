@@ -22,7 +22,7 @@ handler_fn assistant_file_create, assistant_file_list, assistant_file_retrieve,
 bool assistant_check(struct call *call, struct json_object *assistant);
 bool thread_check(struct call *call, struct json_object *thread, const char *prefix);
 
-/* Checks an array of new messages, NULL for none, `name` in the error. */
+/* Checks an array of new messages, NULL for none, `name` in the error, and gives each an id. */
 bool messages_check(struct call *call, struct json_object *messages, const char *name);
 
 /*

@@ -79,12 +79,26 @@ const struct kind message_kind = {
     .fields_len = FIELDS_LEN(changed_fields),
 };
 
+/* Before it is written: who writes again, after a failure, writes the same. */
+static void
+give_id(struct json_object *message)
+{
+	char id[ID_SIZE];
+
+	id_new_in_order(id, "msg_");
+	json_set_string(message, "id", id);
+}
+
 bool
 messages_check(struct call *call, struct json_object *messages, const char *name)
 {
 	static const struct field field = {.types = FIELD_ARRAY, .element = &message_element};
 
-	return check_value(call, &field, name, messages);
+	if (!check_value(call, &field, name, messages))
+		return false;
+	for (size_t i = 0; i < json_len(messages); i++)
+		give_id(json_at(messages, i));
+	return true;
 }
 
 /* A client's part as the API shows it. */
@@ -122,21 +136,20 @@ content_of(struct json_object *message)
 	return content;
 }
 
-/* Inserts a client's message under a new id. 1, or -1 failed. */
+/* Inserts a client's message, which has an id. 1, or -1 failed. */
 static int
-insert_new(struct db_tx *tx, long long thread, struct json_object *given, char id[ID_SIZE])
+insert_new(struct db_tx *tx, long long thread, struct json_object *given)
 {
 	struct json_object *body = json_new_object(), *content = content_of(given);
 	int role = word_find(message_role_words, json_get_string(given, "role"));
 	long long now = clock_unix();
 	int inserted;
 
-	id_new_in_order(id, "msg_");
 	json_copy(body, given, "attachments");
 	json_copy(body, given, "metadata");
 	inserted = message_insert(tx,
 	    &(struct message){
-		.id = id,
+		.id = json_get_string(given, "id"),
 		.thread = thread,
 		.created_at = now,
 		.completed_at = now,
@@ -152,10 +165,8 @@ insert_new(struct db_tx *tx, long long thread, struct json_object *given, char i
 int
 messages_insert_new(struct db_tx *tx, long long thread, struct json_object *messages)
 {
-	char id[ID_SIZE];
-
 	for (size_t i = 0; i < json_len(messages); i++)
-		if (insert_new(tx, thread, json_at(messages, i), id) != 1)
+		if (insert_new(tx, thread, json_at(messages, i)) != 1)
 			return -1;
 	return 1;
 }
@@ -170,7 +181,7 @@ write_message(struct db_tx *tx, void *arg)
 {
 	struct creation *creation = arg;
 	struct call *call = creation->call;
-	char id[ID_SIZE], run_id[ID_SIZE];
+	char run_id[ID_SIZE];
 	struct owner owner = {0};
 	int active;
 
@@ -182,9 +193,9 @@ write_message(struct db_tx *tx, void *arg)
 		    call->ids[0], run_id);
 		call->response->error = API_THREAD_BUSY;
 	}
-	if (active != 0 || insert_new(tx, owner.seq, creation->body, id) != 1)
+	if (active != 0 || insert_new(tx, owner.seq, creation->body) != 1)
 		return false;
-	object_answer(call, tx, id, &owner);
+	object_answer(call, tx, json_get_string(creation->body, "id"), &owner);
 	return true;
 }
 
@@ -193,8 +204,10 @@ message_create(struct call *call)
 {
 	struct creation creation = {.call = call, .body = call_body(call)};
 
-	if (creation.body && check_fields(call, creation.body, FIELDS(new_fields), ""))
+	if (creation.body && check_fields(call, creation.body, FIELDS(new_fields), "")) {
+		give_id(creation.body);
 		call_write(call, write_message, &creation);
+	}
 	json_object_put(creation.body);
 }
 
