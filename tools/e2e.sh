@@ -2,7 +2,7 @@
 # Run the end-to-end tests on PROGRAM, or the named ones: tools/e2e.sh cgi-bin/assistants.fcgi [TEST…]
 # What is named and is no test, make bench's script, is run as it is.
 #
-# With SOAK=full the named ones, soak tests, go all their way, one after the other; else a tenth of it.
+# With SOAK=full the named ones, soak tests, go all their way, one after the other; else a part of it.
 #
 # They need Node 20.15 or newer, and Debian 12 has 18. So where `node` is too old, Node 22 is taken
 # from npm's packages that hold its binary, into build/node.

@@ -309,7 +309,7 @@ build_string(struct builder *builder)
 	len -= 2;
 	if (!memchr(words, '\\', len))
 		return json_object_new_string_len(words, (int)len);
-	decoded = malloc(len);
+	decoded = malloc(len + 1);
 	if (!decoded)
 		return NULL;
 	value =
