@@ -10,9 +10,12 @@
 #include "db/db.h"
 #include "db/sqlite_connect.h"
 #include "obs/log.h"
+#include "os/clock.h"
 #include "os/file.h"
 #include "os/hash.h"
 #include "schema.inc.h"
+
+enum { OTHERS_MS = 600000 };
 
 static int
 exec(sqlite3 *handle, const char *sql)
@@ -128,7 +131,7 @@ has_room(sqlite3 *handle, const char *path)
 	return query_number(handle, "PRAGMA page_count", &pages) == SQLITE_OK &&
 	    query_number(handle, "PRAGMA page_size", &page_size) == SQLITE_OK &&
 	    statvfs(path, &disk) == 0 &&
-	    (long long)(disk.f_bavail * disk.f_frsize) > 3 * pages * page_size;
+	    (long long)disk.f_bavail * (long long)disk.f_frsize > 3 * pages * page_size;
 }
 
 /*
@@ -162,6 +165,22 @@ copy_aside(sqlite3 *handle, const char *path, long long version)
 	unlink(partial);
 }
 
+/* Another process may be at it, which takes longer than anything else. An SQLite code. */
+static int
+begin_patiently(sqlite3 *handle, const char *path)
+{
+	long long end_ms = clock_ms() + OTHERS_MS;
+	int code = connect_exec(handle, "BEGIN IMMEDIATE");
+
+	if (code == SQLITE_BUSY)
+		log_info("the database %s has an older schema, and is locked: it is waited until "
+			 "another process has brought it to the new one",
+		    path);
+	while (code == SQLITE_BUSY && clock_ms() < end_ms)
+		code = connect_exec(handle, "BEGIN IMMEDIATE");
+	return code;
+}
+
 /* Another process may be migrating, too: what version it is counts only inside the transaction. */
 int
 migrate(sqlite3 *handle, const char *path, char *error)
@@ -173,7 +192,7 @@ migrate(sqlite3 *handle, const char *path, char *error)
 		newest++;
 	if (query_number(handle, "PRAGMA user_version", &version) == SQLITE_OK && version == newest)
 		return check_tables(handle, path, error);
-	if (connect_exec(handle, "BEGIN IMMEDIATE") != SQLITE_OK ||
+	if (begin_patiently(handle, path) != SQLITE_OK ||
 	    query_number(handle, "PRAGMA user_version", &version) != SQLITE_OK ||
 	    query_number(handle, "SELECT count(*) FROM sqlite_master", &tables) != SQLITE_OK)
 		goto fail;
@@ -193,7 +212,7 @@ migrate(sqlite3 *handle, const char *path, char *error)
 	if (sqlite3_create_function(handle, "sha256", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,
 		sha256, NULL, NULL) != SQLITE_OK)
 		goto fail;
-	if (version > 0)
+	if (version > 0 && version < newest)
 		copy_aside(handle, path, version);
 	while (version < newest)
 		if (run_part(handle, ++version) != SQLITE_OK)

@@ -3,6 +3,7 @@
 #include "http/router.h"
 #include "os/clock.h"
 #include "text/json.h"
+#include "text/memory.h"
 #include "text/text.h"
 
 enum {
@@ -124,6 +125,8 @@ deferral_end(struct deferral *deferral, struct openai *openai)
 	};
 	struct openai_answer answer;
 
+	/* Whatever became of the request. */
+	memory_begin();
 	pthread_mutex_destroy(&deferral->lock);
 	if (!deferral->request->left) {
 		if (deferral->wanted && deferral->response->status == 200)

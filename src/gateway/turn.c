@@ -2,6 +2,7 @@
 
 #include "obs/log.h"
 #include "os/clock.h"
+#include "text/memory.h"
 
 enum { BUSY_WAIT_MS = 30000, BUSY_STEP_MS = 100, BUSY_STEP_MAX_MS = 1000, CALLS_MAX = 128 };
 
@@ -207,12 +208,15 @@ cancel_run(struct turn *turn)
 {
 	const struct openai_call call = call_of_run(turn, API_RUN_CANCEL);
 	struct openai_answer answer;
+	bool out_of_memory;
 
 	if (!id_has_form(turn->reply->run_id, ""))
 		return;
+	out_of_memory = memory_begin();
 	/* Also for a client that has gone: nothing interrupts it. */
 	openai_call(turn->gateway->openai, &call, &answer);
 	openai_answer_free(&answer);
+	memory_end(out_of_memory);
 }
 
 static bool

@@ -419,7 +419,8 @@ end_head(struct transfer *transfer)
 }
 
 static size_t
-on_header(char *bytes, size_t size, size_t count, void *arg)
+on_header(char *bytes, /* NOLINT(readability-non-const-parameter): curl's type */
+    size_t size, size_t count, void *arg)
 {
 	struct transfer *transfer = arg;
 	size_t len = size * count;

@@ -94,7 +94,7 @@ call_server(struct remote *self, struct http_call *http_call, const struct opena
 	if (url.failed || memory_is_out()) {
 		memory_fail();
 		buf_free(&url);
-		*answer = (struct http_answer){.status = 0};
+		*answer = (struct http_answer){.retry_after_s = -1, .poll_after_ms = -1};
 		return HTTP_UNREACHABLE;
 	}
 	http_call->method = api_method(call->operation);

@@ -2,6 +2,7 @@
 
 #include "os/clock.h"
 #include "records/token_bucket.h"
+#include "text/memory.h"
 
 enum {
 	DAY_S = 86400,
@@ -341,7 +342,9 @@ budget_give(const struct budgets *budgets, const char *id, long long cost, long 
     long long seconds)
 {
 	struct giving giving = {budgets, id, cost, said, seconds};
+	bool out_of_memory = memory_begin();
 
 	if (budgets->db && (budgets->gateway || budgets->names))
 		db_write(budgets->db, DB_WRITE_RELAXED, write_given, &giving);
+	memory_end(out_of_memory);
 }

@@ -6,6 +6,7 @@
 #include "records/run_options.h"
 #include "records/thread_delete.h"
 #include "text/json.h"
+#include "text/memory.h"
 #include "text/text.h"
 #include "work/work.h"
 
@@ -143,6 +144,8 @@ read_row(struct db_stmt *row, struct run *run)
 	    .lease_until = db_int(row, LEASE_UNTIL),
 	    .texts = malloc(size),
 	};
+	if (!run->texts)
+		memory_fail();
 	if (!run->texts || run->status == RUN_STATUS__MAX)
 		return false;
 	at = run->texts;

@@ -298,9 +298,10 @@ end_store(struct execution *execution, db_work_fn *work)
 	struct storing storing = {.execution = execution};
 	long long pause_ms = STORE_PAUSE_MS;
 
-	while (memory_begin(), db_write(execution->runs->db, DB_WRITE, work, &storing) != 1) {
+	while (db_write(execution->runs->db, DB_WRITE, work, &storing) != 1) {
 		if (runners_stop(execution->runs->runners) || clock_ms() >= execution->deadline_ms)
 			return -1;
+		memory_begin();
 		interrupt_sleep(NULL, pause_ms);
 		pause_ms = pause_ms * 2 < STORE_PAUSE_MAX_MS ? pause_ms * 2 : STORE_PAUSE_MAX_MS;
 	}
@@ -392,18 +393,19 @@ forget_answer(struct execution *execution, struct model_result *result)
 	snprintf(result->error, sizeof result->error, "The server was out of memory.");
 }
 
-void
-end_round(struct execution *execution, struct model_result *result)
+/* All that is stored and told of the end. */
+static void
+compose_end(struct execution *execution, struct model_result *result)
 {
 	struct run *run = execution->run;
-	int stored;
 
-	if (memory_begin())
-		forget_answer(execution, result);
+	forget_action(run);
+	json_object_put(run->last_error);
+	run->last_error = NULL;
 	set_end(run, result);
 	end_add_usage(execution, result);
 	if (execution->calls) {
-		if (!execution->step_stored) {
+		if (!execution->step.items) {
 			execution->step.items = result->items;
 			result->items = NULL;
 		}
@@ -413,6 +415,22 @@ end_round(struct execution *execution, struct model_result *result)
 			end_calls(execution);
 	} else if (execution->open) {
 		end_message(execution, result);
+	}
+}
+
+void
+end_round(struct execution *execution, struct model_result *result)
+{
+	struct run *run = execution->run;
+	int stored;
+
+	if (memory_begin())
+		forget_answer(execution, result);
+	compose_end(execution, result);
+	if (memory_begin()) {
+		forget_answer(execution, result);
+		compose_end(execution, result);
+		memory_begin();
 	}
 	stored = end_store(execution, write_round);
 	if (stored != 1)

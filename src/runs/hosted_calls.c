@@ -7,6 +7,7 @@
 #include "os/clock.h"
 #include "runs/internal.h"
 #include "text/json.h"
+#include "text/memory.h"
 #include "work/work.h"
 
 enum { ROUNDS_MAX = 20 };
@@ -83,7 +84,8 @@ write_done(struct db_tx *tx, void *arg)
 static bool
 store(struct execution *execution, db_work_fn *work, struct model_result *result)
 {
-	int stored = end_store(execution, work);
+	/* Without memory something of it may be missing. */
+	int stored = memory_is_out() ? -1 : end_store(execution, work);
 
 	if (stored == 1)
 		return true;
@@ -146,8 +148,11 @@ run_calls(struct execution *execution, struct json_object *calls, struct model_r
 		answer_tell_hosted_call(execution, (int)i, shown);
 		output = hosted->run(hosted, &call, shown);
 		if (!output) {
-			result->outcome =
-			    clock_ms() < execution->deadline_ms ? MODEL_INTERRUPTED : MODEL_SILENT;
+			result->outcome = clock_ms() >= execution->deadline_ms ? MODEL_SILENT
+			    : execution->interrupted                           ? MODEL_INTERRUPTED
+									       : MODEL_FAILED;
+			snprintf(
+			    result->error, sizeof result->error, "The server was out of memory.");
 			return false;
 		}
 		json_add(execution->step.told, told_call(json_at(calls, i), output));

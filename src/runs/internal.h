@@ -12,36 +12,36 @@ struct execution {
 	struct runs *runs;
 	struct run *run;
 	const struct listener *listener; /* NULL: nobody */
-	bool answers_calls;              /* the listener does */
 	struct interrupt interrupt;      /* what the model is asked with */
 	long long begun_us;              /* metrics_clock()'s */
 	long long checked_ms; /* when the database was last asked whether the run is still wanted */
 	long long deadline_ms; /* when the run expires, by clock_ms() */
+	bool answers_calls;    /* the listener does */
+	bool interrupted;      /* the interrupt was raised */
 	/* The open message. */
 	bool open;
 	bool written; /* it is whole, and waits to be stored */
 	bool first_delta;
+	bool step_stored; /* the open step of calls is, as in progress */
+	char message_id[ID_SIZE], step_id[ID_SIZE];
 	struct message message;
-	char message_id[ID_SIZE];
 	struct buf partial; /* what came so far of it, if it stays unfinished */
 	/* The open step. */
 	struct run_step step;
-	char step_id[ID_SIZE];
 	struct json_object *calls;   /* the API's tool_calls, when they are the step; NULL: none */
-	bool step_stored;            /* the calls' step is, as in progress */
 	struct json_object *options; /* the run's, as the model is told them */
 	/* Where some of its tools are hosted. */
-	bool hosts;
 	struct json_object *called; /* the answer's calls, as functions, not told; NULL: none */
 	long long round;            /* of the answer that comes next, from 1; from the database */
+	bool hosts;
 	/* What was said, and what it costs. */
 	bool spoken;        /* the model has said its first word */
 	bool stored;        /* a message is: the run cannot begin anew */
-	size_t told, said;  /* bytes that the model was told the last time, and has said since */
 	bool limited;       /* the model was sent what is left as its limit, and that is much */
 	bool cautious;      /* it is sent the least instead */
-	long long asked_ms; /* when the model was, by clock_ms(); 0: it was not */
 	bool counted;       /* what the last answer cost is in the run's usage */
+	size_t told, said;  /* bytes that the model was told the last time, and said then */
+	long long asked_ms; /* when the model was, by clock_ms(); 0: it was not */
 	long long cost;     /* tokens; -1: nobody has said */
 	long long written_tokens; /* by the model, as far as it is known */
 };

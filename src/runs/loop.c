@@ -7,6 +7,7 @@
 #include "runs/context.h"
 #include "runs/internal.h"
 #include "text/json.h"
+#include "text/memory.h"
 
 enum {
 	WANTED_CHECK_MS = 900, /* below a second: that is when a cancelled run must end */
@@ -16,12 +17,13 @@ enum {
 	MS_A_SECOND = 1000
 };
 
+/* Whether the answer is not wanted any more; the database is asked about once a second. */
 static bool
-is_interrupted(void *arg)
+look(struct execution *execution)
 {
-	struct execution *execution = arg;
 	const struct listener *listener = execution->listener;
 	long long now = clock_ms();
+	bool wanted, out_of_memory;
 
 	if (runners_stop(execution->runs->runners) ||
 	    (listener && interrupt_raised(listener->interrupt)))
@@ -29,8 +31,20 @@ is_interrupted(void *arg)
 	if (now - execution->checked_ms < WANTED_CHECK_MS)
 		return false;
 	execution->checked_ms = now;
+	out_of_memory = memory_begin();
 	runs_keep(execution->runs);
-	return !end_is_wanted(execution);
+	wanted = end_is_wanted(execution);
+	memory_end(out_of_memory);
+	return !wanted;
+}
+
+static bool
+is_interrupted(void *arg)
+{
+	struct execution *execution = arg;
+
+	execution->interrupted = execution->interrupted || look(execution);
+	return execution->interrupted;
 }
 
 /* Whether it is the program that ends, and not the listener that left. */
@@ -167,6 +181,9 @@ ask_model(struct execution *execution, long long tokens_max, struct model_result
 		execution->told = 0;
 		goto out;
 	}
+	/* It was for the first answer: else the model would only call. */
+	if (execution->hosts && execution->round > 1)
+		json_remove(execution->options, "tool_choice");
 	request.context = &reading.context;
 	request.max_output_tokens = answer_limit(execution, reading.answer_max);
 	answer_listen(execution, &request);
@@ -240,6 +257,8 @@ ask_and_end(struct execution *execution, struct model_result *result)
 	while (result->outcome == MODEL_COMPLETED && execution->called &&
 	    hosted_calls_run(execution, result));
 	if (result->outcome == MODEL_INTERRUPTED && stops(execution)) {
+		/* Of an answer that is left nothing is missed. */
+		memory_begin();
 		if (end_put_back(execution))
 			return;
 		if (end_status_now(execution) == RUN_IN_PROGRESS) {

@@ -11,6 +11,7 @@
 #include "os/clock.h"
 #include "text/api_error.h"
 #include "text/json.h"
+#include "text/memory.h"
 #include "text/text.h"
 #include "v1/internal.h"
 #include "v1/v1.h"
@@ -468,13 +469,17 @@ static void
 pass(struct passage *passage, struct json_object *body)
 {
 	char *url = upstream_url(passage);
+	const char *text;
 
 	if (!url) {
 		v1_error(passage->response, 414, NULL, NULL, "The path is too long.");
 	} else if (reserve(passage)) {
 		if (passage->granted && body)
 			json_set_int(body, limit_name(passage, body), passage->granted);
-		call_upstream(passage, url, body ? json_text(body) : NULL);
+		text = body ? json_text(body) : NULL;
+		/* It would lack something: the limit, or that nothing is to be kept. */
+		if (!memory_is_out())
+			call_upstream(passage, url, text);
 		settle(passage);
 	}
 	free(url);

@@ -332,6 +332,20 @@ out:
 	json_object_put(first_id);
 }
 
+/* An answer that lacks something is not kept; that one is refused is. */
+static void
+remember(struct v1 *v1, const struct idempotent *idempotent, const struct api_response *answer)
+{
+	const char *text = answer->body ? json_text(answer->body) : NULL;
+	bool out_of_memory = memory_begin();
+
+	if (answer->status >= 400)
+		idempotency_end(v1->db, idempotent, answer->status, text ? text : "");
+	else if (!out_of_memory)
+		idempotency_end(v1->db, idempotent, answer->status, text);
+	memory_end(out_of_memory);
+}
+
 static void
 carry_out(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
     const struct idempotent *idempotent)
@@ -347,8 +361,7 @@ carry_out(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
 	asked->listener = NULL;
 	call->response->route = answer.route;
 	if (idempotent->key)
-		idempotency_end(
-		    v1->db, idempotent, answer.status, answer.body ? json_text(answer.body) : NULL);
+		remember(v1, idempotent, &answer);
 	if (call->response->begun)
 		answer_stream(call);
 	else if (answer.left_out > 0)

@@ -14,6 +14,7 @@
 #include "events.h"
 #include "model/backend.h"
 #include "text/json.h"
+#include "text/memory.h"
 
 static struct db *db;
 static struct api *api;
@@ -23,8 +24,9 @@ static char assistant[64], thread[64], run[64];
 /* What the model says in each round: "h" calls the hosted tool, "f" a function; "" ends. */
 static const char *const *script;
 static int rounds;
+static struct json_object *first_choice;
 static struct json_object *seen, *tools, *choice; /* what the model was told the last time */
-static enum { ANSWERS, CANCELLED, STAYS } tool_does;
+static enum { ANSWERS, CANCELLED, STAYS, FORGETS, HAS_NO_MEMORY } tool_does;
 static int told[2]; /* the child's word that its tool is at work */
 
 /* --- the model --- */
@@ -42,6 +44,10 @@ ask(struct model *model, const struct model_request *request, struct model_resul
 	seen = context_json(request->context);
 	tools = json_object_get(json_get(request->options, "tools"));
 	choice = json_object_get(json_get(request->options, "tool_choice"));
+	if (rounds == 0) {
+		json_object_put(first_choice);
+		first_choice = json_object_get(choice);
+	}
 	for (int i = 0; calls[i]; i++) {
 		char id[32];
 
@@ -102,7 +108,11 @@ run_tool(const struct hosted_tool *self, const struct hosted_call *call, struct 
 		snprintf(run, sizeof run, "%s", call->run->id);
 		json_object_put(call_well("POST", run_path("/cancel"), NULL));
 	}
-	while (tool_does != ANSWERS)
+	if (tool_does == HAS_NO_MEMORY)
+		return NULL;
+	if (tool_does == FORGETS)
+		memory_fail();
+	while (tool_does == CANCELLED || tool_does == STAYS)
 		if (interrupt_sleep(call->interrupt, 60000))
 			return NULL;
 	json_set_string(json_get(shown, "file_search"), "results", "three");
@@ -209,7 +219,8 @@ tear_down(void **state)
 	json_object_put(seen);
 	json_object_put(tools);
 	json_object_put(choice);
-	seen = tools = choice = NULL;
+	json_object_put(first_choice);
+	seen = tools = choice = first_choice = NULL;
 	api_free(api);
 	db_close(db);
 	close(told[0]);
@@ -350,14 +361,16 @@ a_run_has_twenty_rounds(void **state)
 }
 
 static void
-the_choice_of_a_hosted_tool_is_its_function_s(void **state)
+a_choice_is_for_the_first_answer(void **state)
 {
 	static const char *const two[] = {"h", "", NULL};
 
 	(void)state;
 	script = two;
 	start(STREAM ", 'tool_choice': {'type': 'file_search'}");
-	check_member(choice, "/function/name", "search");
+	check_member(first_choice, "/function/name", "search");
+	/* Else the model could do nothing but call. */
+	assert_null(choice);
 }
 
 static void
@@ -378,6 +391,27 @@ a_tool_at_work_is_cancelled(void **state)
 	check_int("steps", (long long)json_len(json_get(object, "data")), 1);
 	check_member(object, "/data/0/status", "cancelled");
 	json_object_put(object);
+}
+
+/* What lacks something is not stored as whole. */
+static void
+without_memory_the_run_fails(void **state)
+{
+	static const char *const two[] = {"h", "", NULL};
+
+	(void)state;
+	script = two;
+	tool_does = FORGETS;
+	start(STREAM);
+	check_run("failed", "15");
+	rounds = 0;
+	tool_does = HAS_NO_MEMORY;
+	start(STREAM);
+	check_run("failed", "15");
+	rounds = 0;
+	tool_does = ANSWERS;
+	start(STREAM);
+	check_run("completed", "30");
 }
 
 /* What the dead had begun is over, and no model is told of it. */
@@ -425,8 +459,9 @@ main(void)
 	    TEST(hosted_calls_are_run_before_functions_are_waited_for),
 	    TEST(nobody_need_listen),
 	    TEST(a_run_has_twenty_rounds),
-	    TEST(the_choice_of_a_hosted_tool_is_its_function_s),
+	    TEST(a_choice_is_for_the_first_answer),
 	    TEST(a_tool_at_work_is_cancelled),
+	    TEST(without_memory_the_run_fails),
 	    TEST(a_process_that_is_killed_ends_its_run),
 	};
 
