@@ -2,6 +2,7 @@
 
 #include "text/buf.h"
 #include "text/json.h"
+#include "text/memory.h"
 
 #define LEN(array) (sizeof(array) / sizeof *(array))
 
@@ -334,8 +335,12 @@ beta_v1_shown(struct json_object *object)
 	struct json_object *shown = NULL, *data;
 
 	/* A copy: parts of an event are the run's own, which will be stored. */
-	if (json_object_deep_copy(object, &shown, NULL) < 0)
-		return json_object_get(object);
+	if (!object)
+		return NULL;
+	if (json_object_deep_copy(object, &shown, NULL) < 0) {
+		memory_fail();
+		return NULL;
+	}
 	object_out(shown);
 	error_out(json_get(shown, "error"));
 	data = json_get_array(shown, "data");
@@ -344,8 +349,11 @@ beta_v1_shown(struct json_object *object)
 	return shown;
 }
 
-const char *
-beta_v1_event(const char *event)
+void
+beta_v1_print_name(const struct event *event, char name[EVENT_NAME_SIZE])
 {
-	return strcmp(event, "thread.run.incomplete") == 0 ? "thread.run.completed" : event;
+	if (event->kind == EVENT_RUN && event->run->status == RUN_INCOMPLETE)
+		snprintf(name, EVENT_NAME_SIZE, "thread.run.completed");
+	else
+		event_print_name(event, name);
 }

@@ -11,6 +11,8 @@
 #include <json.h>
 #include <stdbool.h>
 
+#include "assistants/api.h"
+
 /*
  * Whether they are asked for, by the header OpenAI-Beta or, without one, by Azure's api-version in
  * the query; NULL for none.
@@ -27,6 +29,6 @@ void beta_v1_saved(struct json_object *object);
 struct json_object *beta_v1_shown(struct json_object *object);
 
 /* An event's name, likewise. */
-const char *beta_v1_event(const char *event);
+void beta_v1_print_name(const struct event *event, char name[EVENT_NAME_SIZE]);
 
 #endif

@@ -204,7 +204,10 @@ on_event(void *arg, const struct event *event)
 		call->gone = response_begin_events(call->response, call->request->exchange, "") < 0;
 	if (call->gone)
 		return;
-	event_print_name(event, name);
+	if (call->old)
+		beta_v1_print_name(event, name);
+	else
+		event_print_name(event, name);
 	data = event_json(event);
 	if (call->old) {
 		struct json_object *shown = beta_v1_shown(data);
@@ -216,8 +219,8 @@ on_event(void *arg, const struct event *event)
 	if (memory_is_out())
 		call->gone = !response_break_off(call->response, call->request->exchange);
 	else
-		call->gone = response_event(call->response, call->request->exchange,
-				 call->old ? beta_v1_event(name) : name, text) < 0;
+		call->gone =
+		    response_event(call->response, call->request->exchange, name, text) < 0;
 	json_object_put(data);
 }
 

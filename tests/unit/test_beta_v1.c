@@ -176,10 +176,16 @@ objects_are_shown_as_the_firsts(void **state)
 static void
 a_run_that_is_incomplete_is_told_as_completed(void **state)
 {
+	struct run run = {.status = RUN_INCOMPLETE};
+	struct event event = {.kind = EVENT_RUN, .run = &run};
+	char name[EVENT_NAME_SIZE];
+
 	(void)state;
-	assert_string_equal(beta_v1_event("thread.run.incomplete"), "thread.run.completed");
-	assert_string_equal(
-	    beta_v1_event("thread.message.incomplete"), "thread.message.incomplete");
+	beta_v1_print_name(&event, name);
+	assert_string_equal(name, "thread.run.completed");
+	run.status = RUN_EXPIRED;
+	beta_v1_print_name(&event, name);
+	assert_string_equal(name, "thread.run.expired");
 }
 
 int
