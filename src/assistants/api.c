@@ -227,6 +227,7 @@ api_handle(struct api *api, const struct api_request *request, struct api_respon
 		memcpy(call.ids, request->ids, sizeof call.ids);
 		perform(&call, request->operation);
 	}
+	json_object_put(call.message_ids);
 }
 
 bool

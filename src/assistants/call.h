@@ -23,6 +23,8 @@ struct call {
 	const struct api_request *request;
 	struct api_response *response; /* status 0: not answered yet */
 	const char *ids[PATH_NAMES_MAX];
+	struct json_object
+	    *message_ids;        /* for the body's new messages, in their order; NULL: none */
 	const struct kind *kind; /* of the operation's objects; NULL: it has handlers of its own */
 };
 

@@ -354,6 +354,7 @@ import_one(struct db_tx *tx, const struct transfer_source *source, const struct 
 		    kinds[entry->kind].object, id ? id : "without an id",
 		    json_get_string(json_get(response.body, "error"), "message"));
 	}
+	json_object_put(call.message_ids);
 	json_object_put(response.body);
 	return result;
 }

@@ -22,18 +22,19 @@ handler_fn assistant_file_create, assistant_file_list, assistant_file_retrieve,
 bool assistant_check(struct call *call, struct json_object *assistant);
 bool thread_check(struct call *call, struct json_object *thread, const char *prefix);
 
-/* Checks an array of new messages, NULL for none, `name` in the error, and gives each an id. */
+/* Checks an array of new messages, NULL for none, `name` in the error, and makes their ids. */
 bool messages_check(struct call *call, struct json_object *messages, const char *name);
 
 /*
  * Inserts a checked thread, NULL for an empty one, under an id that is new, with its messages. 1
  * with its seq, or -1 failed.
  */
-int thread_insert_new(struct db_tx *tx, const char *tenant, struct json_object *thread,
+int thread_insert_new(const struct call *call, struct db_tx *tx, struct json_object *thread,
     const char *id, long long *seq);
 
 /* Inserts checked messages of a client. 1, or -1 failed. */
-int messages_insert_new(struct db_tx *tx, long long thread, struct json_object *messages);
+int messages_insert_new(
+    const struct call *call, struct db_tx *tx, long long thread, struct json_object *messages);
 
 /* --- moving in --- */
 

@@ -79,25 +79,22 @@ const struct kind message_kind = {
     .fields_len = FIELDS_LEN(changed_fields),
 };
 
-/* Before it is written: who writes again, after a failure, writes the same. */
-static void
-give_id(struct json_object *message)
-{
-	char id[ID_SIZE];
-
-	id_new_in_order(id, "msg_");
-	json_set_string(message, "id", id);
-}
-
 bool
 messages_check(struct call *call, struct json_object *messages, const char *name)
 {
 	static const struct field field = {.types = FIELD_ARRAY, .element = &message_element};
 
+	char id[ID_SIZE];
+
 	if (!check_value(call, &field, name, messages))
 		return false;
-	for (size_t i = 0; i < json_len(messages); i++)
-		give_id(json_at(messages, i));
+	/* Before they are written: who writes again, after a failure, writes the same. */
+	if (json_len(messages) > 0)
+		call->message_ids = json_new_array();
+	for (size_t i = 0; i < json_len(messages); i++) {
+		id_new_in_order(id, "msg_");
+		json_add(call->message_ids, json_new_string(id));
+	}
 	return true;
 }
 
@@ -136,9 +133,9 @@ content_of(struct json_object *message)
 	return content;
 }
 
-/* Inserts a client's message, which has an id. 1, or -1 failed. */
+/* Inserts a client's message. 1, or -1 failed. */
 static int
-insert_new(struct db_tx *tx, long long thread, struct json_object *given)
+insert_new(struct db_tx *tx, long long thread, const char *id, struct json_object *given)
 {
 	struct json_object *body = json_new_object(), *content = content_of(given);
 	int role = word_find(message_role_words, json_get_string(given, "role"));
@@ -149,7 +146,7 @@ insert_new(struct db_tx *tx, long long thread, struct json_object *given)
 	json_copy(body, given, "metadata");
 	inserted = message_insert(tx,
 	    &(struct message){
-		.id = json_get_string(given, "id"),
+		.id = id,
 		.thread = thread,
 		.created_at = now,
 		.completed_at = now,
@@ -163,17 +160,22 @@ insert_new(struct db_tx *tx, long long thread, struct json_object *given)
 }
 
 int
-messages_insert_new(struct db_tx *tx, long long thread, struct json_object *messages)
+messages_insert_new(
+    const struct call *call, struct db_tx *tx, long long thread, struct json_object *messages)
 {
-	for (size_t i = 0; i < json_len(messages); i++)
-		if (insert_new(tx, thread, json_at(messages, i)) != 1)
+	for (size_t i = 0; i < json_len(messages); i++) {
+		const char *id = json_object_get_string(json_at(call->message_ids, i));
+
+		if (insert_new(tx, thread, id, json_at(messages, i)) != 1)
 			return -1;
+	}
 	return 1;
 }
 
 struct creation {
 	struct call *call;
 	struct json_object *body;
+	char id[ID_SIZE];
 };
 
 static bool
@@ -193,9 +195,9 @@ write_message(struct db_tx *tx, void *arg)
 		    call->ids[0], run_id);
 		call->response->error = API_THREAD_BUSY;
 	}
-	if (active != 0 || insert_new(tx, owner.seq, creation->body) != 1)
+	if (active != 0 || insert_new(tx, owner.seq, creation->id, creation->body) != 1)
 		return false;
-	object_answer(call, tx, json_get_string(creation->body, "id"), &owner);
+	object_answer(call, tx, creation->id, &owner);
 	return true;
 }
 
@@ -204,10 +206,9 @@ message_create(struct call *call)
 {
 	struct creation creation = {.call = call, .body = call_body(call)};
 
-	if (creation.body && check_fields(call, creation.body, FIELDS(new_fields), "")) {
-		give_id(creation.body);
+	id_new_in_order(creation.id, "msg_");
+	if (creation.body && check_fields(call, creation.body, FIELDS(new_fields), ""))
 		call_write(call, write_message, &creation);
-	}
 	json_object_put(creation.body);
 }
 

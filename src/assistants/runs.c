@@ -190,11 +190,12 @@ write_thread(struct creation *creation, struct db_tx *tx, long long *thread)
 
 	if (!creation->makes_thread)
 		return take_thread(call, tx, thread) &&
-		    messages_insert_new(tx, *thread, json_get(body, "additional_messages")) == 1;
+		    messages_insert_new(call, tx, *thread, json_get(body, "additional_messages")) ==
+		    1;
 	json_object_put(creation->thread);
 	creation->thread = NULL;
-	return thread_insert_new(
-		   tx, owner.tenant, json_get(body, "thread"), creation->thread_id, thread) == 1 &&
+	return thread_insert_new(call, tx, json_get(body, "thread"), creation->thread_id, thread) ==
+	    1 &&
 	    record_find(tx, &thread_record, creation->thread_id, &owner, &creation->thread) == 1;
 }
 

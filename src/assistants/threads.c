@@ -38,8 +38,8 @@ thread_check(struct call *call, struct json_object *thread, const char *prefix)
 }
 
 int
-thread_insert_new(struct db_tx *tx, const char *tenant, struct json_object *thread, const char *id,
-    long long *seq)
+thread_insert_new(const struct call *call, struct db_tx *tx, struct json_object *thread,
+    const char *id, long long *seq)
 {
 	struct json_object *body = json_new_object();
 	int inserted;
@@ -47,12 +47,15 @@ thread_insert_new(struct db_tx *tx, const char *tenant, struct json_object *thre
 	json_copy(body, thread, "tool_resources");
 	json_copy(body, thread, "metadata");
 	inserted = thread_insert(tx,
-	    &(struct thread){.id = id, .tenant = tenant, .created_at = clock_unix(), .body = body},
+	    &(struct thread){.id = id,
+		.tenant = call->request->tenant,
+		.created_at = clock_unix(),
+		.body = body},
 	    seq);
 	json_object_put(body);
 	if (inserted != 1)
 		return -1;
-	return messages_insert_new(tx, *seq, json_get(thread, "messages"));
+	return messages_insert_new(call, tx, *seq, json_get(thread, "messages"));
 }
 
 struct creation {
@@ -68,7 +71,7 @@ write_thread(struct db_tx *tx, void *arg)
 	const struct owner owner = {.tenant = creation->call->request->tenant};
 	long long seq;
 
-	if (thread_insert_new(tx, owner.tenant, creation->body, creation->id, &seq) != 1)
+	if (thread_insert_new(creation->call, tx, creation->body, creation->id, &seq) != 1)
 		return false;
 	object_answer(creation->call, tx, creation->id, &owner);
 	return true;

@@ -163,6 +163,18 @@ send_bytes(
 	return result;
 }
 
+/* The same for the first bytes. Without memory for them the shortest head is sent. */
+static int
+send_with_head(
+    struct response *response, struct exchange *exchange, const struct buf *out, size_t head_len)
+{
+	static const char no_memory[] = "Status: 503 Service Unavailable\r\n\r\n";
+
+	if (out->failed)
+		exchange->write(exchange, no_memory, sizeof no_memory - 1);
+	return send_bytes(response, exchange, out, head_len);
+}
+
 /* What is ready lacks something, for want of memory. */
 static void
 answer_out_of_memory(struct response *response)
@@ -184,7 +196,6 @@ answer_out_of_memory(struct response *response)
 int
 response_send(struct response *response, struct exchange *exchange)
 {
-	static const char no_memory[] = "Status: 503 Service Unavailable\r\n\r\n";
 	struct buf out = BUF_INIT((size_t)-1 / 2);
 	size_t head_len;
 	int result;
@@ -195,10 +206,7 @@ response_send(struct response *response, struct exchange *exchange)
 	head_len = out.len;
 	if (response->content_type && !response->head)
 		buf_append(&out, response->body.data, response->body.len);
-	if (out.failed)
-		result = exchange->write(exchange, no_memory, sizeof no_memory - 1);
-	else
-		result = send_bytes(response, exchange, &out, head_len);
+	result = send_with_head(response, exchange, &out, head_len);
 	buf_free(&out);
 	return result;
 }
@@ -214,7 +222,7 @@ begin(struct response *response, struct exchange *exchange, const char *body)
 	print_head(response, &out);
 	head_len = out.len;
 	buf_puts(&out, body);
-	result = send_bytes(response, exchange, &out, head_len);
+	result = send_with_head(response, exchange, &out, head_len);
 	buf_free(&out);
 	return result;
 }
