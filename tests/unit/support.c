@@ -266,6 +266,20 @@ take_turn(const struct server *server, int fd, const struct server_turn *turn)
 	return turn->then == SERVER_KEEP;
 }
 
+/* Closed with something unread, it would be reset, and the client might lose the answer. */
+static void
+end_connection(int fd)
+{
+	struct timeval patience = {.tv_usec = 200000};
+	char rest[4096];
+
+	shutdown(fd, SHUT_WR);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	while (recv(fd, rest, sizeof rest, 0) > 0)
+		;
+	close(fd);
+}
+
 static void *
 serve(void *arg)
 {
@@ -277,7 +291,7 @@ serve(void *arg)
 	while (read_request(server, connection.fd, &request))
 		if (!take_turn(server, connection.fd, next_turn(server, &request)))
 			break;
-	close(connection.fd);
+	end_connection(connection.fd);
 	buf_free(&request);
 	return NULL;
 }
