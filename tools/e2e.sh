@@ -15,7 +15,7 @@ export ASSISTANTS_FCGI
 cd "$(dirname "$0")/.."
 shift
 # Most of a test is waiting, so more files run at once than there are cores.
-concurrency=8 timeout_ms=600000
+concurrency=10 timeout_ms=600000
 if [ $# -eq 0 ]; then
 	set -- tests/e2e/*.test.mjs
 elif [ "${SOAK-}" = full ]; then

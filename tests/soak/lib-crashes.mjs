@@ -12,8 +12,8 @@ import { messageEvents, modelServer, newestWords, sse } from '../e2e/lib-upstrea
 /** Whether all that the soak tests promise is run, and nothing else beside it. */
 export const FULL = process.env.SOAK === 'full';
 
-/** A full count, or the twentieth of it that `make check` runs. */
-export const share = (count) => (FULL ? count : Math.ceil(count / 20));
+/** A full count, or the fortieth of it that `make check` runs. */
+export const share = (count) => (FULL ? count : Math.ceil(count / 40));
 
 const THREADS = 20;
 // A new folder now and then: databases are cut off at their making, too, and stay small.
