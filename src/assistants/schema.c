@@ -1,5 +1,5 @@
 /*
- * Bodies, checked at the door by a table (schema.h); behind it nobody looks again.
+ * Bodies, checked by a table when they come in (schema.h); behind it nobody looks again.
  */
 #include "assistants/schema.h"
 

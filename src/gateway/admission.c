@@ -11,30 +11,31 @@ enum {
 	NAME_SIZE = ADDRESS_TEXT_SIZE + 16
 };
 
-struct door {
+struct admission {
 	const struct config *config;
 	const struct budgets *budgets;
 	char token_hash[SHA256_HEX_SIZE]; /* "" where none is needed */
 };
 
-struct door *
-door_new(const struct config *config, const struct budgets *budgets)
+struct admission *
+admission_new(const struct config *config, const struct budgets *budgets)
 {
-	struct door *door = calloc(1, sizeof *door);
+	struct admission *admission = calloc(1, sizeof *admission);
 
-	if (!door)
+	if (!admission)
 		return NULL;
-	door->config = config;
-	door->budgets = budgets;
+	admission->config = config;
+	admission->budgets = budgets;
 	if (config->access_token)
-		sha256_hex(config->access_token, strlen(config->access_token), door->token_hash);
-	return door;
+		sha256_hex(
+		    config->access_token, strlen(config->access_token), admission->token_hash);
+	return admission;
 }
 
 void
-door_free(struct door *door)
+admission_free(struct admission *admission)
 {
-	free(door);
+	free(admission);
 }
 
 /*
@@ -42,7 +43,7 @@ door_free(struct door *door)
  * nobody can choose a hash.
  */
 static bool
-has_token(const struct door *door, struct request *request)
+has_token(const struct admission *admission, struct request *request)
 {
 	const char *token = request_bearer(request);
 	char hash[SHA256_HEX_SIZE];
@@ -50,19 +51,19 @@ has_token(const struct door *door, struct request *request)
 	if (!token)
 		return false;
 	sha256_hex(token, strlen(token), hash);
-	return sha256_hex_equal(hash, door->token_hash);
+	return sha256_hex_equal(hash, admission->token_hash);
 }
 
 bool
-door_admits(struct door *door, struct request *request, struct response *response)
+admission_admits(struct admission *admission, struct request *request, struct response *response)
 {
-	if (!cors_admits(request, door->config->allow_origin)) {
+	if (!cors_admits(request, admission->config->allow_origin)) {
 		response_problem(response, 403,
 		    "Pages of this origin may not use the assistant here: the server's setting "
 		    "ASSISTANTS_ALLOW_ORIGIN names those that may.");
 		return false;
 	}
-	if (!*door->token_hash || has_token(door, request))
+	if (!*admission->token_hash || has_token(admission, request))
 		return true;
 	response_header(response, "WWW-Authenticate", "Bearer");
 	response_problem(response, 401, "This needs an access token: %s.",
@@ -73,13 +74,13 @@ door_admits(struct door *door, struct request *request, struct response *respons
 
 /* A bucket's name; those whom the web server does not tell apart have one together. */
 static void
-name_bucket(
-    const struct door *door, struct request *request, const char *what, char name[NAME_SIZE])
+name_bucket(const struct admission *admission, struct request *request, const char *what,
+    char name[NAME_SIZE])
 {
 	char client[ADDRESS_TEXT_SIZE] = "unknown";
 	struct address address;
 
-	if (request_client(request, door->config->trusted_proxies, &address))
+	if (request_client(request, admission->config->trusted_proxies, &address))
 		address_print_client(&address, client);
 	snprintf(name, NAME_SIZE, "%s %s", what, client);
 }
@@ -100,15 +101,15 @@ answer_uncounted(struct response *response)
 }
 
 void
-door_answer_empty(struct response *response, long long wait_s)
+admission_answer_empty(struct response *response, long long wait_s)
 {
 	answer_empty(response, "The assistant has used up its tokens for now", wait_s);
 }
 
 /* Takes one of `rate` a minute for the client. False, answered with `words` if there is none. */
 static bool
-take_one(struct door *door, struct request *request, struct response *response, const char *what,
-    long long rate, const char *words)
+take_one(struct admission *admission, struct request *request, struct response *response,
+    const char *what, long long rate, const char *words)
 {
 	char name[NAME_SIZE];
 	const struct bucket bucket = {.name = name, .capacity = rate, .fill_s = MINUTE_S};
@@ -116,8 +117,8 @@ take_one(struct door *door, struct request *request, struct response *response, 
 
 	if (rate == 0)
 		return true;
-	name_bucket(door, request, what, name);
-	switch (bucket_take_one(door->budgets->db, &bucket, &wait_s)) {
+	name_bucket(admission, request, what, name);
+	switch (bucket_take_one(admission->budgets->db, &bucket, &wait_s)) {
 	case BUCKET_TAKEN:
 		return true;
 	case BUCKET_EMPTY:
@@ -130,25 +131,27 @@ take_one(struct door *door, struct request *request, struct response *response, 
 }
 
 bool
-door_takes_thread(struct door *door, struct request *request, struct response *response)
+admission_takes_thread(
+    struct admission *admission, struct request *request, struct response *response)
 {
-	return take_one(door, request, response, "threads",
-	    (long long)door->config->rate * THREADS_A_MESSAGE,
+	return take_one(admission, request, response, "threads",
+	    (long long)admission->config->rate * THREADS_A_MESSAGE,
 	    "Too many new threads come from your address");
 }
 
 bool
-door_takes_message(struct door *door, struct request *request, struct response *response)
+admission_takes_message(
+    struct admission *admission, struct request *request, struct response *response)
 {
 	long long wait_s;
 
-	switch (budget_look(door->budgets, "gateway", &wait_s)) {
+	switch (budget_look(admission->budgets, "gateway", &wait_s)) {
 	case BUDGET_RESERVED:
 	case BUDGET_HELD: /* perhaps by a dead process: the run's creation finds out */
-		return take_one(door, request, response, "messages", door->config->rate,
+		return take_one(admission, request, response, "messages", admission->config->rate,
 		    "Too many messages come from your address");
 	case BUDGET_EMPTY:
-		door_answer_empty(response, wait_s);
+		admission_answer_empty(response, wait_s);
 		return false;
 	default:
 		answer_uncounted(response);

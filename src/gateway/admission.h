@@ -1,5 +1,5 @@
 /*
- * The door: who may use the gateway, and how much of it, so that a public page costs its owner no
+ * Admission: who may use the gateway, and how much of it, so that a public page costs its owner no
  * more than he means to spend. Checked before a request's body is read, anything is stored here or
  * sent to a model.
  *
@@ -16,24 +16,27 @@
 #include "http/response.h"
 #include "records/budget.h"
 
-struct door;
+struct admission;
 
 /* Both are borrowed; `budgets` have the database. NULL: out of memory. */
-struct door *door_new(const struct config *config, const struct budgets *budgets);
-void door_free(struct door *door);
+struct admission *admission_new(const struct config *config, const struct budgets *budgets);
+void admission_free(struct admission *admission);
 
 /*
  * Whether a page of that origin may, 403, and who has that token, 401. False: answered.
  */
-bool door_admits(struct door *door, struct request *request, struct response *response);
+bool admission_admits(
+    struct admission *admission, struct request *request, struct response *response);
 
 /* Whether one more thread may be made. False, 429 or 503: answered. */
-bool door_takes_thread(struct door *door, struct request *request, struct response *response);
+bool admission_takes_thread(
+    struct admission *admission, struct request *request, struct response *response);
 
 /* Whether one more message may come. False, 429 or 503: answered. */
-bool door_takes_message(struct door *door, struct request *request, struct response *response);
+bool admission_takes_message(
+    struct admission *admission, struct request *request, struct response *response);
 
 /* 429 for those who find no tokens left. */
-void door_answer_empty(struct response *response, long long wait_s);
+void admission_answer_empty(struct response *response, long long wait_s);
 
 #endif

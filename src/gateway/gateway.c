@@ -22,9 +22,9 @@ gateway_new(const struct config *config, struct openai *openai, const struct bud
 	if (gateway->definitions) {
 		snprintf(error, ERROR_SIZE, "out of memory");
 		gateway->assistant = assistant_new(openai, config->state_dir);
-		gateway->door = door_new(config, budgets);
+		gateway->admission = admission_new(config, budgets);
 	}
-	if (gateway->assistant && gateway->door)
+	if (gateway->assistant && gateway->admission)
 		return gateway;
 	gateway_free(gateway);
 	return NULL;
@@ -35,7 +35,7 @@ gateway_free(struct gateway *gateway)
 {
 	if (!gateway)
 		return;
-	door_free(gateway->door);
+	admission_free(gateway->admission);
 	assistant_free(gateway->assistant);
 	definitions_free(gateway->definitions);
 	free(gateway);
@@ -46,7 +46,7 @@ gateway_admits(void *room, struct request *request, struct response *response)
 {
 	struct gateway *gateway = room;
 
-	return door_admits(gateway->door, request, response);
+	return admission_admits(gateway->admission, request, response);
 }
 
 bool
@@ -54,8 +54,8 @@ gateway_admits_thread(void *room, struct request *request, struct response *resp
 {
 	struct gateway *gateway = room;
 
-	return door_admits(gateway->door, request, response) &&
-	    door_takes_thread(gateway->door, request, response);
+	return admission_admits(gateway->admission, request, response) &&
+	    admission_takes_thread(gateway->admission, request, response);
 }
 
 bool
@@ -63,8 +63,8 @@ gateway_admits_message(void *room, struct request *request, struct response *res
 {
 	struct gateway *gateway = room;
 
-	return door_admits(gateway->door, request, response) &&
-	    door_takes_message(gateway->door, request, response);
+	return admission_admits(gateway->admission, request, response) &&
+	    admission_takes_message(gateway->admission, request, response);
 }
 
 static void
@@ -100,7 +100,7 @@ void
 answer_failure(struct response *response, const struct openai_answer *answer)
 {
 	if (answer->error == API_NO_TOKENS) {
-		door_answer_empty(response, answer->retry_after_s);
+		admission_answer_empty(response, answer->retry_after_s);
 	} else if (answer->failure == OPENAI_SILENT) {
 		response_problem(response, 504, "The assistant did not answer in time.");
 	} else if (answer->failure == OPENAI_INTERRUPTED) {

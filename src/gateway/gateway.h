@@ -20,7 +20,7 @@ struct gateway *gateway_new(const struct config *config, struct openai *openai,
     const struct budgets *budgets, char error[ERROR_SIZE]);
 void gateway_free(struct gateway *gateway);
 
-/* Whether a request may come in at all, may make a thread, may bring a message; see door.h. */
+/* Whether a request may come in at all, may make a thread, may bring a message; see admission.h. */
 router_admit_fn gateway_admits, gateway_admits_thread, gateway_admits_message;
 
 /* Handlers; their room is the struct gateway. */

@@ -13,7 +13,7 @@ struct gateway {
 	struct openai *openai;
 	struct definitions *definitions;
 	struct assistant *assistant;
-	struct door *door;
+	struct admission *admission;
 };
 
 /* Whether the path's id can be a thread's; false: answered. */
