@@ -88,7 +88,7 @@ messages_check(struct call *call, struct json_object *messages, const char *name
 
 	if (!check_value(call, &field, name, messages))
 		return false;
-	/* Before they are written: who writes again, after a failure, writes the same. */
+	/* Made before the transaction: if it runs again, it writes the same ids. */
 	if (json_len(messages) > 0)
 		call->message_ids = json_new_array();
 	for (size_t i = 0; i < json_len(messages); i++) {

@@ -135,8 +135,8 @@ has_room(sqlite3 *handle, const char *path)
 }
 
 /*
- * The database is copied beside itself, for who wants to go back to the program before. A copy has
- * its name when it is whole, and on the disk.
+ * Copies the database beside itself: the way back to the program before. The copy gets its name
+ * only when it is complete and on the disk.
  */
 static void
 copy_aside(sqlite3 *handle, const char *path, long long version)

@@ -1,7 +1,7 @@
 /*
- * Admission: who may use the gateway, and how much of it, so that a public page costs its owner no
- * more than he means to spend. Checked before a request's body is read, anything is stored here or
- * sent to a model.
+ * Admission: which requests may use the gateway, and how much, so that a public page costs its
+ * owner no more than he means to spend. Checked before a request's body is read, anything is stored
+ * here or sent to a model.
  *
  * How much is kept in the database, so that all processes count together: for each client address
  * the messages of a minute, and ten times as many new threads. The tokens of a day are a budget,

@@ -113,7 +113,7 @@ bucket_take(struct db_tx *tx, const struct bucket *bucket, long long units)
 {
 	long long now_ns = clock_unix_ns();
 
-	/* Who owes the longest debt already, owes no more. */
+	/* A bucket with the longest debt takes on no more. */
 	return take(tx, bucket, units, now_ns, now_ns + DEBT_MAX_S * second_ns) >= 0;
 }
 

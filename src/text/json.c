@@ -239,7 +239,7 @@ put_utf8(char *to, unsigned letter)
 	return len;
 }
 
-/* The character of an escape with 'u', whose digits are at *at; *at moves behind it. */
+/* Decodes \uXXXX, one or a surrogate pair, whose digits begin at *at, and moves *at past it. */
 static unsigned
 decode_unicode(const char **at, const char *end)
 {

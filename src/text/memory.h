@@ -1,7 +1,7 @@
 /*
- * Out of memory: the one policy is that the request at hand fails, and the program lives. Composers
- * of JSON do not say at each step that an allocation failed. The thread keeps it, and who takes the
- * whole away, to store or to send it, asks once.
+ * Out of memory: the request fails, the program lives. Composers of JSON do not report each failed
+ * allocation. It is kept in a thread-local flag, which is checked once, before the result is stored
+ * or sent.
  */
 #ifndef TEXT_MEMORY_H
 #define TEXT_MEMORY_H

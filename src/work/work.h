@@ -1,6 +1,6 @@
 /*
- * Queued work, and work that is done: a row each, for any kind of it. Who does it is its holder,
- * and renews its lease (see leases.h). All of these run in the caller's transaction.
+ * Work that is queued or under way: one row each, of any kind. The process that does it is its
+ * holder, and renews its lease (see leases.h). All of these run in the caller's transaction.
  */
 #ifndef WORK_WORK_H
 #define WORK_WORK_H

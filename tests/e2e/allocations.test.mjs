@@ -27,7 +27,7 @@ function some(last) {
 	return numbers;
 }
 
-/** What is asked, of a site whose thread has a conversation. */
+/** The requests to try, on a site with a conversation. */
 async function requests(bench, site) {
 	const thread = await newThread(site);
 	assert.equal((await say(site, thread, 'hello')).status, 200);
