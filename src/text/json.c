@@ -239,7 +239,7 @@ put_utf8(char *to, unsigned letter)
 	return len;
 }
 
-/* Decodes \uXXXX, one or a surrogate pair, whose digits begin at *at, and moves *at past it. */
+/* Decodes \uXXXX, or a surrogate pair. *at is at the first digit, and moves past the last. */
 static unsigned
 decode_unicode(const char **at, const char *end)
 {
