@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { e2e, newThread, say, transcript } from './lib.mjs';
+import { database, sql } from './lib-state.mjs';
 import { modelServer } from './lib-upstream.mjs';
 import { bearer, makeKey } from './lib-v1.mjs';
 
@@ -63,9 +64,7 @@ async function requests(bench, site) {
 const MANY = { ASSISTANTS_MESSAGES_PER_MINUTE: '1000000' };
 
 async function assertWhole(bench, site, thread) {
-	const database = path.join(bench.state, 'assistants.db');
-	assert.equal(execFileSync('sqlite3', [database, 'PRAGMA integrity_check; PRAGMA foreign_key_check']).toString(),
-		'ok\n');
+	assert.equal(sql(database(bench), 'PRAGMA integrity_check; PRAGMA foreign_key_check'), 'ok');
 	const { status, text } = await say(site, thread, 'a last word');
 	assert.equal(status, 200, text);
 	assert.deepEqual((await transcript(site, thread)).at(-2), ['user', 'a last word']);

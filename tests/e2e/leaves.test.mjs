@@ -2,13 +2,12 @@
 // Where it is not, see the README, the answer is written to its end, and the thread is free then.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { e2e, eventually, newThread, PROGRAM, say, transcript, within } from './lib.mjs';
 import { behindCgi, behindCgid, behindFcgid, behindProxyFcgi } from './lib-apache.mjs';
 import { behindFcgiwrap, behindLighttpd, behindNginx, fromShell } from './lib-servers.mjs';
+import { database, sql } from './lib-state.mjs';
 import { gate, modelServer, silence, words } from './lib-upstream.mjs';
 
 const AT_ONCE = [['CGI', fromShell], ['nginx', behindNginx]];
@@ -132,8 +131,8 @@ e2e('1,000 clients that leave in the middle leave no run, no lock and no memory'
 	const weighed = !/asan|tsan/.test(PROGRAM);
 	const once = weighed && await restingMemory(site);
 	for (let i = 0; i < 10; i++) await leaveTogether();
-	const count = (condition) => Number(execFileSync('sqlite3', [
-		path.join(bench.state, 'assistants.db'), `SELECT count(*) FROM runs WHERE ${condition}`]));
+	const count = (condition) => Number(sql(database(bench),
+		`SELECT count(*) FROM runs WHERE ${condition}`));
 	await eventually('the runs are over', () => count('status = \'cancelled\'') === 1000);
 	assert.equal(count('status <> \'cancelled\''), 0);
 	// Pools of connections are filled by the first half.

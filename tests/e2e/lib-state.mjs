@@ -13,9 +13,10 @@ export function database(bench, suffix = '') {
 	return path.join(bench.state, `assistants.db${suffix}`);
 }
 
-/** Run SQL on a database by the sqlite3 program; returns what it prints. */
+/** Run SQL on a database by the sqlite3 program; waits for others' locks, returns what it prints. */
 export function sql(file, statements) {
-	return execFileSync('sqlite3', ['-bail', file, statements], { encoding: 'utf8' }).trim();
+	const args = ['-bail', '-cmd', '.timeout 10000', file, statements];
+	return execFileSync('sqlite3', args, { encoding: 'utf8' }).trim();
 }
 
 /** Take a lock as another program does; resolves to what gives it back. */

@@ -1,21 +1,16 @@
 // ASSISTANTS_RETENTION_DAYS: threads that nobody uses go, and nobody is kept waiting for it.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { e2e, eventually, newThread, say, transcript } from './lib.mjs';
 import { Program, makeKey } from './lib-api.mjs';
 import { behindCgi, behindCgid } from './lib-apache.mjs';
 import { behindFcgiwrap } from './lib-servers.mjs';
-import { database } from './lib-state.mjs';
+import { database, sql } from './lib-state.mjs';
 
 const SETTING = { ASSISTANTS_RETENTION_DAYS: '30' };
 const MONTHS_S = 100 * 24 * 60 * 60;
 
-/** Run SQL on the database, beside a program that writes; returns what it prints. */
-function inDatabase(bench, statements) {
-	const args = ['-bail', '-cmd', '.timeout 10000', database(bench), statements];
-	return execFileSync('sqlite3', args, { encoding: 'utf8' }).trim();
-}
+const inDatabase = (bench, statements) => sql(database(bench), statements);
 
 const count = (bench, table) => Number(inDatabase(bench, `SELECT count(*) FROM ${table}`));
 
