@@ -126,7 +126,7 @@ $(BUNDLED): $(BUILD)/src/main.o $(BUILD)/libassistants.a
 ## make bundle     an archive for shared hosts, in build/
 .PHONY: bundle
 bundle:
-	tools/deps.sh build
+	tools/deps.sh build bundle
 	$(MAKE) $(BUNDLED) www
 	tools/bundle.sh $(BUNDLED) build
 
@@ -145,7 +145,7 @@ OTHER_ASAN_TESTS := $(filter-out $(ASAN_TESTS) $(ALLOCATIONS_TEST),$(wildcard te
 ## make check      run all the tests, most of them also under AddressSanitizer and UBSan, and soak a little
 .PHONY: check
 check:
-	tools/deps.sh build check
+	tools/deps.sh build bundle check
 	$(MAKE) $(JOBS) WERROR=-Werror all www unit build/powercut.so
 	$(MAKE) $(JOBS) WERROR=-Werror VARIANT=asan all unit
 	$(MAKE) $(JOBS) WERROR=-Werror VARIANT=tsan all
@@ -183,11 +183,11 @@ bench:
 	$(MAKE) all $(BENCH_PROGRAMS)
 	tools/e2e.sh cgi-bin/assistants.fcgi tests/bench/bench.mjs
 
-## make bench-docs the figures of the last make bench into docs/BENCHMARKS.md
+## make bench-docs the figures of the last make bench into docs/benchmarks.md
 .PHONY: bench-docs
 bench-docs:
 	sed -i -e '/^<!-- figures -->$$/,/^<!-- end of figures -->$$/{//!d}' \
-		-e '/^<!-- figures -->$$/r build/bench/tables.md' docs/BENCHMARKS.md
+		-e '/^<!-- figures -->$$/r build/bench/tables.md' docs/benchmarks.md
 	cp build/bench/*.svg docs/
 
 ## make unit       the unit tests alone; one of them: make unit T=json
@@ -235,12 +235,16 @@ compile_commands.json: Makefile $(BUILD)/schema.inc.h
 .PHONY: install
 install: $(PROGRAM)
 	install -d $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/cgi-bin $(DESTDIR)$(PREFIX)/share/man/man8 \
+		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/docs \
 		$(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/examples/tools
 	install -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/cgi-bin/assistants.fcgi
 	install -m 0644 cgi-bin/.htaccess $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/cgi-bin/
 	if [ -e www/deep-chat/deepChat.js ]; then tools/copy-page.sh $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/www; fi
 	install -m 0644 man/assistants.fcgi.8 $(DESTDIR)$(PREFIX)/share/man/man8/
-	install -m 0644 README.md LICENSE lighttpd.conf.example $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/
+	install -m 0644 man/assistants-fcgi.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 0644 README.md CHANGELOG.md SECURITY.md LICENSE lighttpd.conf.example \
+		$(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/
+	install -m 0644 docs/* $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/docs/
 	install -m 0644 $(wildcard examples/*.*) $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/examples/
 	install -m 0644 examples/tools/add_numbers.json $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/examples/tools/
 	install -m 0755 examples/tools/add_numbers $(DESTDIR)$(PREFIX)/share/doc/assistants-fcgi/examples/tools/

@@ -72,13 +72,15 @@ release_time() {
 	echo "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y README.md)}"
 }
 
-mkdir -p "$web/lib" "$top/licenses"
+mkdir -p "$web/lib" "$top/licenses" "$top/docs"
 install -m 0755 -s "$program" "$web/assistants.fcgi"
 install -m 0644 cgi-bin/.htaccess "$web/"
 copy_libraries
 tools/copy-page.sh "$web/chat"
 install -m 0644 www/deep-chat/LICENSES "$top/licenses/deep-chat"
-install -m 0644 LICENSE README.md bundle/config examples/assistant.json "$top/"
+install -m 0644 LICENSE README.md CHANGELOG.md SECURITY.md bundle/config examples/assistant.json "$top/"
+install -m 0644 docs/* "$top/docs/"
+mandoc -T markdown man/assistants-fcgi.conf.5 >"$top/SETTINGS.md"
 
 version=$("$program" --version | sed 's/.* //')
 arch=$(uname -m)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install the Debian packages that are missing: tools/deps.sh [--quiet] SET…
 #
-# The sets are build, www, demo, check, bench, soak, lint and fuzz. Where nothing is missing it says nothing and
+# The sets are build, www, demo, bundle, check, bench, soak, lint and fuzz. Where nothing is missing it says nothing and
 # changes nothing. --quiet hides what apt-get says, unless it fails.
 set -eu
 
@@ -30,6 +30,9 @@ needs() {
 		program lighttpd lighttpd
 		program curl curl
 		file /etc/ssl/certs/ca-certificates.crt ca-certificates
+	END
+	bundle) cat <<-'END' ;;
+		program mandoc mandoc
 	END
 	check) cat <<-'END' ;;
 		program lighttpd lighttpd
@@ -72,7 +75,7 @@ needs() {
 		clang-runtime fuzzer libclang-rt-dev
 	END
 	*)
-		echo "usage: tools/deps.sh [--quiet] build|www|demo|check|bench|soak|lint|fuzz…" >&2
+		echo "usage: tools/deps.sh [--quiet] build|www|demo|bundle|check|bench|soak|lint|fuzz…" >&2
 		return 2
 		;;
 	esac

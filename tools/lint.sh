@@ -1,5 +1,5 @@
 #!/bin/sh
-# Formatting, clang-tidy, the man page, and the house's rules. Prints what is wrong, and only that.
+# Formatting, clang-tidy, the documents, and the project's own rules. Prints what is wrong, and only that.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -25,7 +25,31 @@ check_tidy() {
 }
 
 check_man() {
-	mandoc -T lint -W warning man/*.8
+	mandoc -T lint -W warning man/*
+}
+
+check_settings() {
+	awk -f tools/lint-settings.awk src/config.c man/assistants-fcgi.conf.5
+}
+
+# The newest version of the changelog is that of the Makefile.
+check_version() {
+	made=$(sed -n 's/^VERSION := //p' Makefile)
+	told=$(sed -n 's/^## \[\(.*\)\].*/\1/p' CHANGELOG.md | head -n 1)
+	[ "$made" = "$told" ] || { echo "CHANGELOG.md: the newest version is $told, the Makefile's $made"; return 1; }
+}
+
+check_documents() {
+	bad=0
+	awk -v limits=1 -f tools/sentences.awk README.md SECURITY.md CHANGELOG.md docs/*.md || bad=1
+	[ "$(wc -l <README.md)" -le 150 ] || { echo 'README.md: more than 150 lines'; bad=1; }
+	# Links between the documents.
+	for page in README.md SECURITY.md docs/*.md; do
+		for link in $(grep -oE '\]\([^):#]+[)#]' "$page" | tr -d '](#)'); do
+			[ -e "$(dirname "$page")/$link" ] || { echo "$page: there is no $link"; bad=1; }
+		done
+	done
+	return "$bad"
 }
 
 check_functions() {
@@ -62,6 +86,9 @@ failed=0
 check_format || failed=1
 check_tidy || failed=1
 check_man || failed=1
+check_settings || failed=1
+check_version || failed=1
+check_documents || failed=1
 check_functions || failed=1
 check_includes || failed=1
 check_circles || failed=1

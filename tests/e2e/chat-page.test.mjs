@@ -1,4 +1,4 @@
-// The chat page of the demo, the same on another site's page, and the README's deep-chat, in a browser.
+// The chat page of the demo, on another site's page, and deep-chat as docs/page.md has it, in a browser.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -489,17 +489,17 @@ inBrowser('on somebody else\'s Apache, as CGI in a folder of a site', async (ben
 const EXAMPLE = 'https://assistant.example.org';
 const file = (name) => fs.readFileSync(path.join(TOP, name), 'utf8');
 
-// The README's block in this language that has these words.
-function readmeBlock(language, has) {
-	const blocks = [...file('README.md').matchAll(/^```(\w+)\n([^]*?)^```$/gm)]
+// The block in this language of the manual's page about the page that has these words.
+function manualBlock(language, has) {
+	const blocks = [...file('docs/page.md').matchAll(/^```(\w+)\n([^]*?)^```$/gm)]
 		.filter(([, one, words]) => one === language && words.includes(has));
-	assert.equal(blocks.length, 1, `the README's ${language} with ${has}`);
+	assert.equal(blocks.length, 1, `docs/page.md: ${language} with ${has}`);
 	return blocks[0][2];
 }
 
-test('README: the lines of HTML are those of the page and of embed.html', () => {
-	assert.ok(file('www/index.html').includes(readmeBlock('html', 'focus></assistant-chat>')));
-	assert.ok(file('www/embed.html').includes(readmeBlock('html', '<script defer')));
+test('docs/page.md: the lines of HTML are those of the page and of embed.html', () => {
+	assert.ok(file('www/index.html').includes(manualBlock('html', 'focus></assistant-chat>')));
+	assert.ok(file('www/embed.html').includes(manualBlock('html', '<script defer')));
 });
 
 // What a site's style sheet, or another script of its page, may do without a thought.
@@ -517,7 +517,7 @@ inBrowser('on the page of another site', async (bench) => {
 	const demo = await startDemo(bench, demoTree(bench),
 		{ ...model.env, ASSISTANTS_ALLOW_ORIGIN: site.url });
 	const embed = file('www/embed.html').replaceAll(EXAMPLE, demo.url);
-	const policy = readmeBlock('text', 'Content-Security-Policy')
+	const policy = manualBlock('text', 'Content-Security-Policy')
 		.replace('Content-Security-Policy: ', '').trim().replaceAll(EXAMPLE, demo.url);
 	site.pages.set('/', [embed, policy]);
 	site.pages.set('/empty', ['<link rel="icon" href="data:,">']);
@@ -556,13 +556,13 @@ inBrowser('on the page of another site', async (bench) => {
 	await chat.sees(['You', 'Two'], ['Assistant', 'hello']);
 });
 
-inBrowser('README: deep-chat with no adapter shows the words as they come', async (bench) => {
+inBrowser('docs/page.md: deep-chat with no adapter shows the words as they come', async (bench) => {
 	const model = await modelServer(bench);
 	const site = await siteOf(bench);
 	const demo = await startDemo(bench, demoTree(bench),
 		{ ...model.env, ASSISTANTS_ALLOW_ORIGIN: site.url });
 	const bundle = 'node_modules/deep-chat/dist/deepChat.bundle.js';
-	site.pages.set('/', [readmeBlock('html', 'deep-chat').replaceAll('http://localhost:8080', demo.url)]);
+	site.pages.set('/', [manualBlock('html', 'deep-chat').replaceAll('http://localhost:8080', demo.url)]);
 	site.pages.set(`/${bundle}`, [file(`tests/e2e/${bundle}`), '', 'text/javascript']);
 	const { page } = await openPage(bench, `${site.url}/`, { origins: [demo.url] });
 	const bubbles = () => page.locator('.message-bubble').allInnerTexts();

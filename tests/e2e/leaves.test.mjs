@@ -1,5 +1,5 @@
-// A client that leaves ends what it asked for, where the program is told of it: tokens cost money.
-// Where it is not, see the README, the answer is written to its end, and the thread is free then.
+// A client that leaves cancels its answer, if the web server tells the program; tokens cost money.
+// Elsewhere (docs/gateway.md has the list) the answer is completed, and then the thread is free.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';

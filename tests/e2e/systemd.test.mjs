@@ -53,11 +53,14 @@ test('make install puts all in place', async (t) => {
 	const mode = (file) => fs.statSync(path.join(root, 'usr', file)).mode & 0o777;
 	assert.equal(mode('lib/assistants-fcgi/cgi-bin/assistants.fcgi'), 0o755);
 	assert.equal(mode('share/man/man8/assistants.fcgi.8'), 0o644);
+	assert.equal(mode('share/man/man5/assistants-fcgi.conf.5'), 0o644);
 	const doc = 'share/doc/assistants-fcgi';
 	assert.equal(mode(`${doc}/examples/tools/add_numbers`), 0o755);
-	// All the examples that there are.
+	// All the examples and documents that there are.
 	const files = (folder) => fs.readdirSync(folder, { recursive: true }).sort();
-	assert.deepEqual(files(path.join(root, 'usr', doc, 'examples')), files(path.join(top, 'examples')));
+	for (const folder of ['examples', 'docs']) {
+		assert.deepEqual(files(path.join(root, 'usr', doc, folder)), files(path.join(top, folder)));
+	}
 });
 
 // The program behind nginx, on a socket that systemd's own tool opens and hands over; it is started
