@@ -5,7 +5,7 @@
 
 #include "os/clock.h"
 
-/* So many share a commit, and so long the first of them waits for more. */
+/* At most this many writers share a commit; the first of them waits at most this long. */
 enum { SHARE_MAX = 64, SHARE_MS = 10 };
 
 void
@@ -28,7 +28,7 @@ sleep_until_woken(struct writer *writer)
 		;
 }
 
-/* False when the time is up. */
+/* False: timed out. */
 static bool
 sleep_for(struct writer *writer, long long timeout_ms)
 {
@@ -43,7 +43,7 @@ sleep_for(struct writer *writer, long long timeout_ms)
 	return result == 0;
 }
 
-/* With the lock held. False: he has the turn already. */
+/* With the lock held. False: this writer has the turn already. */
 static bool
 leave_queue(struct writers *writers, struct writer *writer)
 {
@@ -78,7 +78,10 @@ writers_take(struct writers *writers, struct writer *writer, long long timeout_m
 	if (taken)
 		return true;
 	woken = sleep_for(writer, timeout_ms);
-	/* In time, too: ThreadSanitizer does not know who is woken by sem_clockwait(). */
+	/*
+	 * The lock also orders the two threads for ThreadSanitizer, which does not know
+	 * sem_clockwait().
+	 */
 	pthread_mutex_lock(&writers->lock);
 	late = !woken && leave_queue(writers, writer);
 	pthread_mutex_unlock(&writers->lock);
@@ -93,7 +96,7 @@ writers_have_passed(const struct writers *writers)
 	return writers->passed;
 }
 
-/* With the lock held: the first of the queue is that no more. */
+/* With the lock held: removes the first writer from the queue. */
 static struct writer *
 take_first(struct writers *writers)
 {
@@ -116,7 +119,7 @@ give(struct writers *writers)
 		sem_post(&take_first(writers)->woken);
 }
 
-/* With the lock held: whether the next one may write before it is committed. */
+/* With the lock held: whether the next writer may write before this one's work is committed. */
 static bool
 may_pass(const struct writers *writers)
 {
@@ -178,7 +181,7 @@ writers_settle(struct writers *writers, bool kept)
 	writers->passed = NULL;
 	writers->passed_len = 0;
 	for (; writer; writer = next) {
-		/* Once woken he is gone. */
+		/* Once woken, the writer is gone: it is on its thread's stack. */
 		next = writer->next;
 		writer->kept = kept;
 		sem_post(&writer->woken);

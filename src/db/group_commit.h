@@ -1,12 +1,11 @@
 /*
- * The writers of one process: one after the other, and those who stand in the queue when one before
- * them is done share its commit, for a commit costs more than most of what is committed. Only for
- * src/db/.
+ * The queue of one process's writers. One writes at a time. Those that queue up meanwhile share its
+ * commit, because a commit costs more than most of what is committed. Only for src/db/.
  *
- * Who has the turn either gives it up, or passes it to the next in the queue together with what he
- * has written, and waits for who commits it all: the last of the queue, or who finds that enough
- * is in it. A writer whose work anybody can do need not be woken for his turn: who has it does the
- * work for him, and he is woken when it is committed.
+ * The writer whose turn it is either gives the turn up, or passes it to the next in the queue,
+ * together with what it has written, and waits for the commit. The last of the queue commits, or
+ * the writer that finds enough has been written. A writer with `by_anybody` set need not be woken
+ * for its turn: the thread whose turn it is does its work, and wakes it after the commit.
  */
 #ifndef DB_GROUP_COMMIT_H
 #define DB_GROUP_COMMIT_H
@@ -15,56 +14,59 @@
 #include <semaphore.h>
 #include <stdbool.h>
 
-/* Waits for the turn, and then perhaps for who commits: for what he is woken, each time. */
+/*
+ * One queued writer. It sleeps until its turn comes, and perhaps again until another thread has
+ * committed: `woken` is posted for each.
+ */
 struct writer {
 	struct writer *next;
 	sem_t woken;
-	bool by_anybody; /* others may do his work; his to set, as the next */
+	bool by_anybody; /* another thread may do the work; set by the writer, like `durable` */
 	bool durable;    /* the commit must be on disk */
-	bool done;       /* somebody has */
-	bool kept;       /* what he wrote is committed */
+	bool done;       /* another thread has done the work */
+	bool kept;       /* what it wrote is committed */
 };
 
 struct writers {
-	/* All threads that write race for the turn, and for who commits. */
+	/* All writing threads race for the turn, and to commit. */
 	pthread_mutex_t lock;
-	bool taken;                  /* somebody has the turn */
-	struct writer *first, **end; /* those who wait for it */
-	struct writer *passed;       /* those whose writing waits to be committed */
+	bool taken;                  /* a writer has the turn */
+	struct writer *first, **end; /* the writers that wait for the turn */
+	struct writer *passed;       /* the writers whose work waits for the commit */
 	unsigned passed_len;
-	long long since_ms; /* when the first of these began to wait, by clock_ms() */
+	long long since_ms; /* when the first of `passed` began to wait, by clock_ms() */
 };
 
 void writers_init(struct writers *writers);
 void writers_free(struct writers *writers);
 
 /*
- * Waits for the turn, at most so long; or, with writer->done, until it is settled what somebody
- * else has written for him. False when neither came.
+ * Waits for the turn, at most this long. Or returns with writer->done set, once another thread has
+ * done this writer's work and settled it. False: timed out, neither happened.
  */
 bool writers_take(struct writers *writers, struct writer *writer, long long timeout_ms);
 
-/* Whether somebody's writing waits to be committed. Only for who has the turn. */
+/* Whether other writers' work waits for the commit. Only for the writer that has the turn. */
 bool writers_have_passed(const struct writers *writers);
 
 /*
- * Takes the next out of the queue, if there is one whose work anybody can do, and may be one more:
- * who has the turn does it, and then commits for him as well. `durable`: that commit will be on
- * disk. NULL: none.
+ * Takes the next writer out of the queue, if another thread may do its work and there is room for
+ * one more. The caller, which has the turn, then does that work and commits it with its own.
+ * `durable`: that commit will be on disk. NULL: none.
  */
 struct writer *writers_next(struct writers *writers, bool durable);
 
 /*
- * Gives the turn to the next in the queue with all that is written, if there is one and may be one
- * more, and waits until that is settled: then true, and writer->kept. With no writer, who has
- * written nothing, it only gives the turn on.
+ * Passes the turn to the next in the queue, with all that is written so far, if there is a next one
+ * and room for it. Then waits until the commit is settled; true, and writer->kept says how. Without
+ * a writer, which then has written nothing, it only passes the turn on.
  */
 bool writers_pass(struct writers *writers, struct writer *writer);
 
-/* Tells those who passed their writing on whether it is kept. */
+/* Wakes the writers that passed their work on, and tells them whether it is committed. */
 void writers_settle(struct writers *writers, bool kept);
 
-/* Gives the turn up. Nobody's writing may wait to be committed. */
+/* Gives the turn up. No other writer's work may be waiting for the commit. */
 void writers_give(struct writers *writers);
 
 #endif

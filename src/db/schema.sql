@@ -1,18 +1,20 @@
--- The database's schema, compiled into the program. Each "-- version N" begins what brings a database from
--- version N-1 to N, in one transaction; the SQL that stands here once is never changed, only added to.
+-- The database's schema, compiled into the program. Each "-- version N" begins the SQL that brings
+-- a database from version N-1 to N, in one transaction. SQL that was released is never changed;
+-- later versions add to it.
 --
--- A column is what queries need, and what the program itself changes. All else that the API shows is stored as
--- its JSON, in body or content, which is replaced whole when a client modifies it: a new member of it needs no
--- new version. Times are Unix seconds. `seq` is the order of creation: many objects
--- share a second. No `seq` is ever used again: who carries out a run whose thread is deleted knows both by
--- theirs, and would write into somebody else's.
+-- A column is what queries need, and what the program itself changes. Everything else that the API
+-- shows is stored as its JSON, in body or content, and replaced whole when a client modifies it. So
+-- a new member needs no new version.
+-- Times are Unix seconds. `seq` is the order of creation, because many objects share a second. No
+-- `seq` is ever reused: a process that executes a run whose thread is deleted identifies both by
+-- their seq, and would write into another tenant's rows.
 
 -- version 1
 
 CREATE TABLE assistants (
 	seq INTEGER PRIMARY KEY AUTOINCREMENT,
 	id TEXT NOT NULL UNIQUE,       -- asst_…, as the API shows it
-	tenant TEXT NOT NULL,          -- the owner: "gateway", or a key's name
+	tenant TEXT NOT NULL,          -- the owner: "gateway", or the name of a key
 	created_at BIGINT NOT NULL,
 	body TEXT NOT NULL             -- name, model, instructions, tools, …; replaced whole when modified
 );
@@ -41,7 +43,7 @@ CREATE TABLE runs (
 	usage TEXT,                    -- JSON {prompt_tokens, completion_tokens, total_tokens}
 	body TEXT NOT NULL             -- model, instructions, tools and the other options, as they were asked
 );
--- One active run a thread: who creates a second one meets this index, in whatever process.
+-- One active run per thread: creating a second one violates this index, in any process.
 CREATE UNIQUE INDEX runs_active ON runs (thread)
 	WHERE status IN ('queued', 'in_progress', 'requires_action', 'cancelling');
 CREATE INDEX runs_of_thread ON runs (thread, seq);
@@ -78,39 +80,39 @@ CREATE INDEX run_steps_of_run ON run_steps (run, seq);
 
 -- version 2
 
--- Who carries the run out (see work/leases.h), and until when that counts on other machines.
+-- Which process executes the run (see work/leases.h), and until when other machines believe that.
 ALTER TABLE runs ADD COLUMN lease_holder TEXT;
 ALTER TABLE runs ADD COLUMN lease_until BIGINT;
 CREATE INDEX runs_of_holder ON runs (lease_holder) WHERE status IN ('in_progress', 'cancelling');
 
 -- version 3
 
--- What a run waits for, JSON, while it is requires_action.
+-- What a run in requires_action waits for, JSON.
 ALTER TABLE runs ADD COLUMN required_action TEXT;
--- What a model server wants to be told by, in place of the words or calls (see model/model.h).
+-- What a model server wants to be sent again in place of the text or calls (see model/model.h).
 ALTER TABLE messages ADD COLUMN items TEXT;
 ALTER TABLE run_steps ADD COLUMN items TEXT;
--- Calls of tools stand in their thread's conversation behind a message (its seq; 0: before the first).
+-- Tool calls come after a message in their thread's conversation (its seq; 0: before the first).
 ALTER TABLE run_steps ADD COLUMN thread BIGINT;
 ALTER TABLE run_steps ADD COLUMN after_message BIGINT;
 CREATE INDEX run_steps_of_thread ON run_steps (thread, after_message, seq) WHERE thread IS NOT NULL;
--- Threads are listed, page by page.
+-- For the list of threads, page by page.
 CREATE INDEX threads_of_tenant ON threads (tenant, seq);
 
 -- Model servers that speak Chat Completions and not the Responses API.
 CREATE TABLE chat_servers (
 	base_url TEXT NOT NULL UNIQUE,
-	until BIGINT NOT NULL          -- when they are to be asked again
+	until BIGINT NOT NULL          -- when the server is asked again
 );
 
--- POSTs under /v1 that came with an Idempotency-Key, for a day.
+-- POSTs under /v1 with an Idempotency-Key, kept for a day.
 CREATE TABLE idempotent_requests (
 	tenant TEXT NOT NULL,
 	path TEXT NOT NULL,
 	client_key TEXT NOT NULL,      -- the header's value
 	body_hash TEXT NOT NULL,       -- SHA-256
 	created_at BIGINT NOT NULL,
-	status BIGINT,                 -- what it was answered; NULL until then, or its process ended before
+	status BIGINT,                 -- the status of its answer; NULL: not answered yet, or its process was killed
 	answer TEXT,                   -- JSON; NULL for a stream
 	UNIQUE (tenant, path, client_key)
 );
@@ -118,76 +120,77 @@ CREATE INDEX idempotent_requests_by_age ON idempotent_requests (created_at);
 
 -- version 4
 
--- A run that waits for its calls' outputs has a holder, too, if that makes them itself.
+-- A run that waits for tool outputs also has a holder, if the holder runs these tools itself.
 DROP INDEX runs_of_holder;
 CREATE INDEX runs_of_holder ON runs (lease_holder)
 	WHERE status IN ('in_progress', 'requires_action', 'cancelling');
 
--- Token buckets: what may be used of something in a time (see records/token_bucket.h).
+-- Token buckets: how much of something may be used in a time (see records/token_bucket.h).
 CREATE TABLE buckets (
 	name TEXT NOT NULL UNIQUE,     -- "messages 192.0.2.1"
 	full_at BIGINT NOT NULL,       -- Unix nanoseconds when it will be full again
-	usual BIGINT NOT NULL          -- units that a use of it takes in the mean; 0: unknown
+	usual BIGINT NOT NULL          -- units that one use takes on average; 0: unknown
 );
 CREATE INDEX buckets_by_time ON buckets (full_at) WHERE usual = 0;
--- Work that comes round. Who moves due_at on does the next piece of it, whichever process that is.
+-- Recurring work. The process that advances due_at does the next piece.
 CREATE TABLE chores (
 	name TEXT NOT NULL UNIQUE,     -- retention
 	due_at BIGINT NOT NULL,
-	cursor BIGINT NOT NULL         -- how far the piece before came
+	cursor BIGINT NOT NULL         -- how far the previous piece came
 );
 INSERT INTO chores (name, due_at, cursor) VALUES ('retention', 0, 0);
 
 -- version 5
 
--- The same set as before: of IN and four words SQLite made a table, each time that it wrote a run.
+-- The same condition as before, without IN: with it, SQLite built a table at each write of a run.
 DROP INDEX runs_active;
 CREATE UNIQUE INDEX runs_active ON runs (thread) WHERE status = 'queued' OR status = 'in_progress'
 	OR status = 'requires_action' OR status = 'cancelling';
--- The few that somebody carries out are found among those.
+-- The few rows with a holder are found in the index of active runs.
 DROP INDEX runs_of_holder;
 
 -- version 6
 
--- What was learnt about model servers, each a day long, in place of the API alone (see model/needs.h).
+-- What was learnt about model servers, kept for a day; replaces chat_servers (see model/needs.h).
 DROP TABLE chat_servers;
 CREATE TABLE model_servers (
 	base_url TEXT NOT NULL,
-	model TEXT NOT NULL,           -- as the server knows it; '' for the server itself
+	model TEXT NOT NULL,           -- as the server names it; '' for the server itself
 	needs TEXT NOT NULL,           -- "no temperature, no system role"
-	until BIGINT NOT NULL,         -- when it is to be found out again
+	until BIGINT NOT NULL,         -- when it has to be found out again
 	UNIQUE (base_url, model)
 );
 
 -- version 7
 
--- A bucket's use costs what was reserved, not the mean of others; and a clock that was set back shows.
+-- A use of a bucket costs what was reserved, not an average; seen_at reveals a clock that was set
+-- back.
 DROP INDEX buckets_by_time;
 ALTER TABLE buckets DROP COLUMN usual;
-ALTER TABLE buckets ADD COLUMN seen_at BIGINT NOT NULL DEFAULT 0; -- Unix nanoseconds when it was last written
+ALTER TABLE buckets ADD COLUMN seen_at BIGINT NOT NULL DEFAULT 0; -- Unix nanoseconds of the last write
 CREATE INDEX buckets_by_time ON buckets (full_at);
--- Each tenant has a budget of its own.
+-- Each tenant gets a budget of its own.
 UPDATE buckets SET name = 'tokens gateway' WHERE name = 'tokens';
--- Tokens that questions to the model may cost which are not over yet (see records/budget.h).
+-- Tokens reserved for questions to the model that are not over yet (see records/budget.h).
 CREATE TABLE reservations (
-	id TEXT NOT NULL UNIQUE,       -- a run's, or one of its own
+	id TEXT NOT NULL UNIQUE,       -- a run's, or an id of its own
 	bucket TEXT NOT NULL,
 	tokens BIGINT NOT NULL,        -- taken from the bucket
-	context BIGINT NOT NULL,       -- of these, for what the model reads
+	context BIGINT NOT NULL,       -- the part of them for what the model reads
 	asked_at BIGINT NOT NULL,
-	overdue_at BIGINT NOT NULL     -- when it should have been settled
+	overdue_at BIGINT NOT NULL     -- when it should have been settled at the latest
 );
 CREATE INDEX reservations_overdue ON reservations (overdue_at);
 CREATE INDEX reservations_of_bucket ON reservations (bucket);
 
 -- version 8
 
--- What is queued, and what somebody does (see work/work.h): in place of leases in the runs.
+-- Queued work and leases, in place of the leases in runs (see work/work.h).
 CREATE TABLE work (
 	kind TEXT NOT NULL,            -- run
-	subject BIGINT NOT NULL,       -- its seq
-	holder TEXT,                   -- the process that does it; NULL: it is queued
-	lease_until BIGINT,            -- how long that counts on other machines
+	subject BIGINT NOT NULL,       -- the seq of its object
+	holder TEXT,                   -- the process that does it; NULL: queued
+	lease_until BIGINT,            -- until when other machines believe that
 	PRIMARY KEY (kind, subject)
 ) WITHOUT ROWID;
 INSERT INTO work SELECT 'run', seq, CASE WHEN status <> 'queued' THEN lease_holder END, lease_until FROM runs
@@ -197,7 +200,8 @@ DROP INDEX runs_queued;
 ALTER TABLE runs DROP COLUMN lease_holder;
 ALTER TABLE runs DROP COLUMN lease_until;
 
--- What runs were asked with, once for all that are asked alike. The metadata, each run's own, is null here.
+-- The options of runs, stored once for all runs with the same ones. The metadata, each run's own,
+-- is null here.
 CREATE TABLE run_options (
 	seq INTEGER PRIMARY KEY AUTOINCREMENT,
 	hash TEXT NOT NULL UNIQUE,     -- SHA-256 of the body
@@ -212,8 +216,9 @@ UPDATE runs SET options = (SELECT seq FROM run_options WHERE hash = sha256(runs.
 ALTER TABLE runs DROP COLUMN body;
 CREATE INDEX runs_of_options ON runs (options);
 
--- Which answer of the model a step belongs to: calls of hosted tools and of functions that came in one are two
--- steps. NULL: it is the only one of its answer.
+-- The model's answer that a step belongs to: hosted calls and function calls of one answer are two
+-- steps. NULL: the answer has no other step.
 ALTER TABLE run_steps ADD COLUMN round BIGINT;
--- Of calls of hosted tools, which the details show in another form: JSON [{id, name, arguments, output}].
+-- Hosted calls as the model is told them, because the details show another form: JSON [{id, name,
+-- arguments, output}].
 ALTER TABLE run_steps ADD COLUMN told TEXT;

@@ -1,7 +1,8 @@
 /*
- * db.h on SQLite. Write-ahead log where the file system bears it, so that readers and the writer do
- * not wait for each other; one connection writes, in IMMEDIATE transactions, since one that begins
- * by reading could find at its first write that it may not (SQLITE_BUSY without a wait).
+ * db.h on SQLite. It uses a write-ahead log where the file system supports it, so that readers and
+ * the writer do not wait for each other. One connection writes, in IMMEDIATE transactions. A
+ * transaction that begins by reading could fail at its first write, with SQLITE_BUSY and without a
+ * wait.
  */
 #include "db/db.h"
 
@@ -18,7 +19,7 @@
 
 enum {
 	STMTS_MAX = 96, /* prepared statements a connection keeps; the program has fewer */
-	COUNTED_MAX = 8 /* different ones in a transaction; the program has fewer */
+	COUNTED_MAX = 8 /* different metrics in a transaction; the program has fewer */
 };
 
 struct db_stmt {
@@ -35,7 +36,7 @@ struct conn {
 	struct conn *next;
 };
 
-/* What is to be counted when the transaction is committed. */
+/* A metric to be counted when the transaction is committed. */
 struct counted {
 	enum metric metric;
 	const char *label; /* NULL: nothing */
@@ -45,34 +46,36 @@ struct counted {
 enum outcome { WORK_NOT_DONE, WORK_TAKEN_BACK, WORK_WRITTEN };
 
 struct db_tx {
-	struct writer writer; /* the first member: one is found by the other */
+	struct writer writer; /* the first member: a pointer to one is a pointer to the other */
 	struct db *db;
 	struct conn *conn;
 	enum db_mode mode;
-	long long since_us; /* when it came, by metrics_clock() */
-	/* db_write()'s. */
+	long long since_us; /* when it queued up, by metrics_clock() */
+	/* Set by db_write(). */
 	db_work_fn *work;
 	void *arg;
 	enum outcome outcome;
-	bool shared; /* others' writing is in the transaction, too, before this one's */
+	bool shared; /* the transaction also has the work of earlier writers */
 	struct counted counted[COUNTED_MAX];
 };
 
 struct db {
 	char *path;
 	struct place place;
-	struct stat file; /* as it was opened */
-	/* Threads that write take turns: SQLite's own wait is a poll with sleeps. */
+	struct stat file; /* the file as it was when it was opened */
+	/* Writing threads take turns here, because SQLite's own wait is a poll with sleeps. */
 	struct writers writers;
 	struct conn *writer;
 	struct checkpointer *checkpointer;
-	bool durable_now; /* as the writer is; what the place asks for is what DB_WRITE needs */
-	/* The idle readers, taken and given by all threads; who finds none, and may make none,
-	 * waits. */
+	bool durable_now; /* the writer's current setting; DB_WRITE needs what the place asks for */
+	/*
+	 * The idle readers. All threads take and return them; a thread that finds none, and may not
+	 * open another, waits.
+	 */
 	pthread_mutex_t readers_lock;
 	pthread_cond_t reader_given;
 	struct conn *readers;
-	int readers_len; /* the others, too */
+	int readers_len; /* including those in use */
 };
 
 static void
@@ -109,7 +112,7 @@ conn_new(sqlite3 *handle)
 	return conn;
 }
 
-/* The connection's place for the statement, with or without a prepared form. */
+/* Where the connection keeps the statement, or will keep it. */
 static struct db_stmt *
 stmt_place(struct conn *conn, const char *sql)
 {
@@ -118,7 +121,7 @@ stmt_place(struct conn *conn, const char *sql)
 	for (int i = 0; i < conn->stmts_len; i++)
 		if (conn->stmts[i].sql == sql)
 			return &conn->stmts[i];
-	/* Full: the last one makes room. */
+	/* The cache is full: replace its last entry. */
 	if (conn->stmts_len == STMTS_MAX)
 		sqlite3_finalize(conn->stmts[--conn->stmts_len].stmt);
 	stmt = &conn->stmts[conn->stmts_len++];
@@ -137,7 +140,7 @@ conn_prepare(struct conn *conn, const char *sql)
 	return stmt;
 }
 
-/* A statement without rows, a literal: what begins and ends transactions. An SQLite code. */
+/* Runs a statement without rows, a literal, such as BEGIN. Returns an SQLite code. */
 static int
 conn_run(struct conn *conn, const char *sql)
 {
@@ -158,8 +161,9 @@ find_file(struct db *db, char *error)
 }
 
 /*
- * SQLite goes on with a file that was deleted or replaced, and what it stores then ends with the
- * program; and with one that was emptied, as far as it has the pages in memory.
+ * Whether the file is still the one that was opened. SQLite goes on with a file that was deleted or
+ * replaced, and what it then stores is lost when the process ends. It even goes on with one that
+ * was emptied, as far as its pages are in memory.
  */
 static bool
 is_in_place(const struct db *db)
@@ -180,8 +184,10 @@ db_open(const char *path, bool durable, char error[ERROR_SIZE])
 {
 	struct db *db = calloc(1, sizeof *db);
 
-	/* Its statistics of memory are a lock for all threads. Refused, and not needed, once in
-	 * use. */
+	/*
+	 * Its memory statistics take one lock for all threads. SQLite refuses this once it is in
+	 * use; then it is not needed.
+	 */
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	snprintf(error, ERROR_SIZE, "out of memory");
 	if (!db || !(db->path = strdup(path))) {
@@ -233,7 +239,7 @@ reader_give(struct db *db, struct conn *conn)
 	pthread_mutex_unlock(&db->readers_lock);
 }
 
-/* A connection that was not there before; NULL, logged, when there is none. */
+/* Opens another reading connection. NULL: failed, which has been logged. */
 static struct conn *
 reader_new(struct db *db)
 {
@@ -250,7 +256,7 @@ reader_new(struct db *db)
 	return NULL;
 }
 
-/* Reading is short: there is no end to the wait, which others' reading is all that it is for. */
+/* No timeout: we wait only for other readers, and reads are short. */
 static struct conn *
 reader_take(struct db *db)
 {
@@ -270,7 +276,7 @@ reader_take(struct db *db)
 	return conn ? conn : reader_new(db);
 }
 
-/* Whether the writer's commits wait for the disk from now on. False: it stays as it was, logged. */
+/* Sets whether the writer's commits wait for the disk. False: unchanged, which has been logged. */
 static bool
 make_durable(struct db *db, bool durable)
 {
@@ -278,7 +284,7 @@ make_durable(struct db *db, bool durable)
 
 	if (db->durable_now == durable)
 		return true;
-	/* Not prepared once: such a pragma does its work while it is prepared. */
+	/* Not a prepared statement: such a pragma already acts while it is prepared. */
 	if (sqlite3_exec(db->writer->handle, sql, NULL, NULL, NULL) != SQLITE_OK) {
 		log_failure(db->writer, "synchronous");
 		return false;
@@ -287,7 +293,7 @@ make_durable(struct db *db, bool durable)
 	return true;
 }
 
-/* Ends the transaction with nothing of what is written in it. */
+/* Rolls everything back, including the work of earlier writers. */
 static void
 drop_all(struct db *db)
 {
@@ -295,7 +301,7 @@ drop_all(struct db *db)
 	writers_settle(&db->writers, false);
 }
 
-/* Ends the transaction with all that is written in it. */
+/* Commits everything, including the work of earlier writers. */
 static bool
 commit_all(struct db *db)
 {
@@ -310,7 +316,7 @@ commit_all(struct db *db)
 	return kept;
 }
 
-/* Gives up the turn of one who has written nothing. */
+/* Gives up the turn of a writer that has written nothing. */
 static void
 writer_give(struct db *db)
 {
@@ -322,10 +328,7 @@ writer_give(struct db *db)
 	writers_give(&db->writers);
 }
 
-/*
- * The writers' queue is bounded in time: who comes too late is told so, and does not come later
- * still.
- */
+/* Waits for the turn, with a timeout. A writer whose time is up leaves the queue and fails. */
 static struct conn *
 writer_take(struct db *db, struct db_tx *tx)
 {
@@ -338,13 +341,13 @@ writer_take(struct db *db, struct db_tx *tx)
 	}
 	if (tx->writer.done)
 		return db->writer;
-	/* That cannot change in the middle of a transaction. */
+	/* The pragma has no effect inside a transaction. */
 	if (durable && !db->durable_now && writers_have_passed(&db->writers))
 		commit_all(db);
 	in_place = is_in_place(db);
 	if (in_place && (writers_have_passed(&db->writers) || make_durable(db, durable)))
 		return db->writer;
-	/* What others wrote would end with the file. */
+	/* The work of earlier writers would be lost with the file. */
 	if (!in_place && writers_have_passed(&db->writers))
 		drop_all(db);
 	writer_give(db);
@@ -352,8 +355,8 @@ writer_take(struct db *db, struct db_tx *tx)
 }
 
 /*
- * In the queue of this process's writers, and then for the lock that all processes' share; or in
- * the transaction of those before, who have that already.
+ * Waits for the turn among this process's writers, then for the database's lock, which all
+ * processes share. In a transaction with earlier writers, these hold that lock already.
  */
 static int
 begin_write(struct db_tx *tx)
@@ -428,8 +431,8 @@ count_committed(const struct db_tx *tx)
 }
 
 /*
- * After some errors SQLite has ended the transaction by itself, with nothing kept: what is written
- * after that would be kept at once, and alone.
+ * Whether SQLite has ended the transaction by itself, as it does after some errors, with nothing
+ * committed. Anything written after that would be committed at once, alone.
  */
 static bool
 is_over(const struct conn *conn)
@@ -437,7 +440,7 @@ is_over(const struct conn *conn)
 	return sqlite3_get_autocommit(conn->handle);
 }
 
-/* Takes back what the transaction has written. What others have, stays, where SQLite lets it. */
+/* Undoes what this writer has written. The work of earlier writers stays, if SQLite allows it. */
 static void
 undo(struct db_tx *tx)
 {
@@ -450,7 +453,7 @@ undo(struct db_tx *tx)
 		conn_run(tx->conn, "ROLLBACK");
 }
 
-/* Does the work. What it has composed without memory is not kept. */
+/* Calls the work. If memory ran out meanwhile, what it wrote may lack something and is not kept. */
 static enum outcome
 done_by(struct db_tx *tx)
 {
@@ -461,7 +464,7 @@ done_by(struct db_tx *tx)
 	return kept ? WORK_WRITTEN : WORK_TAKEN_BACK;
 }
 
-/* Does the work of one who waits for his turn. */
+/* Does the work of another writer that waits for its turn. */
 static void
 do_work(struct db_tx *tx)
 {
@@ -481,7 +484,7 @@ do_work(struct db_tx *tx)
 		undo(tx);
 }
 
-/* Does what those next in the queue have to write, as long as the database bears it. */
+/* Does the work of the next writers in the queue, as long as the database accepts it. */
 static void
 work_for_others(struct db *db)
 {
@@ -492,7 +495,7 @@ work_for_others(struct db *db)
 		do_work((struct db_tx *)next);
 }
 
-/* Ends the turn with what is written. Whether it is kept. */
+/* Ends the turn and keeps what was written. Returns whether it is committed. */
 static bool
 end_turn(struct db_tx *tx)
 {
@@ -512,7 +515,7 @@ end_turn(struct db_tx *tx)
 	return kept;
 }
 
-/* Whether what the transaction has written is kept. */
+/* Returns whether the transaction's work is committed. */
 static bool
 commit_write(struct db_tx *tx)
 {
@@ -524,7 +527,10 @@ commit_write(struct db_tx *tx)
 	return false;
 }
 
-/* Nor does it end before what it may have seen of others is kept: it is told of, too. */
+/*
+ * A rollback also waits until earlier writers' work is committed, because this writer may have seen
+ * it.
+ */
 static void
 rollback_write(struct db_tx *tx)
 {
@@ -573,7 +579,7 @@ db_write(struct db *db, enum db_mode mode, db_work_fn *work, void *arg)
 	int code;
 	bool kept;
 
-	/* What is to be written may lack something. */
+	/* Memory ran out: what is about to be written may lack something. */
 	if (memory_is_out())
 		return -1;
 	code = begin_write(&tx);
@@ -709,7 +715,7 @@ db_finish(struct db_stmt *stmt, enum db_result result)
 int
 db_execute(struct db_stmt *stmt)
 {
-	/* The connection is asked before another statement changes something. */
+	/* sqlite3_changes() must be asked before another statement runs on the connection. */
 	return db_finish(stmt, db_step(stmt)) == DB_DONE
 	    ? (int)sqlite3_changes64(stmt->conn->handle)
 	    : -1;

@@ -7,11 +7,11 @@
 #include "text/text.h"
 
 enum {
-	/* As SQLite's own, 4 MiB of a new database: so much log is copied at a time. */
+	/* 4 MiB in a new database, as in SQLite itself: this much log is copied at a time */
 	STEP_PAGES = 2000,
 	/*
-	 * Writers that do not pause let the log begin anew only when it is copied while none
-	 * writes: then who has committed does it after all.
+	 * If writers never pause, the log can restart only when it is copied while none of them
+	 * writes. Beyond this length the committing thread copies it, after all.
 	 */
 	LOG_MAX_PAGES = 8 * STEP_PAGES
 };
@@ -19,8 +19,8 @@ enum {
 struct checkpointer {
 	const struct place *place;
 	sqlite3 *writer;
-	int next_pages; /* the writer's: how long the log is when it is time again */
-	/* The writer, who says that it is time, races with the thread, and with its end. */
+	int next_pages; /* the writer's: at which length of the log the next copy is due */
+	/* The writer, which says that a copy is due, races with the thread, and with its end. */
 	pthread_mutex_t lock;
 	pthread_cond_t told;
 	pthread_t thread;
@@ -30,7 +30,7 @@ struct checkpointer {
 static void
 checkpoint(sqlite3 *handle)
 {
-	/* What is not copied now is copied the next time: PASSIVE waits for nobody. */
+	/* PASSIVE waits for nobody. Whatever is not copied now is copied the next time. */
 	sqlite3_wal_checkpoint_v2(handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
@@ -71,14 +71,14 @@ tell(struct checkpointer *self)
 	pthread_mutex_unlock(&self->lock);
 }
 
-/* After each commit of the writer's; `pages` are the log's. */
+/* SQLite calls this after each commit; `pages` is the length of the log. */
 static int
 on_commit(void *arg, sqlite3 *writer, const char *name, int pages)
 {
 	struct checkpointer *self = arg;
 
 	(void)name;
-	/* It has begun anew. */
+	/* The log has restarted. */
 	if (pages < self->next_pages - STEP_PAGES)
 		self->next_pages = STEP_PAGES;
 	if (pages >= LOG_MAX_PAGES) {

@@ -13,21 +13,21 @@
 
 enum {
 	STEP_MS = 10,
-	/* A connection is never in two threads' hands at once: SQLite need not lock it. */
+	/* No two threads use a connection at the same time, so SQLite need not lock it. */
 	OPEN = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
 	OPEN_OR_CREATE = OPEN | SQLITE_OPEN_CREATE,
 	SHM_REGION = 32768 /* what a write-ahead log maps at a time */
 };
 
 /*
- * Of a new file's pages. A commit writes a row here and there, each with its whole page: by half of
- * SQLite's own 4096 bytes a message takes 8 % less time, by a quarter not even that.
+ * For new files. A commit writes a few scattered rows, each with its whole page. Half of SQLite's
+ * default of 4096 bytes makes a message 8 % faster; a quarter is no better than that.
  */
 static const char page_size[] = "PRAGMA page_size = 2048";
 
 /*
- * File systems that several machines may have in common. Behind FUSE there may be anything, sshfs
- * and the folders of virtual machines among it.
+ * File systems that several machines may share. Behind FUSE there may be anything, for example
+ * sshfs, or folders shared with virtual machines.
  */
 static const struct {
 	uint32_t type;
@@ -45,7 +45,7 @@ static const struct {
     {CEPH_SUPER_MAGIC, "Ceph"},
     {OCFS2_SUPER_MAGIC, "OCFS2"},
     {FUSE_SUPER_MAGIC, "FUSE"},
-    /* These have no name in Linux's header. */
+    /* These have no name in Linux's headers. */
     {0x01161970, "GFS2"},
     {0x0bd00bd0, "Lustre"},
     {0x19830326, "BeeGFS"},
@@ -53,14 +53,14 @@ static const struct {
     {0x786f4256, "VirtualBox's shared folders"},
 };
 
-/* The kind of network file system that the file, which may not be there yet, is on; NULL: none. */
+/* The network file system that the file, which may not exist yet, is on; NULL: none. */
 static const char *
 network_type(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
 	struct statfs status;
-	/* The file itself may be a link to elsewhere. */
+	/* The file may be a symbolic link to another file system. */
 	bool known = statfs(path, &status) == 0 || (folder && statfs(folder, &status) == 0);
 
 	free(folder);
@@ -70,7 +70,10 @@ network_type(const char *path)
 	return NULL;
 }
 
-/* What the system said: of the journal, the database, or, at a commit not kept, something else. */
+/*
+ * The system's error. SQLite asks the journal, the database, or, after a failed commit, another
+ * file.
+ */
 static int
 system_error(sqlite3 *handle)
 {
@@ -109,8 +112,8 @@ connect_exec(sqlite3 *handle, const char *sql)
 }
 
 /*
- * Whether -shm can be made, locked and mapped, by the calls that a write-ahead log makes. To try
- * the log itself would change the file under processes that do without it. errno when it cannot.
+ * Tests whether -shm can be made, locked and mapped, by the calls that a write-ahead log makes.
+ * Trying the log itself would change the file for processes that do without it. errno if it cannot.
  */
 static int
 probe_shared_memory(const char *path)
@@ -140,17 +143,17 @@ has_shared_memory(const char *path)
 	long long end = clock_ms() + BUSY_TIMEOUT_MS;
 	int code;
 
-	/* Busy is who meets another at this, which tells nothing yet. */
+	/* SQLITE_BUSY: another process is probing; retry. */
 	while ((code = probe_shared_memory(path)) == SQLITE_BUSY && clock_ms() < end)
 		interrupt_sleep(NULL, STEP_MS);
-	/* Whatever else is wrong, the log will not work without it either, and says it better. */
+	/* On any other error the log will not work either, and its own error says more. */
 	return code != SQLITE_CANTOPEN && code != SQLITE_IOERR_SHMOPEN &&
 	    code != SQLITE_IOERR_SHMMAP && code != SQLITE_IOERR_SHMLOCK;
 }
 
 /*
- * The last pragma reads: only that opens the journal. In exclusive mode a write-ahead log that is
- * there is read and done away with without shared memory, if nobody else has the file open.
+ * The last pragma reads, because only a read opens the journal. In exclusive mode, an existing
+ * write-ahead log is read and removed without shared memory, if no other process has the file open.
  */
 static int
 set_journal(sqlite3 *handle, bool rollback)
@@ -167,10 +170,13 @@ set_journal(sqlite3 *handle, bool rollback)
 const char *
 connect_synchronous(const struct place *place, bool durable)
 {
-	/* FULL leaves open whether the end of a rollback journal is on disk. */
+	/* With FULL, SQLite does not sync the deletion of a rollback journal. */
 	if (durable)
 		return "PRAGMA synchronous = EXTRA";
-	/* NORMAL would not only forget: what is half in a journal is half undone. */
+	/*
+	 * With NORMAL, a power cut could not only lose a commit: a half-written journal would be
+	 * half undone.
+	 */
 	return place->rollback ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL";
 }
 
@@ -182,7 +188,7 @@ open_once(const struct place *place, int flags, sqlite3 **handle)
 	if (code != SQLITE_OK)
 		return code;
 	sqlite3_extended_result_codes(*handle, 1);
-	/* A file that may only be read is opened like that. */
+	/* SQLite opens a file that it may not write as read-only, without an error. */
 	if (sqlite3_db_readonly(*handle, "main"))
 		return SQLITE_READONLY;
 	if (flags & SQLITE_OPEN_CREATE)
@@ -191,7 +197,7 @@ open_once(const struct place *place, int flags, sqlite3 **handle)
 	if (code != SQLITE_OK)
 		return code;
 	sqlite3_busy_timeout(*handle, BUSY_TIMEOUT_MS);
-	/* A damaged page is found out when it is read, before it spreads. */
+	/* Finds a damaged page when it is read, before the damage spreads. */
 	code = connect_exec(*handle, "PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON");
 	if (code != SQLITE_OK)
 		return code;
@@ -199,8 +205,8 @@ open_once(const struct place *place, int flags, sqlite3 **handle)
 }
 
 /*
- * Busy is who changes the journal while another does, too: everything is let go before the next
- * try.
+ * SQLITE_BUSY here: another process is changing the journal, too. Everything is closed before the
+ * next try.
  */
 static int
 open_patiently(const struct place *place, int flags, sqlite3 **handle)

@@ -23,7 +23,7 @@ exec(sqlite3 *handle, const char *sql)
 	return sqlite3_exec(handle, sql, NULL, NULL, NULL);
 }
 
-/* The number that a query answers. An SQLite code. */
+/* Reads the number that a query returns. Returns an SQLite code. */
 static int
 query_number(sqlite3 *handle, const char *sql, long long *number)
 {
@@ -38,7 +38,7 @@ query_number(sqlite3 *handle, const char *sql, long long *number)
 	return code == SQLITE_ROW ? SQLITE_OK : code;
 }
 
-/* The part of the schema after the line "-- version N"; NULL when there is no such version. */
+/* The part of the schema after the line "-- version N"; NULL: there is no such version. */
 static const char *
 schema_part(long long version)
 {
@@ -69,7 +69,7 @@ run_part(sqlite3 *handle, long long version)
 	return exec(handle, pragma);
 }
 
-/* A version alone proves nothing: other programs count theirs, too. */
+/* The version alone proves nothing: other programs number theirs, too. */
 static int
 check_tables(sqlite3 *handle, const char *path, char *error)
 {
@@ -97,7 +97,10 @@ sha256(sqlite3_context *context, int args, sqlite3_value **values)
 	sqlite3_result_text(context, hex, -1, SQLITE_TRANSIENT);
 }
 
-/* By another connection: SQLite copies nothing by one that writes. An SQLite code. */
+/*
+ * By another connection: SQLite cannot copy from one that is in a writing transaction. Returns an
+ * SQLite code.
+ */
 static int
 copy_to(const char *path, const char *to)
 {
@@ -121,7 +124,7 @@ copy_to(const char *path, const char *to)
 	return code != SQLITE_OK ? code : closed;
 }
 
-/* Whether there is room for a copy, and for what the migration writes anew. */
+/* Whether the disk has room for a copy, and for what the migration rewrites. */
 static bool
 has_room(sqlite3 *handle, const char *path)
 {
@@ -135,8 +138,8 @@ has_room(sqlite3 *handle, const char *path)
 }
 
 /*
- * Copies the database beside itself: the way back to the program before. The copy gets its name
- * only when it is complete and on the disk.
+ * Copies the database beside itself, as the way back to the older program. The copy gets its name
+ * only when it is complete and on disk.
  */
 static void
 copy_aside(sqlite3 *handle, const char *path, long long version)
@@ -165,7 +168,9 @@ copy_aside(sqlite3 *handle, const char *path, long long version)
 	unlink(partial);
 }
 
-/* Another process may be at it, which takes longer than anything else. An SQLite code. */
+/*
+ * Another process may be migrating, which takes longer than anything else. Returns an SQLite code.
+ */
 static int
 begin_patiently(sqlite3 *handle, const char *path)
 {
@@ -181,7 +186,7 @@ begin_patiently(sqlite3 *handle, const char *path)
 	return code;
 }
 
-/* Another process may be migrating, too: what version it is counts only inside the transaction. */
+/* Another process may be migrating, too, so the version counts only inside the transaction. */
 int
 migrate(sqlite3 *handle, const char *path, char *error)
 {

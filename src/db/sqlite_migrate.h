@@ -7,8 +7,8 @@
 #include <sqlite3.h>
 
 /*
- * In one transaction. -1 with one sentence in `error`, of ERROR_SIZE: it is another program's
- * database, or that of a newer one, or it cannot be written.
+ * Migrates in one transaction. -1 with one sentence in `error`, of ERROR_SIZE: it is another
+ * program's database, a newer program's, or cannot be written.
  */
 int migrate(sqlite3 *handle, const char *path, char *error);
 

@@ -53,7 +53,7 @@ told_tools(hosted_tools hosted, struct json_object *tools)
 	return told;
 }
 
-/* {type: "file_search"} is the choice of that tool's function. */
+/* The choice {type: "file_search"} becomes the choice of that tool's function. */
 static struct json_object *
 told_choice(hosted_tools hosted, struct json_object *choice)
 {

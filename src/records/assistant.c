@@ -12,7 +12,7 @@ const char *const assistant_members[] = {"model", "tool_resources", "name", "des
     "instructions", "tools", "metadata", "temperature", "top_p", "reasoning_effort",
     "response_format", NULL};
 
-/* Hosted tools have their resources, if only none. */
+/* A hosted tool always has its resources, even if they are empty. */
 static void
 add_empty_resources(struct json_object *assistant)
 {

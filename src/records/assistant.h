@@ -9,18 +9,18 @@
 struct assistant {
 	const char *id, *tenant;
 	long long created_at;
-	struct json_object *body; /* the members below, as they were asked; borrowed */
+	struct json_object *body; /* the members below, as the client sent them; borrowed */
 };
 
-/* The members of a body, in the order of the API's object; NULL at the end. */
+/* The members of a body in the order of the API's object, then NULL. */
 extern const char *const assistant_members[];
 
 extern const struct record assistant_record;
 
-/* 1 inserted, 0 its id is there already, -1 failed. */
+/* 1: inserted. 0: the id exists already. -1: failed. */
 int assistant_insert(struct db_tx *tx, const struct assistant *assistant);
 
-/* All of them, and a row as an export has it. */
+/* SQL: all assistants; and a row of it as a line of an export. */
 extern const char assistant_export_sql[];
 struct json_object *assistant_exported(struct db_stmt *row);
 

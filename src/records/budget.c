@@ -8,8 +8,8 @@ enum {
 	DAY_S = 86400,
 	SETTLED_AT_ONCE = 8,
 	COST_MAX = 20000000, /* more than any model reads and writes for one question */
-	SLACK_S = 60,        /* until a question that should be over is taken for lost */
-	/* When those who have reserved what is missing may have settled. */
+	SLACK_S = 60,        /* after which a question that should be over counts as lost */
+	/* When other questions may have settled what they reserved. */
 	RESERVED_WAIT_S = 10,
 	NAME_SIZE = 128
 };
@@ -26,7 +26,7 @@ budget_is_bounded(const struct budgets *budgets, const char *tenant)
 	return bound_of(budgets, tenant) > 0;
 }
 
-/* The bucket of a tenant, with its name in `name`; without a capacity there is none. */
+/* The bucket of a tenant, named in `name`. Its capacity is 0 if the tenant has no bound. */
 static struct bucket
 bucket_of(const struct budgets *budgets, const char *tenant, char name[NAME_SIZE])
 {
@@ -42,11 +42,11 @@ bucket_of(const struct budgets *budgets, const char *tenant, char name[NAME_SIZE
 
 struct reservation {
 	char bucket[NAME_SIZE];
-	long long tokens, context; /* of these, for what the model reads */
+	long long tokens, context; /* the part of them for what the model reads */
 	long long asked_at;
 };
 
-/* 1 found, 0 not, -1 failed. */
+/* 1: found. 0: not found. -1: failed. */
 static int
 find(struct db_tx *tx, const char *id, struct reservation *reservation)
 {
@@ -90,11 +90,11 @@ end(struct db_tx *tx, const struct budgets *budgets, const char *id,
 	struct bucket bucket = bucket_of(budgets, reservation->bucket + strlen("tokens "), name);
 	struct db_stmt *stmt = db_prepare(tx, "DELETE FROM reservations WHERE id = ?");
 
-	/* A server's word, which may be anything. */
+	/* The cost comes from a server and may be anything. */
 	if (cost > COST_MAX)
 		cost = COST_MAX;
 	db_bind_text(stmt, 1, id);
-	/* Where there is no bound any more, nothing is owed. */
+	/* If the bound was lifted meanwhile, nothing is owed. */
 	return db_execute(stmt) >= 0 &&
 	    (bucket.capacity == 0 || bucket_take(tx, &bucket, cost - reservation->tokens));
 }
@@ -120,7 +120,7 @@ budget_settle_unreported(struct db_tx *tx, const struct budgets *budgets, const 
 		return found == 0;
 	if (seconds < 0)
 		seconds = clock_unix() - reservation.asked_at;
-	/* More than that the time cannot have brought; and the clock may have been set. */
+	/* No more time can have passed; the clock may have been set. */
 	if (seconds < 0 || seconds > reservation.tokens)
 		seconds = seconds < 0 ? 0 : reservation.tokens;
 	cost = seconds * BUDGET_TOKENS_A_SECOND;
@@ -129,7 +129,7 @@ budget_settle_unreported(struct db_tx *tx, const struct budgets *budgets, const 
 	    tx, budgets, id, &reservation, cost < reservation.tokens ? cost : reservation.tokens);
 }
 
-/* Those whose process died, a few at each use. */
+/* Settles questions whose process died, a few at each call. */
 static bool
 settle_overdue(struct db_tx *tx, const struct budgets *budgets)
 {
@@ -152,8 +152,8 @@ settle_overdue(struct db_tx *tx, const struct budgets *budgets)
 }
 
 /*
- * Seconds until it is worth asking again: others may have reserved what is missing, and will hardly
- * spend it all.
+ * Says the budget is empty, and how many seconds until it is worth asking again. What is missing
+ * may be reserved by other questions, which will hardly spend all of it.
  */
 static enum budget_result
 say_empty(struct db_tx *tx, const struct bucket *bucket, const struct bucket_level *level,
@@ -189,7 +189,10 @@ budget_reserve(struct db_tx *tx, const struct budgets *budgets, const char *tena
 	*wait_s = 0;
 	if (bucket.capacity == 0)
 		return BUDGET_RESERVED;
-	/* What is more than a day's would never be answered: it waits for the whole day's. */
+	/*
+	 * A question larger than a day's tokens could never be asked; it waits for a full day's
+	 * tokens.
+	 */
 	if (reservation.context > bucket.capacity - least)
 		reservation.context = bucket.capacity > least ? bucket.capacity - least : 0;
 	if (!settle_overdue(tx, budgets) ||
@@ -236,7 +239,7 @@ struct look {
 	long long *wait_s;
 	enum budget_result result;
 	struct bucket_level level;
-	bool overdue; /* there are reservations to be settled */
+	bool overdue; /* some reservations have to be settled */
 };
 
 static bool

@@ -5,8 +5,8 @@
 #include "text/text.h"
 
 /*
- * Both tables are read by their indexes, a page at a time, and merged: sorted by the database, a
- * page would have to be written down first.
+ * Both tables are read by their indexes, a page at a time, and merged here. If the database sorted
+ * them, it would have to copy each page first.
  */
 #define MESSAGES(before, direction)                                                                \
 	"SELECT seq, 0, role, content, items, 0, 0 FROM messages WHERE thread = ? AND seq " before \
@@ -26,10 +26,10 @@ struct source {
 	const char *sql;
 	bool calls;
 	long long thread;
-	long long place, seq; /* of the row; at first where to begin */
-	int rows;             /* of the page so far */
+	long long place, seq; /* of the current row; at first, where to begin */
+	int rows;             /* read from the page so far */
 	struct db_stmt *row;
-	enum db_result result; /* DB_ROW: there is a row */
+	enum db_result result; /* DB_ROW: there is a current row */
 };
 
 static void
@@ -46,7 +46,7 @@ read_page(struct source *source)
 	db_bind_int(source->row, index, PAGE_ROWS);
 }
 
-/* To the next row, of the next page if need be. */
+/* Goes to the next row, on the next page if need be. */
 static void
 move_on(struct source *source)
 {
@@ -70,7 +70,7 @@ begin(struct source *source)
 	move_on(source);
 }
 
-/* Calls stand behind the message of their place. */
+/* Calls come after the message with the same place. */
 static struct source *
 next_of(struct source *messages, struct source *calls, bool newest_first)
 {

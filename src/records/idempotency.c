@@ -5,7 +5,7 @@
 
 enum {
 	KEPT_S = 24 * 60 * 60,
-	/* No request that is not a stream takes so long: its process has ended. */
+	/* No request that is not a stream takes this long: its process was killed. */
 	BUSY_MAX_S = 300,
 	STREAM_STATUS = 200
 };
@@ -28,7 +28,7 @@ bind_place(struct db_stmt *stmt, int index, const struct idempotent *request)
 	db_bind_text(stmt, index + 2, request->key);
 }
 
-/* 1; 0 it is there already; -1 failed. */
+/* 1; 0: it exists already; -1: failed. */
 static int
 keep(struct db_tx *tx, const struct idempotent *request, const char *hash)
 {
@@ -144,7 +144,7 @@ idempotency_end(struct db *db, const struct idempotent *request, int status, con
 {
 	struct ending ending = {request, status, answer};
 
-	/* A stream's status stands there already. */
+	/* Of a stream, the status is stored already. */
 	if (answer)
 		db_write(db, DB_WRITE, write_ending, &ending);
 }

@@ -1,10 +1,10 @@
 /*
- * POSTs that come twice with the same Idempotency-Key, since their client did not get the first
- * answer: they take effect once. Remembered for a day, by tenant and path.
+ * A POST may be repeated with the same Idempotency-Key, because its client did not receive the
+ * first answer. It takes effect once. Requests are remembered for a day, by tenant and path.
  *
- * The key is kept before the request is carried out, and its answer afterwards, in a transaction
- * each. A process that ends between leaves a request of which nobody knows whether it took effect:
- * it is not carried out again.
+ * The key is stored before the request is carried out, and its answer afterwards, each in a
+ * transaction. If the process is killed in between, it is unknown whether the request took effect,
+ * so it is not carried out again.
  */
 #ifndef RECORDS_IDEMPOTENCY_H
 #define RECORDS_IDEMPOTENCY_H
@@ -19,13 +19,13 @@ enum { IDEMPOTENCY_KEY_MAX = 255 };
 /* Everything is borrowed. */
 struct idempotent {
 	const char *tenant, *path;
-	const char *key; /* NULL: none came along, and nothing is remembered */
+	const char *key; /* NULL: the client sent none, and nothing is remembered */
 	const char *body;
 	size_t body_len;
-	bool streams; /* its answer shall be a stream, which is not remembered */
+	bool streams; /* it asks for a stream, which is not remembered */
 };
 
-/* What the first request was answered; `answer` is the caller's to free. */
+/* The answer to the first request; `answer` is the caller's to free. */
 struct idempotency_found {
 	int status;
 	char *answer;
@@ -33,11 +33,11 @@ struct idempotency_found {
 
 enum idempotency {
 	IDEMPOTENCY_FIRST,    /* carry it out, and call idempotency_end() */
-	IDEMPOTENCY_ANSWERED, /* the only one that fills `found` */
+	IDEMPOTENCY_ANSWERED, /* the only result that fills `found` */
 	IDEMPOTENCY_STREAMED, /* the answer is, or was, a stream */
-	IDEMPOTENCY_OTHER,    /* it had another body */
-	IDEMPOTENCY_BUSY,     /* it is being worked on */
-	IDEMPOTENCY_LOST,     /* it was not finished, and may have taken effect */
+	IDEMPOTENCY_OTHER,    /* the first request had another body */
+	IDEMPOTENCY_BUSY,     /* the first request is under way */
+	IDEMPOTENCY_LOST,     /* the first was cut off, and may have taken effect */
 	IDEMPOTENCY_FAILED,   /* the database is busy or broken; logged */
 };
 
@@ -45,8 +45,8 @@ enum idempotency idempotency_begin(
     struct db *db, const struct idempotent *request, struct idempotency_found *found);
 
 /*
- * It was answered; `answer` is NULL after a stream. From status 400 on it had no effect, and is
- * forgotten.
+ * Stores the answer; `answer` is NULL for a stream. A request with a status from 400 on had no
+ * effect, and is forgotten.
  */
 void idempotency_end(
     struct db *db, const struct idempotent *request, int status, const char *answer);

@@ -3,7 +3,7 @@
 #include "os/clock.h"
 #include "records/run.h"
 
-/* What one look takes at most. */
+/* The most that one look reads. */
 enum { SEQS_MAX = 10000, LOOKED_AT_MAX = 200, LOOK_MS = 20 };
 
 static int
@@ -13,8 +13,8 @@ read_last(struct db_tx *tx, long long *last)
 }
 
 /*
- * A thread each row, with what it has had since. Of messages and runs the newest are looked at
- * first, since one is enough; in a thread that was moved in they need not be the last ones.
+ * A row for each thread, with the newest message and run since the cutoff. The newest are looked at
+ * first, because one is enough; in an imported thread they need not be the last ones.
  */
 static struct db_stmt *
 prepare_look(struct db_tx *tx, long long cursor, long long cutoff)
@@ -79,7 +79,9 @@ struct deletion {
 	int deleted;
 };
 
-/* What came since the thread was looked at keeps it; what comes later does not find it any more. */
+/*
+ * A message or run that came since the look keeps the thread. One that comes later finds no thread.
+ */
 static bool
 write_deletion(struct db_tx *tx, void *arg)
 {

@@ -16,7 +16,7 @@ enum {
 	BODY,
 	RUN_ID,
 	ASSISTANT_ID,
-	/* Only in an export. */
+	/* Only exports have these. */
 	ITEMS,
 	TENANT
 };
@@ -104,7 +104,7 @@ message_of_json(struct json_object *object, struct message *message)
 	};
 }
 
-/* The run and the assistant of a message that was imported without its run are in its body. */
+/* A message imported without its run has the ids of run and assistant in its body. */
 static struct json_object *
 json(struct db_stmt *row)
 {
@@ -144,7 +144,7 @@ const struct record message_record = {
 
 const struct record run_message_record = {
     .list = {SELECT "WHERE m.run" RANGE " LIMIT ?", SELECT "WHERE m.run" RANGE " DESC LIMIT ?"},
-    /* Any message of the thread is a place in it. */
+    /* The cursor may be any message of the thread, also one of another run. */
     .cursor = "SELECT m.seq FROM messages m JOIN runs r ON r.thread = m.thread "
 	      "WHERE m.id = ? AND r.seq = ?",
     .json = json,

@@ -1,6 +1,4 @@
-/*
- * A message: what was said in a thread, by its user or by an assistant's run.
- */
+/* A message of a thread, by its user or by a run. */
 #ifndef RECORDS_MESSAGE_H
 #define RECORDS_MESSAGE_H
 
@@ -8,7 +6,7 @@
 
 enum message_role { MESSAGE_USER, MESSAGE_ASSISTANT };
 extern const char *const message_role_words[];
-/* Other words count as MESSAGE_USER. */
+/* Unknown words count as MESSAGE_USER. */
 enum message_role message_role_of(const char *word);
 
 /* Why a message is incomplete. */
@@ -28,10 +26,10 @@ enum message_reason message_reason_of(const char *word);
 /* Texts and JSON are borrowed. */
 struct message {
 	const char *id, *thread_id;
-	const char *run_id, *assistant_id; /* NULL: a client's */
-	long long thread, run;             /* their seqs; run 0: a client's */
+	const char *run_id, *assistant_id; /* NULL: a client's message */
+	long long thread, run;             /* their seqs; run 0: a client's message */
 	long long created_at;
-	long long completed_at, incomplete_at; /* 0: not */
+	long long completed_at, incomplete_at; /* 0: it is not */
 	enum message_role role;
 	enum message_reason reason;
 	struct json_object *content; /* array of the API's content parts; NULL: none yet */
@@ -42,23 +40,23 @@ struct message {
 /* The API's object; the caller's to put. */
 struct json_object *message_json(const struct message *message);
 
-/* Reads the API's object as another server shows it. Everything is borrowed from it. */
+/* Reads the API's object from another server. Borrows from it. */
 void message_of_json(struct json_object *object, struct message *message);
 
 extern const struct record message_record;
-/* The same, with a run as the owner. */
+/* The same for messages that belong to a run. */
 extern const struct record run_message_record;
 
-/* 1 inserted, 0 its id is there already, -1 failed. */
+/* 1: inserted. 0: the id exists already. -1: failed. */
 int message_insert(struct db_tx *tx, const struct message *message);
 
-/* Whether the thread has a message of its user. 1 yes, 0 no, -1 failed. */
+/* Whether the thread has a user message: 1, 0, or -1: failed. */
 int message_of_user(struct db_tx *tx, long long thread);
 
-/* The seq of the thread's last message, 0 for none; -1 failed. */
+/* The seq of the thread's last message; 0: none; -1: failed. */
 long long message_last(struct db_tx *tx, long long thread);
 
-/* All of them, and a row as an export has it. */
+/* SQL: all messages; and a row of it as a line of an export. */
 extern const char message_export_sql[];
 struct json_object *message_exported(struct db_stmt *row);
 

@@ -5,7 +5,7 @@
 
 enum { DAY_S = 86400, NEEDS_MAX = 1024 };
 
-/* "no temperature, no system role" */
+/* As in "no temperature, no system role". */
 static void
 print_needs(struct buf *out, unsigned needs)
 {
@@ -14,7 +14,7 @@ print_needs(struct buf *out, unsigned needs)
 			buf_printf(out, "%s%s", out->len ? ", " : "", at->name);
 }
 
-/* A word of another version's is no need of ours. */
+/* Unknown words are another version's; they are ignored. */
 static unsigned
 parse_needs(const char *text)
 {
@@ -99,7 +99,7 @@ store(struct db_tx *tx, void *arg)
 	return stored;
 }
 
-/* A failure is logged by db/, and costs little: it is found out again. */
+/* A failure is logged by db/ and does little harm: it will be found out again. */
 static void
 keep(void *arg, const char *model, unsigned needs)
 {

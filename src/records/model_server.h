@@ -1,5 +1,5 @@
 /*
- * What was learnt about model servers, in the database: so each process, and in CGI each request,
+ * What was learnt about model servers, in the database, so that other processes and CGI requests
  * need not find it out again.
  */
 #ifndef RECORDS_MODEL_SERVER_H

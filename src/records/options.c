@@ -12,7 +12,7 @@ tool_resources_shown(struct json_object *body)
 		json_copy(shown, stored, "code_interpreter");
 	if (json_get(stored, "file_search"))
 		json_copy(shown, stored, "file_search");
-	/* The wish for a vector store is no part of the object: it shows which one there is. */
+	/* A new vector store that was asked for is not shown; the store that was made is. */
 	if (json_get(json_get(shown, "file_search"), "vector_stores")) {
 		file_search = json_new_object();
 		json_set(file_search, "vector_store_ids", json_new_array());
@@ -21,7 +21,7 @@ tool_resources_shown(struct json_object *body)
 	return shown;
 }
 
-/* What a search does unless its tool says otherwise. */
+/* The defaults of a search. */
 static struct json_object *
 search_shown(struct json_object *given)
 {
@@ -61,7 +61,7 @@ tools_shown(struct json_object *body)
 		struct json_object *tool = json_new_object();
 		const char *type = json_get_string(json_at(stored, i), "type");
 
-		/* An imported run's may be anything. */
+		/* In an imported run the type may be missing. */
 		type = type ? type : "";
 		json_set_string(tool, "type", type);
 		if (strcmp(type, "function") == 0)

@@ -1,6 +1,6 @@
 /*
- * What the kinds of objects have alike: the statements by which they are found, listed, changed and
- * deleted, and how a row of theirs is shown. A file for each kind has its struct and its SQL.
+ * What the kinds of objects have in common: statements to find, list, change and delete them, and
+ * how to show a row. The file of each kind has its struct and its SQL.
  */
 #ifndef RECORDS_RECORD_H
 #define RECORDS_RECORD_H
@@ -9,10 +9,10 @@
 
 #include "db/db.h"
 
-/* What an object belongs to: a tenant, or a thread or run by its seq. */
+/* What an object belongs to: a tenant, or a thread or run, by its seq. */
 struct owner {
 	const char *tenant;
-	long long seq; /* 0: it is the tenant */
+	long long seq; /* 0: it belongs to the tenant */
 };
 
 struct record {
@@ -27,7 +27,7 @@ struct record {
 	struct json_object *(*json)(struct db_stmt *row);
 };
 
-/* All answer 1 found, 0 not, -1 failed. What they give is the caller's to put. */
+/* These return 1: found, 0: not found, -1: failed. Objects are the caller's to put. */
 int record_find(struct db_tx *tx, const struct record *record, const char *id,
     const struct owner *owner, struct json_object **object);
 int record_cursor(struct db_tx *tx, const struct record *record, const char *id,
@@ -39,34 +39,34 @@ int record_store_body(struct db_tx *tx, const struct record *record, const char 
 int record_remove(
     struct db_tx *tx, const struct record *record, const char *id, const struct owner *owner);
 
-/* Objects of `owner` whose seq is above `low` and below `high`. */
+/* The objects of `owner` with a seq above `low` and below `high`. */
 struct record_range {
 	long long low, high, limit;
 	bool newest_first;
 };
 
 /*
- * Reads as many as `limit`, until they have `bytes_max` bytes in their rows; the array is the
+ * Reads up to `limit` objects, or until their rows exceed `bytes_max` bytes. The array is the
  * caller's to put. *more: there are more. -1: the database failed.
  */
 int record_list(struct db_tx *tx, const struct record *record, const struct owner *owner,
     const struct record_range *range, size_t bytes_max, struct json_object **array, bool *more);
 
-/* Whether the database answers. */
+/* Whether the database can be read. */
 bool records_answer(struct db *db);
 
 /* --- columns --- */
 
-/* A column of JSON, the caller's to put; NULL for SQL's NULL. */
+/* A column with JSON, the caller's to put; NULL for SQL's NULL. */
 struct json_object *record_json(struct db_stmt *row, int column);
 
 /* A time as JSON; null for 0. */
 struct json_object *record_time(long long at);
 
-/* Binds JSON as its text; SQL's NULL for NULL. */
+/* Binds JSON as text; NULL becomes SQL's NULL. */
 void record_bind_json(struct db_stmt *stmt, int index, struct json_object *value);
 
-/* Runs and finishes a statement that gives one number. 1 found, 0 not, -1 failed. */
+/* Runs and finishes a statement that returns one number. 1: found. 0: not found. -1: failed. */
 int record_number(struct db_stmt *stmt, long long *number);
 
 #endif

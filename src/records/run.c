@@ -108,7 +108,7 @@ run_free(struct run *run)
 	*run = (struct run){0};
 }
 
-/* Copies a column behind the others; NULL for SQL's NULL. */
+/* Appends a column's text to the run's texts; NULL for SQL's NULL. */
 static const char *
 keep_text(struct db_stmt *row, int column, char **at)
 {
@@ -122,7 +122,7 @@ keep_text(struct db_stmt *row, int column, char **at)
 	return *at - size;
 }
 
-/* False: no memory, or a row that no program of ours made. */
+/* False: no memory, or a row that this program did not write. */
 static bool
 read_row(struct db_stmt *row, struct run *run)
 {
@@ -205,7 +205,7 @@ run_json(const struct run *run)
 
 	if (incomplete) {
 		details = json_new_object();
-		/* The API has no word for a content filter here: the message tells. */
+		/* The API has no reason here for a content filter; the message has it. */
 		if (run->reason != RUN_REASON_NONE)
 			json_set_string(details, "reason", reason_word(run->reason));
 	}
@@ -225,7 +225,7 @@ run_json(const struct run *run)
 	json_set(object, "required_action", json_object_get(run->required_action));
 	json_set(object, "last_error", json_object_get(run->last_error));
 	json_set(object, "incomplete_details", details);
-	/* Counted in every round, and shown when there will be no more. */
+	/* It is counted each round, but shown only when the run is over. */
 	json_set(object, "usage", active ? NULL : json_object_get(run->usage));
 	set_options(object, run);
 	return object;
@@ -305,7 +305,7 @@ run_load_active(struct db_tx *tx, long long thread, struct run *run)
 	return load(db_prepare(tx, SELECT "WHERE r.thread = ? AND " RUN_ACTIVE("r.")), thread, run);
 }
 
-/* Work that somebody has, or, without a holder, anybody may take. */
+/* Whether the run is work: held by a process, or queued. */
 static bool
 is_work(const struct run *run)
 {
@@ -366,7 +366,7 @@ run_begin(struct db_tx *tx, struct run *run, const char *holder)
 	return begun == 1 ? work_put(tx, WORK_RUN, run->seq, holder) : begun;
 }
 
-/* 1; 0 the run is not queued any more; -1 failed. */
+/* 1; 0: the run is no longer queued; -1: failed. */
 static int
 take_up(struct db_tx *tx, long long seq)
 {
@@ -477,9 +477,9 @@ run_store_metadata(struct db_tx *tx, const struct run *run)
 	    tx, "UPDATE runs SET metadata = ? WHERE seq = ?", run, json_get(run->body, "metadata"));
 }
 
-/* --- what nobody carries out any more --- */
+/* --- runs that no process executes any more --- */
 
-/* A question that was never asked has cost nothing. */
+/* A question that was never asked costs nothing. */
 static bool
 settle_lost(struct db_tx *tx, const struct budgets *budgets, const char *id, bool taken_up)
 {
@@ -493,12 +493,12 @@ run_settle_lost(struct db_tx *tx, const struct budgets *budgets, const struct ru
 	return settle_lost(tx, budgets, run->id, run->holder != NULL);
 }
 
-/* What such a statement gives of each run: whether a holder had taken it up is the last. */
+/* The columns of a statement that ends runs; the last says whether a holder had begun the run. */
 #define ENDED                                                                                      \
 	" RETURNING status, seq, id, EXISTS (SELECT 1 FROM work WHERE kind = 'run' "               \
 	"AND subject = runs.seq AND holder IS NOT NULL)"
 
-/* Runs a statement that ends runs. Each is counted and settled. How many; -1 failed. */
+/* Runs such a statement; counts and settles each run. Returns how many; -1: failed. */
 static int
 end_runs(struct db_tx *tx, const struct budgets *budgets, struct db_stmt *stmt)
 {
@@ -566,7 +566,7 @@ run_exported(struct db_stmt *row)
 
 	if (read_row(row, &run)) {
 		object = run_json(&run);
-		/* Also of one that is not over: it will be, where it is imported. */
+		/* Also for a run that is not over: it will be, once it is imported. */
 		json_set(object, "usage", json_object_get(run.usage));
 		stored = json_new_object();
 		json_set(stored, "body", json_object_get(run.body));

@@ -7,7 +7,7 @@
 #include "records/budget.h"
 #include "records/record.h"
 
-/* Those up to RUN_CANCELLING are active: the run is not over, and its thread takes no other. */
+/* Up to RUN_CANCELLING they are active: the run is not over, and its thread accepts no other. */
 enum run_status {
 	RUN_QUEUED,
 	RUN_IN_PROGRESS,
@@ -21,11 +21,11 @@ enum run_status {
 	RUN_STATUS__MAX
 };
 extern const char *const run_status_words[];
-/* RUN_STATUS__MAX: no such word. */
+/* RUN_STATUS__MAX: unknown word. */
 enum run_status run_status_of(const char *word);
 
 bool run_status_is_active(enum run_status status);
-/* Whether somebody carries out a run with that status. */
+/* Whether a run with this status is being executed. */
 bool run_status_is_at_work(enum run_status status);
 
 /* Why a run is incomplete. */
@@ -38,10 +38,10 @@ enum run_reason run_reason_of(const char *word);
 enum run_error { RUN_ERROR_NONE, RUN_SERVER_ERROR, RUN_RATE_LIMIT_EXCEEDED };
 /* {code, message}, the caller's to put. */
 struct json_object *run_error_json(enum run_error error, const char *message);
-/* Other codes count as RUN_SERVER_ERROR, NULL as RUN_ERROR_NONE. */
+/* Unknown codes count as RUN_SERVER_ERROR, NULL as RUN_ERROR_NONE. */
 enum run_error run_error_of(struct json_object *last_error);
 
-/* Texts are borrowed, JSON is the run's own. */
+/* Texts are borrowed; JSON belongs to the run. */
 struct run {
 	long long seq, thread;
 	const char *id, *thread_id, *assistant_id, *tenant;
@@ -50,97 +50,97 @@ struct run {
 	long long started_at, ended_at; /* 0: not yet */
 	enum run_reason reason;
 	struct json_object *last_error;      /* NULL: none */
-	struct json_object *usage;           /* NULL until it is known */
+	struct json_object *usage;           /* NULL: unknown yet */
 	struct json_object *required_action; /* NULL: none */
-	struct json_object *body; /* model, instructions, tools, … as they were asked */
-	const char *holder;       /* the process that carries it out; NULL: none */
+	struct json_object *body; /* model, instructions, tools, … as the client sent them */
+	const char *holder;       /* the process that executes it; NULL: none */
 	long long lease_until;
-	char *texts; /* of a loaded run, which borrows them from here */
+	char *texts; /* of a loaded run, whose texts are in here */
 };
 
-/* Puts and frees what the run owns. */
+/* Frees what the run owns. */
 void run_free(struct run *run);
 
 /* The API's object; the caller's to put. */
 struct json_object *run_json(const struct run *run);
 
 /*
- * Reads the API's object as another server shows it. Texts are borrowed from it. False: it has no
- * status that is known.
+ * Reads the API's object from another server. Texts are borrowed from it. False: its status is
+ * unknown.
  */
 bool run_of_json(struct json_object *object, struct run *run);
 
-/* The calls that it waits for, as the API shows them, borrowed; NULL: none. */
+/* The calls whose outputs the run waits for, as the API shows them, borrowed; NULL: none. */
 struct json_object *run_required_calls(const struct run *run);
 
-/* The members of the body that the API shows, in the order of its object; NULL at the end. */
+/* The members of the body that the API shows, in its object's order, then NULL. */
 extern const char *const run_members[];
 
 extern const struct record run_record;
 
-/* The seq of a thread's run. 1 found, 0 not, -1 failed. */
+/* The seq of a thread's run. 1: found. 0: not found. -1: failed. */
 int run_find(struct db_tx *tx, long long thread, const char *id, long long *seq);
 
-/* 1 found, 0 not, -1 failed. run_free() whatever it is. */
+/* 1: found. 0: not found. -1: failed. Call run_free() in each case. */
 int run_load(struct db_tx *tx, long long seq, struct run *run);
 
 /* The same for the active run of a thread. */
 int run_load_active(struct db_tx *tx, long long thread, struct run *run);
 
 /*
- * Stores a new run, and sets its seq. 1; 0: its id is there already, or the thread has an active
- * run; -1 failed.
+ * Stores a new run, and sets its seq. 1; 0: the id exists already, or the thread has an active run;
+ * -1: failed.
  */
 int run_insert(struct db_tx *tx, struct run *run);
 
 /*
- * One that was in progress, or waited for outputs, is in progress from now on, carried out by
- * `holder`; with NULL it is queued. 1; 0 it was neither any more; -1 failed.
+ * Puts a run in progress, held by `holder`, or queues it if that is NULL. It must be in progress or
+ * wait for outputs. 1; 0: it no longer does; -1: failed.
  */
 int run_begin(struct db_tx *tx, struct run *run, const char *holder);
 
 /*
- * Takes the oldest queued run: it is in progress from now on, and the caller's to carry out. 1 with
- * *run, 0 none is queued, -1 failed.
+ * Takes the oldest queued run: it is in progress now, and the caller must execute it. 1 with *run;
+ * 0: nothing is queued; -1: failed.
  */
 int run_claim(struct db_tx *tx, const char *holder, struct run *run);
 
 /*
- * Writes status, times, error and usage of a run that was carried out. `held`: it waits for outputs
- * of its calls, and its holder makes them. 1 done; 0 it no longer is carried out: deleted with its
- * thread, or ended by a process that found it overdue; -1 failed.
+ * Writes status, times, error and usage of an executed run. `held`: it waits for outputs, and its
+ * holder produces them. 1; 0: it is no longer held, because it was deleted with its thread, or a
+ * process that found it overdue ended it; -1: failed.
  */
 int run_end(struct db_tx *tx, const struct run *run, bool held);
 
-/* What others made of it meanwhile. 1 with *status; 0 it was deleted with its thread; -1 failed. */
+/* Reads the current status. 1 with *status; 0: it was deleted with its thread; -1: failed. */
 int run_look_up_status(struct db_tx *tx, long long seq, enum run_status *status);
 
-/* An active run is cancelling, or, when nobody is at work on it, cancelled. 1, or -1 failed. */
+/* Sets an active run to cancelling, or, if no process executes it, to cancelled. 1; -1: failed. */
 int run_cancel(struct db_tx *tx, struct run *run, bool at_work);
 
-/* Stores what a run that goes on has cost. 1, or -1 failed. */
+/* Stores the cost so far of a run that continues. 1; -1: failed. */
 int run_store_usage(struct db_tx *tx, const struct run *run);
 
-/* Stores the metadata of the body. 1, or -1 failed. */
+/* Stores the metadata of the body. 1; -1: failed. */
 int run_store_metadata(struct db_tx *tx, const struct run *run);
 
 /*
- * Ends the active run of a thread, as expired or, where somebody wanted that, cancelled. What it
- * had reserved is settled. 0, or -1 failed.
+ * Ends the active run of a thread as expired, or as cancelled if that was asked for. Settles its
+ * reservation. 0; -1: failed.
  */
 int run_end_overdue(struct db_tx *tx, const struct budgets *budgets, long long thread);
 
-/* The same for all runs that `holder` carried out, which died. How many; -1 failed. */
+/* The same for all runs of `holder`, which died. Returns how many; -1: failed. */
 int runs_end_abandoned(struct db_tx *tx, const struct budgets *budgets, const char *holder);
 
-/* What a run asked that nobody will ever say the cost of. False: the database failed. */
+/* Settles the run's reservation, if its cost will never be reported. False: the database failed. */
 bool run_settle_lost(struct db_tx *tx, const struct budgets *budgets, const struct run *run);
 
-/* All of them, and a row as an export has it. */
+/* SQL: all runs; and a row of it as a line of an export. */
 extern const char run_export_sql[];
 struct json_object *run_exported(struct db_stmt *row);
 
-/* For SQL: whether a run is active, as the index runs_active says it. `r`: "", or "table.". */
+/* For SQL: whether a run is active, in the words of the index runs_active. `r`: "", or "table.". */
 #define RUN_ACTIVE(r)                                                                              \
 	"(" r "status = 'queued' OR " r "status = 'in_progress' OR " r                             \
 	"status = 'requires_action' OR " r "status = 'cancelling')"

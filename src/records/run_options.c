@@ -3,7 +3,7 @@
 #include "os/hash.h"
 #include "text/json.h"
 
-/* 1 with *seq, 0 it is not there, -1 failed. */
+/* 1 with *seq; 0: not found; -1: failed. */
 static int
 find(struct db_tx *tx, const char *hash, long long *seq)
 {
@@ -31,7 +31,7 @@ store(struct db_tx *tx, const char *text, long long *seq)
 	return db_execute(stmt) < 0 ? -1 : find(tx, hash, seq);
 }
 
-/* The metadata keeps its place among the members. */
+/* A null keeps the place of the metadata among the members. */
 int
 run_options_store(struct db_tx *tx, struct json_object *body, long long *seq)
 {

@@ -19,7 +19,7 @@ enum {
 	RUN_STATUS,
 	RUN_ENDED_AT,
 	RUN_EXPIRES_AT,
-	/* Only in an export. */
+	/* Only exports have these. */
 	TENANT,
 	ITEMS,
 	THREAD,
@@ -60,7 +60,7 @@ run_step_json(const struct run_step *step)
 	json_set_string(object, "status", run_step_status_words[step->status]);
 	json_set(object, "cancelled_at", time_of(step, STEP_CANCELLED));
 	json_set(object, "completed_at", time_of(step, STEP_COMPLETED));
-	/* The schema says expired_at, OpenAI's examples expires_at. */
+	/* The description says expired_at, OpenAI's examples expires_at. */
 	json_set(object, "expired_at", time_of(step, STEP_EXPIRED));
 	json_set(object, "expires_at", open ? json_new_int(step->expires_at) : NULL);
 	json_set(object, "failed_at", time_of(step, STEP_FAILED));
@@ -71,7 +71,7 @@ run_step_json(const struct run_step *step)
 	return object;
 }
 
-/* How a step ended that its run left open; STEP_IN_PROGRESS: it has not ended. */
+/* How an open step ends with its run; STEP_IN_PROGRESS: it does not. */
 static enum run_step_status
 end_with_run(enum run_status status)
 {
@@ -230,7 +230,7 @@ run_step_exported(struct db_stmt *row)
 	return step;
 }
 
-/* The number that a query gives, 0 for none; -1 failed. */
+/* The number that a query returns, 0 for none; -1: failed. */
 static long long
 number_or_none(struct db_stmt *stmt)
 {

@@ -5,10 +5,10 @@
 #include "records/run.h"
 #include "records/run_options.h"
 
-/* To write down what was deleted takes as long again, and longer. */
+/* Committing a piece takes as long again, or longer. */
 enum { PIECE_MS = 5 };
 
-/* A row at a time: one may have megabytes. The thread itself comes last. */
+/* One row at a time, because it may have megabytes. The thread itself is last. */
 static const char *const deletions[] = {
     ("DELETE FROM messages WHERE seq = (SELECT min(seq) FROM messages WHERE thread = ?) "
      "RETURNING NULL"),
@@ -26,7 +26,10 @@ execute(struct db_tx *tx, const char *sql, long long thread)
 	return db_execute(stmt);
 }
 
-/* A deletion that gives the options of runs, for others NULL. How many rows it took; -1 failed. */
+/*
+ * Runs a deletion whose rows have the seq of a run's options, or NULL. Returns how many rows; -1:
+ * failed.
+ */
 static int
 delete_rows(struct db_tx *tx, const char *sql, long long thread)
 {
@@ -58,7 +61,7 @@ delete_piece(struct db_tx *tx, long long thread)
 	return 0;
 }
 
-/* Runs that nobody had taken up have cost nothing; the others' runners say what they did. */
+/* Queued runs have cost nothing. The processes that execute the others settle these. */
 static int
 settle_queued(struct db_tx *tx, const struct budgets *budgets, long long thread)
 {
@@ -76,7 +79,7 @@ settle_queued(struct db_tx *tx, const struct budgets *budgets, long long thread)
 int
 thread_delete(struct db_tx *tx, const struct budgets *budgets, long long thread)
 {
-	/* Its id is free for an import of the same thread. */
+	/* Frees its id for an import of the same thread. */
 	if (settle_queued(tx, budgets, thread) < 0 ||
 	    execute(tx,
 		"UPDATE threads SET tenant = " REMOVED_TENANT ", id = 'removed_' || seq "
@@ -93,7 +96,7 @@ thread_delete(struct db_tx *tx, const struct budgets *budgets, long long thread)
 	return delete_piece(tx, thread);
 }
 
-/* *thread becomes one that is being deleted, 0 when there is none. */
+/* Sets *thread to a thread that is being deleted; 0: there is none. */
 static bool
 find(struct db_tx *tx, void *thread)
 {

@@ -12,7 +12,7 @@ unit_ns(const struct bucket *bucket)
 	return bucket->fill_s * second_ns / bucket->capacity;
 }
 
-/* By so much a clock is set back, and not only to and fro. */
+/* A clock that goes back by more than this was set; less is jitter. */
 static long long
 set_back_ns(const struct bucket *bucket)
 {
@@ -20,9 +20,9 @@ set_back_ns(const struct bucket *bucket)
 }
 
 /*
- * When the bucket is full again: that says how full it is. A clock that was set back would make its
- * debt longer, which is put right; a little is left as it is, for clocks are set to and fro, and
- * would bring something each time.
+ * Reads when the bucket will be full again, which says how full it is. If the clock was set back,
+ * the debt would seem longer; that is corrected. A small step back is not: clocks are adjusted to
+ * and fro, and each adjustment would be a gift.
  */
 static bool
 read_row(struct db_tx *tx, const struct bucket *bucket, long long now_ns, long long *full_at_ns,
@@ -48,7 +48,7 @@ read_row(struct db_tx *tx, const struct bucket *bucket, long long now_ns, long l
 	return db_finish(stmt, result) != DB_ERROR;
 }
 
-/* Of those that are full again, more than one use adds. */
+/* Deletes full buckets, more of them than one use adds. */
 static bool
 sweep(struct db_tx *tx, long long now_ns)
 {
@@ -75,7 +75,7 @@ bucket_read(
 	return true;
 }
 
-/* What so many units are in time: no debt is longer than the longest. */
+/* How long the bucket takes to fill by `units`; no debt is longer than the maximum. */
 static long long
 time_of(const struct bucket *bucket, long long units)
 {
@@ -85,9 +85,9 @@ time_of(const struct bucket *bucket, long long units)
 }
 
 /*
- * One statement, so that nobody comes between looking and taking. A clock that was set back still
- * shows. 1 taken; 0 the bucket is full
- * only after `full_by_ns`; -1 failed.
+ * One statement, so that no other writer comes between the check and the change. It also records
+ * whether the clock was set back. 1: taken. 0: the bucket would be full only after `full_by_ns`.
+ * -1: failed.
  */
 static int
 take(struct db_tx *tx, const struct bucket *bucket, long long units, long long now_ns,
@@ -113,7 +113,7 @@ bucket_take(struct db_tx *tx, const struct bucket *bucket, long long units)
 {
 	long long now_ns = clock_unix_ns();
 
-	/* A bucket with the longest debt takes on no more. */
+	/* A bucket that owes the maximum owes no more than that. */
 	return take(tx, bucket, units, now_ns, now_ns + DEBT_MAX_S * second_ns) >= 0;
 }
 
@@ -164,7 +164,7 @@ write_one(struct db_tx *tx, void *arg)
 	    ? take(tx, bucket, 1, now_ns, now_ns + (bucket->capacity - 1) * unit_ns(bucket))
 	    : -1;
 
-	/* Others were faster: how long is it to be waited? */
+	/* Another writer was faster: how long is the wait now? */
 	if (taken == 0)
 		bucket_read(tx, bucket, 1, &taking->level);
 	return taken == 1;
@@ -178,7 +178,7 @@ bucket_take_one(struct db *db, const struct bucket *bucket, long long *wait_s)
 
 	if (read && taking.level.set_back)
 		bucket_mend(db, bucket);
-	/* A request that is refused anyway does not hold up writers. */
+	/* A request that is refused anyway must not block writers. */
 	if (read && taking.level.wait_s == 0 &&
 	    db_write(db, DB_WRITE_RELAXED, write_one, &taking) == 1)
 		return BUCKET_TAKEN;

@@ -1,5 +1,6 @@
 /*
- * What the model says, told as it comes. What is told as completed is stored before.
+ * Turns what the model says into messages, steps and events, as it arrives. Whatever an event calls
+ * completed has been stored before.
  */
 #include "obs/metrics.h"
 #include "os/clock.h"
@@ -15,7 +16,7 @@ tell(struct execution *execution, const struct event *event)
 
 	if (!execution->listener)
 		return;
-	/* What the listener lacks is its own affair. */
+	/* If the listener runs out of memory, that is not the run's failure. */
 	execution->listener->on_event(execution->listener->arg, event);
 	memory_end(out_of_memory);
 }
@@ -202,7 +203,7 @@ answer_close_calls(struct execution *execution)
 {
 	if (!execution->calls)
 		return;
-	/* They stay open in what the world sees until their outputs come. */
+	/* Their steps stay in progress for clients until the outputs come. */
 	if (!execution->run->required_action)
 		answer_tell_step(execution, EVENT_STEP);
 	json_object_put(execution->calls);
@@ -220,8 +221,8 @@ write_message(struct db_tx *tx, void *arg)
 }
 
 /*
- * Something else begins while the model goes on: the message before is stored now, since an event
- * that says "completed" promises that it can be retrieved. -1: the run cannot go on.
+ * The model goes on with something else, so the open message is complete. It is stored now, because
+ * the event "completed" promises that it can be retrieved. -1: the run cannot go on.
  */
 static int
 finish_message(struct execution *execution)
@@ -296,7 +297,7 @@ on_call(void *arg, int index, const char *id, const char *name)
 		json_object_put(call);
 		return -1;
 	}
-	/* Which of them the server runs itself is told when all are there. */
+	/* Which calls are hosted is decided when the answer is complete. */
 	if (execution->hosts) {
 		if (!execution->called)
 			execution->called = json_new_array();

@@ -5,21 +5,21 @@
 #include "records/conversation.h"
 #include "text/json.h"
 
-/* Where a message has this form, which most have, its words need not be parsed. */
+/* Most messages are stored in this form; then their text need not be parsed. */
 static const char text_begins[] = "[{\"type\":\"text\",\"text\":{\"value\":";
 static const char text_ends[] = ",\"annotations\":[]}}]";
 
-/* The conversation from one of its ends on, as long as it fits. */
+/* The conversation, read from one of its ends for as long as it fits. */
 struct side {
 	bool newest_first;
 	long long bytes_left, messages_left;
-	long long end;        /* the place where the other side begins */
-	long long place;      /* of what was read last */
-	long long run, round; /* of the calls that were read last; round 0: there are none */
+	long long end;        /* where the other side begins */
+	long long place;      /* of the entry read last */
+	long long run, round; /* of the calls read last; round 0: they have none */
 	struct model_context entries;
 };
 
-/* A text that was stored; NULL: it is no JSON. */
+/* Parses a stored text; NULL: it is no JSON. */
 static struct json_object *
 parse(const char *text)
 {
@@ -29,7 +29,7 @@ parse(const char *text)
 	return value;
 }
 
-/* The words of a content that is nothing else; NULL: it is more, or they may be blank. */
+/* The text of a content that has nothing else. NULL: it has more, or may be blank. */
 static struct json_object *
 plain_words(const char *text, size_t len)
 {
@@ -46,7 +46,9 @@ plain_words(const char *text, size_t len)
 	return json_literal(words, words_len);
 }
 
-/* The calls as a model knows them, without the API's wrapping; those of hosted tools have none. */
+/*
+ * The calls as a model reads them, without the API's wrapper. Hosted calls are stored without it.
+ */
 static struct json_object *
 calls_of(const char *text)
 {
@@ -70,7 +72,7 @@ calls_of(const char *text)
 	return calls;
 }
 
-/* Calls of the same answer as the entry's become one with them; takes both over. */
+/* Merges calls of the same answer into the entry; takes both over. */
 static void
 merge_calls(const struct side *side, struct model_entry *entry, struct json_object *calls,
     struct json_object *items)
@@ -120,7 +122,7 @@ add_entry(struct side *side, const struct spoken *spoken)
 	    spoken->role == MESSAGE_ASSISTANT ? MODEL_ASSISTANT : MODEL_USER, content, items);
 }
 
-/* Takes the next entry along if it fits, and is on this side. */
+/* Adds the next entry, if it fits and belongs to this side. */
 static bool
 take_next(void *arg, const struct spoken *spoken)
 {
@@ -138,14 +140,14 @@ take_next(void *arg, const struct spoken *spoken)
 	return true;
 }
 
-/* 1 all of it, 0 what fitted, -1 the database failed. */
+/* 1: all of it. 0: what fitted. -1: the database failed. */
 static int
 read_side(struct db_tx *tx, long long thread, struct side *side)
 {
 	return conversation_read(tx, thread, side->newest_first, take_next, side);
 }
 
-/* The one behind the other; what follows was read newest first. */
+/* Appends the entries of `newest`, which were read newest first. */
 static void
 append(struct model_context *context, const struct model_context *newest)
 {
@@ -172,7 +174,7 @@ context_load(struct db_tx *tx, long long thread, long long tokens_max, long long
 	int result = read_side(tx, thread, &newest);
 
 	if (result == 0 && messages_max == 0) {
-		/* Too long: a quarter for how it began, the rest for how it goes on. */
+		/* Too long: a quarter of the room is for its beginning, the rest for its end. */
 		model_context_free(&newest.entries);
 		newest.bytes_left = bytes - bytes / 4;
 		newest.messages_left = INT64_MAX;
@@ -195,7 +197,7 @@ text_size(struct json_object *object, const char *name)
 	return text ? strlen(text) : 0;
 }
 
-/* A message's or calls'. What an image costs is not in the length of its URL. */
+/* The size of a message or of calls. An image's cost does not depend on its URL's length. */
 static size_t
 entry_size(const struct model_entry *entry)
 {

@@ -1,5 +1,5 @@
 /*
- * How a round ends: the run is over, or waits for outputs of its calls. All of that is one
+ * How a round ends: the run is over, or waits for outputs of its calls. Everything is stored in one
  * transaction.
  */
 #include "obs/metrics.h"
@@ -12,7 +12,7 @@
 
 enum { STORE_PAUSE_MS = 250, STORE_PAUSE_MAX_MS = 30000 };
 
-/* Why a message stays unfinished, by how its run ended. */
+/* Why a message is incomplete, by how its run ended. */
 static enum message_reason
 message_reason(const struct execution *execution, const struct model_result *result)
 {
@@ -67,7 +67,7 @@ end_message(struct execution *execution, const struct model_result *result)
 	execution->step.last_error = execution->run->last_error;
 }
 
-/* Calls that will not be answered: the run is over. */
+/* Closes calls that will not be answered, because the run is over. */
 static void
 end_calls(struct execution *execution)
 {
@@ -85,8 +85,9 @@ tokens_of(size_t bytes)
 }
 
 /*
- * Some servers never count, and none counts an answer that was left. Leaving early still costs:
- * what a server that was at work may want to be paid for.
+ * Estimates what the server has not counted. Some servers never count, and none counts an answer
+ * whose client left. Leaving early still costs, because the server that was at work may have to be
+ * paid.
  */
 static void
 estimate_usage(const struct execution *execution, struct model_result *result)
@@ -106,7 +107,7 @@ details_json(const char *name, long long tokens)
 	return details;
 }
 
-/* Its names are those that the original answered: one says token_details, the other tokens_. */
+/* The names are the original's: it says both token_details and tokens_. */
 static struct json_object *
 usage_json(const struct model_result *result)
 {
@@ -125,7 +126,7 @@ usage_json(const struct model_result *result)
 	return usage;
 }
 
-/* The sum of two usages, member by member; a reference. `more` may be NULL. */
+/* Adds two usages, member by member. Returns a reference. `more` may be NULL. */
 static struct json_object *
 usage_sum(struct json_object *usage, struct json_object *more)
 {
@@ -150,7 +151,7 @@ usage_sum(struct json_object *usage, struct json_object *more)
 void
 end_add_usage(struct execution *execution, struct model_result *result)
 {
-	/* What was counted of an answer that was left is not all of it. */
+	/* If the answer was cut off, what the server counted is not all of it. */
 	bool broken = result->outcome == MODEL_INTERRUPTED || result->outcome == MODEL_SILENT ||
 	    (result->outcome > MODEL_INCOMPLETE && result->prompt_tokens < 0);
 	struct json_object *usage, *sum;
@@ -177,7 +178,7 @@ end_add_usage(struct execution *execution, struct model_result *result)
 
 /* --- the run --- */
 
-/* The run waits for what its calls' functions answer. */
+/* Lets the run wait for the outputs of its function calls. */
 static void
 require_action(struct execution *execution)
 {
@@ -222,7 +223,7 @@ set_end(struct run *run, const struct model_result *result)
 		run->last_error = run_error_json(
 		    result->outcome == MODEL_BUSY ? RUN_RATE_LIMIT_EXCEEDED : RUN_SERVER_ERROR,
 		    result->error);
-	/* The API has no reason for a content filter: the message tells. */
+	/* The API has no reason of a run for a content filter; the message has it. */
 	if (run->status == RUN_INCOMPLETE && result->incomplete != MODEL_CONTENT_FILTER)
 		run->reason = result->incomplete == MODEL_MAX_PROMPT ? RUN_MAX_PROMPT_TOKENS
 								     : RUN_MAX_COMPLETION_TOKENS;
@@ -249,7 +250,7 @@ end_pay(const struct execution *execution, struct db_tx *tx)
 		  (took_ms + 999) / 1000);
 }
 
-/* The run's end, the message, the step. */
+/* Stores the run's end, the message and the step. */
 static int
 store_round(struct execution *execution, struct db_tx *tx)
 {
@@ -257,7 +258,7 @@ store_round(struct execution *execution, struct db_tx *tx)
 	enum run_status now;
 	int ended;
 
-	/* Cancelled while the model was still calling: no answers are wanted any more. */
+	/* The run was cancelled while the model was still calling: outputs are no longer wanted. */
 	if (run->required_action && run_look_up_status(tx, run->seq, &now) == 1 &&
 	    now == RUN_CANCELLING) {
 		forget_action(run);
@@ -323,7 +324,7 @@ read_status(struct db_tx *tx, void *arg)
 	return lookup->found >= 0;
 }
 
-/* 1 with *status, 0 it was deleted, -1 nobody knows. */
+/* 1 with *status; 0: it was deleted; -1: the database failed. */
 static int
 look_up(const struct execution *execution, enum run_status *status)
 {
@@ -352,7 +353,7 @@ end_is_wanted(const struct execution *execution)
 	return found < 0 || (found == 1 && status == RUN_IN_PROGRESS);
 }
 
-/* Nothing of the answer was kept: what was open did not complete. */
+/* Nothing of the answer was stored, so the open message or step did not complete. */
 static void
 end_unkept(struct execution *execution, const struct model_result *result, int stored)
 {
@@ -360,7 +361,7 @@ end_unkept(struct execution *execution, const struct model_result *result, int s
 
 	run->status = stored == 0 ? end_status_now(execution) : RUN_FAILED;
 	if (run->status == RUN_STATUS__MAX) {
-		/* As good as cancelled: deleting a thread does not look at its run. */
+		/* Equivalent to cancelled: deleting a thread does not check for its run. */
 		run->status = RUN_CANCELLED;
 		metrics_add(METRIC_RUNS, 1, run_status_words[run->status], NULL, NULL);
 	}
@@ -380,7 +381,7 @@ end_unkept(struct execution *execution, const struct model_result *result, int s
 		end_calls(execution);
 }
 
-/* It may lack something. */
+/* Drops the answer, which may lack something for want of memory. */
 static void
 forget_answer(struct execution *execution, struct model_result *result)
 {
@@ -393,7 +394,7 @@ forget_answer(struct execution *execution, struct model_result *result)
 	snprintf(result->error, sizeof result->error, "The server was out of memory.");
 }
 
-/* All that is stored and told of the end. */
+/* Composes what is stored and reported of the end. */
 static void
 compose_end(struct execution *execution, struct model_result *result)
 {

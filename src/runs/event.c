@@ -2,7 +2,7 @@
 
 #include "text/json.h"
 
-/* Those whose names do not end with a status. */
+/* The names that do not end with a status. */
 static const char *const names[EVENT__MAX] = {
     [EVENT_THREAD_CREATED] = "thread.created",
     [EVENT_RUN_CREATED] = "thread.run.created",
@@ -46,7 +46,7 @@ delta_json(const char *id, const char *object, struct json_object *delta)
 	return data;
 }
 
-/* No null may stand in a delta, and `annotations` only in the first: SDKs add deltas up. */
+/* A delta must not have null, and `annotations` only in the first one: SDKs add deltas up. */
 static struct json_object *
 message_delta_json(const struct event *event)
 {

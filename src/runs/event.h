@@ -1,6 +1,6 @@
 /*
- * What a run tells while it is carried out, as it comes. An event borrows everything, and lasts as
- * long as the call that tells it.
+ * What a run reports while it is executed. An event borrows everything, and is valid only during
+ * the call that reports it.
  */
 #ifndef RUNS_EVENT_H
 #define RUNS_EVENT_H
@@ -14,14 +14,14 @@
 enum event_kind {
 	EVENT_THREAD_CREATED,
 	EVENT_RUN_CREATED,
-	EVENT_RUN, /* it has this status from now on */
+	EVENT_RUN, /* the run has this status now */
 	EVENT_STEP_CREATED,
-	EVENT_STEP, /* it has this status from now on */
+	EVENT_STEP, /* the step has this status now */
 	EVENT_STEP_DELTA,
 	EVENT_MESSAGE_CREATED,
 	EVENT_MESSAGE_IN_PROGRESS,
 	EVENT_MESSAGE_DELTA,
-	EVENT_MESSAGE, /* it is whole, or incomplete: nothing more of it comes */
+	EVENT_MESSAGE, /* it is complete or incomplete: nothing more follows */
 	EVENT__MAX
 };
 
@@ -31,14 +31,16 @@ struct event {
 	const struct run *run;         /* of EVENT_RUN… */
 	const struct run_step *step;   /* of EVENT_STEP… */
 	const struct message *message; /* of EVENT_MESSAGE… */
-	/* Of deltas: which part of the content, or which call. */
+	/* Of deltas: the index in the content, or among the calls. */
 	int index;
 	enum model_part part;
 	const char *text; /* of a message */
-	bool first;       /* of that message's */
-	/* Of a step: a call begins with the first two; later only arguments come. NULL: not. */
+	bool first;       /* the first delta of its message */
+	/*
+	 * Of a step: a call's first delta has all three, later ones only arguments. NULL: absent.
+	 */
 	const char *call_id, *call_name, *arguments;
-	struct json_object *call; /* of a step: a hosted tool's, whole, as it begins */
+	struct json_object *call; /* of a step: a hosted tool's call, whole, at its beginning */
 };
 
 struct listener {
@@ -47,7 +49,7 @@ struct listener {
 	const struct interrupt *interrupt; /* raised: nobody listens any more; NULL: never */
 };
 
-/* The event's name, as the API's streams have it: "thread.run.step.delta". */
+/* The event's name in the API's streams, such as "thread.run.step.delta". */
 enum { EVENT_NAME_SIZE = 48 };
 void event_print_name(const struct event *event, char name[EVENT_NAME_SIZE]);
 

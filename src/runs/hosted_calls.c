@@ -1,6 +1,6 @@
 /*
- * Calls of hosted tools: the answer that made them is stored, then they are run, and stored with
- * what they answered; then the model is asked again.
+ * Calls of hosted tools. The model's answer is stored, its calls are run and stored with their
+ * outputs, and then the model is asked again.
  */
 #include "hosted/hosted.h"
 #include "obs/log.h"
@@ -12,7 +12,7 @@
 
 enum { ROUNDS_MAX = 20 };
 
-/* The answer's calls that are hosted, or those that are not; the caller's to put. */
+/* The answer's hosted calls, or its other calls; the caller's to put. */
 static struct json_object *
 calls_that_are(const struct execution *execution, bool hosted)
 {
@@ -80,16 +80,16 @@ write_done(struct db_tx *tx, void *arg)
 	return storing->stored >= 0;
 }
 
-/* False: the run ends, as the result says. */
+/* False: the run ends as `result` says. */
 static bool
 store(struct execution *execution, db_work_fn *work, struct model_result *result)
 {
-	/* Without memory something of it may be missing. */
+	/* When memory ran out, something may be missing. */
 	int stored = memory_is_out() ? -1 : end_store(execution, work);
 
 	if (stored == 1)
 		return true;
-	/* With 0 it is not carried out any more, which the end finds, too. */
+	/* 0: the run was taken away; end_round() finds that, too. */
 	result->outcome = stored == 0 ? MODEL_INTERRUPTED : MODEL_FAILED;
 	snprintf(result->error, sizeof result->error, "The answer could not be stored.");
 	return false;
@@ -97,7 +97,7 @@ store(struct execution *execution, db_work_fn *work, struct model_result *result
 
 /* --- the calls --- */
 
-/* Opens the step with all calls, as they begin, and stores it. */
+/* Opens a step with all calls, not yet run, and stores it. */
 static bool
 begin(struct execution *execution, struct json_object *calls, struct model_result *result)
 {
@@ -120,7 +120,7 @@ begin(struct execution *execution, struct json_object *calls, struct model_resul
 	return true;
 }
 
-/* {id, name, arguments, output}, as the model knows a call that was answered. */
+/* {id, name, arguments, output}: an answered call as the model reads it. */
 static struct json_object *
 told_call(struct json_object *call, const char *output)
 {
@@ -133,7 +133,7 @@ told_call(struct json_object *call, const char *output)
 	return told;
 }
 
-/* Runs them, one after the other. False: the run ends, as the result says. */
+/* Runs the calls one after the other. False: the run ends as `result` says. */
 static bool
 run_calls(struct execution *execution, struct json_object *calls, struct model_result *result)
 {
@@ -182,7 +182,7 @@ hosted_calls_run(struct execution *execution, struct model_result *result)
 		execution->step.round = execution->round;
 		goes_on = false;
 	}
-	/* The API has no reason of its own for it. */
+	/* The API has no reason of its own for too many rounds. */
 	if (goes_on && execution->round >= ROUNDS_MAX) {
 		log_warn("the model called tools in %d answers of one run, which is the most: the "
 			 "run ends as incomplete",

@@ -1,101 +1,101 @@
-/*
- * A run on its way, as the files that carry it out share it. Only for src/runs/.
- */
+/* A run under way, as the files that execute it share it. Only for src/runs/. */
 #ifndef RUNS_INTERNAL_H
 #define RUNS_INTERNAL_H
 
 #include "runs/runs.h"
 #include "text/buf.h"
 
-/* At most one step is open: one that writes a message, or one of calls. */
+/* At most one step is open: one that writes a message, or one with calls. */
 struct execution {
 	struct runs *runs;
 	struct run *run;
-	const struct listener *listener; /* NULL: nobody */
-	struct interrupt interrupt;      /* what the model is asked with */
-	long long begun_us;              /* metrics_clock()'s */
+	const struct listener *listener; /* NULL: none */
+	struct interrupt interrupt;      /* passed to the model */
+	long long begun_us;              /* by metrics_clock() */
 	long long checked_ms; /* when the database was last asked whether the run is still wanted */
 	long long deadline_ms; /* when the run expires, by clock_ms() */
 	bool answers_calls;    /* the listener does */
 	bool interrupted;      /* the interrupt was raised */
 	/* The open message. */
 	bool open;
-	bool written; /* it is whole, and waits to be stored */
+	bool written; /* it is complete, and waits to be stored */
 	bool first_delta;
-	bool step_stored; /* the open step of calls is, as in progress */
+	bool step_stored; /* the open step of calls is stored, as in progress */
 	char message_id[ID_SIZE], step_id[ID_SIZE];
 	struct message message;
-	struct buf partial; /* what came so far of it, if it stays unfinished */
+	struct buf partial; /* its text so far, in case it stays incomplete */
 	/* The open step. */
 	struct run_step step;
-	struct json_object *calls;   /* the API's tool_calls, when they are the step; NULL: none */
-	struct json_object *options; /* the run's, as the model is told them */
-	/* Where some of its tools are hosted. */
-	struct json_object *called; /* the answer's calls, as functions, not told; NULL: none */
-	long long round;            /* of the answer that comes next, from 1; from the database */
+	struct json_object
+	    *calls; /* the API's tool_calls, if the step is one of calls; NULL: none */
+	struct json_object *options; /* the run's, as the model is sent them */
+	/* For runs with hosted tools. */
+	struct json_object
+	    *called;     /* the answer's calls, as functions, not reported yet; NULL: none */
+	long long round; /* number of the next answer, from 1; from the database */
 	bool hosts;
-	/* What was said, and what it costs. */
-	bool spoken;        /* the model has said its first word */
-	bool stored;        /* a message is: the run cannot begin anew */
-	bool limited;       /* the model was sent what is left as its limit, and that is much */
-	bool cautious;      /* it is sent the least instead */
-	bool counted;       /* what the last answer cost is in the run's usage */
-	size_t told, said;  /* bytes that the model was told the last time, and said then */
-	long long asked_ms; /* when the model was, by clock_ms(); 0: it was not */
-	long long cost;     /* tokens; -1: nobody has said */
+	/* What the model has said, and what that costs. */
+	bool spoken;       /* the model has begun to answer */
+	bool stored;       /* a message is stored: the run cannot start over */
+	bool limited;      /* the model was sent the rest of the budget as its limit, a large one */
+	bool cautious;     /* it is sent the smallest limit instead */
+	bool counted;      /* the last answer's cost is in the run's usage */
+	size_t told, said; /* bytes sent to the model in the last question, and received */
+	long long asked_ms;       /* when the model was asked, by clock_ms(); 0: it was not */
+	long long cost;           /* tokens; -1: unknown */
 	long long written_tokens; /* by the model, as far as it is known */
 };
 
-/* --- answer.c: what the model says, told as it comes --- */
+/* --- answer.c: what the model says, reported and stored --- */
 
 /* Fills in the request's callbacks. */
 void answer_listen(struct execution *execution, struct model_request *request);
 
-/* Stores the open message, and its step, as they are. 1, or -1 failed. */
+/* Stores the open message and its step as they are. 1; -1: failed. */
 int answer_store_message(struct execution *execution, struct db_tx *tx);
 
-/* Opens a step of these calls; takes them over. */
+/* Opens a step with these calls; takes them over. */
 void answer_open_calls(struct execution *execution, struct json_object *calls);
 
-/* Opens a step of calls that came whole, and tells them. */
+/* Opens a step with calls that arrived whole, and reports them. */
 void answer_tell_calls(struct execution *execution, struct json_object *calls);
 
-/* Tells that a hosted tool's call, one of the open step's, begins. */
+/* Reports that a hosted call of the open step begins. */
 void answer_tell_hosted_call(struct execution *execution, int index, struct json_object *call);
 
-/* Tells how the open message, or the open step of calls, ended, and forgets it. */
+/* Reports how the open message or step ended, and closes it. */
 void answer_close_message(struct execution *execution);
 void answer_close_calls(struct execution *execution);
 
-/* Tells the run's status. */
+/* Reports the run's status. */
 void answer_tell_run(struct execution *execution, enum event_kind kind);
 void answer_tell_step(struct execution *execution, enum event_kind kind);
 
 /* --- hosted_calls.c: calls of hosted tools --- */
 
 /*
- * Runs those of a completed answer's calls that are. True: all were, and the model is to be asked
- * again. False: the run ends, or waits for the rest, as the result says.
+ * Runs the hosted ones among a completed answer's calls. True: all calls were hosted, and the model
+ * is to be asked again. False: the run ends, or waits for the other calls, as `result` says.
  */
 bool hosted_calls_run(struct execution *execution, struct model_result *result);
 
 /* --- end.c: how a round ends --- */
 
-/* Counts what the model's answer cost, for the run, its open step, and the budget; once. */
+/* Adds the cost of the model's answer to the run, its open step and the budget; only once. */
 void end_add_usage(struct execution *execution, struct model_result *result);
 
-/* The budget pays that. */
+/* Settles the budget with that cost. */
 bool end_pay(const struct execution *execution, struct db_tx *tx);
 
 /*
- * Writes something of a run, with patience: an answer that was paid for, and a thread that nobody
- * else could free, are worth waiting for a busy database, until the run would be over anyway.
- * `work` gets a struct storing, and is tried again while it answers false. 1 stored, 0 the run is
- * no more, -1 failed.
+ * Stores something of a run, patiently. An answer that was paid for, and a thread that only this
+ * process can free, are worth waiting for a busy database, until the run expires. `work` gets a
+ * struct storing, and is repeated while it returns false. 1: stored. 0: the run is no longer this
+ * process's. -1: failed.
  */
 struct storing {
 	struct execution *execution;
-	int stored; /* 1, 0, -1, as above: the work's to set */
+	int stored; /* 1, 0, -1, as above; set by `work` */
 };
 int end_store(struct execution *execution, db_work_fn *work);
 
@@ -103,15 +103,15 @@ int end_store(struct execution *execution, db_work_fn *work);
 void end_round(struct execution *execution, struct model_result *result);
 
 /*
- * The program ends before the answer is there: the run is queued again, for the next program, if
- * nobody listens and nothing of it is stored. False: it must end here.
+ * The program is ending before the answer is there. The run is queued again, if nobody listens and
+ * nothing of it is stored. False: it must end here.
  */
 bool end_put_back(struct execution *execution);
 
-/* Whether the run is still to be carried out: nobody cancelled, deleted or ended it. */
+/* Whether the run is still wanted: it was not cancelled, deleted or ended elsewhere. */
 bool end_is_wanted(const struct execution *execution);
 
-/* What others made of the run meanwhile; RUN_STATUS__MAX: it was deleted, or nobody knows. */
+/* The run's status in the database; RUN_STATUS__MAX: it was deleted, or the database failed. */
 enum run_status end_status_now(const struct execution *execution);
 
 #endif

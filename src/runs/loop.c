@@ -1,6 +1,4 @@
-/*
- * Carrying a run out: the context is read, the model asked, and what it says told and stored.
- */
+/* Executes a run: reads the context, asks the model, reports and stores what it says. */
 #include "obs/log.h"
 #include "obs/metrics.h"
 #include "os/clock.h"
@@ -10,14 +8,14 @@
 #include "text/memory.h"
 
 enum {
-	WANTED_CHECK_MS = 900, /* below a second: that is when a cancelled run must end */
+	WANTED_CHECK_MS = 900, /* below a second, because a cancelled run must end within one */
 	PARTIAL_MAX = 16 << 20,
-	OUTPUT_TOKENS_MIN = 16, /* model servers refuse to answer in less */
+	OUTPUT_TOKENS_MIN = 16, /* model servers refuse smaller limits */
 	CONTEXT_TOKENS_MIN = 500,
 	MS_A_SECOND = 1000
 };
 
-/* Whether the answer is not wanted any more; the database is asked about once a second. */
+/* Whether the answer is no longer wanted. Asks the database about once a second. */
 static bool
 look(struct execution *execution)
 {
@@ -47,7 +45,7 @@ is_interrupted(void *arg)
 	return execution->interrupted;
 }
 
-/* Whether it is the program that ends, and not the listener that left. */
+/* Whether the program is ending, as opposed to a listener that left. */
 static bool
 stops(const struct execution *execution)
 {
@@ -62,7 +60,7 @@ stops(const struct execution *execution)
 struct reading {
 	struct execution *execution;
 	long long tokens_max;
-	long long answer_max; /* what is reserved for the answer; 0: nothing is */
+	long long answer_max; /* reserved for the answer; 0: nothing is */
 	struct model_context context;
 };
 
@@ -87,7 +85,7 @@ read_context(struct db_tx *tx, void *arg)
 		json_get_int(strategy, "last_messages", 0), &reading->context) == 0;
 }
 
-/* Images that are files are only stored yet: the model reads that there is one. */
+/* Image files are only stored so far; the model reads that there is one. */
 static void
 warn_of_images(const struct model_context *context)
 {
@@ -107,7 +105,7 @@ warn_of_images(const struct model_context *context)
 
 /* --- limits --- */
 
-/* What is left of a limit of tokens for the whole run; `otherwise` where there is none. */
+/* What is left of a token limit for the whole run; `otherwise` if there is no such limit. */
 static long long
 tokens_left(const struct run *run, const char *limit, const char *used, long long otherwise)
 {
@@ -122,7 +120,7 @@ completion_left(const struct run *run, long long otherwise)
 	return tokens_left(run, "max_completion_tokens", "completion_tokens", otherwise);
 }
 
-/* Of a run that another program had begun nothing is reserved any more. False: no tokens. */
+/* A run taken over from another process has no reservation left. False: no tokens. */
 static bool
 reserve_anew(struct execution *execution, long long *answer_max, struct model_result *result)
 {
@@ -144,7 +142,7 @@ reserve_anew(struct execution *execution, long long *answer_max, struct model_re
 	return false;
 }
 
-/* What the answer may have: as much as the run allows, and as is reserved. 0: no limit. */
+/* The most tokens for the answer: what the run allows and what is reserved. 0: no limit. */
 static long long
 answer_limit(const struct execution *execution, long long reserved)
 {
@@ -181,7 +179,10 @@ ask_model(struct execution *execution, long long tokens_max, struct model_result
 		execution->told = 0;
 		goto out;
 	}
-	/* It was for the first answer: else the model would only call. */
+	/*
+	 * A forced choice is for the first answer only; otherwise the model would never stop
+	 * calling.
+	 */
 	if (execution->hosts && execution->round > 1)
 		json_remove(execution->options, "tool_choice");
 	request.context = &reading.context;
@@ -195,8 +196,8 @@ out:
 }
 
 /*
- * Asks, with half of the thread, and half of that, while it is too long; unless the run's limits
- * are reached.
+ * Asks the model. While the context is too long, asks again with half of the thread. Asks nothing
+ * if the run's limits are reached.
  */
 static void
 ask_within_limits(struct execution *execution, struct model_result *result)
@@ -215,7 +216,9 @@ ask_within_limits(struct execution *execution, struct model_result *result)
 	if (prompt > context_tokens)
 		prompt = context_tokens;
 	ask_model(execution, prompt, result);
-	/* To some servers a limit beyond what they have room for is a context that is too long. */
+	/*
+	 * Some servers call it a too long context when the limit exceeds what they have room for.
+	 */
 	if (result->outcome == MODEL_TOO_LONG && execution->limited) {
 		execution->cautious = true;
 		ask_model(execution, prompt, result);
@@ -229,7 +232,9 @@ ask_within_limits(struct execution *execution, struct model_result *result)
 
 /* --- the whole --- */
 
-/* By the time that is left; a clock that was set back leaves no more than there was at first. */
+/*
+ * The time left until the run expires. If the clock was set back, at most the time it had at first.
+ */
 static long long
 deadline_of(const struct execution *execution)
 {
@@ -239,7 +244,7 @@ deadline_of(const struct execution *execution)
 	return clock_ms() + (left_s < most_s ? left_s : most_s) * MS_A_SECOND;
 }
 
-/* Once, where it happened; below debug nobody's words but the server's. */
+/* Once, where it happened. Below `debug`, the only foreign words are the server's. */
 static void
 log_failure(const struct model_result *result)
 {
@@ -257,7 +262,7 @@ ask_and_end(struct execution *execution, struct model_result *result)
 	while (result->outcome == MODEL_COMPLETED && execution->called &&
 	    hosted_calls_run(execution, result));
 	if (result->outcome == MODEL_INTERRUPTED && stops(execution)) {
-		/* Of an answer that is left nothing is missed. */
+		/* The answer that is dropped may lack something; that no longer matters. */
 		memory_begin();
 		if (end_put_back(execution))
 			return;
@@ -271,7 +276,7 @@ ask_and_end(struct execution *execution, struct model_result *result)
 	end_round(execution, result);
 }
 
-/* A new run is stored as in progress, and told as it was born. */
+/* A new run is stored as in progress, but its first events show it as queued. */
 static void
 tell_birth(struct execution *execution)
 {

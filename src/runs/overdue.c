@@ -1,6 +1,4 @@
-/*
- * Runs that nobody carries out any more: their process died, or their time is over.
- */
+/* Runs that no process executes any more: their process died, or their time is over. */
 #include "obs/log.h"
 #include "os/clock.h"
 #include "runs/context.h"
@@ -75,7 +73,7 @@ runs_keep(struct runs *runs)
 	db_write(runs->db, DB_WRITE, write_renewal, &renewal);
 }
 
-/* --- what should be over --- */
+/* --- runs that should be over --- */
 
 bool
 run_is_abandoned(struct runs *runs, const struct run *run)
@@ -93,11 +91,11 @@ run_is_overdue(struct runs *runs, const struct run *run)
 		return late_s > 0;
 	if (leases_are_ours(runs->leases, run->holder))
 		return !leases_are_at_hand(runs->leases, run->seq);
-	/* One that lives may have given it up without a word. */
+	/* A living process may have dropped it silently. */
 	return late_s > DAY_S || leases_are_over(runs->leases, run->holder, run->lease_until);
 }
 
-/* 1 it was ended, 0 it goes on, -1 failed. */
+/* 1: ended. 0: it goes on. -1: failed. */
 static int
 end_if_over(struct runs *runs, struct db_tx *tx, const struct run *run)
 {

@@ -17,7 +17,7 @@ write_claim(struct db_tx *tx, void *arg)
 	return run_claim(tx, claiming->holder, &claiming->run) == 1;
 }
 
-/* Carries out the next queued run. A work_fn. */
+/* Executes the next queued run. A work_fn. */
 static bool
 carry_out_next(void *arg)
 {
@@ -30,7 +30,7 @@ carry_out_next(void *arg)
 	claimed = claiming.holder && db_write(runs->db, DB_WRITE, write_claim, &claiming) == 1;
 
 	if (claimed) {
-		/* Another thread for the next one, should there be one. */
+		/* Another thread may take the next one, if there is one. */
 		runners_wake(runs->runners);
 		log_set_request_id(claiming.run.id);
 		run_carry_out(runs, &claiming.run, &nobody, NULL);

@@ -4,7 +4,7 @@
 
 enum {
 	DAY_S = 24 * 60 * 60,
-	LATE_S = 60 * 60 /* so late, the clock may have been set, and is not believed at once */
+	LATE_S = 60 * 60 /* this late, the clock may have been set, and is not believed at once */
 };
 
 struct turn {
@@ -55,11 +55,11 @@ chore_seconds_left(struct db *db, const struct chore *chore)
 	if (db_read(db, read_due, &turn) != 1)
 		return -1;
 	left = turn.due_at - clock_unix();
-	/* Nobody ever set it later: the clock was set back. */
+	/* due_at is never set further ahead than this: the clock was set back. */
 	return left < 0 || left > DAY_S ? 0 : left;
 }
 
-/* A clock that was set makes everything old at once. So does a program that was not running. */
+/* A clock that was set ahead makes everything due at once; so does a pause of the program. */
 static bool
 write_claim(struct db_tx *tx, void *arg)
 {
@@ -70,7 +70,7 @@ write_claim(struct db_tx *tx, void *arg)
 	if (read_row(tx, turn) != 1)
 		return false;
 	cursor = turn->cursor;
-	/* Below 0 it says that a day has been waited. */
+	/* A negative cursor says that the day's wait is over. */
 	if (cursor < 0)
 		turn->cursor = -1 - cursor;
 	turn->taken = false;

@@ -18,25 +18,25 @@
 
 enum {
 	MACHINE_SIZE = 66,
-	LOCK_WAIT_MS = 30000 /* longer than whoever buries the dead waits for the database */
+	LOCK_WAIT_MS = 30000 /* longer than settling may wait for the database */
 };
 
 struct leases {
 	char *folder;
 	char holder[MACHINE_SIZE + ID_SIZE]; /* the machine, a '.', an id */
-	/* Threads that begin their runs at once race for who makes the file. */
+	/* Threads that begin their first runs at once race to make the file. */
 	pthread_mutex_t lock;
 	int fd;                  /* the locked file; -1: not needed yet */
-	atomic_llong renewal_ms; /* when the next one is due */
-	/* Threads that begin and end runs race for those that this process has at hand. */
+	atomic_llong renewal_ms; /* when the next renewal is due */
+	/* Threads that begin and end runs race for the list of this process's current runs. */
 	pthread_mutex_t at_hand_lock;
-	long long *at_hand; /* by their seq, in no order */
+	long long *at_hand; /* their seqs, in no order */
 	size_t at_hand_len, at_hand_size;
 };
 
 /*
- * The machine, so that it is still the same when it starts anew; where it has no name of its own,
- * in a container, the kernel's life: containers share it, and see each other's locks.
+ * Names the machine, by a name that survives a reboot. A container may have no name of its own;
+ * then the kernel's boot id is used: containers on one kernel share it, and see each other's locks.
  */
 static void
 name_machine(char machine[MACHINE_SIZE])
@@ -52,7 +52,7 @@ name_machine(char machine[MACHINE_SIZE])
 	uname(&names);
 	snprintf(machine, MACHINE_SIZE, "%s", id ? id : names.nodename);
 	free(id);
-	/* It becomes a file's name, and is to have no dot. */
+	/* It becomes a part of a file's name, before the dot. */
 	machine[strcspn(machine, "\n")] = '\0';
 	for (char *at = machine; (at = strpbrk(at, "/."));)
 		*at = '_';
@@ -76,7 +76,9 @@ leases_new(const char *state_dir)
 	pthread_mutex_init(&leases->lock, NULL);
 	pthread_mutex_init(&leases->at_hand_lock, NULL);
 	leases->fd = -1;
-	/* Without a file there is nothing to renew; and to make it needs the database for itself.
+	/*
+	 * Without a file there is nothing to renew. Making the file is left for later, because it
+	 * needs a transaction of its own.
 	 */
 	atomic_init(&leases->renewal_ms, LLONG_MAX);
 	return leases;
@@ -113,8 +115,8 @@ leases_free(struct leases *leases)
 enum holder_state { HOLDER_ALIVE, HOLDER_DEAD, HOLDER_UNKNOWN };
 
 /*
- * What the holder's file tells, which stays open in *fd if there is one. With a shared lock, so
- * that those who ask do not meet each other.
+ * What the holder's file says about it. The file, if there is one, stays open in *fd. Taken with a
+ * shared lock, so that several that look at once do not take each other for the holder.
  */
 static enum holder_state
 look_at(const struct leases *leases, const char *holder, int *fd)
@@ -139,9 +141,9 @@ is_of_this_machine(const struct leases *leases, const char *holder)
 }
 
 /*
- * Files that processes of this machine left behind. Each stays locked until it is removed: a
- * process that has just made its file, and not locked it yet, must not lock what has no name any
- * more.
+ * Settles and removes the files that dead processes of this machine left behind. Each stays locked
+ * until it is removed. Otherwise a process that has just made a file of that name could lock one
+ * that no longer has a name.
  */
 static void
 bury_the_dead(const struct leases *leases, leases_dead_fn *on_dead, void *arg)
@@ -151,7 +153,7 @@ bury_the_dead(const struct leases *leases, leases_dead_fn *on_dead, void *arg)
 	struct dirent *entry;
 	int fd;
 
-	/* A database that fails for one fails for all: they are for the next process. */
+	/* If the database fails for one, it fails for all: leave them to the next process. */
 	while (done && folder && (entry = readdir(folder))) {
 		if (!is_of_this_machine(leases, entry->d_name))
 			continue;
@@ -166,7 +168,7 @@ bury_the_dead(const struct leases *leases, leases_dead_fn *on_dead, void *arg)
 		closedir(folder);
 }
 
-/* Makes and locks the file. Until the lock is had, somebody may bury it. */
+/* Makes and locks the file. Before it is locked, another process may remove it as a dead one's. */
 static int
 make_file(const struct leases *leases)
 {
@@ -252,13 +254,13 @@ leases_take_up(struct leases *leases, long long run)
 			leases->at_hand_size = size;
 		}
 	}
-	/* Without memory it is one that a clock may end. */
+	/* Without memory the run is not listed; then a clock that jumps may end it. */
 	if (leases->at_hand_len < leases->at_hand_size)
 		leases->at_hand[leases->at_hand_len++] = run;
 	pthread_mutex_unlock(&leases->at_hand_lock);
 }
 
-/* With the lock held: its place, or at_hand_len. */
+/* With the lock held: its index, or at_hand_len. */
 static size_t
 place_of(const struct leases *leases, long long run)
 {

@@ -1,9 +1,9 @@
 /*
- * Leases: work does not outlive the process that does it. A process is a holder: a name that
- * stands in what it has taken, and a file of that name in the state folder's `leases`,
- * locked as long as the process lives, however it ends. So a dead holder on the same machine is
- * seen at once. Another machine's lock may not be seen here: what it has taken is its own until the
- * lease, which it renews, is over.
+ * Leases: work ends with the process that does it. A process is a holder: it has a name, which
+ * stands in the rows that it has taken, and a file of that name in the folder `leases` of the state
+ * folder. The file is locked while the process lives, however it ends. So processes of the same
+ * machine see at once that a holder is dead. Locks of another machine may be invisible here; its
+ * work counts as held until the lease, which it renews, ends.
  */
 #ifndef WORK_LEASES_H
 #define WORK_LEASES_H
@@ -21,31 +21,32 @@ struct leases *leases_new(const char *state_dir);
 void leases_free(struct leases *leases);
 
 /*
- * This process's name. The first call makes and locks its file, and calls `on_dead` (0: done) for
- * each holder that died, whose file is removed then. NULL: failed, logged.
+ * The name of this process as a holder. The first call makes and locks its file. It also calls
+ * `on_dead` (0: done) for each dead holder of this machine, and then removes that holder's file.
+ * NULL: failed, logged.
  */
 typedef int leases_dead_fn(void *arg, const char *holder);
 const char *leases_holder(struct leases *leases, leases_dead_fn *on_dead, void *arg);
 
-/* Calls `on_dead` for those that have died since, too. */
+/* Calls `on_dead` for holders that have died since. */
 void leases_bury(struct leases *leases, leases_dead_fn *on_dead, void *arg);
 
-/* Whether `holder`, whose lease ends at `until` (Unix seconds), carries nothing out any more. */
+/* Whether `holder`, whose lease ends at `until` (Unix seconds), no longer works on it. */
 bool leases_are_over(const struct leases *leases, const char *holder, long long until);
 
 /*
- * Whether this process's leases must be renewed now: true for one caller each LEASE_RENEWAL_S, and
+ * Whether it is time to renew this process's leases: true for one caller every LEASE_RENEWAL_S, and
  * never before leases_holder() was called.
  */
 bool leases_renewal_due(struct leases *leases);
 
-/* This process has a run at hand, by its seq, from the one to the other. */
+/* Marks a run, by its seq, as executed by this process; the second ends that. */
 void leases_take_up(struct leases *leases, long long run);
 void leases_put_down(struct leases *leases, long long run);
 
 bool leases_are_at_hand(struct leases *leases, long long run);
 
-/* Whether that holder is this process. */
+/* Whether `holder` is this process. */
 bool leases_are_ours(const struct leases *leases, const char *holder);
 
 #endif

@@ -12,9 +12,10 @@ enum { RUNNERS_MAX = 8, STACK_SIZE = 1 << 20, SEAT_STEP_MS = 500 };
 struct runners {
 	work_fn *work;
 	void *arg;
-	struct seats *seats; /* NULL: none are needed */
+	struct seats *seats; /* NULL: none needed */
 	/*
-	 * Threads that end because nothing is queued race with whoever has just queued something.
+	 * A thread that ends because nothing is queued races with a thread that has just queued
+	 * something.
 	 */
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
@@ -40,7 +41,7 @@ nothing_more(struct runners *runners)
 	return done;
 }
 
-/* Waits for one; false when the runners is to end. */
+/* Waits for a seat. False: the program is ending. */
 static bool
 take_seat(struct runners *runners, int *seat)
 {

@@ -1,6 +1,6 @@
 /*
- * Threads that do queued work which no client waits for. They start as they are needed, at most
- * eight, and end when nothing is queued.
+ * Threads for queued work that no client waits for. They start as needed, at most eight, and end
+ * when nothing is queued.
  */
 #ifndef WORK_RUNNERS_H
 #define WORK_RUNNERS_H
@@ -17,19 +17,22 @@ typedef bool work_fn(void *arg);
 /* NULL: out of memory. */
 struct runners *runners_new(work_fn *work, void *arg);
 
-/* A runner takes one of these seats before it looks for work. To be called once, before waking. */
+/*
+ * Makes a runner take one of these seats before it looks for work. Call it once, before the first
+ * wake.
+ */
 void runners_set_seats(struct runners *runners, struct seats *seats);
 
-/* Work was queued, or may be. */
+/* Starts a runner if need be. Call it when work was, or may have been, queued. */
 void runners_wake(struct runners *runners);
 
-/* Waits until they have nothing more to do. */
+/* Waits until the runners find nothing more to do. */
 void runners_await(struct runners *runners);
 
-/* Lets them end, and awaits them; what is queued stays so. */
+/* Stops the runners, waits for them and frees. What is queued stays queued. */
 void runners_free(struct runners *runners);
 
-/* Whether they are to end: the program does. */
+/* Whether runners should stop, because the program is ending. */
 bool runners_stop(struct runners *runners);
 
 #endif
