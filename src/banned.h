@@ -1,6 +1,7 @@
 /*
- * Functions that do not compile here, and what to use instead. Included before everything else by
- * the compiler's -include, hence the headers: they must be read before the names are taken away.
+ * Functions that must not be used, each with its replacement. The compiler includes this file first
+ * (-include). It includes the headers itself, because they must be read before the names are
+ * redefined.
  */
 #ifndef BANNED_H
 #define BANNED_H

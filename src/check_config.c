@@ -21,7 +21,7 @@
 
 enum {
 	TIMEOUT_MS = 10000,
-	ANSWER_MAX = 16 << 20, /* some servers list hundreds of models, with a page on each */
+	ANSWER_MAX = 16 << 20, /* some servers list hundreds of models, each with a description */
 	PART_MAX = 16 << 10,
 	NAMES_SHOWN = 3,
 	WORDS_SIZE = 320
@@ -31,16 +31,16 @@ struct checks {
 	struct config config;
 	bool configured;
 	bool has_folder;                /* the state folder can be used */
-	struct json_object *definition; /* NULL: it cannot be read, and `error` says why */
+	struct json_object *definition; /* NULL: unreadable; definition_error says why */
 	char config_error[ERROR_SIZE], definition_error[ERROR_SIZE];
-	char logged[WORDS_SIZE]; /* what a part would have logged */
-	struct buf words;        /* what this part says */
+	char logged[WORDS_SIZE]; /* the first error or warning that a check logged */
+	struct buf words;        /* what this check reports */
 };
 
-/* A part of the program. One that says nothing is not there, and has no line. */
+/* A part to check. If its check reports nothing, the part does not exist here and gets no line. */
 struct part {
 	const char *name;
-	bool (*check)(struct checks *checks); /* whether it is well */
+	bool (*check)(struct checks *checks); /* returns whether it is fine */
 };
 
 static _Noreturn void
@@ -85,7 +85,7 @@ wrong(struct checks *checks, const char *format, ...)
 
 /* --- this machine --- */
 
-/* What is quoted for a shell keeps its quotes in a file. */
+/* Quotes that a shell would remove stay part of the value in a file. */
 static bool
 is_quoted(const char *value)
 {
@@ -120,7 +120,7 @@ check_configuration(struct checks *checks)
 
 	if (!checks->configured)
 		return wrong(checks, "%s", checks->config_error);
-	/* Root read them, and has become who the program is by now. */
+	/* Root may have read these files; by now we are the user that the program runs as. */
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
 		if (files[i] && access(files[i], R_OK) < 0)
 			return wrong(checks,
@@ -183,7 +183,7 @@ check_database(struct checks *checks)
 	return good;
 }
 
-/* What is well is the definition's from now on, so that the two are checked together. */
+/* Tools that load become part of the definition, so that both are checked together. */
 static bool
 check_tools(struct checks *checks)
 {
@@ -219,7 +219,7 @@ check_definition(struct checks *checks)
 	if (!checks->definition)
 		return wrong(checks, "%s; mend the file, or let ASSISTANTS_DEFINITION name another",
 		    checks->definition_error);
-	/* What a remote API takes is its own affair. */
+	/* A remote API has rules of its own. */
 	if (!checks->config.upstream_url && !api_would_create_assistant(checks->definition, error))
 		return wrong(checks, "mend %s: %s", file ? file : "ASSISTANTS_MODEL", error);
 	return well(checks, "%s, \"%s\" with %s", file ? file : "the built-in one",
@@ -251,7 +251,7 @@ check_keys(struct checks *checks)
 	return well(checks, "%s, %zu for /v1", file, count);
 }
 
-/* What strangers may do; that each setting can be used was found when it was read. */
+/* Reports what strangers may do. Each setting was validated when it was read. */
 static bool
 check_door(struct checks *checks)
 {
@@ -277,21 +277,23 @@ check_door(struct checks *checks)
 
 /* --- servers --- */
 
-/* A server, the settings that say where it is, and a list that it is asked for. */
+/* A server, the settings that name it, and the list to ask it for. */
 struct server {
 	const char *url, *key;
 	const char *url_setting, *key_setting;
 	const char *path, *header;
-	bool is_model_server; /* it may be good without such a list */
+	bool is_model_server; /* it may be fine without such a list */
 };
 
-/* Where it is asked. */
+/* How a server is asked. */
 struct asking {
 	struct http_client *client;
 	const char *headers[4];
 };
 
-/* There is no list of models: whether the URL is good the paths of questions tell. */
+/*
+ * There is no list of models: tries the paths for questions to find out whether the URL is right.
+ */
 static bool
 tell_base(struct checks *checks, const struct server *server, const struct asking *asking,
     const char *came)
@@ -312,7 +314,7 @@ tell_base(struct checks *checks, const struct server *server, const struct askin
 	return good;
 }
 
-/* How `status`, which is an answer but not the one that was asked for, is told. */
+/* Reports an answer with `status`, which is not the expected one. */
 static bool
 tell_refusal(struct checks *checks, const struct server *server, const struct asking *asking,
     long status, struct json_object *body)
@@ -363,7 +365,7 @@ tell_silence(struct checks *checks, const struct server *server, const struct as
 	    server->url_setting);
 }
 
-/* The objects that `body` lists, NULL when it is no list. Some servers leave the wrapping out. */
+/* The objects in the list `body`; NULL: it is no list. Some servers send the bare array. */
 static struct json_object *
 listed(struct json_object *body)
 {
@@ -394,8 +396,8 @@ read_answer(struct checks *checks, const struct server *server, const struct ask
 }
 
 /*
- * Asks for the list, the caller's to put. *list NULL: it has been told why there is none, and
- * whether that is well is the result.
+ * Asks for the list, the caller's to put. *list NULL: the reason has been reported, and the result
+ * says whether that is acceptable.
  */
 static bool
 ask(struct checks *checks, const struct server *server, struct json_object **list)
@@ -445,7 +447,7 @@ is_named(const char *id, const char *model)
 static bool
 lists(struct json_object *list, const char *model)
 {
-	static const char prefix[] = "models/"; /* Google's, which may be left out in requests */
+	static const char prefix[] = "models/"; /* Google's, which requests may leave out */
 
 	for (size_t i = 0; i < json_len(list); i++) {
 		const char *id = json_get_string(json_at(list, i), "id");
@@ -459,7 +461,7 @@ lists(struct json_object *list, const char *model)
 	return false;
 }
 
-/* The first few names of a list, for who has mistaken one; the caller's to free. */
+/* The first few names of a list, to help with a misspelt one; the caller's to free. */
 static char *
 some_names(struct json_object *list)
 {
@@ -474,7 +476,7 @@ some_names(struct json_object *list)
 	return buf_take(&names);
 }
 
-/* `remedy`: what names the model. */
+/* `remedy`: what to change. */
 static bool
 tell_unknown(struct checks *checks, struct json_object *list, const char *model, const char *remedy)
 {
@@ -486,7 +488,7 @@ tell_unknown(struct checks *checks, struct json_object *list, const char *model,
 	return false;
 }
 
-/* The definition's model, and all that others may be sent as. */
+/* Checks that the server has the definition's model, and each model that others are mapped to. */
 static bool
 check_models(struct checks *checks, struct json_object *list)
 {
@@ -566,7 +568,7 @@ check_assistants_api(struct checks *checks)
 	return good;
 }
 
-/* --- all of it --- */
+/* --- all checks --- */
 
 static const struct part parts[] = {
     {"configuration", check_configuration},
@@ -580,7 +582,9 @@ static const struct part parts[] = {
     {"door", check_door},
 };
 
-/* One line of valid UTF-8, without secrets, and without what a terminal would obey. */
+/*
+ * Prints one line of valid UTF-8, without secrets and without control characters for the terminal.
+ */
 static void
 print(const char *name, bool good, const char *words)
 {
@@ -598,7 +602,7 @@ print(const char *name, bool good, const char *words)
 		}
 	}
 	printf("%s: %s, %s\n", name, good ? "ok" : "NOT ok", line ? line : "out of memory");
-	/* The next part may take a while. */
+	/* The next check may take a while. */
 	fflush(stdout);
 	free(line);
 	free(shown);
@@ -645,7 +649,10 @@ check_config(void)
 	definition_take_answer_max(checks.definition);
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
 		good &= check_part(&checks, &parts[i]);
-		/* What is not set as it was meant to be must not be tried, or even be made. */
+		/*
+		 * With a wrong setting, the other checks would test, or even create, the wrong
+		 * things.
+		 */
 		if (!checks.configured)
 			break;
 	}

@@ -1,14 +1,11 @@
-/*
- * --check-config: whether all is well, before a web server is asked.
- */
+/* --check-config: tests everything before a web server is involved. */
 #ifndef CHECK_CONFIG_H
 #define CHECK_CONFIG_H
 
 /*
- * Tries each part of the program, and says on standard output, a line each, that it is well or what
- * to do. The state folder and the database are made where they are missing; the assistant is not,
- * and the model server is only asked for its models, which costs nothing. Returns the exit status:
- * whether all is well.
+ * Tests each part of the program, and prints a line for each: it is fine, or what to do. Creates
+ * the state folder and the database if they are missing, but not the assistant. The model server is
+ * asked only for its models, which costs nothing. Returns the exit status: 0 if everything is fine.
  */
 int check_config(void);
 

@@ -27,8 +27,7 @@ check_url_scheme(struct http_client *client, const char *url)
 	return outcome == HTTP_ANSWERED;
 }
 
-/* A path that is not there may also be answered by a page, by a way to one, or by 200 and an error.
- */
+/* A path that does not exist may also be answered with a page, a redirect, or 200 and an error. */
 static bool
 is_there(const struct http_answer *answer)
 {
@@ -76,7 +75,7 @@ struct candidates {
 	size_t len;
 };
 
-/* The first `len` bytes of the URL, with `more` behind them. */
+/* Adds a candidate: the first `len` bytes of the URL, and `more`. */
 static void
 add(struct candidates *candidates, const char *url, size_t len, const char *more)
 {
@@ -88,7 +87,7 @@ add(struct candidates *candidates, const char *url, size_t len, const char *more
 		candidates->urls[candidates->len++] = made;
 }
 
-/* The URL's bytes before `end`, if that is its end; else 0. */
+/* The length of the URL without its end `end`; 0: it does not end so. */
 static size_t
 len_before(const char *url, size_t len, const char *end)
 {

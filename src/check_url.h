@@ -1,6 +1,4 @@
-/*
- * What is wrong with the URL of a server, found out by asking around it: for --check-config.
- */
+/* For --check-config: finds out what is wrong with a server's URL by trying similar ones. */
 #ifndef CHECK_URL_H
 #define CHECK_URL_H
 
@@ -8,17 +6,14 @@
 
 #include "net/http_client.h"
 
-/*
- * Whether what listens there speaks the other of http and https. Nothing is sent but a GET without
- * a key.
- */
+/* Whether the server speaks the other one of http and https. Sends only a GET without a key. */
 bool check_url_scheme(struct http_client *client, const char *url);
 
 /*
- * The base URL below which a model server takes questions: `base_url` itself if it does, else one
- * with or without /v1, or without an endpoint at its end. Each is asked by a body without a
- * question, which costs nothing. NULL: none of them. The caller frees it. `headers` as in
- * http_call; *path is set to the API that is there, "/responses" or "/chat/completions".
+ * The base URL at which a model server takes questions: `base_url`, or a variant with or without
+ * /v1, or without an endpoint at its end. Each is tried with a body without a question, which costs
+ * nothing. NULL: none works. The caller frees it. `headers` as in http_call; *path is set to the
+ * API found, "/responses" or "/chat/completions".
  */
 char *check_url_base(struct http_client *client, const char *base_url, const char *const *headers,
     const char **path);

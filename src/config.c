@@ -19,14 +19,14 @@ enum { CONFIG_FILE_MAX = 1 << 20, KEY_MAX = 4096, ACCESS_TOKEN_LEN_MIN = 16 };
 static const char etc_path[] = "/etc/assistants-fcgi.conf";
 static const char var_state_dir[] = "/var/lib/assistants-fcgi";
 
-/* A row a setting: its name, how its text becomes a value, where that goes. */
+/* A setting: its name, the function that parses its value, and the member that receives it. */
 struct setting {
 	const char *name;
 	int (*parse)(const struct setting *setting, const char *value, void *field, char *error);
 	size_t offset;
 	const char *fallback; /* NULL: none */
 	long long min, max;
-	const char *words[LOG_LEVEL__MAX + 1]; /* an enum's, in its order */
+	const char *words[LOG_LEVEL__MAX + 1]; /* of an enum, in its order */
 };
 
 static int __attribute__((format(printf, 2, 3))) fail(char *error, const char *format, ...)
@@ -52,7 +52,7 @@ parse_text(const struct setting *setting, const char *value, void *field, char *
 	return *text ? 0 : fail(error, "out of memory");
 }
 
-/* A key ends up in a header: a line break in it would forge others. */
+/* A key goes into a header, where a line break would forge other headers. */
 static int
 parse_key(const struct setting *setting, const char *value, void *field, char *error)
 {
@@ -93,7 +93,7 @@ parse_path(const struct setting *setting, const char *value, void *field, char *
 	return parse_text(setting, value, field, error);
 }
 
-/* What `path` really is, as far as it is there. NULL: no memory. */
+/* The real path of the part of `path` that exists; NULL: none, or no memory. */
 static char *
 real_ancestor(const char *path)
 {
@@ -112,7 +112,7 @@ is_beside_program(const char *path)
 {
 	char *real = real_ancestor(path), *program = realpath("/proc/self/exe", NULL);
 	size_t len = program ? (size_t)(strrchr(program, '/') - program) : 0;
-	/* A program in "/" is nobody's document root. */
+	/* A program in "/": no web server serves all of "/". */
 	bool beside = len > 0 && real && program && strncmp(real, program, len) == 0 &&
 	    (real[len] == '/' || !real[len]);
 
@@ -121,7 +121,7 @@ is_beside_program(const char *path)
 	return beside;
 }
 
-/* A path that web servers do not serve. */
+/* A path outside of what web servers may serve. */
 static int
 parse_outside_path(const struct setting *setting, const char *value, void *field, char *error)
 {
@@ -133,7 +133,7 @@ parse_outside_path(const struct setting *setting, const char *value, void *field
 	return parse_path(setting, value, field, error);
 }
 
-/* Keeps the file's name in *name as well. */
+/* Reads a key from the file `value`, and stores the file's path in *name. */
 static int
 read_key_file(
     const struct setting *setting, const char *value, void *field, char **name, char *error)
@@ -174,7 +174,7 @@ parse_key_file(const struct setting *setting, const char *value, void *field, ch
 	return read_key_file(setting, value, field, &config->key_file, error);
 }
 
-/* One that could be guessed would be no protection. */
+/* A short token could be guessed, so it is refused. */
 static int
 parse_token_file(const struct setting *setting, const char *value, void *field, char *error)
 {
@@ -192,8 +192,8 @@ parse_token_file(const struct setting *setting, const char *value, void *field, 
 }
 
 /*
- * Whether it is as a browser sends it: a path, a slash at the end, capitals, a * for a part of it,
- * or the port that its scheme has anyway, would never fit.
+ * Whether this is an origin as browsers send it. A path, a trailing slash, capitals, a pattern, or
+ * the scheme's default port would never match.
  */
 static bool
 is_origin(const char *text, size_t len)
@@ -235,7 +235,7 @@ parse_origins(const struct setting *setting, const char *value, void *field, cha
 	return parse_text(setting, value, field, error);
 }
 
-/* A name as browsers send it, without scheme, port and path. */
+/* Host names as browsers send them, without scheme, port and path. */
 static int
 parse_hosts(const struct setting *setting, const char *value, void *field, char *error)
 {
@@ -288,7 +288,7 @@ parse_unsigned(const struct setting *setting, const char *value, void *field, ch
 	return 0;
 }
 
-/* 0 is no bound. */
+/* A number, or "off", which is 0: no bound. */
 static int
 parse_bound(const struct setting *setting, const char *value, void *field, char *error)
 {
@@ -303,7 +303,7 @@ parse_bound(const struct setting *setting, const char *value, void *field, char 
 	return 0;
 }
 
-/* One ASKED=SENT; 0, or -1 when it is none, or `models` has it. */
+/* Adds one pair ASKED=SENT. 0; -1: it is no pair, or ASKED is there already. */
 static int
 add_model(struct json_object *models, char *pair)
 {
@@ -343,7 +343,7 @@ parse_models(const struct setting *setting, const char *value, void *field, char
 	return 0;
 }
 
-/* Bytes, or with KiB, MiB, GiB behind. */
+/* A number of bytes, or of KiB, MiB or GiB. */
 static int
 parse_size(const struct setting *setting, const char *value, void *field, char *error)
 {
@@ -359,7 +359,7 @@ parse_size(const struct setting *setting, const char *value, void *field, char *
 	errno = 0;
 	number = strtoull(value, &unit, 10);
 	unit += strspn(unit, " ");
-	/* strtoull() takes blanks and signs, too. */
+	/* strtoull() accepts blanks and signs, too. */
 	for (size_t i = 0; *value >= '0' && *value <= '9' && i < sizeof units / sizeof *units;
 	     i++) {
 		unsigned shift = units[i].shift;
@@ -384,7 +384,7 @@ parse_word(const struct setting *setting, const char *value, void *field, char *
 
 	for (i = 0; setting->words[i]; i++) {
 		if (strcmp(value, setting->words[i]) == 0) {
-			/* Enums are int-sized here; the compiler says so where they are not. */
+			/* Enums have the size of an int here; the assertion below checks it. */
 			*(unsigned *)field = (unsigned)i;
 			return 0;
 		}
@@ -445,7 +445,7 @@ setting_index(const char *name)
 	return -1;
 }
 
-/* What the file says, by setting; strings point into the file's text. */
+/* The file's values, by setting; they point into `text`. */
 struct file_values {
 	char *text;
 	size_t len;
@@ -498,7 +498,10 @@ read_lines(struct file_values *file, char *error)
 	return 0;
 }
 
-/* The home folder by the password file: under a web server HOME is not set, or somebody else's. */
+/*
+ * A path in the home folder of the password file. Under a web server HOME is unset, or another
+ * user's.
+ */
 static char *
 home_path(const char *below)
 {
@@ -547,7 +550,7 @@ read_file(struct file_values *file, char *error)
 static int
 apply(struct config *config, const struct file_values *file, char *error)
 {
-	/* A key that the environment names, in either form, hides the file's other form. */
+	/* If the environment sets the key in one form, the file's other form is ignored. */
 	bool key_in_environment = getenv("OPENAI_API_KEY") || getenv("OPENAI_API_KEY_FILE");
 
 	for (int i = 0; i < SETTINGS_LEN; i++) {
@@ -557,7 +560,7 @@ apply(struct config *config, const struct file_values *file, char *error)
 
 		if (!value && !(is_key && key_in_environment))
 			value = file->values[i];
-		/* An empty variable is how many tools unset one. */
+		/* Many tools unset a variable by making it empty. */
 		if (!value || !*value)
 			value = setting->fallback;
 		if (!value)
@@ -583,7 +586,7 @@ find_state_dir(struct config *config, char *error)
 	return 0;
 }
 
-/* What depends on several settings, and on the machine. */
+/* Checks and defaults that depend on several settings, or on the machine. */
 static int
 complete(struct config *config, char *error)
 {
@@ -607,7 +610,7 @@ complete(struct config *config, char *error)
 	return 0;
 }
 
-/* A name may stand in the environment more than once: getenv() would find only the first. */
+/* The environment may have a name more than once; getenv() finds only the first. */
 static void
 wipe_from_environment(const char *name)
 {
@@ -661,7 +664,7 @@ config_become_owner(const struct config *config, char error[ERROR_SIZE])
 
 	if (geteuid() != 0 || stat(config->state_dir, &status) < 0 || status.st_uid == 0)
 		return 0;
-	/* With the owner's other groups: a key may be readable by one of them. */
+	/* With the owner's other groups: a key file may be readable by one of them only. */
 	owner = getpwuid(status.st_uid);
 	if ((owner ? initgroups(owner->pw_name, status.st_gid) : setgroups(0, NULL)) < 0 ||
 	    setgid(status.st_gid) < 0 || setuid(status.st_uid) < 0)
@@ -692,7 +695,10 @@ make_folders(const char *path)
 int
 config_prepare_state_dir(const struct config *config, char error[ERROR_SIZE])
 {
-	/* Before it is made; and after, when "missing/.." has shown where it leads. */
+	/*
+	 * Checked before the folder is made, and after it: only then is it known where "missing/.."
+	 * leads.
+	 */
 	bool beside = is_beside_program(config->state_dir);
 
 	if (!beside &&

@@ -1,13 +1,13 @@
 /*
- * The configuration, read and checked once at the start, never changed afterwards.
+ * The configuration. It is read and checked once, at the start, and never changes.
  *
- * A setting is a variable of the process's environment, or a `NAME=value` line of one file: the one
- * that ASSISTANTS_CONFIG names, else ~/.config/assistants-fcgi/config (home by the password file),
- * else /etc/assistants-fcgi.conf. The environment wins. A request's parameters are never asked.
+ * A setting is a variable of the process's environment, or a line `NAME=value` in one file: the
+ * file that ASSISTANTS_CONFIG names, else ~/.config/assistants-fcgi/config (home as in the password
+ * file), else /etc/assistants-fcgi.conf. The environment wins. A request's parameters are never
+ * used.
  *
- * A process of the same user may read the environment that another was started with
- * (/proc/PID/environ), and so may one that this program starts: keys are read from it once, and
- * wiped.
+ * A process of the same user, also one that this program starts, may read the environment that
+ * another was started with (/proc/PID/environ). So keys are read once, and wiped.
  */
 #ifndef CONFIG_H
 #define CONFIG_H
@@ -30,15 +30,15 @@ enum config_model_api {
 enum config_switch { SWITCH_OFF, SWITCH_ON, SWITCH__MAX };
 enum config_sync { SYNC_FULL, SYNC_NORMAL, SYNC__MAX };
 
-/* Strings are the config's; NULL where a setting without a default was not made. */
+/* The config owns its strings. NULL: a setting without a default was not set. */
 struct config {
-	char *file;                      /* that was read; NULL: there is none */
+	char *file;                      /* the file that was read; NULL: none */
 	char *api_key;                   /* OPENAI_API_KEY, or the content of OPENAI_API_KEY_FILE */
 	char *key_file;                  /* OPENAI_API_KEY_FILE */
 	char *base_url;                  /* OPENAI_BASE_URL, without a slash at its end */
 	enum config_model_api model_api; /* MODEL_API_AUTO only with a model server */
 	char *model;
-	struct json_object *models; /* asked → sent, "*" for all others; NULL: as asked */
+	struct json_object *models; /* asked → sent, "*": all others; NULL: unchanged */
 	char *ca_file;
 	char *definition; /* path */
 	char *state_dir;
@@ -46,55 +46,55 @@ struct config {
 	char
 	    *upstream_url; /* a remote Assistants API, without a slash at its end; NULL: embedded */
 	char *upstream_key;
-	char *keys_file;                 /* who may use /v1 */
-	char *allowed_hosts;             /* that are answered; NULL: see hosts.h */
-	char *allow_origin;              /* further origins whose pages may use us; NULL: none */
-	enum config_switch pass_through; /* the rest of /v1 to the model server */
+	char *keys_file;                 /* the keys for /v1 */
+	char *allowed_hosts;             /* answered host names; NULL: see hosts.h */
+	char *allow_origin;              /* other origins whose pages may use us; NULL: none */
+	enum config_switch pass_through; /* passes the rest of /v1 on to the model server */
 	unsigned rate;                   /* gateway messages a minute for one client; 0: no bound */
 	unsigned daily_tokens;           /* of the whole gateway; 0: no bound */
 	unsigned key_daily_tokens;       /* of each name under /v1; 0: no bound */
-	struct address_ranges *trusted_proxies; /* whose X-Forwarded-For is believed; NULL: none */
-	char *access_token;                     /* that gateway paths need; NULL: none */
+	struct address_ranges *trusted_proxies; /* their X-Forwarded-For is believed; NULL: none */
+	char *access_token;                     /* needed for gateway paths; NULL: none */
 	char *token_file;                       /* ASSISTANTS_ACCESS_TOKEN_FILE */
-	char *tools_dir;                        /* of function tools; NULL: none */
+	char *tools_dir;                        /* folder of tools; NULL: none */
 	enum config_switch metrics;             /* GET /metrics */
 	unsigned workers;
 	unsigned run_timeout_s;
-	unsigned context_tokens; /* of a thread, that a model is sent at most */
-	unsigned retention_days; /* threads idle for so long are deleted; 0: never */
+	unsigned context_tokens; /* the most of a thread that a model is sent */
+	unsigned retention_days; /* threads idle for this long are deleted; 0: never */
 	size_t max_body;         /* bytes */
 	enum log_level log_level;
 };
 
 /*
- * Reads the settings, and wipes the keys among them from the environment: a second call would not
- * find them. Only before threads start. -1 with one sentence in `error` that says which is wrong,
- * why, and what is accepted. `config` must be freed in both cases.
+ * Reads the settings, and wipes the keys from the environment, so a second call would not find
+ * them. Call it before threads start. -1 with one sentence in `error`: which setting is wrong, why,
+ * and what is accepted. Free `config` in both cases.
  */
 int config_load(struct config *config, char error[ERROR_SIZE]);
 
 /*
- * Keeps processes of the same user from what this one has in memory, keys among it, and from its
- * environment; those that it starts by exec may be looked into again. There are no core dumps then.
+ * Hides this process's memory, which has keys, and its environment from other processes of the same
+ * user. Processes that it starts by exec are not hidden. Disables core dumps.
  */
 void config_hide_memory(void);
 
 /*
- * A command that root gives acts as the owner of the state folder, if that is there: files that
- * root made in it could not be used by the web server's user. -1 with a sentence in `error`.
+ * For commands that root runs: becomes the owner of the state folder, if it exists. The web
+ * server's user could not use files that root made there. -1 with a sentence in `error`.
  */
 int config_become_owner(const struct config *config, char error[ERROR_SIZE]);
 
 /*
- * Makes the state folder (mode 0700, parents too) if it is missing, and refuses one that web
- * servers may serve: inside the program's own folder. -1 with a sentence in `error`.
+ * Makes the state folder (mode 0700, parents too) if it is missing. Refuses one inside the
+ * program's own folder, which web servers may serve. -1 with a sentence in `error`.
  */
 int config_prepare_state_dir(const struct config *config, char error[ERROR_SIZE]);
 
 /* The database's file; the caller's to free. NULL: out of memory. */
 char *config_database_path(const struct config *config);
 
-/* Whether anything is kept: of a remote Assistants API's threads no more than how much is used. */
+/* Whether a database is needed. With a remote Assistants API it is needed only to count use. */
 bool config_needs_database(const struct config *config);
 
 void config_free(struct config *config);

@@ -31,7 +31,7 @@
 
 enum {
 	WORKERS_MIN = 3,
-	/* A waiting worker's: its client's, the model server's, curl's own two. */
+	/* For a waiting worker: its client's, the model server's, and two of curl's. */
 	DESCRIPTORS_EACH = 4,
 	DESCRIPTORS_MORE = 128 + 2 * DB_READERS_MAX,
 	DESCRIPTORS_TOOLS = 80, /* eight tools at once, ten each: process/child.h */
@@ -40,11 +40,11 @@ enum {
 	ARENAS_MAX = 4,
 	TRIM_THRESHOLD = 4 << 20,
 #ifdef __SANITIZE_THREAD__
-	STACK_SIZE = 2 << 20, /* its own share is more than the half */
+	STACK_SIZE = 2 << 20, /* the sanitizer itself needs more than half */
 #else
 	STACK_SIZE = 512 << 10,
 #endif
-	/* Memory for bodies: so many of the largest, and bytes beside. */
+	/* Memory for bodies: a number of the largest ones, and more bytes. */
 	BODIES_EACH = 8,
 	BODIES_MORE = 160 << 20,
 	EXIT_USAGE = 2
@@ -59,21 +59,21 @@ struct app {
 	struct db *db;
 	struct budgets budgets;
 	struct api *api;
-	struct seats *seats; /* for conversations that wait; NULL: nobody serves */
+	struct seats *seats; /* for conversations that wait; NULL: no requests are served */
 	struct openai *openai;
 	struct gateway *gateway;
-	struct v1 *v1; /* NULL with a remote Assistants API: there is none of our own */
+	struct v1 *v1; /* NULL: with a remote Assistants API there is no /v1 */
 };
 
 struct options {
-	const char *listen; /* NULL: not asked */
+	const char *listen; /* NULL: not given */
 	mode_t mode;
 	bool check_config;
-	const char *make_key; /* a name; NULL: not asked */
-	bool detached;        /* as CGI, from the web server */
+	const char *make_key; /* a name; NULL: not given */
+	bool detached;        /* in CGI: detached from the web server */
 	bool export;
-	const char *import; /* a file, or "-"; NULL: not asked */
-	const char *tenant; /* whose the imported becomes; NULL: as it says */
+	const char *import; /* a file, or "-"; NULL: not given */
+	const char *tenant; /* who gets the imported objects; NULL: as they say */
 };
 
 static const char usage[] =
@@ -84,7 +84,7 @@ static const char usage[] =
     "       assistants.fcgi --check-config | --version | --help\n"
     "Started by a web server it speaks FastCGI, or CGI. man assistants.fcgi tells the rest.\n";
 
-/* What must not be shown is registered before anything can show it. */
+/* Registers secrets before anything can log them. */
 static int
 register_secrets(const struct config *config)
 {
@@ -174,7 +174,7 @@ open_openai(struct app *app, char *error)
 	return app->openai ? 0 : -1;
 }
 
-/* All but the configuration. */
+/* Closes everything but the configuration. */
 static void
 app_close(struct app *app)
 {
@@ -190,7 +190,7 @@ app_close(struct app *app)
 	*app = (struct app){.config = app->config};
 }
 
-/* All but the configuration, which is there. -1 with a sentence in `error`. */
+/* Opens everything; the configuration is loaded already. -1 with a sentence in `error`. */
 static int
 app_open(struct app *app, char error[ERROR_SIZE])
 {
@@ -219,14 +219,14 @@ app_open(struct app *app, char error[ERROR_SIZE])
 }
 
 /*
- * Many systems allow 1024 descriptors unless a program asks for more. How many workers have enough:
- * one that found none left could not ask the model, and could not even refuse.
+ * How many workers have enough descriptors. Many systems allow 1024 unless a program asks for more.
+ * A worker without a free one could not ask the model, and could not even refuse.
  */
 static unsigned
 afford_workers(unsigned workers, bool tools)
 {
 	rlim_t wanted = (rlim_t)workers * DESCRIPTORS_EACH + DESCRIPTORS_MORE;
-	/* Without these only a tool cannot be run. */
+	/* Without these, only tools cannot run. */
 	rlim_t wished = wanted + (tools ? (rlim_t)workers * DESCRIPTORS_TOOLS : 0);
 	struct rlimit limit;
 
@@ -270,15 +270,15 @@ serve_fastcgi(struct app *app, struct router *router, const struct options *opti
 	if (!app->config.upstream_url && app->config.model_api == MODEL_API_OFFLINE)
 		log_info("no model server is set: a small built-in script plays the assistant");
 	result = server_run_fastcgi(fd, options->listen, &server_options);
-	/* A request that could not be ended still uses everything. */
+	/* A request that did not end still uses everything. */
 	if (result > 0)
 		_exit(EXIT_SUCCESS);
 	return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 /*
- * A little work after an answer, that nobody waits for. A database that is open would not bear the
- * fork: everything is opened anew.
+ * Does a little work after the answer, which no client waits for. An open database must not cross a
+ * fork, so unless the process was detached already, everything is closed first and opened again.
  */
 static void
 sweep_cgi(struct app *app, bool detached)
@@ -312,7 +312,7 @@ serve_cgi(struct app *app, struct router *router, bool detached)
 	return EXIT_SUCCESS;
 }
 
-/* A CGI program that cannot start still owes the web server an answer. */
+/* A CGI program that cannot start still has to answer the web server. */
 static void
 answer_misconfigured(void)
 {
@@ -322,7 +322,7 @@ answer_misconfigured(void)
 	server_run_cgi(router_answer, &router);
 }
 
-/* The machine's seats for conversations. NULL: logged. */
+/* Opens the machine's seats for conversations. NULL: failed, logged. */
 static struct seats *
 open_seats(const struct app *app)
 {
@@ -375,8 +375,8 @@ serve(struct app *app, const struct options *options)
 }
 
 /*
- * With 0, 1 or 2 closed, the next socket or file that is opened would get that number, and the log
- * or the answer would be written into it.
+ * If 0, 1 or 2 is closed, the next socket or file would get that number, and the log or the answer
+ * would be written into it.
  */
 static void
 fill_standard_descriptors(void)
@@ -391,10 +391,10 @@ fill_standard_descriptors(void)
 }
 
 /*
- * Shared hosts limit a process's address space. Of malloc's arenas, each of which reserves 64 MiB,
- * there may be eight for each core by default; and a thread's stack is as large as `ulimit -s`
- * says, 8 MiB as a rule, where its starter doesn't care: libcurl starts one for each name to
- * resolve.
+ * Shared hosts limit a process's address space. By default, malloc may make eight arenas for each
+ * core, each of which reserves 64 MiB. And a thread's stack is as large as `ulimit -s` says,
+ * usually 8 MiB, unless its creator sets the size. libcurl, which starts a thread to resolve a
+ * name, does not.
  */
 static void
 spare_address_space(void)
@@ -403,9 +403,9 @@ spare_address_space(void)
 	bool limited = getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY;
 	pthread_attr_t attr;
 
-	/* One is slower by a third, and takes 64 MiB less for each that it leaves out. */
+	/* One arena is a third slower, and saves 64 MiB for each other one. */
 	mallopt(M_ARENA_MAX, limited ? 1 : ARENAS_MAX);
-	/* By default each message's memory went back to the system, and was taken from it again. */
+	/* By default, each message's memory would be returned to the system and requested again. */
 	mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
@@ -413,7 +413,7 @@ spare_address_space(void)
 	pthread_attr_destroy(&attr);
 }
 
-/* Prints a new key, which is kept as its hash alone. */
+/* Prints a new key; only its hash is stored. */
 static int
 make_key(const char *name)
 {
@@ -444,7 +444,7 @@ make_key(const char *name)
 	return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* An import's on standard output; an export's objects are there. */
+/* On standard output for an import; an export's objects are there, so on standard error. */
 static void
 say_counts(const struct transfer_counts *counts, bool exported)
 {
@@ -457,7 +457,7 @@ say_counts(const struct transfer_counts *counts, bool exported)
 	}
 }
 
-/* Exports, or imports from `in`. */
+/* Imports from `in`, or exports if it is NULL. */
 static int
 transfer(struct app *app, FILE *in, const char *tenant, char error[ERROR_SIZE])
 {
@@ -481,7 +481,7 @@ transfer(struct app *app, FILE *in, const char *tenant, char error[ERROR_SIZE])
 	return result;
 }
 
-/* The file is opened first: root may read what the state folder's owner may not. */
+/* Opens the file first: root may be able to read it where the state folder's owner is not. */
 static int
 import_or_export(const struct options *options)
 {
@@ -591,14 +591,16 @@ main(int argc, char **argv)
 
 	fill_standard_descriptors();
 	spare_address_space();
-	/* Database, cache and lock hold what users said: nobody else may read them. */
+	/*
+	 * Database, cache and lock files contain what users said: other users must not read them.
+	 */
 	umask(0077);
-	/* A limit on a file's size, common on shared hosts, is an error like a full disk, no end.
+	/*
+	 * A limit on file sizes, common on shared hosts, must be an error like a full disk, not the
+	 * end.
 	 */
 	signal(SIGXFSZ, SIG_IGN);
-	/*
-	 * A CGI program's arguments come from the request (RFC 3875, 4.4): they are none of ours.
-	 */
+	/* A CGI program's arguments come from the request (RFC 3875, 4.4), so they are ignored. */
 	if (!is_cgi && !inherits) {
 		status = read_options(argc, argv, &options);
 		if (status != 0)
@@ -617,7 +619,7 @@ main(int argc, char **argv)
 	is_configured = config_load(&app.config, error) == 0;
 	if (is_configured && app.config.tools_dir)
 		config_hide_memory();
-	/* Only now: a fork before would keep the keys in its environment. */
+	/* Not earlier: the parent of a fork would keep the keys in its environment. */
 	if (is_configured && is_cgi)
 		options.detached = server_detach_cgi(router_may_outlive,
 		    &(struct router){.routes = routes, .routes_len = routes_len});

@@ -6,7 +6,7 @@
 
 enum { TEXT_OR_JSON = MEDIA_TEXT | MEDIA_JSON, WORDS = MEDIA_TEXT | MEDIA_JSON | MEDIA_FORM };
 
-/* The same below Azure's prefix. */
+/* The same path under /v1 and under Azure's prefix. */
 #define API(method, path, body_max, work, handler)                                                 \
 	{method, "/v1" path, MEDIA_API, 0, body_max, work, v1_admits, handler},                    \
 	{                                                                                          \
@@ -29,13 +29,13 @@ const struct route routes[] = {
     {"GET", "/threads/{id}/runs/{run}", TEXT_OR_JSON, 0, 0, ROUTE_QUICK, gateway_admits,
 	gateway_runs_retrieve},
 
-    /* Those that may stream wait on a model. */
+    /* Routes that may stream wait for a model. */
     V1("POST", "/threads/runs", ROUTE_OUTLIVES),
     V1("POST", "/threads/{id}/runs", ROUTE_OUTLIVES),
     V1("POST", "/threads/{id}/runs/{run}/submit_tool_outputs", ROUTE_OUTLIVES),
 
     PASSED("POST", "/chat/completions"),
-    /* Azure's: the body names the deployment, too, as its model. */
+    /* Azure's paths. The body also names the deployment, as its model. */
     {"POST", "/openai/deployments/{name}/chat/completions", MEDIA_API, 0, 0, ROUTE_WAITS, v1_admits,
 	v1_pass_through},
     {"POST", "/openai/deployments/{name}/embeddings", MEDIA_API, 0, 0, ROUTE_WAITS, v1_admits,

@@ -1,4 +1,4 @@
-/* The table of every path that the program answers. */
+/* Every path that the program answers, in one table. */
 #ifndef ROUTES_H
 #define ROUTES_H
 

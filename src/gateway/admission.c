@@ -14,7 +14,7 @@ enum {
 struct admission {
 	const struct config *config;
 	const struct budgets *budgets;
-	char token_hash[SHA256_HEX_SIZE]; /* "" where none is needed */
+	char token_hash[SHA256_HEX_SIZE]; /* "" if no token is needed */
 };
 
 struct admission *
@@ -39,8 +39,8 @@ admission_free(struct admission *admission)
 }
 
 /*
- * Of the two only the hashes are compared: how long that takes says nothing about the token, since
- * nobody can choose a hash.
+ * Only hashes are compared. How long that takes reveals nothing about the token, because a client
+ * cannot choose a hash.
  */
 static bool
 has_token(const struct admission *admission, struct request *request)
@@ -72,7 +72,7 @@ admission_admits(struct admission *admission, struct request *request, struct re
 	return false;
 }
 
-/* A bucket's name; those whom the web server does not tell apart have one together. */
+/* Names a client's bucket. Clients whose address the web server does not tell share one. */
 static void
 name_bucket(const struct admission *admission, struct request *request, const char *what,
     char name[NAME_SIZE])
@@ -106,7 +106,10 @@ admission_answer_empty(struct response *response, long long wait_s)
 	answer_empty(response, "The assistant has used up its tokens for now", wait_s);
 }
 
-/* Takes one of `rate` a minute for the client. False, answered with `words` if there is none. */
+/*
+ * Takes one of the client's `rate` units a minute. False: answered, with 429 and `words` if none is
+ * left.
+ */
 static bool
 take_one(struct admission *admission, struct request *request, struct response *response,
     const char *what, long long rate, const char *words)
@@ -147,7 +150,7 @@ admission_takes_message(
 
 	switch (budget_look(admission->budgets, "gateway", &wait_s)) {
 	case BUDGET_RESERVED:
-	case BUDGET_HELD: /* perhaps by a dead process: the run's creation finds out */
+	case BUDGET_HELD: /* the holder may have died: creating the run will tell */
 		return take_one(admission, request, response, "messages", admission->config->rate,
 		    "Too many messages come from your address");
 	case BUDGET_EMPTY:

@@ -17,11 +17,11 @@ struct assistant {
 	char *cache_path, *lock_path;
 };
 
-/* What the cache file says. */
+/* What was found in the cache file. */
 enum cache_state {
-	CACHE_NONE,    /* missing, or made for another place */
-	CACHE_DAMAGED, /* not to be read, or not to be understood */
-	CACHE_OLD,     /* made for this place from another definition */
+	CACHE_NONE,    /* missing, or made for another API */
+	CACHE_DAMAGED, /* unreadable, or not of this form */
+	CACHE_OLD,     /* made for this API, from another definition */
 	CACHE_VALID,
 };
 
@@ -53,7 +53,10 @@ assistant_free(struct assistant *assistant)
 	free(assistant);
 }
 
-/* Takes a line that begins with `name` off *text, and gives what follows; NULL if it is another. */
+/*
+ * If *text begins with a line that starts with `name`, takes it off and returns its rest; else
+ * NULL.
+ */
 static const char *
 take_line(char **text, const char *name)
 {
@@ -66,7 +69,7 @@ take_line(char **text, const char *name)
 	return line + strlen(name);
 }
 
-/* The whole file is read: an id that was cut short has no line's end. */
+/* The text must end with a newline: that detects an id that was cut short. */
 static enum cache_state
 parse_cache(const struct assistant *assistant, const char *hash, char *text, size_t len,
     char id[ASSISTANT_ID_SIZE])
@@ -118,7 +121,7 @@ write_cache(const struct assistant *assistant, const char *hash, const char *id)
 	return result;
 }
 
-/* Whether an answer is good; an id that the rest of the program cannot use is not. */
+/* Copies the id out of an answer. False: the call failed, or the id is not usable here. */
 static bool
 keep_id(struct openai_answer *answer, struct json_object *object, char id[ASSISTANT_ID_SIZE])
 {
@@ -138,10 +141,10 @@ keep_id(struct openai_answer *answer, struct json_object *object, char id[ASSIST
 /* A search by name through all pages. */
 struct search {
 	const char *name;
-	struct json_object *oldest; /* of those that bear it; NULL: none so far */
+	struct json_object *oldest; /* among those with the name; NULL: none so far */
 };
 
-/* The list comes newest first: the last one that is met is the oldest. */
+/* The list is newest first, so the last match is the oldest. */
 static void
 on_assistant(void *arg, struct json_object *assistant)
 {
@@ -154,7 +157,7 @@ on_assistant(void *arg, struct json_object *assistant)
 	search->oldest = json_object_get(assistant);
 }
 
-/* 1 found, 0 not, -1 with the answer that failed. */
+/* 1: found. 0: not found. -1: `answer` failed. */
 static int
 find_by_name(struct assistant *assistant, const char *name, const struct interrupt *interrupt,
     char id[ASSISTANT_ID_SIZE], struct openai_answer *answer)
@@ -171,8 +174,8 @@ find_by_name(struct assistant *assistant, const char *name, const struct interru
 }
 
 /*
- * Creates the assistant, or brings the one of `id` up to the definition. 1 done, 0 that id is
- * unknown, -1.
+ * Creates the assistant, or updates the one with `id` to the definition. 1: done, or the update was
+ * refused, which has been logged. 0: the id is unknown. -1: failed.
  */
 static int
 post_definition(struct assistant *assistant, const struct definition *definition,
@@ -203,7 +206,7 @@ post_definition(struct assistant *assistant, const struct definition *definition
 	return 1;
 }
 
-/* With the lock held, or given up. */
+/* The caller holds the lock, or could not get it. */
 static int
 find_or_create(struct assistant *assistant, const struct definition *definition,
     const struct interrupt *interrupt, char id[ASSISTANT_ID_SIZE], struct openai_answer *answer)

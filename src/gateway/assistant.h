@@ -1,17 +1,21 @@
 /*
- * The id of the gateway's assistant, between requests and processes.
+ * The id of the gateway's assistant, kept between requests and processes.
  *
- * It is kept in the file `assistant` of the state folder, which says first what it was made for:
- * the format, the place of the Assistants API, a hash of the definition. A file that says anything
- * else is as good as none. It is a convenience that may always be missing, be damaged, or not be
- * writable: then the assistant is found by its name again.
+ * It is in the file `assistant` of the state folder. The file first says what it was made for: the
+ * format, the place of the Assistants API, a hash of the definition. A file that differs in any of
+ * these counts as missing. The file is only a cache: if it is missing, damaged or not writable, the
+ * assistant is found by its name.
  *
- * Guarantees: one assistant, however many processes start at once on an empty folder (who finds no
- * valid file takes the lock on `assistant.lock` and reads again before he lists or creates); an
- * assistant that already bears the name is used as it is; it is updated, once, only when the file
- * was made for the same place from another definition. Where that is refused it stays as it was.
- * Who still answers by the old definition when the new one comes may put the old one back, until
- * the next message.
+ * Guarantees:
+ *
+ * - One assistant is made, however many processes start at once on an empty folder. A process
+ *   without a valid file takes the lock on `assistant.lock` and reads the file again before it
+ * lists or creates.
+ * - An assistant that has the name already is used as it is. It is updated once, and only if the
+ *   file was made for the same place from another definition. If the update is refused, the
+ * assistant stays as it was.
+ * - A process that still answers by the old definition when a new one appears may restore the old
+ *   one, until the next message.
  */
 #ifndef GATEWAY_ASSISTANT_H
 #define GATEWAY_ASSISTANT_H
@@ -30,13 +34,13 @@ void assistant_free(struct assistant *assistant);
 enum { ASSISTANT_ID_SIZE = 132 };
 
 /*
- * The id of the assistant that is as `definition` says. 0, or -1 with `answer` telling why the
- * Assistants API could not be asked; it must be freed.
+ * Gets the id of the assistant for `definition`. 0, or -1: `answer` says why the Assistants API
+ * failed. Free `answer` in both cases.
  */
 int assistant_id(struct assistant *assistant, const struct definition *definition,
     const struct interrupt *interrupt, char id[ASSISTANT_ID_SIZE], struct openai_answer *answer);
 
-/* The server knows this id no longer: the next call finds another. */
+/* The server no longer knows this id: the next call finds or creates another. */
 void assistant_forget(
     struct assistant *assistant, const struct interrupt *interrupt, const char *id);
 

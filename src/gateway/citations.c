@@ -5,14 +5,14 @@
 #include "text/text.h"
 
 enum {
-	STRIDE = 256, /* characters from one that is remembered to the next */
+	STRIDE = 256, /* characters between two remembered offsets */
 	/*
-	 * How far markers are looked for, where no offset leads to them: bytes for every byte of
-	 * the words, and as many as it takes for any answer that was not made to be slow.
+	 * Bounds the search for markers that no offset leads to: bytes for each byte of the text,
+	 * and a minimum that is enough for any answer not made to be slow.
 	 */
 	SEARCH_FACTOR = 32,
 	SEARCH_MIN = 4 << 20,
-	SEARCH_STEP = 64 /* what looking costs at the least */
+	SEARCH_STEP = 64 /* the least that one search costs */
 };
 
 void
@@ -31,9 +31,8 @@ citations_free(struct citations *citations)
 /* --- sources --- */
 
 /*
- * Bytes of the control character that `at` begins with, C0's or C1's, or of what Unicode breaks
- * lines with, or turns their direction with: then the words would be read in another order. 0 if it
- * is none of these.
+ * The length of the control character at `at`: C0, C1, or one of Unicode's that break lines or
+ * change the direction of text, which would reorder what is read. 0: none.
  */
 static size_t
 control_len(const char *at)
@@ -72,8 +71,8 @@ citations_line(const char *text, size_t len_max)
 }
 
 /*
- * A member of the object that the annotation has under its type's name, as in the Assistants API,
- * or of the annotation itself, as in the Responses API.
+ * A member of the annotation. The Assistants API has it in an object below, named like the
+ * annotation's type; the Responses API has it in the annotation itself.
  */
 static struct json_object *
 member(struct json_object *annotation, const char *key)
@@ -84,7 +83,7 @@ member(struct json_object *annotation, const char *key)
 	return value ? value : json_get(annotation, key);
 }
 
-/* The member if it has words, else NULL. */
+/* The member if it is not blank, else NULL. */
 static const char *
 member_words(struct json_object *annotation, const char *key)
 {
@@ -95,7 +94,7 @@ member_words(struct json_object *annotation, const char *key)
 	return words && !text_is_blank(words) ? words : NULL;
 }
 
-/* Whether it may stand in an answer: a page may make a link of it. */
+/* Whether the URL may be shown: a page may make a link of it. */
 static bool
 is_shown_url(const char *url)
 {
@@ -106,10 +105,10 @@ is_shown_url(const char *url)
 }
 
 struct source {
-	const char *file, *url, *name, *quote; /* NULL where they are not told */
+	const char *file, *url, *name, *quote; /* NULL: not given */
 };
 
-/* False when there is nothing to cite. */
+/* False: the annotation cites nothing. */
 static bool
 read_source(struct json_object *annotation, struct source *source)
 {
@@ -142,7 +141,7 @@ new_citation(struct json_object *annotation, const struct source *source, size_t
 	return citation;
 }
 
-/* The number of what the annotation cites, a new one for a new source; 0: nothing. */
+/* The number of the annotation's source; a new source gets a new number. 0: it cites nothing. */
 static size_t
 number_of(struct citations *citations, struct json_object *annotation)
 {
@@ -174,24 +173,24 @@ number_of(struct citations *citations, struct json_object *annotation)
 
 /* --- places --- */
 
-/* Bytes of the words that a number takes the place of. */
+/* A range of the text that a number replaces, in bytes. */
 struct place {
 	size_t start, end;
 	size_t number;
-	size_t order; /* the annotation's among all */
+	size_t order; /* the annotation's index */
 	const char *marker;
 };
 
 struct text {
 	const char *words;
 	size_t len, chars;
-	size_t *offsets;  /* the bytes before each STRIDEth character */
+	size_t *offsets;  /* the byte offset of each STRIDEth character */
 	char *taken;      /* 1 for each byte in a place */
-	struct place *at; /* where numbers go */
+	struct place *at; /* where numbers are inserted */
 	size_t at_len;
-	struct place *lost; /* annotations that no offset led to their markers, in their order */
+	struct place *lost; /* annotations whose offsets did not lead to their markers, in order */
 	size_t lost_len;
-	struct json_object *searched; /* by marker, how far the words were searched for it */
+	struct json_object *searched; /* marker → how far the text was searched for it */
 	size_t search_left;           /* bytes */
 };
 
@@ -235,7 +234,7 @@ text_free(struct text *text)
 	json_object_put(text->searched);
 }
 
-/* The bytes before a character; of that behind the last one, all. */
+/* The byte offset of a character; beyond the last one, the text's length. */
 static size_t
 bytes_before(const struct text *text, size_t chars)
 {
@@ -250,9 +249,7 @@ bytes_before(const struct text *text, size_t chars)
 	return at;
 }
 
-/*
- * Whether the annotation's offsets are of these words, and lead to its marker, where it tells one.
- */
+/* Whether the annotation's offsets are within the text, and lead to its marker, if it gives one. */
 static bool
 find_by_offsets(const struct text *text, struct json_object *annotation, struct place *place)
 {
@@ -301,7 +298,7 @@ compare_places(const void *left, const void *right)
 	return a->order < b->order ? -1 : a->order > b->order;
 }
 
-/* Of those that overlap, the first one in the words stays. */
+/* Of overlapping places keeps the one that comes first in the text. */
 static void
 drop_overlaps(struct text *text)
 {
@@ -327,8 +324,8 @@ charge(struct text *text, size_t bytes)
 }
 
 /*
- * The first occurrence of the marker that is not taken, from where the search for another like it
- * ended: what is taken stays so.
+ * Finds the first free occurrence of the marker. Starts where the last search for the same marker
+ * ended, because what is taken stays taken.
  */
 static bool
 find_by_marker(struct text *text, struct place *place)
@@ -346,7 +343,7 @@ find_by_marker(struct text *text, struct place *place)
 		found = at && !taken;
 		place->start = start;
 		place->end = start + len;
-		/* None that begins before the last byte that is taken can be free. */
+		/* An occurrence that begins before the last taken byte cannot be free. */
 		from = found ? place->end : taken ? (size_t)(taken - text->taken) + 1 : start;
 	}
 	json_set_int(text->searched, place->marker, (long long)from);
@@ -414,7 +411,7 @@ citations_print(struct json_object *list, struct buf *out)
 		const char *name = json_get_string(citation, "name");
 		const char *quote = json_get_string(citation, "quote");
 
-		/* Once will do for a page that is named by its URL. */
+		/* A page that is named by its URL shows it once. */
 		if (url && name && strcmp(url, name) == 0)
 			name = NULL;
 		buf_printf(out, "%s[%zu] %s%s%s%s%s", i ? "\n" : "\n\n", i + 1, name ? name : "",

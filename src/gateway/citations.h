@@ -1,6 +1,7 @@
 /*
- * What an answer cites. Its annotations tell sources, files and web pages, and where its words mean
- * them; a source has one number and one footnote, however often it is meant. Only for src/gateway/.
+ * What an answer cites. Its annotations name sources (files and web pages) and the ranges of the
+ * text that refer to them. A source has one number and one footnote, however often it is cited.
+ * Only for src/gateway/.
  */
 #ifndef GATEWAY_CITATIONS_H
 #define GATEWAY_CITATIONS_H
@@ -10,31 +11,30 @@
 
 struct citations {
 	/*
-	 * {index, type, file_id or url, name, quote} of each source, index 1 first. `name` is null
-	 * where nothing told one: see names.h.
+	 * {index, type, file_id or url, name, quote} of each source, from index 1 on. `name` is
+	 * null if no annotation gave one: see names.h.
 	 */
 	struct json_object *list;
-	struct json_object *known; /* the numbers, by source */
+	struct json_object *known; /* source → number */
 };
 
 void citations_init(struct citations *citations);
 void citations_free(struct citations *citations);
 
 /*
- * The words of a text with "[n]" in place of what its annotations mark, an array, or NULL; the
- * numbers count on. The time this takes, and what it gives, are bounded by the length of what comes
- * in, however the annotations lie. The caller frees; NULL: no memory.
+ * Returns the text with "[n]" in place of the ranges that its annotations mark. `annotations` is an
+ * array, or NULL; numbering continues from earlier calls. Time and output are bounded by the length
+ * of the input, whatever the annotations say. The caller frees; NULL: no memory.
  */
 char *citations_mark(
     struct citations *citations, const char *words, struct json_object *annotations);
 
-/* Appends the footnotes of a list, a line each, behind a blank line; nothing where there are none.
- */
+/* Appends the footnotes of a list, one a line, after a blank line; nothing if the list is empty. */
 void citations_print(struct json_object *list, struct buf *out);
 
 /*
- * Outside words as JSON's string that stays on one line: control characters and line breaks become
- * blanks. At most `len_max` bytes.
+ * Foreign text as a JSON string of one line: control characters and line breaks become blanks. At
+ * most `len_max` bytes.
  */
 struct json_object *citations_line(const char *text, size_t len_max);
 

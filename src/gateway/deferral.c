@@ -8,7 +8,7 @@
 
 enum {
 	PENDING_RETRY_AFTER_S = 2,
-	/* After a run's end, until what it would have been answered with is kept. */
+	/* How long after a run's end its outcome may still have to be stored. */
 	KEEPING_S = 5,
 	DETAIL_MAX = 500 /* metadata's strings may have 512 */
 };
@@ -66,7 +66,7 @@ answer_when_due(struct deferral *deferral)
 	say_applied(deferral);
 	deferral_answer_pending(deferral->response, deferral->request, deferral->run_id);
 	router_leave(deferral->request, deferral->response);
-	/* What follows is a sentence to be kept. */
+	/* From here on, an error is a sentence to be stored. */
 	deferral->response->media = MEDIA_TEXT;
 	deferral->response->retry_after_s = -1;
 }
@@ -97,7 +97,7 @@ deferral_is_left(struct deferral *deferral, struct stream *stream)
 	return left;
 }
 
-/* The failure that the response tells, as metadata of the run. */
+/* The error in the response, as metadata of the run. */
 static struct json_object *
 kept_failure(const struct response *response)
 {
@@ -125,7 +125,7 @@ deferral_end(struct deferral *deferral, struct openai *openai)
 	};
 	struct openai_answer answer;
 
-	/* Whatever became of the request. */
+	/* This must be done, even if the request ran out of memory. */
 	memory_begin();
 	pthread_mutex_destroy(&deferral->lock);
 	if (!deferral->request->left) {
@@ -137,7 +137,7 @@ deferral_end(struct deferral *deferral, struct openai *openai)
 		return;
 	call.body = json_new_object();
 	json_set(call.body, "metadata", kept_failure(deferral->response));
-	/* What fails here has been logged; the run itself tells about as much. */
+	/* A failure is logged. Then only the run's status tells how it ended. */
 	openai_call(openai, &call, &answer);
 	openai_answer_free(&answer);
 	json_object_put(call.body);
@@ -191,7 +191,7 @@ deferral_answer_failed(
 	if (!deferred)
 		return false;
 	if (strcmp(deferred, "pending") == 0 && now - ended_at < KEEPING_S) {
-		/* A remote server's own word for it is not for a header. */
+		/* Not the id from the answer: a remote server's text must not get into a header. */
 		deferral_answer_pending(response, request, request->params[1]);
 		return true;
 	}

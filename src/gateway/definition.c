@@ -18,11 +18,13 @@ static const char answer_max_name[] = "max_completion_tokens";
 
 struct definitions {
 	const struct config *config;
-	char *own; /* the JSON without the folder's tools */
-	/* Requests that find the folder changed race to read it, and who answers may use the old.
+	char *own; /* the JSON without the tools of the folder */
+	/*
+	 * Requests that find the folder changed race to read it; others still use the old
+	 * definition.
 	 */
 	pthread_mutex_t lock;
-	struct definition *now; /* it counts as a user */
+	struct definition *now; /* counts as one user */
 };
 
 struct json_object *
@@ -200,7 +202,7 @@ reload(struct definitions *definitions, uint64_t state)
 	char error[ERROR_SIZE];
 	struct definition *changed = load(definitions, state, error);
 
-	/* Not again with each request, until it is changed once more. */
+	/* Even if it failed: do not read it again before it changes again. */
 	definitions->now->tools_state = state;
 	if (!changed) {
 		log_error("%s; the tools stay as they were", error);

@@ -1,6 +1,6 @@
 /*
- * What the gateway's assistant is: the definition's file or the built-in one, with the tools of the
- * tools' folder, which may change while the program runs.
+ * The definition of the gateway's assistant: the definition file or the built-in one, with the
+ * tools of the tools folder, which may change while the program runs.
  */
 #ifndef GATEWAY_DEFINITION_H
 #define GATEWAY_DEFINITION_H
@@ -9,13 +9,13 @@
 #include "gateway/tools.h"
 #include "os/hash.h"
 
-/* As it was at one moment; what others than definition.c see is never changed. */
+/* A snapshot. What files other than definition.c see never changes. */
 struct definition {
 	char *name;
 	char *text;           /* the JSON body of POST /assistants */
-	long long answer_max; /* tokens that each run's answer may have; 0: no limit */
+	long long answer_max; /* tokens that an answer may have; 0: no limit */
 	char hash[SHA256_HEX_SIZE];
-	struct tools *tools; /* NULL: there is no folder of tools */
+	struct tools *tools; /* NULL: there is no tools folder */
 	uint64_t tools_state;
 	unsigned users;
 };
@@ -23,21 +23,21 @@ struct definition {
 struct definitions;
 
 /*
- * The definition without the folder's tools, with a name and a model: its file's, or the built-in
- * one. The caller's to put. NULL with one sentence in `error`.
+ * The definition without the folder's tools, with a name and a model: from the file, or the
+ * built-in one. The caller's to put. NULL with one sentence in `error`.
  */
 struct json_object *definition_load(const struct config *config, char error[ERROR_SIZE]);
 
-/* Takes out of it what is not the assistant's but each run's: max_completion_tokens, 0 for none. */
+/* Takes max_completion_tokens out, which is not the assistant's but each run's; 0: none. */
 long long definition_take_answer_max(struct json_object *definition);
 
-/* NULL with one sentence in `error`. */
+/* Borrows `config`. NULL with one sentence in `error`. */
 struct definitions *definitions_new(const struct config *config, char error[ERROR_SIZE]);
 void definitions_free(struct definitions *definitions);
 
 /*
- * As it is now; the caller gives it back. When the folder cannot be read now, which is logged, it
- * is what it was before.
+ * The current definition; the caller gives it back. If the folder cannot be read, which is logged,
+ * the previous one.
  */
 struct definition *definition_take(struct definitions *definitions);
 void definition_give(struct definitions *definitions, struct definition *definition);

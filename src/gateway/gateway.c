@@ -76,7 +76,7 @@ answer_bad_id(struct response *response)
 bool
 thread_id_has_form(const struct request *request, struct response *response)
 {
-	/* An id goes into a path: nothing that is no id's character may. */
+	/* The id becomes part of a path, so it must look like one. */
 	if (id_has_form(request->params[0], ""))
 		return true;
 	answer_bad_id(response);
@@ -128,7 +128,7 @@ answer_unavailable(struct response *response, struct openai_answer *answer)
 	int status = answer->status;
 
 	if (answer->failure == OPENAI_ANSWERED && status != 429 && status != 503) {
-		/* Here nobody else has logged these: see openai_call(). */
+		/* openai_call() does not log these. */
 		if (status == 400 || status == 404 || status / 100 == 2)
 			log_error("the Assistants API does not do its part: %d: %s", status,
 			    openai_answer_error(answer));

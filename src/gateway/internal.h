@@ -1,6 +1,4 @@
-/*
- * What the gateway's files share. Only for src/gateway/.
- */
+/* What the gateway's files share. Only for src/gateway/. */
 #ifndef GATEWAY_INTERNAL_H
 #define GATEWAY_INTERNAL_H
 
@@ -16,22 +14,25 @@ struct gateway {
 	struct admission *admission;
 };
 
-/* Whether the path's id can be a thread's; false: answered. */
+/* Whether the id in the path can be a thread's. False: answered. */
 bool thread_id_has_form(const struct request *request, struct response *response);
 
 /*
- * Tells the client that a call about its thread failed: the status by what happened, in our own
- * words.
+ * Answers that a call about the client's thread failed: the status depends on what happened, the
+ * words are ours.
  */
 void answer_failure(struct response *response, const struct openai_answer *answer);
 
-/* The same for a call that the client did not ask for: a 404 there is not about its thread. */
+/* The same for a call that is not about the client's thread: its 404 is not the client's 404. */
 void answer_unavailable(struct response *response, struct openai_answer *answer);
 
-/* 503 with Retry-After; -1 for a default. */
+/* Answers 503 with Retry-After; -1: the default. */
 void answer_busy(struct response *response, long retry_after_s, const char *sentence);
 
-/* The client has gone and does not read this; or it has not, and the program ends. */
+/*
+ * Answers an interrupted call. Either the client has left and reads nothing, or the program is
+ * ending.
+ */
 void answer_interrupted(struct response *response);
 
 #endif

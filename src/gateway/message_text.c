@@ -2,7 +2,7 @@
 
 #include "text/text.h"
 
-/* The Assistants API's own bound. */
+/* MESSAGE_CHARS_MAX is the Assistants API's own limit. */
 enum { MESSAGE_CHARS_MAX = 256000, JSON_VALUES_MAX = 1000 };
 
 static const char too_long[] = "The message is longer than 256000 characters.";
@@ -17,7 +17,7 @@ static const char no_text[] =
     "The JSON must be {\"text\": \"…\"} or {\"messages\": [{\"role\": \"user\", "
     "\"text\": \"…\"}]}, with a text of the user.";
 
-/* The string in the JSON that counts; NULL when there is none. */
+/* The user's text in the JSON; NULL: there is none. */
 static struct json_object *
 find_text(struct json_object *body)
 {
@@ -33,7 +33,9 @@ find_text(struct json_object *body)
 	return json_object_is_type(text, json_type_string) ? text : NULL;
 }
 
-/* The body's text that counts; NULL with the problem. *body is the caller's. */
+/*
+ * Parses the body and returns the user's text in it; NULL with the problem. *body is the caller's.
+ */
 static struct json_object *
 read_json(struct request *request, struct json_object **body, const char **problem, int *status)
 {

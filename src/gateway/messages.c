@@ -1,5 +1,5 @@
 /*
- * POST /threads/{id}/messages: the user's words in, the assistant's words out. GET: the
+ * POST /threads/{id}/messages: sends the user's text and answers the assistant's. GET: the
  * conversation.
  */
 #include "gateway/message_text.h"
@@ -54,17 +54,17 @@ gateway_messages_create(void *room, struct request *request, struct response *re
 
 /* --- the conversation --- */
 
-/* A conversation on its way out, a message at a time. */
+/* A conversation being sent, one message at a time. */
 struct conversation {
 	struct request *request;
 	struct response *response;
 	struct names names;
-	bool any; /* a message has been told */
+	bool any; /* a message has been sent */
 };
 
 /*
- * A message as the gateway shows it; takes nothing over. Its citations count from 1: it is read by
- * itself, and keeps its numbers as the conversation goes on.
+ * A message as the gateway shows it. Its citations count from 1, because it may be read alone, and
+ * because its numbers must not change while the conversation goes on.
  */
 static struct json_object *
 shown_message(struct json_object *object, struct names *names)
@@ -103,7 +103,7 @@ add_text(struct conversation *conversation, const char *text)
 	response_add(conversation->response, text, strlen(text));
 }
 
-/* Each message's footnotes stand below it. */
+/* Each message is followed by its footnotes. */
 static void
 add_words(struct conversation *conversation, struct json_object *shown)
 {
@@ -119,7 +119,7 @@ add_words(struct conversation *conversation, struct json_object *shown)
 	buf_free(&out);
 }
 
-/* A message without words, broken off before its first, is nothing to show. */
+/* A message without text, broken off before its first word, is not shown. */
 static void
 on_message(void *arg, struct json_object *message)
 {
@@ -142,7 +142,7 @@ on_message(void *arg, struct json_object *message)
 	json_object_put(shown);
 }
 
-/* The thread's run, {id, status}, put by the caller; NULL when none is at work. */
+/* The thread's active run as {id, status}, the caller's to put; NULL: none is at work. */
 static struct json_object *
 run_at_work(struct gateway *gateway, struct request *request)
 {
@@ -168,13 +168,13 @@ run_at_work(struct gateway *gateway, struct request *request)
 	return shown;
 }
 
-/* As openai_list_page(). While the client takes what was read, no page is in memory. */
+/* Like openai_list_page(). No page stays in memory while the client receives what was read. */
 static int
 read_page(struct gateway *gateway, struct conversation *conversation, struct openai_cursor *cursor,
     struct openai_answer *answer)
 {
 	struct request *request = conversation->request;
-	/* A remote API's pages take their time, and are that API's affair. */
+	/* A remote API's pages take time, and that API bounds them itself. */
 	bool counted = !gateway->config->upstream_url;
 	int more;
 

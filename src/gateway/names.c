@@ -8,7 +8,7 @@
 
 enum { FILES_MAX = 20, WAIT_MS = 5000 };
 
-/* The answer is there, and waits for nothing but names. */
+/* The answer is complete and waits only for names, so the wait is bounded. */
 static bool
 is_over(void *arg)
 {
@@ -17,7 +17,7 @@ is_over(void *arg)
 	return clock_ms() >= names->deadline_ms || interrupt_raised(names->client);
 }
 
-/* What the Assistants API calls the file; the caller's, NULL for what has no name to be found. */
+/* Asks the Assistants API for the file's name; the caller's. NULL: there is none. */
 static struct json_object *
 ask(struct names *names, const char *file)
 {
@@ -29,7 +29,7 @@ ask(struct names *names, const char *file)
 	struct openai_answer answer;
 	const char *told = NULL;
 
-	/* It goes into a path: nothing that is no id's character may. */
+	/* The id becomes part of a path, so it must look like one. */
 	if (names->files_left == 0 || !id_has_form(file, "") || is_over(names))
 		return NULL;
 	names->files_left--;
@@ -39,7 +39,7 @@ ask(struct names *names, const char *file)
 	else if (answer.failure != OPENAI_ANSWERED ||
 	    (answer.status != 404 && answer.status != 400))
 		names->files_left = 0;
-	/* What else failed has been logged: see openai_call(). */
+	/* openai_call() has logged other failures. */
 	if (answer.failure == OPENAI_INTERRUPTED && !interrupt_raised(names->client))
 		log_warn("assistants API: it did not tell in %d s how the cited files are called",
 		    WAIT_MS / 1000);
@@ -61,7 +61,7 @@ keep_told_names(struct names *names, struct json_object *citations)
 	}
 }
 
-/* The caller's. */
+/* The file's name; the caller's. */
 static struct json_object *
 name_of_file(struct names *names, const char *file)
 {

@@ -4,7 +4,7 @@
 #include "gateway/names.h"
 #include "obs/log.h"
 
-/* The messages' words, parted by blank lines. NULL: no memory. */
+/* The text of the messages, separated by blank lines. NULL: no memory. */
 static char *
 words_of_reply(const struct reply *reply, struct json_object *texts, struct citations *citations)
 {
@@ -38,7 +38,7 @@ answer_text(struct response *response, const char *words, struct json_object *ci
 	buf_free(&out);
 }
 
-/* Why an answer is not whole: the run's word, or, where the API has none, the message's. */
+/* Why an answer is incomplete: the run's reason, or, where the API has none, the message's. */
 static const char *
 incomplete_reason(const struct reply *reply)
 {
@@ -81,8 +81,10 @@ answer_json(const struct request *request, struct response *response, const stru
 	json_set(body, "citations", json_object_get(citations));
 	json_set(body, "usage", shown_usage(reply));
 	if (request->media == MEDIA_EVENTS) {
-		/* No header can say it any more; and the text is the whole again, in place of the
-		   pieces, as deep-chat calls it. */
+		/*
+		 * In a stream it is too late for a header. And the text is complete here and
+		 * replaces the pieces; deep-chat calls that `overwrite`.
+		 */
 		if (reply->status == RUN_INCOMPLETE)
 			json_set_string(body, "incomplete", incomplete_reason(reply));
 		json_set(body, "overwrite", json_new_bool(1));

@@ -1,6 +1,4 @@
-/*
- * GET /threads/{id}/runs/{run}: the answer of a run that its client did not wait for.
- */
+/* GET /threads/{id}/runs/{run}: the answer of a run that its client did not wait for. */
 #include "gateway/reply.h"
 
 static void
@@ -13,7 +11,7 @@ on_message(void *arg, struct json_object *object)
 		reply_add(arg, &message);
 }
 
-/* Reads what the run has said. False: answered. */
+/* Reads the run's messages. False: answered. */
 static bool
 read_messages(struct gateway *gateway, const struct request *request, struct response *response,
     struct reply *reply)
@@ -53,9 +51,9 @@ answer_known(struct gateway *gateway, struct request *request, struct response *
 		if (read_messages(gateway, request, response, &reply))
 			answer_run(gateway, &stream, &reply, &told);
 	} else if (deferral_answer_failed(response, request, object)) {
-		/* Answered; a server may take its time to cancel what we gave up. */
+		/* Answered. A server may need time to cancel a run that was given up. */
 	} else if (run.status == RUN_STATUS__MAX || run_status_is_active(run.status)) {
-		/* Whatever else it may be called, it is at work. */
+		/* Any other status counts as at work. */
 		deferral_answer_pending(response, request, request->params[1]);
 	} else {
 		answer_run(gateway, &stream, &reply, &told);

@@ -7,8 +7,8 @@
 enum { PING_MS = 2000 };
 
 /*
- * A comment before the first event. Apache's mod_deflate wants to see more than 68 bytes before it
- * lets anything through, even what it has been told to leave alone.
+ * A comment before the first event. Apache's mod_deflate passes nothing on before it has more than
+ * 68 bytes, even if it was told not to compress.
  */
 static const char OPENING[] =
     ": The words as they come; the event done has the whole answer, also as text.\n\n";
@@ -24,7 +24,7 @@ stream_init(struct stream *stream, struct request *request, struct response *res
 	};
 	if (!stream->wanted)
 		return;
-	/* Errors are one sentence, in an event or instead of all. */
+	/* An error is one sentence, in an event or in place of the stream. */
 	response->media = MEDIA_TEXT;
 	pthread_mutex_init(&stream->lock, NULL);
 }
@@ -41,7 +41,7 @@ write_text(struct stream *stream, const char *text)
 	stream->written_ms = clock_ms();
 }
 
-/* One event; takes `data` over. */
+/* Writes one event; takes `data` over. */
 static void
 write_event(struct stream *stream, const char *event, struct json_object *data)
 {
@@ -67,7 +67,7 @@ write_word(struct stream *stream, const char *event, const char *name, const cha
 	write_event(stream, event, data);
 }
 
-/* Parted as in the whole text: messages, and the parts of one. */
+/* A blank line separates messages, and the parts of one, as in the whole text. */
 static void
 write_words(struct stream *stream, const char *words, long long part)
 {
@@ -81,7 +81,7 @@ write_words(struct stream *stream, const char *words, long long part)
 	write_word(stream, NULL, "text", words);
 }
 
-/* The words of a whole message. */
+/* Writes the text of a whole message. */
 static void
 write_content(struct stream *stream, struct json_object *content)
 {
@@ -116,7 +116,7 @@ stream_event(struct stream *stream, const struct event *event)
 	if (event->kind == EVENT_MESSAGE_DELTA) {
 		write_words(stream, event->text, event->index);
 	} else if (event->kind == EVENT_MESSAGE) {
-		/* A server that is polled has no deltas. */
+		/* A server that is polled sends no deltas. */
 		if (!stream->spoken)
 			write_content(stream, event->message->content);
 		stream->again = stream->again || stream->spoken;
@@ -138,7 +138,7 @@ stream_is_left(void *arg)
 	pthread_mutex_lock(&stream->lock);
 	if (clock_ms() - stream->written_ms >= PING_MS)
 		write_text(stream, ": ping\n\n");
-	/* The client is asked about here, too: that looks at what a write changes. */
+	/* With the lock held: the check reads what a write changes. */
 	left = stream->gone || interrupt_raised(client);
 	pthread_mutex_unlock(&stream->lock);
 	return left;
@@ -159,7 +159,7 @@ stream_end(struct stream *stream)
 			write_text(stream, done.data);
 	} else if (response->begun) {
 		write_word(stream, NULL, "error", body);
-		/* That is what was answered. */
+		/* For the log: this is the status that was sent. */
 		response->status = 200;
 	}
 	buf_free(&done);

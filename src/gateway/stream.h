@@ -1,15 +1,15 @@
 /*
- * The answer to a message as it comes, as server-sent events (HTML standard, 9.2):
+ * An answer as it is written, as server-sent events (HTML standard, 9.2):
  *
- *	data: {"text":"…"}		for each piece of the assistant's words
- *	event: tool, data: {"name":"…"}	when it calls a tool
- *	: ping				after two seconds of silence
- *	event: done, data: {…}		at the end, what the JSON answer has
- *	data: {"error":"…"}		in its place, when it failed after the stream had begun
+ *   data: {"text":"…"}               a piece of the assistant's text
+ *   event: tool, data: {"name":"…"}  the assistant calls a tool
+ *   : ping                           after two seconds of silence
+ *   event: done, data: {…}           the end: the JSON answer
+ *   data: {"error":"…"}              the end, if it failed after the stream had begun
  *
- * It begins with the first of these, behind a comment; what fails before that is answered as
- *without a stream. Behind most web servers only a write tells that the client has left, hence the
- *pings. Only for src/gateway/.
+ * The first of these begins the stream, after a comment; earlier failures are answered as without a
+ * stream. Behind most web servers only a write reveals that the client has left, hence the pings.
+ * Only for src/gateway/.
  */
 #ifndef GATEWAY_STREAM_H
 #define GATEWAY_STREAM_H
@@ -24,26 +24,26 @@
 struct stream {
 	struct request *request;
 	struct response *response;
-	bool wanted; /* else nothing is written */
-	/* Tools' threads that wait race to ping; nobody writes words meanwhile. */
+	bool wanted; /* false: nothing is written */
+	/* The threads of waiting tools race to ping; no text is written meanwhile. */
 	pthread_mutex_t lock;
-	long long written_ms; /* when something was written last, by clock_ms() */
-	bool gone;            /* nobody takes it any more */
-	bool spoken;          /* there were words, and no message has ended since */
-	bool again;           /* a message has ended: a blank line parts it from the next */
-	long long part;       /* of the message, that the last words were of */
+	long long written_ms; /* time of the last write, by clock_ms() */
+	bool gone;            /* the client has left */
+	bool spoken;          /* text was written, and its message has not ended */
+	bool again;           /* a message has ended: a blank line comes before the next */
+	long long part;       /* the message's part that the last text belongs to */
 };
 
-/* Borrows both. The stream is one if the request's media is MEDIA_EVENTS. */
+/* Borrows both. It is a stream if the request's media is MEDIA_EVENTS. */
 void stream_init(struct stream *stream, struct request *request, struct response *response);
 
-/* An event of the run. */
+/* Writes an event of the run. */
 void stream_event(struct stream *stream, const struct event *event);
 
-/* Whether the client has left: an interrupt's `raised`. Who asks while nothing comes, pings. */
+/* Whether the client has left: an interrupt's `raised`. Pings after a silence. */
 bool stream_is_left(void *stream);
 
-/* Ends it: the response is what would have been answered without a stream. */
+/* Ends the stream: the response has what would have been answered without one. */
 void stream_end(struct stream *stream);
 
 #endif

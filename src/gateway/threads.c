@@ -29,7 +29,9 @@ gateway_threads_create(void *room, struct request *request, struct response *res
 	if (request->media == MEDIA_JSON) {
 		thread = json_new_object();
 		json_set_string(thread, "id", id);
-		/* As the program calls it that this one's first clients were written for. */
+		/*
+		 * The name that the program used for which this one's first clients were written.
+		 */
 		json_set_string(thread, "threadId", id);
 		response_json(response, 201, thread);
 	} else {

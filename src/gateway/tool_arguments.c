@@ -7,9 +7,9 @@
 
 enum { PATH_SIZE = 96 };
 
-/* What is looked at, and what the model will read of it. */
+/* The value being checked, and its path for the model. */
 struct place {
-	char path[PATH_SIZE]; /* "point.x", "" for the whole */
+	char path[PATH_SIZE]; /* such as "point.x"; "": the whole */
 	char *error;
 };
 
@@ -19,7 +19,7 @@ below(const struct place *place, const char *name)
 	struct place inner = {.error = place->error};
 	char path[2 * PATH_SIZE];
 
-	/* A name that the model made up may be of any length. */
+	/* A name that the model invented may have any length. */
 	snprintf(path, sizeof path, "%s%s%.80s", place->path, *place->path ? "." : "", name);
 	utf8_copy(inner.path, sizeof inner.path, path);
 	return inner;
@@ -66,7 +66,7 @@ has_type(const struct place *place, struct json_object *schema, struct json_obje
 	for (size_t i = 0; i < len; i++) {
 		struct json_object *one = json_at(type, i);
 
-		/* json-c has no object, and no string, for null. */
+		/* In json-c null is a NULL pointer. */
 		if (is_of_type(value, one ? json_object_get_string(one) : "null"))
 			return true;
 	}
@@ -94,7 +94,7 @@ has_required(const struct place *place, struct json_object *schema, struct json_
 	return true;
 }
 
-/* Schema and value are both bounded in depth by how they were parsed. */
+/* The parsers bounded the depth of both schema and value. */
 static bool
 fits(const struct place *place, struct json_object *schema, struct json_object *value)
 {

@@ -21,14 +21,14 @@
 #include "text/text.h"
 
 enum {
-	NAME_MAX_LEN = 64, /* the API's bound */
+	NAME_MAX_LEN = 64, /* the API's limit */
 	ENV_MAX = 32,
 	JSON_MAX = 256 << 10,
 	OUTPUT_MAX = 256 << 10,
 	TIMEOUT_S = 30,
 	TIMEOUT_MAX_S = 3600,
 	AT_ONCE = 8,
-	TOOLS_MAX = 128, /* the API's bound */
+	TOOLS_MAX = 128, /* the API's limit */
 	REASON_SIZE = 256
 };
 
@@ -38,15 +38,15 @@ static const char json_suffix[] = ".json";
 struct tool {
 	char name[NAME_MAX_LEN + 1];
 	char *path;
-	/* JSON, for json-c's objects cannot even be read by several threads. */
+	/* Kept as text: json-c's objects cannot be read by several threads at once. */
 	char *function;         /* the API's definition of it */
-	char *parameters;       /* NULL: it says nothing of them */
+	char *parameters;       /* NULL: not described */
 	char *env[ENV_MAX + 1]; /* names */
 	long long timeout_ms;
 };
 
 struct tools {
-	char *folder; /* without links */
+	char *folder; /* with symbolic links resolved */
 	struct tool *tools;
 	size_t len;
 };
@@ -63,7 +63,7 @@ static int __attribute__((format(printf, 2, 3))) fail(char *reason, const char *
 	return -1;
 }
 
-/* Names of our own settings: some of them are keys. */
+/* The names of our own settings: some of them are keys. */
 static bool
 is_secret(const char *name)
 {
@@ -92,7 +92,7 @@ read_env(struct tool *tool, struct json_object *env, char *reason)
 	return 0;
 }
 
-/* Reads a member into the tool, or into the `function` of the API's definition. */
+/* Reads a member into the tool, or into its `function` for the API. */
 static int
 read_member(struct tool *tool, struct json_object *function, const char *name,
     struct json_object *value, char *reason)
@@ -155,7 +155,7 @@ read_json(struct tool *tool, const char *path, char *reason)
 	char *text;
 	int result;
 
-	/* A pipe would keep everybody waiting. */
+	/* Opening a pipe would block. */
 	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
 		return fail(reason, "%s is not a file", path);
 	text = file_read(path, JSON_MAX, &len);
@@ -172,7 +172,7 @@ read_json(struct tool *tool, const char *path, char *reason)
 
 /* --- the folder --- */
 
-/* The executable: a file that can be run, and that really is in the folder. */
+/* Finds the executable, a regular file that really is in the folder. */
 static int
 find_executable(const struct tools *tools, struct tool *tool, char *reason)
 {
@@ -190,7 +190,7 @@ find_executable(const struct tools *tools, struct tool *tool, char *reason)
 		return fail(reason, "%s is not a file", path);
 	if (access(real, X_OK) < 0)
 		return fail(reason, "%s cannot be run by this user: chmod +x", path);
-	/* By the name that it has here: it may go by that. */
+	/* Not the resolved name: the program may look at the name it is run by. */
 	tool->path = strdup(path);
 	return tool->path ? 0 : fail(reason, "out of memory");
 }
@@ -213,7 +213,7 @@ add_tool(struct tools *tools, const char *file, size_t name_len)
 
 	snprintf(path, sizeof path, "%s/%.*s", tools->folder, (int)name_len, file);
 	if (access(path, F_OK) < 0 && errno == ENOENT) {
-		/* Programs bring files like package.json along. */
+		/* Programs bring along files such as package.json. */
 		log_info("no tool: there is no %s for %s", path, file);
 		return;
 	}
@@ -236,7 +236,7 @@ add_tool(struct tools *tools, const char *file, size_t name_len)
 	tool_free(&tool);
 }
 
-/* Bytes of NAME in "NAME.json"; 0 for any other file. */
+/* The length of NAME in "NAME.json"; 0: any other file. */
 static size_t
 tool_name_len(const char *file)
 {
@@ -283,7 +283,7 @@ tools_load(const char *folder)
 			add_tool(tools, entry->d_name, name_len);
 	}
 	closedir(dir);
-	/* In the folder they have no order, and the same tools must make the same definition. */
+	/* A folder has no order, and the same tools must give the same definition. */
 	if (tools->len > 0)
 		qsort(tools->tools, tools->len, sizeof *tools->tools, by_name);
 	leave_out_surplus(tools);
@@ -325,7 +325,7 @@ tools_state(const char *folder)
 	while ((entry = readdir(dir))) {
 		struct stat status;
 
-		/* The folder's own times change with those of files that are none of ours. */
+		/* The folder's own times also change with files that are no tools. */
 		if (*entry->d_name == '.' || fstatat(dirfd(dir), entry->d_name, &status, 0) < 0)
 			continue;
 		state = mixed(state, entry->d_name, strlen(entry->d_name));
@@ -359,7 +359,7 @@ find_tool(const struct tools *tools, const char *name)
 	return NULL;
 }
 
-/* Of JSON that was made here. */
+/* Parses JSON that was made here. */
 static struct json_object *
 parsed(const char *text)
 {
@@ -392,11 +392,11 @@ tools_define(const struct tools *tools, struct json_object *definition)
 
 /* --- calls --- */
 
-/* One call, on its way in a thread of its own. */
+/* One call of a tool. */
 struct call {
 	const struct tool *tool;
-	const char *name;      /* as it was called */
-	const char *arguments; /* JSON, if the model keeps to it */
+	const char *name;      /* as the model wrote it */
+	const char *arguments; /* JSON, if the model wrote it correctly */
 	char *output;
 };
 
@@ -404,8 +404,8 @@ struct calls {
 	const struct tools *tools;
 	struct call *calls;
 	size_t len;
-	atomic_size_t next;    /* that no thread has taken yet */
-	long long deadline_ms; /* of all */
+	atomic_size_t next;    /* the first that no thread has taken */
+	long long deadline_ms; /* for all calls together */
 	const struct interrupt *interrupt;
 	const char *request_id;
 };
@@ -421,7 +421,7 @@ on_error_line(void *arg, const char *line)
 static const char *
 value_of(const char *name)
 {
-	/* With CGI these are the client's headers: HTTP_PROXY is no proxy of the owner's. */
+	/* In CGI, HTTP_… are the client's headers: HTTP_PROXY is not the owner's proxy. */
 	bool header = strncmp(name, "HTTP_", 5) == 0 && getenv("GATEWAY_INTERFACE");
 	const char *value = header ? NULL : getenv(name);
 
@@ -432,7 +432,7 @@ value_of(const char *name)
 	return strcmp(name, "LANG") == 0 ? "C.UTF-8" : NULL;
 }
 
-/* "NAME=value" for those that are set; freed by free_environment(). */
+/* "NAME=value" for each variable that is set; freed by free_environment(). */
 static void
 make_environment(const struct tool *tool, char *environment[ENV_MAX + 3])
 {
@@ -455,7 +455,10 @@ free_environment(char *environment[ENV_MAX + 3])
 		free(environment[i]);
 }
 
-/* What it printed, as text: what is no UTF-8 becomes U+FFFD, as does NUL. Not longer than that. */
+/*
+ * Appends the output as text: invalid UTF-8 and NUL become U+FFFD. The result is no longer than
+ * allowed.
+ */
 static void
 append_text(struct buf *out, const struct buf *printed)
 {
@@ -476,7 +479,7 @@ append_text(struct buf *out, const struct buf *printed)
 	}
 }
 
-/* What the model, and the log, must know of the end beside the output. */
+/* Appends what the model and the log must know of the end, beside the output. */
 static void
 describe_end(const char *name, enum child_outcome outcome, int number, struct buf *out)
 {
@@ -536,7 +539,7 @@ run_tool(const struct calls *calls, struct call *call)
 	return buf_take(&out);
 }
 
-/* False with what is wrong with them, for the model. */
+/* False: `error` says for the model what is wrong with the arguments. */
 static bool
 check_arguments(const struct call *call, char error[ERROR_SIZE])
 {
@@ -562,7 +565,7 @@ answer_call(const struct calls *calls, struct call *call)
 
 	if (call->tool && check_arguments(call, error))
 		return run_tool(calls, call);
-	/* The model made it up: it is cut at a character. */
+	/* The model invented the name: cut it between characters. */
 	utf8_copy(name, sizeof name, call->name);
 	if (asprintf(&output,
 		call->tool ? "The tool was not run, its arguments are wrong: %s."
@@ -594,7 +597,7 @@ work_along(void *arg)
 	return work(arg);
 }
 
-/* The calling thread works, too, so a system without threads to spare makes it slower only. */
+/* The calling thread works, too. So without spare threads it is slower, but works. */
 static void
 work_together(struct calls *calls)
 {
@@ -633,7 +636,7 @@ tools_answer(const struct tools *tools, struct json_object *tool_calls, long lon
 		calls.calls[i] = (struct call){
 		    .tool = find_tool(tools, name),
 		    .name = name ? name : "",
-		    /* Some models send nothing where there are no parameters. */
+		    /* Some models send nothing if there are no parameters. */
 		    .arguments = arguments && *arguments ? arguments : "{}",
 		};
 	}

@@ -6,15 +6,15 @@
 
 enum { BUSY_WAIT_MS = 30000, BUSY_STEP_MS = 100, BUSY_STEP_MAX_MS = 1000, CALLS_MAX = 128 };
 
-/* A message on its way. */
+/* One message and its answer. */
 struct turn {
 	struct gateway *gateway;
 	struct request *request;
 	struct stream *stream;
 	struct deferral *deferral;
-	struct interrupt interrupt; /* the client's; asking it keeps the stream and the run alive */
+	struct interrupt interrupt; /* checking it also keeps stream and lease alive */
 	const char *words;
-	const struct definition *definition; /* of this moment, with its tools */
+	const struct definition *definition; /* a snapshot, with its tools */
 	struct reply *reply;
 	struct openai_answer *answer;
 	struct listener listener;
@@ -46,7 +46,7 @@ reply_free(struct reply *reply)
 	forget_calls(reply);
 }
 
-/* A stream that broke off, and was then read from the list, tells a message twice. */
+/* If a stream broke off and the messages were then listed, some are reported twice. */
 bool
 reply_add(struct reply *reply, const struct message *message)
 {
@@ -103,7 +103,7 @@ on_event(void *arg, const struct event *event)
 	case EVENT_RUN:
 		stream_event(turn->stream, event);
 		reply_meet_run(reply, event->run);
-		/* It has them, and what it calls now is called anew. */
+		/* The outputs were accepted: later calls are new ones. */
 		if (reply->status != RUN_REQUIRES_ACTION)
 			forget_calls(reply);
 		deferral_meet(turn->deferral, event->run->id);
@@ -130,7 +130,7 @@ run_body(const struct turn *turn, const char *assistant)
 	return body;
 }
 
-/* Runs the assistant on the words, waiting while another run has the thread. */
+/* Runs the assistant on the body; waits while another run holds the thread. */
 static void
 run_when_free(struct turn *turn, struct json_object *body)
 {
@@ -156,7 +156,7 @@ run_when_free(struct turn *turn, struct json_object *body)
 	}
 }
 
-/* False when there is no assistant: answered. */
+/* False: there is no assistant, which has been answered. */
 static bool
 run(struct turn *turn)
 {
@@ -184,7 +184,8 @@ run(struct turn *turn)
 			return false;
 		}
 		/*
-		 * Deleted there, or this is another server than before: once more with a new one.
+		 * The assistant was deleted, or the server is another one: try once more with a new
+		 * assistant.
 		 */
 		assistant_forget(gateway->assistant, client, assistant);
 		openai_answer_free(turn->answer);
@@ -194,7 +195,7 @@ run(struct turn *turn)
 
 /* --- tools --- */
 
-/* A call about the run. */
+/* A call of the API about this turn's run. */
 static struct openai_call
 call_of_run(const struct turn *turn, enum api_operation operation)
 {
@@ -202,7 +203,7 @@ call_of_run(const struct turn *turn, enum api_operation operation)
 	    .operation = operation, .ids = {turn->request->params[0], turn->reply->run_id}};
 }
 
-/* Nobody will ever answer its calls, and it holds the thread. */
+/* Cancels a run whose calls will never be answered, because it holds the thread. */
 static void
 cancel_run(struct turn *turn)
 {
@@ -213,7 +214,7 @@ cancel_run(struct turn *turn)
 	if (!id_has_form(turn->reply->run_id, ""))
 		return;
 	out_of_memory = memory_begin();
-	/* Also for a client that has gone: nothing interrupts it. */
+	/* Not interrupted: it must happen even if the client has left. */
 	openai_call(turn->gateway->openai, &call, &answer);
 	openai_answer_free(&answer);
 	memory_end(out_of_memory);
@@ -225,7 +226,7 @@ wants_outputs(const struct turn *turn)
 	return openai_did(turn->answer) && turn->reply->status == RUN_REQUIRES_ACTION;
 }
 
-/* The output of a call that was answered before; NULL when it was not. Borrowed. */
+/* The output of a call that was answered before, borrowed; NULL: there is none. */
 static struct json_object *
 known_output(const struct reply *reply, struct json_object *call)
 {
@@ -236,9 +237,9 @@ known_output(const struct reply *reply, struct json_object *call)
 }
 
 /*
- * The outputs of the calls. A server that says after a broken connection that it still waits for
- * some gets the same again: what a tool does is not done twice. Ids alone do not tell: some models
- * begin with the same one in each round.
+ * The outputs of the calls. After a broken connection, a server may ask again for calls that were
+ * answered; it gets the same outputs, so that no tool acts twice. Comparing ids is not enough: some
+ * models use the same ids in each round.
  */
 static struct json_object *
 outputs_of(struct turn *turn, struct json_object *calls)
@@ -263,7 +264,7 @@ outputs_of(struct turn *turn, struct json_object *calls)
 	return outputs;
 }
 
-/* All outputs in one submission, and the run goes on. */
+/* Submits all outputs at once; the run continues. */
 static void
 submit(struct turn *turn, struct json_object *outputs)
 {
@@ -280,7 +281,7 @@ submit(struct turn *turn, struct json_object *outputs)
 	json_object_put(call.body);
 }
 
-/* Why a run that waits for outputs of tools must not get any, for the log; NULL: it may. */
+/* Why a run's calls must not be answered, for the log; NULL: they may be. */
 static const char *
 no_outputs(struct turn *turn, struct json_object *calls, int round)
 {
@@ -298,7 +299,7 @@ no_outputs(struct turn *turn, struct json_object *calls, int round)
 	return "it called them endlessly";
 }
 
-/* Answers what the run calls, until it calls nothing more, or may not: then it is cancelled. */
+/* Answers the run's calls until it calls nothing more. If it may not call, it is cancelled. */
 static void
 answer_calls(struct turn *turn)
 {
@@ -324,13 +325,13 @@ answer_calls(struct turn *turn)
 	cancel_run(turn);
 	if (turn->answer->failure == OPENAI_INTERRUPTED)
 		return;
-	/* Here nobody else has logged why a 400 or 404 was answered: see openai_call(). */
+	/* openai_call() does not log a 400 or 404. */
 	error = reason ? "" : openai_answer_error(turn->answer);
 	log_error("the run that waited for tools was cancelled: %s%s%s",
 	    reason ? reason : "their outputs were not taken", *error ? ": " : "", error);
 }
 
-/* Asked about once a second, whatever is waited for; while tools run, by all their threads. */
+/* Called about once a second during any wait; while tools run, by all their threads. */
 static bool
 is_left(void *arg)
 {

@@ -1,6 +1,4 @@
-/*
- * The Assistants API of this process: function calls.
- */
+/* The Assistants API of this process, by function calls. */
 #include "openai/transport.h"
 
 struct embedded {

@@ -47,7 +47,7 @@ openai_answer_error(const struct openai_answer *answer)
 	return message ? message : "";
 }
 
-/* 400 and 404 are mostly the client's affair: a busy thread, an unknown one. */
+/* 400 and 404 are mostly the client's fault: a busy thread, an unknown one. */
 static void
 log_refusal(const struct openai *openai, const struct openai_answer *answer)
 {
@@ -105,7 +105,7 @@ openai_list_page(struct openai *openai, struct openai_cursor *cursor, openai_ite
 	if (!data || cursor->pages++ == LIST_PAGES_MAX)
 		return refuse_list(answer);
 	last = json_len(data) ? json_get_string(json_at(data, json_len(data) - 1), "id") : NULL;
-	/* The same page again: a server that knows no cursors. */
+	/* The same page again: the server does not know cursors. */
 	if (last && strcmp(last, cursor->after) == 0)
 		return 0;
 	for (size_t i = 0; i < json_len(data); i++)

@@ -1,6 +1,6 @@
 /*
- * An Assistants API elsewhere, over HTTP. A run is created with `stream`; a server that answers
- * JSON instead, or whose stream breaks after the run's id is known, is polled.
+ * An Assistants API elsewhere, over HTTP. A run is created with `stream`. If the server answers
+ * JSON instead, or the stream breaks after the run's id is known, the run is polled.
  */
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -14,20 +14,20 @@ enum {
 	ANSWER_MAX = 16 << 20,
 	POLL_FIRST_MS = 100,
 	POLL_MAX_MS = 1000,
-	POLLS_FAILED_MAX = 10, /* one after the other */
+	POLLS_FAILED_MAX = 10, /* in a row */
 	CANCEL_TIMEOUT_MS = 5000,
 	ID_WAIT_MS = 5000,
-	CALL_TIMEOUT_MS = 30000, /* of a call that waits for no run */
+	CALL_TIMEOUT_MS = 30000, /* of a call that does not wait for a run */
 	URL_MAX = 4096,
 	RUN_ID_SIZE = 256,
 	CAUSE_SIZE = 512,
 	BYTES_A_TOKEN = 4,
-	DELTA_SHARE = 8 /* of a delta's bytes, that are words */
+	DELTA_SHARE = 8 /* one byte in so many of a delta event is text */
 };
 
 static const char limit_name[] = "max_completion_tokens";
 
-/* What metrics call such a server. */
+/* The name of such a server in metrics. */
 static const char upstream[] = "assistants";
 
 struct remote {
@@ -44,22 +44,22 @@ struct remote_run {
 	struct remote *remote;
 	const struct openai_call *call;
 	const struct listener *listener;
-	char id[RUN_ID_SIZE];    /* "" until it is known */
+	char id[RUN_ID_SIZE];    /* "": unknown yet */
 	size_t told;             /* bytes of the messages in its stream */
-	char broken[CAUSE_SIZE]; /* why the stream is not read on; "": it is */
-	bool over;               /* an event, or a poll, told so */
-	long poll_after_ms;      /* what the server wished, -1: nothing */
+	char broken[CAUSE_SIZE]; /* why the stream is no longer read; "": it is */
+	bool over;               /* an event, or a poll, said so */
+	long poll_after_ms;      /* the server's wish; -1: none */
 	long long deadline_ms;
-	long long left_ms;  /* when the client was first found gone, 0: it was not */
-	long long begun_us; /* metrics_clock()'s */
-	bool spoken;        /* a first word came */
+	long long left_ms;  /* when the client was found gone; 0: it was not */
+	long long begun_us; /* by metrics_clock() */
+	bool spoken;        /* the first text has arrived */
 	char reservation[ID_SIZE];
-	bool told_cost; /* the run's end said, or will say, what it cost */
+	bool told_cost; /* the cost is known: the run's end had it, or the run failed */
 	long long cost;
-	size_t said; /* bytes of words */
+	size_t said; /* bytes of text */
 };
 
-/* The URL of an operation: its pattern with the ids, and its query. */
+/* The URL of an operation: its pattern with the ids filled in, and the query. */
 static void
 print_url(const struct remote *self, const struct openai_call *call, struct buf *url)
 {
@@ -76,7 +76,7 @@ print_url(const struct remote *self, const struct openai_call *call, struct buf 
 		buf_printf(url, "?%s", call->query);
 }
 
-/* An HTTP call to it, and what came of it, for openai_call() and the polls of a run. */
+/* Sends any HTTP request to the server; counts failures in the metrics. */
 static enum http_outcome
 call_server(struct remote *self, struct http_call *http_call, const struct openai_call *call,
     struct http_answer *answer)
@@ -90,7 +90,7 @@ call_server(struct remote *self, struct http_call *http_call, const struct opena
 
 	print_url(self, call, &url);
 	http_call->body = call->body ? json_text(call->body) : NULL;
-	/* No request: it would lack something. */
+	/* Do not send a request that lacks something. */
 	if (url.failed || memory_is_out()) {
 		memory_fail();
 		buf_free(&url);
@@ -108,8 +108,8 @@ call_server(struct remote *self, struct http_call *http_call, const struct opena
 }
 
 /*
- * The API has no codes for these: only its words tell, OpenAI's, which this program's own refusals
- * also have. This is the one place that reads them.
+ * The API has no codes for these errors; only their text says which one it is, OpenAI's, which this
+ * program's own refusals also have. This is the only place that reads such texts.
  */
 static enum api_error
 error_of(const struct openai_answer *answer)
@@ -128,7 +128,7 @@ error_of(const struct openai_answer *answer)
 	return API_REFUSED;
 }
 
-/* A success that is none. */
+/* Counts an answer that claims success but makes no sense. */
 static void
 count_bad_answer(void)
 {
@@ -144,9 +144,9 @@ read_failure(enum http_outcome outcome, struct openai_answer *answer)
 }
 
 /*
- * The answer's status and JSON. What is no JSON object is an error by its status alone, but not
- * with one that means something only by the API's words. True when there is an answer, or nobody
- * waits for one; false with what the log should say in `cause`.
+ * Reads the answer's status and JSON. If it is no JSON object, the status alone makes it an error,
+ * unless that status has a meaning only with the API's text. True: there is an answer, or nobody
+ * waits for one. False: `cause` says for the log what was wrong.
  */
 static bool
 read_answer(enum http_outcome outcome, const struct http_answer *http, struct openai_answer *answer,
@@ -199,7 +199,7 @@ remote_call(struct openai *openai, const struct openai_call *call, struct openai
 
 	if (!read_answer(outcome, &http, answer, cause))
 		log_error("assistants API: %s", cause);
-	/* The gateway cancels a run that wants a tool, and hears no more of it. */
+	/* The gateway cancels a run that calls a tool, and gets no more events of it. */
 	if (call->operation == API_RUN_CANCEL && openai_did(answer))
 		count_run(RUN_CANCELLED);
 	http_answer_free(&http);
@@ -207,7 +207,7 @@ remote_call(struct openai *openai, const struct openai_call *call, struct openai
 
 /* --- a run --- */
 
-/* Whether nothing more comes of a run with that status by itself. */
+/* Whether a run with this status does nothing more by itself. */
 static bool
 is_over(enum run_status status)
 {
@@ -222,13 +222,13 @@ count_word(struct remote_run *run)
 	run->spoken = true;
 }
 
-/* A run that wants a tool is not over for the world. */
+/* A run that calls a tool is not over for the metrics. */
 static void
 count_end(struct remote_run *remote_run, const struct run *run)
 {
 	struct json_object *usage = run->usage;
 
-	/* A run that goes on tells it at its end, if it comes to one. */
+	/* A run that continues reports the cost at its end, if it gets there. */
 	remote_run->told_cost = usage || run->status == RUN_FAILED;
 	remote_run->cost = json_get_int(usage, "total_tokens", 0);
 	metrics_add(METRIC_TOKENS, json_get_int(usage, "prompt_tokens", 0), "prompt", NULL, NULL);
@@ -240,7 +240,7 @@ count_end(struct remote_run *remote_run, const struct run *run)
 	count_run(run->status);
 }
 
-/* Why a run broke off, once, for the log: the gateway's client is not told. */
+/* Logs, once, why a run broke off; the gateway's client is not told. */
 static void
 log_end(const struct run *run)
 {
@@ -251,7 +251,7 @@ log_end(const struct run *run)
 		    message ? ": " : "", message ? message : "");
 }
 
-/* Keeps the run's id. */
+/* Stores the run's id. */
 static void
 meet_run(struct remote_run *remote_run, const char *id)
 {
@@ -299,7 +299,7 @@ read_delta(struct remote_run *run, struct json_object *object)
 	}
 }
 
-/* The event's name has the status: the object's own may be behind. */
+/* The event's name has the status; the status in the object may be older. */
 static void
 read_run(struct remote_run *remote_run, const char *word, struct json_object *object)
 {
@@ -330,7 +330,7 @@ read_message(struct remote_run *run, struct json_object *object)
 	tell(run, &(struct event){.kind = EVENT_MESSAGE, .message = &message});
 }
 
-/* What stands behind the prefix; NULL: it does not begin so. */
+/* What follows the prefix; NULL: the name does not begin with it. */
 static const char *
 behind(const char *name, const char *prefix)
 {
@@ -357,7 +357,7 @@ read_event(struct remote_run *run, const char *name, struct json_object *object)
 	else if (of_message &&
 	    (strcmp(of_message, "completed") == 0 || strcmp(of_message, "incomplete") == 0))
 		read_message(run, object);
-	/* The end of the run is the end of the answer, whether or not the connection ends. */
+	/* The run's end ends the answer, even if the connection stays open. */
 	return run->over;
 }
 
@@ -384,7 +384,7 @@ on_event(void *arg, const char *event, const char *data, size_t len)
 	return result;
 }
 
-/* Tells a message of the run as an event. */
+/* Reports a message of the run as an event. */
 static void
 tell_message(void *arg, struct json_object *object)
 {
@@ -398,7 +398,6 @@ tell_message(void *arg, struct json_object *object)
 	tell(run, &(struct event){.kind = EVENT_MESSAGE, .message = &message});
 }
 
-/* A call about the run. */
 static struct openai_call
 call_of_run(const struct remote_run *run, enum api_operation operation)
 {
@@ -409,7 +408,7 @@ call_of_run(const struct remote_run *run, enum api_operation operation)
 	};
 }
 
-/* -1 with the answer's failure. */
+/* -1: `answer` failed. */
 static int
 tell_messages(struct remote_run *run, struct openai_answer *answer)
 {
@@ -437,7 +436,7 @@ tell_end(struct remote_run *remote_run, struct openai_answer *answer)
 	json_object_put(object);
 }
 
-/* Whether a poll that brought no run may be followed by another: the run itself goes on. */
+/* Whether to poll again after a poll that returned no run: the run itself goes on. */
 static bool
 may_pass(const struct openai_answer *answer)
 {
@@ -469,7 +468,7 @@ poll_once(struct remote_run *run, struct openai_answer *answer)
 		    openai_answer_error(answer));
 }
 
-/* Milliseconds until the next poll: as the server wishes, or `step_ms`; never past the end. */
+/* Milliseconds until the next poll: the server's wish, or `step_ms`, but never past the end. */
 static long long
 poll_pause(const struct remote_run *run, long long step_ms)
 {
@@ -488,7 +487,7 @@ give_up(struct openai_answer *answer)
 	answer->failure = OPENAI_SILENT;
 }
 
-/* Polls until the run is over. `answer` may already hold the run. */
+/* Polls until the run is over. `answer` may already have the run. */
 static void
 poll_run(struct remote_run *run, struct openai_answer *answer)
 {
@@ -525,7 +524,7 @@ poll_run(struct remote_run *run, struct openai_answer *answer)
 	}
 }
 
-/* Nobody waits for it any more, and it costs. What the server answers is of no interest. */
+/* Cancels a run that nobody waits for and that costs money. The server's answer does not matter. */
 static void
 cancel_run(struct remote_run *run, enum openai_failure failure)
 {
@@ -543,7 +542,7 @@ cancel_run(struct remote_run *run, enum openai_failure failure)
 						: RUN_FAILED);
 }
 
-/* A stream that broke off: the run itself may go on. */
+/* The stream broke off, but the run may go on. */
 static void
 follow_stream(struct remote_run *run, enum http_outcome outcome, const struct http_answer *http,
     struct openai_answer *answer)
@@ -569,7 +568,7 @@ follow_stream(struct remote_run *run, enum http_outcome outcome, const struct ht
 	}
 }
 
-/* What the creation brought: a stream that told it all, one that broke off, or the run as JSON. */
+/* Handles the creation's answer: a complete stream, a broken one, or the run as JSON. */
 static void
 follow(struct remote_run *run, enum http_outcome outcome, const struct http_answer *http,
     struct openai_answer *answer)
@@ -598,7 +597,7 @@ follow(struct remote_run *run, enum http_outcome outcome, const struct http_answ
 	log_error("assistants API: the run's creation told no id");
 }
 
-/* A run whose id is not known yet cannot be cancelled: that is waited for, for a moment. */
+/* A run cannot be cancelled before its id is known, so wait a moment for the id. */
 static bool
 creation_interrupted(void *arg)
 {
@@ -612,8 +611,8 @@ creation_interrupted(void *arg)
 }
 
 /*
- * Reserves what the question costs, as far as it can be known here: how long the thread is only the
- * server knows. False: answered.
+ * Reserves the question's cost, as far as it can be known here: only the server knows how long the
+ * thread is. False: answered.
  */
 static bool
 reserve(struct remote_run *run, struct openai_answer *answer)
@@ -646,7 +645,7 @@ reserve(struct remote_run *run, struct openai_answer *answer)
 	}
 }
 
-/* What nobody said is by the time that it took; a run that was not even begun cost nothing. */
+/* A cost that was not reported is estimated by the time. A run that was not begun costs nothing. */
 static void
 settle(const struct remote_run *run)
 {
@@ -681,7 +680,7 @@ remote_stream(struct openai *openai, const struct openai_call *call,
 	struct http_answer http;
 	enum http_outcome outcome;
 
-	/* Outputs of tools are given to a run that is known. */
+	/* Outputs of tools go to a known run. */
 	meet_run(&run, call->ids[1]);
 	if (!reserve(&run, answer))
 		return;
@@ -701,7 +700,7 @@ remote_ready(struct openai *openai)
 	return true;
 }
 
-/* Until it expires a run there waits, whatever becomes of us. */
+/* There is no lease: the remote run waits until it expires, whatever happens here. */
 static void
 remote_keep(struct openai *openai)
 {

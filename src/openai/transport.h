@@ -1,6 +1,4 @@
-/*
- * What the two transports have in common. Only for src/openai/.
- */
+/* What the two transports share. Only for src/openai/. */
 #ifndef OPENAI_TRANSPORT_H
 #define OPENAI_TRANSPORT_H
 
@@ -9,7 +7,7 @@
 /* The first member of each transport's own struct. */
 struct openai {
 	const char *place;
-	int logged_status; /* an answer's status whose cause has been logged; 0: none */
+	int logged_status; /* status of an answer whose cause has been logged; 0: none */
 	bool (*ready)(struct openai *openai);
 	void (*call)(
 	    struct openai *openai, const struct openai_call *call, struct openai_answer *answer);

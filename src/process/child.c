@@ -13,28 +13,28 @@
 
 enum {
 	ASK_MS = 1000,         /* see struct interrupt */
-	KEEPER_MAX_MS = 30000, /* for the keeper to carry out the order to end */
+	KEEPER_MAX_MS = 30000, /* for the supervisor to kill everything */
 	PIECE_SIZE = 16 << 10
 };
 
-/* Standard error, cut into lines. */
+/* Standard error, split into lines. */
 struct lines {
 	char line[CHILD_ERROR_LINE_MAX + 1];
 	size_t len;
-	size_t passed; /* bytes of lines before this one */
+	size_t passed; /* bytes of the lines reported so far */
 };
 
 struct run {
 	const struct child_call *call;
 	struct buf *output;
-	int ends[KEEPER_ENDS]; /* ours; -1 when closed */
+	int ends[KEEPER_ENDS]; /* our ends of the pipes; -1: closed */
 	pid_t keeper;
-	size_t given;           /* bytes of the input */
-	long long end_ms;       /* of the program's time; after the order, of the keeper's */
-	int interrupt_fd;       /* -1 when it tells nothing */
+	size_t given;           /* bytes of the input written so far */
+	long long end_ms;       /* deadline of the program; once it has to end, of the supervisor */
+	int interrupt_fd;       /* -1: none */
 	bool settled;           /* the outcome is known */
-	bool reported, is_over; /* the keeper has said how it ended; it will say no more */
-	int status;             /* the program's, where reported */
+	bool reported, is_over; /* the supervisor has reported the end; its pipe is closed */
+	int status;             /* the program's wait status, if reported */
 	enum child_outcome outcome;
 	int number;
 	struct lines lines;
@@ -48,7 +48,7 @@ close_end(int *fd)
 	*fd = -1;
 }
 
-/* The first reason counts: a program that is killed in the end was still too slow before. */
+/* The first reason counts: a program that was killed in the end was too slow before. */
 static void
 settle(struct run *run, enum child_outcome outcome, int number)
 {
@@ -125,7 +125,7 @@ take_errors(struct run *run, const char *bytes, size_t len)
 {
 	struct lines *lines = &run->lines;
 
-	/* Read all the same, or the program would wait for ever to get rid of it. */
+	/* It is read and dropped, because otherwise the program would block. */
 	if (lines->passed == CHILD_ERROR_MAX)
 		return;
 	for (size_t i = 0; i < len; i++) {
@@ -145,7 +145,7 @@ take_output(struct run *run, const char *bytes, size_t len)
 		order_end(run, CHILD_TOO_MUCH);
 }
 
-/* False when there is nothing for now, or no more. */
+/* False: nothing more for now, or at all. */
 static bool
 take_piece(struct run *run, int end)
 {
@@ -186,8 +186,8 @@ take_report(struct run *run)
 }
 
 /*
- * What is still in a pipe, and not more than it holds: somebody who could not be ended may go on
- * writing. A piece that is not full leaves it empty.
+ * Reads what is still in a pipe, but no more than it holds, because a process that could not be
+ * killed may go on writing. A short read means that the pipe is empty.
  */
 static void
 drain(struct run *run, int end)
@@ -222,13 +222,13 @@ look_at_clock(struct run *run)
 static void
 wait_once(struct run *run)
 {
-	/* Nothing comes back on the life line; its place is the interrupt's. */
+	/* Nothing is read from the life line, so its place is used for the interrupt. */
 	struct pollfd fds[KEEPER_ENDS];
 	long long left_ms = run->end_ms - clock_ms();
 	int ms = left_ms < 0 ? 0 : left_ms < ASK_MS ? (int)left_ms : ASK_MS;
 	bool ordered = run->ends[KEEPER_LIFE] < 0;
 
-	/* poll() passes over a negative descriptor. */
+	/* poll() skips negative descriptors. */
 	for (int i = 0; i < KEEPER_ENDS; i++)
 		fds[i] = (struct pollfd){.fd = ordered ? -1 : run->ends[i], .events = POLLIN};
 	fds[KEEPER_IN].events = POLLOUT;
@@ -244,7 +244,7 @@ wait_once(struct run *run)
 			take_piece(run, KEEPER_OUT);
 		if (fds[KEEPER_REPORT].revents)
 			take_report(run);
-		/* Readable and yet not raised: it would wake us for ever. */
+		/* Readable but not raised: poll() would return at once, forever. */
 		if (fds[KEEPER_LIFE].revents && !interrupt_raised(run->call->interrupt))
 			run->interrupt_fd = -1;
 	}
@@ -252,9 +252,9 @@ wait_once(struct run *run)
 		look_at_clock(run);
 }
 
-/* --- the keeper's start and end --- */
+/* --- the supervisor's start and end --- */
 
-/* A pipe between us and the keeper; both ends are closed by whoever has the arrays. */
+/* Makes a pipe between us and the supervisor. The owner of the arrays closes both ends. */
 static int
 open_end(int end, int *ours, int *theirs)
 {
@@ -294,7 +294,7 @@ start_keeper(struct run *run)
 	for (int i = 0; i < KEEPER_ENDS; i++)
 		if (open_end(i, &run->ends[i], &start.ends[i]) < 0)
 			goto out;
-	/* None of our handlers may run in the child. */
+	/* No signal handler of ours may run in the child. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	run->keeper = fork();
@@ -311,13 +311,13 @@ out:
 	return run->keeper < 0 ? -1 : 0;
 }
 
-/* Where SIGCHLD is ignored the kernel reaps it, and there is no status to be had. */
+/* If SIGCHLD is ignored, the kernel reaps it, and there is no status. */
 static void
 end_keeper(struct run *run)
 {
 	int status = 0;
 
-	/* It still has its number, and so its session, too. */
+	/* It is not reaped yet, so its number still names its session. */
 	if (!run->reported)
 		keeper_end_session(run->keeper);
 	while (waitpid(run->keeper, &status, 0) < 0 && errno == EINTR)

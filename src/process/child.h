@@ -1,18 +1,18 @@
 /*
- * Runs an outside program once, blocking: input in, output out, and when the call returns nothing
- * of it is left, whatever it did: it hung, put children into sessions of their own, let them hold
+ * Runs an outside program once, blocking: input in, output out. When the call returns nothing of
+ * the program is left, whatever it did: hung, started children in sessions of their own that keep
  * its output open, ignored signals, printed without end.
  *
- * What it hides: a second process, the keeper (process/child_supervisor.h), which starts the
- * program and ends all that came of it, also when we are killed. It is a fork of ours, so what we
- * write to meanwhile is in memory twice.
+ * This file hides a second process, the supervisor (process/child_supervisor.h). It starts the
+ * program and kills everything that came of it, even if this process is killed. It is a fork of
+ * this process, so pages that are written to meanwhile are in memory twice.
  *
- * Any number of threads may call at once. A call takes ten descriptors for a moment, and five while
+ * Any number of threads may call at once. A call needs ten descriptors for a moment, and five while
  * the program runs.
  *
- * Out of reach are a program that kills its keeper after it has left the session, or stops it again
- * and again until it is given up, one that becomes another user, and one that the kernel does not
- * let die; of the last two the log tells.
+ * It cannot handle a program that kills the supervisor after leaving its session, or stops it until
+ * we give up; one that becomes another user; and one that the kernel does not let die. The last two
+ * are logged.
  */
 #ifndef PROCESS_CHILD_H
 #define PROCESS_CHILD_H
@@ -23,21 +23,20 @@
 #include "text/buf.h"
 
 enum {
-	CHILD_ERROR_LINE_MAX = 1000, /* bytes of a line; longer ones are cut */
-	CHILD_ERROR_MAX = 16 << 10   /* bytes of all lines of a call; what follows is dropped */
+	CHILD_ERROR_LINE_MAX = 1000, /* bytes of a line; longer lines are cut */
+	CHILD_ERROR_MAX = 16 << 10   /* bytes of all lines of a call; the rest is dropped */
 };
 
 struct child_call {
-	const char *path;               /* absolute, of the executable; it gets no arguments */
-	const char *folder;             /* where it works */
-	const char *const *environment; /* "NAME=value", NULL-terminated: the whole of it */
-	const char *input;              /* on its standard input, which it need not read */
+	const char *path;   /* absolute path of the executable, which gets no arguments */
+	const char *folder; /* its working directory */
+	const char *const *environment; /* the whole environment: "NAME=value", NULL-terminated */
+	const char *input;              /* for its standard input, which it need not read */
 	size_t input_len;
 	long long timeout_ms;
 	/*
-	 * Gets what it writes to standard error, in this thread, while it runs: each line that is
-	 * not empty, without its newline, also an unfinished last one. A NUL in it becomes a blank.
-	 * NULL: nobody wants it.
+	 * Receives its standard error, in this thread, while it runs: each non-empty line without
+	 * its newline, including an unfinished last one. A NUL becomes a blank. NULL: not wanted.
 	 */
 	void (*on_error_line)(void *arg, const char *line);
 	void *arg;
@@ -45,21 +44,21 @@ struct child_call {
 };
 
 enum child_outcome {
-	CHILD_EXITED,      /* the number is its exit status */
-	CHILD_SIGNALLED,   /* the number is the signal that ended it */
-	CHILD_NOT_STARTED, /* the number is the errno of what failed: exec, its folder, a fork */
+	CHILD_EXITED,      /* `number` is its exit status */
+	CHILD_SIGNALLED,   /* `number` is the signal that ended it */
+	CHILD_NOT_STARTED, /* `number` is the errno of the failed exec, chdir or fork */
 	CHILD_TIMED_OUT,
-	CHILD_TOO_MUCH, /* more output than `output` takes, or than there is memory for */
+	CHILD_TOO_MUCH, /* more output than `output` takes, or memory */
 	CHILD_INTERRUPTED,
 	CHILD__MAX
 };
 
 /*
- * `output`, made with BUF_INIT(max), gets what came on standard output, any bytes, whatever the
- * outcome. `number` is 0 where the outcome gives it no meaning.
+ * `output`, made with BUF_INIT(max), receives the standard output, any bytes, whatever the outcome.
+ * `number` is 0 where the outcome gives it no meaning.
  *
- * The program has signals as they are by default, a process group of its own, and none of our
- * descriptors. What it leaves running when it ends is killed, and not waited for.
+ * The program starts with default signal handling, in a process group of its own, with none of our
+ * descriptors. What it leaves running when it ends is killed, not waited for.
  */
 enum child_outcome child_run(const struct child_call *call, struct buf *output, int *number);
 

@@ -13,9 +13,9 @@
 #include "os/clock.h"
 
 enum {
-	ROUND_MS = 10,       /* from one look at who is left to the next */
-	GIVE_UP_MS = 2000,   /* without anybody who ends by a kill */
-	SESSION_ROUNDS = 100 /* for those that fork while they are looked for */
+	ROUND_MS = 10,       /* between two searches for remaining processes */
+	GIVE_UP_MS = 2000,   /* after which we give up if no kill has any effect */
+	SESSION_ROUNDS = 100 /* for processes that fork during the search */
 };
 
 /* Of /proc/PID/stat. */
@@ -24,7 +24,7 @@ struct process {
 	pid_t parent, group, session;
 };
 
-/* --- who is there --- */
+/* --- remaining processes --- */
 
 static const char *
 parse_pid(const char *at, pid_t *pid)
@@ -36,7 +36,7 @@ parse_pid(const char *at, pid_t *pid)
 	return at;
 }
 
-/* False for what is no process, or no longer one. */
+/* False: it is no process, or has gone. */
 static bool
 read_process(int proc, const char *name, struct process *process)
 {
@@ -57,7 +57,7 @@ read_process(int proc, const char *name, struct process *process)
 	got = read(fd, text, sizeof text - 1);
 	close(fd);
 	text[got > 0 ? got : 0] = '\0';
-	/* The name before it is the program's own choice, brackets and all. */
+	/* The program chose the name in brackets, which may have brackets, too. */
 	at = strrchr(text, ')');
 	if (!at || at[1] != ' ' || !at[2])
 		return false;
@@ -69,9 +69,9 @@ read_process(int proc, const char *name, struct process *process)
 }
 
 /*
- * Kills `pid`, and its group at once, since one that forks faster than we look does not get out of
- * its group by that. The group is below the keeper, too: nobody gets into a session from outside.
- * True when it will end by that: the kernel holds on to some, others have become another user's.
+ * Kills `pid` and its group, because a process that forks faster than we look cannot leave its
+ * group that way. The group is below the supervisor, too: nothing joins a session from outside.
+ * True: it will end. Some are held by the kernel, or have become another user's.
  */
 static bool
 kill_process(pid_t pid, const struct process *process, pid_t keeper)
@@ -82,8 +82,8 @@ kill_process(pid_t pid, const struct process *process, pid_t keeper)
 }
 
 /*
- * Kills the keeper's children, or whoever is in its session. True when there is hope: it killed
- * somebody who will end by that.
+ * Kills the supervisor's children, or everything in its session. True: at least one that was killed
+ * will end.
  */
 static bool
 kill_all(pid_t keeper, bool by_session)
@@ -139,7 +139,7 @@ start_program(const struct keeper_start *start)
 	if (pid != 0)
 		return pid;
 	setpgid(0, 0);
-	/* Should the keeper be killed. It may have been, just now. */
+	/* In case the supervisor is killed. It may have been, just now. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() == keeper && chdir(start->folder) == 0) {
 		sigemptyset(&none);
@@ -151,8 +151,8 @@ start_program(const struct keeper_start *start)
 }
 
 /*
- * Whether the program has ended. It is not reaped yet, so its number is still its own, and its
- * group's; others, whose parents are gone, are.
+ * Whether the program has ended. It is not reaped yet, so its number still names its group. Orphans
+ * that have ended are reaped.
  */
 static bool
 has_ended(pid_t pid)
@@ -172,7 +172,7 @@ has_ended(pid_t pid)
 	}
 }
 
-/* Sleeps until a child has ended, or the life line; true for that one. */
+/* Sleeps until a child ends, or the life line closes; true: the life line. */
 static bool
 sleep_until_change(int signals, int life, int ms)
 {
@@ -187,8 +187,8 @@ sleep_until_change(int signals, int life, int ms)
 }
 
 /*
- * Reaps who has ended, and keeps the program's status: how many; -1 when there is no child any
- * more.
+ * Reaps children that have ended, and keeps the program's status. Returns how many; -1: no children
+ * are left.
  */
 static int
 reap(pid_t program, int *program_status)
@@ -204,14 +204,16 @@ reap(pid_t program, int *program_status)
 	return pid < 0 && errno == ECHILD ? -1 : count;
 }
 
-/* True when nobody is left. */
+/* True: nothing is left. */
 static bool
 end_all(pid_t program, int signals, int *status)
 {
 	long long give_up_ms = clock_ms() + GIVE_UP_MS;
 	int reaped;
 
-	/* By its own number, too: it may not have come to its group, nor /proc be there. */
+	/*
+	 * By its own number, too: it may not have reached its group yet, or /proc may be missing.
+	 */
 	kill(-program, SIGKILL);
 	kill(program, SIGKILL);
 	while ((reaped = reap(program, status)) >= 0) {
@@ -227,10 +229,10 @@ end_all(pid_t program, int signals, int *status)
 static void
 keep(pid_t program, int signals)
 {
-	int status = SIGKILL; /* of one that cannot even be reaped */
+	int status = SIGKILL; /* if the program cannot be reaped */
 	bool complete;
 
-	/* While they were open here, nobody would see the program close them. */
+	/* While they are open here, nobody sees the program close them. */
 	close(KEEPER_IN);
 	close(KEEPER_OUT);
 	close(KEEPER_ERR);
@@ -240,9 +242,9 @@ keep(pid_t program, int signals)
 	report(KEEPER_ENDED, status, !complete);
 }
 
-/* --- the keeper --- */
+/* --- the supervisor --- */
 
-/* No connection of ours may stay open because of a program that takes long. */
+/* A program that takes long must not keep any connection of ours open. */
 static int
 take_ends(const int ends[KEEPER_ENDS])
 {
@@ -253,7 +255,7 @@ take_ends(const int ends[KEEPER_ENDS])
 	return 0;
 }
 
-/* All are blocked, so no handler of ours runs here; exec would leave ignored ones ignored. */
+/* All signals are blocked, so no handler of ours runs here. exec keeps ignored ones ignored. */
 static void
 reset_signals(void)
 {
@@ -270,9 +272,9 @@ keeper_run(const struct keeper_start *start)
 	sigset_t child;
 	int signals;
 
-	/* What is sent to the web server's group is not meant for this one. */
+	/* Signals for the web server's process group are not meant for this process. */
 	setsid();
-	/* Who stopped this process does not keep it from seeing that we have died. */
+	/* Wakes this process when we die, even if the program has stopped it. */
 	prctl(PR_SET_PDEATHSIG, SIGCONT);
 	if (take_ends(start->ends) < 0)
 		_exit(EXIT_FAILURE);

@@ -1,10 +1,11 @@
 /*
- * The process between us and an outside program, for process/child.c alone. Whatever comes of the
- * program stays below it: it is a subreaper, so whoever loses his parent becomes its child. When
- * the program has ended, or the life line hangs up, because we let go of it or were killed, it
- * kills until it has no child left, and reports.
+ * The supervisor: the process between us and an outside program, for process/child.c only.
+ * Everything that comes of the program stays below it, because it is a subreaper: orphans become
+ * its children. When the program has ended, or the life line closes, because we closed it or were
+ * killed, it kills until no child is left, and reports.
  *
- * It is forked from a process with threads, so all here is async-signal-safe: no malloc, no stdio.
+ * It is forked from a process with threads, so everything here is async-signal-safe: no malloc, no
+ * stdio.
  */
 #ifndef PROCESS_CHILD_SUPERVISOR_H
 #define PROCESS_CHILD_SUPERVISOR_H
@@ -12,37 +13,38 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* The keeper's descriptors; the first three are the program's, too. */
+/* The supervisor's descriptors; the first three are also the program's. */
 enum {
 	KEEPER_IN,
 	KEEPER_OUT,
 	KEEPER_ERR,
 	KEEPER_REPORT, /* struct keeper_report is written here */
-	KEEPER_LIFE,   /* a pipe that nobody writes to: its end is the order to end */
+	KEEPER_LIFE,   /* a pipe that nobody writes to: closing it is the order to end */
 	KEEPER_ENDS
 };
 
 struct keeper_start {
 	const char *path, *folder;
 	const char *const *environment;
-	int ends[KEEPER_ENDS]; /* each at least KEEPER_ENDS, so that none is in another's place */
+	int ends[KEEPER_ENDS]; /* each at least KEEPER_ENDS, so that none occupies another's number
+				*/
 };
 
-/* One write(2) each, that pipes keep whole. */
+/* Each is one write(2), which a pipe keeps whole. */
 struct keeper_report {
 	enum {
-		KEEPER_NOT_STARTED, /* with the errno; KEEPER_ENDED may follow, or the end */
+		KEEPER_NOT_STARTED, /* with the errno; KEEPER_ENDED or end of file follows */
 		KEEPER_ENDED        /* with the program's wait status */
 	} kind;
 	int number;
 	bool incomplete; /* something could not be killed */
 };
 
-/* In the child of a fork, with all signals blocked. */
+/* To be called in the child of a fork, with all signals blocked. */
 _Noreturn void keeper_run(const struct keeper_start *start);
 
 /*
- * For a keeper that was killed itself, and not yet waited for: kills what is still in its session.
+ * For a supervisor that was killed itself and is not reaped yet: kills what is left in its session.
  */
 void keeper_end_session(pid_t keeper);
 
