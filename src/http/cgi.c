@@ -1,7 +1,7 @@
 /*
- * CGI/1.1 (RFC 3875): the request in environment and standard input, the answer on standard output.
- * No libfcgi here: its set-up installs a handler that swallows the SIGTERM by which web servers end
- * a CGI program.
+ * CGI/1.1 (RFC 3875): the request is in the environment and on standard input, the answer goes to
+ * standard output. libfcgi is not used here: its set-up installs a signal handler that swallows the
+ * SIGTERM by which web servers end a CGI program.
  */
 #include "http/server.h"
 
@@ -15,7 +15,7 @@
 #include "text/text.h"
 
 /*
- * SIGTERM: the client has left, or the web server stops. A run that is under way must be cancelled.
+ * SIGTERM: the client has left, or the web server is stopping. The current run must be cancelled.
  */
 static volatile sig_atomic_t terminated;
 
@@ -28,8 +28,8 @@ on_terminate(int number)
 
 struct cgi_exchange {
 	struct exchange exchange;
-	long long unread; /* bytes of the body, as announced; -1: up to the end of the input */
-	bool left;        /* nobody waits any more */
+	long long unread; /* bytes of the body still to come; -1: up to the end of the input */
+	bool left;        /* the client no longer waits */
 };
 
 static const char *
@@ -55,7 +55,8 @@ cgi_read(struct exchange *exchange, void *bytes, size_t size)
 	ssize_t got;
 
 	/*
-	 * RFC 3875, 4.2: no more than was announced; a terminal or a socket would keep us waiting.
+	 * RFC 3875, 4.2: read no more than was announced. On a terminal or socket, a read would
+	 * block.
 	 */
 	if (self->unread >= 0 && (long long)size > self->unread)
 		size = (size_t)self->unread;
@@ -85,7 +86,7 @@ cgi_write(struct exchange *exchange, const void *bytes, size_t len)
 	return 0;
 }
 
-/* A pipe whose reader has gone says POLLERR, a socket POLLHUP. */
+/* If the reader has gone, a pipe reports POLLERR, a socket POLLHUP. */
 static bool
 cgi_client_gone(void *arg)
 {
@@ -96,7 +97,7 @@ cgi_client_gone(void *arg)
 	    (!self->left && poll(&fd, 1, 0) > 0 && (fd.revents & (POLLERR | POLLHUP)));
 }
 
-/* Nothing of the web server's stays open, so that it takes the program for ended. */
+/* Closes all that the web server watches, so that it considers the program ended. */
 static void
 let_go(void)
 {
@@ -109,7 +110,7 @@ let_go(void)
 		close(null);
 }
 
-/* Web servers end a program that still does something then, unless it is out of their reach. */
+/* Web servers kill a CGI program that goes on after its answer, unless they cannot reach it. */
 static void
 cgi_leave(struct exchange *exchange)
 {
@@ -120,8 +121,8 @@ cgi_leave(struct exchange *exchange)
 }
 
 /*
- * A POST whose body came in chunks has no length; a POST without a body has none, too, and ends at
- * once.
+ * The body's length. A POST with a chunked body has none. A POST without a body has none either;
+ * its input ends at once.
  */
 static long long
 body_length(void)
@@ -152,12 +153,14 @@ server_run_cgi(server_handler_fn *handler, void *arg)
 	const struct sigaction terminate = {.sa_handler = on_terminate};
 
 	signal(SIGPIPE, SIG_IGN);
-	/* Without SA_RESTART, so that it wakes whoever sleeps. Apache kills 3 seconds later. */
+	/*
+	 * Without SA_RESTART, so that it interrupts sleeps. Apache sends SIGKILL 3 seconds later.
+	 */
 	sigaction(SIGTERM, &terminate, NULL);
 	handler(arg, &self.exchange);
 }
 
-/* Hands on what comes, as it comes; ends when there is no more, or nobody takes it. */
+/* Copies the answer as it comes, until it ends or nobody takes it. */
 static void
 hand_on(int from)
 {
@@ -190,7 +193,7 @@ server_detach_cgi(server_outlives_fn *outlives, void *arg)
 		_exit(EXIT_SUCCESS);
 	}
 	if (child == 0) {
-		/* Out of reach of what ends the other one. */
+		/* A session of its own: signals to the other process group do not reach it. */
 		setsid();
 		dup2(ends[1], STDOUT_FILENO);
 	}
@@ -202,7 +205,9 @@ server_detach_cgi(server_outlives_fn *outlives, void *arg)
 void
 server_leave_cgi(void)
 {
-	/* Nobody looks at the flag any more; what is left undone is ended by who meets it. */
+	/*
+	 * Nothing checks the flag from here on. Whatever is left undone, the next process finishes.
+	 */
 	signal(SIGTERM, SIG_DFL);
 	let_go();
 }

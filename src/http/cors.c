@@ -26,7 +26,7 @@ is_allowed(const char *origins, const char *origin)
 	return false;
 }
 
-/* What the preflight wants to be told that it may. */
+/* Allows whatever the preflight asks for. */
 static void
 reflect(struct request *request, struct response *response, const char *wanted, const char *header)
 {
@@ -43,7 +43,7 @@ cors_answer(struct request *request, struct response *response, const char *orig
 	bool preflight = strcmp(request->method, "OPTIONS") == 0 &&
 	    variable(request, "HTTP_ACCESS_CONTROL_REQUEST_METHOD");
 
-	/* A cache must not hand one origin's answer to another. */
+	/* A cache must not return one origin's answer to another. */
 	response_header(response, "Vary", "Origin");
 	if (!origin || !is_allowed(origins, origin))
 		return false;
@@ -62,7 +62,7 @@ cors_answer(struct request *request, struct response *response, const char *orig
 	return true;
 }
 
-/* Bytes of "host" or "host:port", without the port that its scheme has anyway. */
+/* The length of "host" or "host:port", without the scheme's default port. */
 static size_t
 host_len(const char *host, const char *default_port)
 {
@@ -72,9 +72,9 @@ host_len(const char *host, const char *default_port)
 }
 
 /*
- * Whether the page was this site's. Its host is what counts: of the scheme a program behind a proxy
- * that ends TLS knows nothing. Where a proxy has changed the host as well, newer browsers tell all
- * the same (Fetch Metadata Request Headers, 2.3), and no page can forge that.
+ * Whether the page belongs to this site. Only its host counts: a program behind a proxy that ends
+ * TLS does not know the scheme. If a proxy has changed the host, too, newer browsers say so
+ * themselves (Fetch Metadata Request Headers, 2.3), and no page can forge that.
  */
 static bool
 is_own(struct request *request, const char *origin)

@@ -1,6 +1,6 @@
 /*
- * One request and its answer, as the web server hands them over. CGI and FastCGI each fill in this
- * table; nobody above src/http/ can tell which it is.
+ * One request and its answer, as the web server passes them. CGI and FastCGI each fill in this
+ * table; code outside src/http/ cannot tell which it is.
  */
 #ifndef HTTP_EXCHANGE_H
 #define HTTP_EXCHANGE_H
@@ -13,46 +13,44 @@
 
 struct exchange {
 	/*
-	 * A CGI/1.1 variable (RFC 3875, 4.1), NULL when the server did not send it; the exchange's.
+	 * A CGI/1.1 variable (RFC 3875, 4.1), owned by the exchange; NULL: the server did not send
+	 * it.
 	 */
 	const char *(*variable)(struct exchange *exchange, const char *name);
 	/*
-	 * All that the server sent by that name, joined by commas, the oldest first, to be freed;
-	 * NULL without any. Some servers do not join a header's lines (nginx before 1.23).
+	 * All values that the server sent under this name, oldest first, joined by commas; the
+	 * caller frees. NULL: none. Some servers do not join a header's lines (nginx before 1.23).
 	 */
 	char *(*variables)(struct exchange *exchange, const char *name);
 	/*
-	 * Up to `size` bytes of the body, as soon as there are some; 0 at its end, -1 when it broke
+	 * Reads up to `size` bytes of the body, as soon as there are any. 0: its end. -1: it broke
 	 * off, or nothing came for too long.
 	 */
 	ssize_t (*read)(struct exchange *exchange, void *bytes, size_t size);
-	/*
-	 * Writes, and hands over to the server at once. -1 when the server does not take it any
-	 * more.
-	 */
+	/* Writes and flushes. -1: the server no longer takes it. */
 	int (*write)(struct exchange *exchange, const void *bytes, size_t len);
 	/*
-	 * The answer cannot be finished: ends the connection, so that what was sent does not look
-	 * whole. NULL where that cannot be done: there nothing is to be sent that may not be
-	 * finished.
+	 * The answer cannot be completed: ends the connection, so that what was sent does not look
+	 * complete. NULL: that is impossible here, so nothing may be sent before the answer is
+	 * complete.
 	 */
 	void (*break_off)(struct exchange *exchange);
 	/*
-	 * The answer is whole: neither the server nor the client waits for what is still done, and
-	 * only the program's end is a reason to stop that. Nothing may be written afterwards.
+	 * The answer is complete: server and client no longer wait. From now on only the program's
+	 * end interrupts the work. Nothing may be written afterwards.
 	 */
 	void (*leave)(struct exchange *exchange);
 	/*
-	 * Raised when the client has gone, as far as the server lets us know, or the program must
+	 * Raised when the client has left, as far as the server reports it, or the program must
 	 * end.
 	 */
 	struct interrupt client;
 	/*
-	 * Set by the handler: the rest of the body is taken only as it comes, for a moment, and not
+	 * Set by the handler: the rest of the body is read only for a moment, as it comes, and not
 	 * waited for.
 	 */
 	bool hurried;
-	/* How many fewer requests than was asked for can be answered at once: threads are short. */
+	/* How many of the configured workers could not be started for lack of threads. */
 	unsigned workers_missing;
 };
 

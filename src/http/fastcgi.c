@@ -1,12 +1,12 @@
 /*
- * FastCGI by libfcgi's fcgiapp. Each worker thread accepts, answers and finishes; one starts the
- * next when the last idle one takes a connection, so that there is always one in accept(), up to
- * the maximum. Those that a peak leaves behind end again. Who waits in accept() gets his turn in
- * order, so that each of many works now and then even if few are needed: what counts is how many
- * were idle all the time.
+ * FastCGI by libfcgi's fcgiapp. Each worker thread accepts, answers and finishes. When the last
+ * idle worker takes a connection it starts another, up to the maximum, so that one is always in
+ * accept(). Workers left over from a peak end. accept() serves waiting threads in turn, so each
+ * works now and then even if few are needed. What counts is how many were idle all the time.
  *
- * The accept() is our own: libfcgi's goes on to read the request, and a connection that says
- * nothing would count as an idle worker. libfcgi gets each connection as one that was kept open.
+ * accept() is called here, not by libfcgi. libfcgi would go on to read the request, so a silent
+ * connection would count as an idle worker. libfcgi is given each connection as if it had been kept
+ * open.
  */
 #include "http/server.h"
 
@@ -33,14 +33,14 @@ enum {
 	IDLE_KEPT = 8,
 	KICK_STEP_MS = 20,
 	/*
-	 * A web server that says nothing for so long in the middle of a request, or takes nothing
-	 * of an answer, has forgotten it.
+	 * A web server that sends nothing for this long in the middle of a request, or takes
+	 * nothing of an answer, has given it up.
 	 */
 	READ_TIMEOUT_S = 60,
 	HURRIED_WAIT_MS = 100,
 	VARIABLES_MAX = 64 << 10,
-	READ_GRACE_MS = 1000, /* for requests that are just coming when the program must end */
-	/* After the grace, for interrupted requests to cancel their runs and to write their end. */
+	READ_GRACE_MS = 1000, /* for requests that are arriving when the program must end */
+	/* After the grace: for interrupted requests to cancel their runs and answer. */
 	FAREWELL_MS = 15000,
 #ifdef __SANITIZE_ADDRESS__
 	STACK_SIZE = 2 << 20
@@ -55,31 +55,31 @@ struct worker {
 	struct server *server;
 	enum worker_state state;
 	pthread_t thread;
-	bool accepting; /* in accept(), and may be kicked out of it */
-	int reading;    /* the connection whose request is being read; -1 */
-	bool last;      /* of those that a peak left behind */
+	bool accepting; /* in accept(); a signal may interrupt it */
+	int reading;    /* the connection whose request is being read; -1: none */
+	bool last;      /* the last one left over from a peak */
 };
 
 struct server {
 	int fd;
-	bool owned; /* the socket is ours alone, and open */
+	bool owned; /* the socket is open, and this program's alone */
 	const struct server_options *options;
-	atomic_llong complaint_ms; /* that accept() fails is not said again before */
+	atomic_llong complaint_ms; /* before this time a failing accept() is not logged again */
 	/*
-	 * Workers that start, take a request or end, and the end of the program, race for what
-	 * follows, and for what a worker says of itself.
+	 * Workers that start, take a request or end race with each other and with the program's
+	 * end, for all that follows and for the state of each worker.
 	 */
 	pthread_mutex_t lock;
 	struct worker *workers;
-	unsigned workers_len; /* the most that there were */
+	unsigned workers_len; /* the most there have been */
 	unsigned alive;
 	unsigned idle;
-	unsigned idle_least; /* in the period that ends at period_ms */
-	unsigned surplus;    /* workers that were idle all the period before, and may end */
+	unsigned idle_least; /* the lowest value in the period that ends at period_ms */
+	unsigned surplus;    /* workers that were idle all of the last period, and may end */
 	long long period_ms;
-	atomic_uint missing;  /* workers of the maximum that the system would not start */
-	atomic_bool stopping; /* nothing is accepted any more */
-	atomic_bool stop_now; /* requests in flight are interrupted */
+	atomic_uint missing;  /* workers that the system would not start */
+	atomic_bool stopping; /* nothing more is accepted */
+	atomic_bool stop_now; /* requests under way are interrupted */
 };
 
 struct fastcgi_exchange {
@@ -97,7 +97,7 @@ server_inherits_socket(void)
 	int listening = 0;
 	socklen_t len = sizeof listening;
 
-	/* FCGX_IsCGI() is wrong about some sockets, and swallows SIGTERM for a CGI program. */
+	/* Not FCGX_IsCGI(): it is wrong about some sockets, and swallows SIGTERM in CGI. */
 	return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 &&
 	    listening;
 }
@@ -123,7 +123,7 @@ fastcgi_variables(struct exchange *exchange, const char *name)
 	return all.data ? buf_take(&all) : NULL;
 }
 
-/* FCGX_GetStr() waits until it has all that it was asked for, so that is what is there already. */
+/* FCGX_GetStr() waits for as many bytes as it is asked for, so ask for those that are there. */
 static ssize_t
 fastcgi_read(struct exchange *exchange, void *bytes, size_t size)
 {
@@ -161,11 +161,11 @@ fastcgi_write(struct exchange *exchange, const void *bytes, size_t len)
 		len -= (size_t)piece;
 	}
 	FCGX_FFlush(out);
-	/* FCGX_FFlush() itself says only once that it failed. */
+	/* FCGX_FFlush() reports a failure only once. */
 	return FCGX_GetError(out) == 0 ? 0 : -1;
 }
 
-/* Unread body makes the socket readable, so only its other end's going away counts. */
+/* An unread body makes the socket readable, so only a hang-up counts. */
 static bool
 fastcgi_client_gone(void *arg)
 {
@@ -182,8 +182,8 @@ fastcgi_client_gone(void *arg)
 }
 
 /*
- * Without the end that FastCGI wants most web servers take the answer for broken; nginx, which does
- * without one, by a record of a version that there is not.
+ * Most web servers treat an answer without FastCGI's end record as broken. nginx does not need that
+ * record, so it gets one with an impossible version.
  */
 static void
 fastcgi_break_off(struct exchange *exchange)
@@ -196,7 +196,7 @@ fastcgi_break_off(struct exchange *exchange)
 		shutdown(fd, SHUT_RDWR);
 }
 
-/* The descriptor stays: who watches it for the client's leaving must not meet another one there. */
+/* The descriptor stays open: an interrupt that watches it must not watch another connection. */
 static void
 fastcgi_leave(struct exchange *exchange)
 {
@@ -230,10 +230,10 @@ answer(struct server *server, FCGX_Request *request)
 	self.exchange.client.arg = &self;
 	server->options->handler(server->options->arg, &self.exchange);
 	/*
-	 * A connection that the web server keeps open and idle would keep this worker. libfcgi's
-	 * own close waits for the web server's, up to two seconds, lest what comes still makes the
-	 * system drop the answer: for nothing, once the request was read to its end, and too long
-	 * for one that is hurried.
+	 * A connection that the web server keeps open would occupy this worker. libfcgi's own close
+	 * waits up to two seconds for the web server to close, because bytes that still arrive
+	 * could make the system drop the answer. That is pointless once the request was read to its
+	 * end, and too long if it is hurried.
 	 */
 	if (FCGX_HasSeenEOF(request->in) || self.exchange.hurried) {
 		FCGX_FClose(request->err);
@@ -247,7 +247,7 @@ answer(struct server *server, FCGX_Request *request)
 	request->ipcFd = -1;
 }
 
-/* Too many open files, say: that passes, and many workers meet it at once, again and again. */
+/* For example too many open files: that passes, and many workers see it again and again. */
 static void
 complain(struct server *server, int error)
 {
@@ -258,7 +258,7 @@ complain(struct server *server, int error)
 		log_error("no connection could be accepted: %s", strerror(error));
 }
 
-/* -1 when none came for idle_s, or when the program ends. */
+/* -1: none came within idle_s, or the program is ending. */
 static int
 wait_for_connection(struct server *server)
 {
@@ -287,7 +287,7 @@ is_surplus(struct worker *worker)
 		    server->idle_least > IDLE_KEPT ? server->idle_least - IDLE_KEPT : 0;
 		server->idle_least = server->idle;
 		server->period_ms = now + (long long)server->options->idle_s * 1000;
-		/* Perhaps the system has more threads by now. */
+		/* The system may have threads again by now. */
 		atomic_store(&server->missing, 0);
 	}
 	if (server->surplus == 0)
@@ -296,7 +296,7 @@ is_surplus(struct worker *worker)
 	return true;
 }
 
-/* The next connection; -1 when the program ends, or needs this worker no more. */
+/* The next connection. -1: the program is ending, or this worker is no longer needed. */
 static int
 accept_connection(struct worker *worker)
 {
@@ -327,7 +327,7 @@ accept_connection(struct worker *worker)
 	return fd;
 }
 
-/* With the lock held. What is left of a thread that ended is its stack. */
+/* With the lock held. Joining frees the stacks of ended threads. */
 static void
 join_ended(struct server *server)
 {
@@ -340,8 +340,8 @@ join_ended(struct server *server)
 }
 
 /*
- * Whether the worker ends: a peak that has begun since needs it again. The last that the peak
- * before left behind gives back to the system what it took, which takes a while.
+ * Whether the worker ends. If a new peak has begun, it is needed again. The last worker left over
+ * from a peak returns memory to the system, which takes a while.
  */
 static bool
 end_worker(struct worker *worker)
@@ -371,7 +371,8 @@ work(void *arg)
 	int fd;
 
 	/*
-	 * Without a listening socket, for libfcgi would accept the next connection after a bad one.
+	 * Without a listening socket, because libfcgi would accept the next connection after a bad
+	 * one.
 	 */
 	FCGX_InitRequest(&request, -1, 0);
 	do {
@@ -391,7 +392,7 @@ work(void *arg)
 	return NULL;
 }
 
-/* With the lock held: a place for one more worker; NULL when all are taken. */
+/* With the lock held: a free entry for one more worker; NULL: none. */
 static struct worker *
 free_place(struct server *server)
 {
@@ -408,10 +409,7 @@ free_place(struct server *server)
 	return worker;
 }
 
-/*
- * With the lock held. Where the system refuses a thread, the workers that are there are all, for
- * this period.
- */
+/* With the lock held. If the system refuses a thread, no more are started in this period. */
 static void
 start_worker(struct server *server)
 {
@@ -445,9 +443,9 @@ kicked(int signal)
 }
 
 /*
- * Wakes the workers that wait in accept(), and, after a moment, those that wait for the rest of a
- * request. Whether one was still in accept(): it may have looked at `stopping` just before that was
- * set, and sleep after the first signal. With the lock held.
+ * With the lock held. Wakes workers in accept() and, after a moment, those that wait for the rest
+ * of a request. True if one was still in accept(): it may have checked `stopping` just before it
+ * was set, and gone to sleep after the first signal.
  */
 static bool
 wake_workers(struct server *server, bool patient)
@@ -467,7 +465,7 @@ wake_workers(struct server *server, bool patient)
 	return accepting;
 }
 
-/* Waits for the workers' ends. How many still live after `wait_ms`. */
+/* Waits for the workers to end. Returns how many are left after `wait_ms`. */
 static unsigned
 end_workers(struct server *server, long long wait_ms)
 {
@@ -480,7 +478,10 @@ end_workers(struct server *server, long long wait_ms)
 		pthread_mutex_lock(&server->lock);
 		alive = server->alive;
 		if (!wake_workers(server, waited_ms < READ_GRACE_MS) && server->owned) {
-			/* Nobody uses it any more: who waits in its queue is told, too. */
+			/*
+			 * No worker uses it any more. Closing also refuses the connections in its
+			 * queue.
+			 */
 			close(server->fd);
 			server->owned = false;
 		}
@@ -551,14 +552,14 @@ server_new(int fd, const struct server_options *options)
 	return NULL;
 }
 
-/* Nothing is accepted any more; where the socket is ours alone, who tries is told so at once. */
+/* Accepts nothing more. If the socket is ours alone, clients learn that at once. */
 static void
 stop_accepting(struct server *server, const char *address)
 {
 	atomic_store(&server->stopping, true);
 	if (!address)
 		return;
-	/* In this order: a successor that finds nobody answering puts its own socket there. */
+	/* Remove it first: a successor that finds nobody answering puts its own socket there. */
 	if (strncmp(address, "unix:/", 6) == 0)
 		unlink(address + 5);
 	shutdown(server->fd, SHUT_RD);
@@ -579,7 +580,7 @@ server_run_fastcgi(int fd, const char *address, const struct server_options *opt
 		return -1;
 	}
 	sigaction(SIGUSR2, &kick, NULL);
-	/* accept() keeps to it, unless whoever opened the socket made it one that never waits. */
+	/* This also limits accept(), unless the socket was opened as non-blocking. */
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof idle);
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 	pthread_mutex_lock(&server->lock);

@@ -1,5 +1,5 @@
 /*
- * The pieces of a header's value, as most headers are made of them: elements between commas,
+ * Splits a header's value into the pieces that most headers have: elements between commas,
  * parameters between semicolons, names and values (RFC 9110, 5.6). Only for src/http/.
  */
 #ifndef HTTP_HEADER_H
@@ -8,28 +8,28 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A piece of a value, borrowed from it. */
+/* A part of a value, borrowed from it. */
 struct header_span {
 	const char *at;
 	size_t len;
 };
 
-/* A whole value; NULL is an empty one. */
+/* A whole value; NULL counts as empty. */
 struct header_span header_of(const char *value);
 
 /*
- * Takes the part up to `separator`, outside quotes, off the front; without the blanks around it. A
- * quoted string whose end is missing goes on to the value's.
+ * Removes and returns the part before `separator`, ignoring separators in quotes, without
+ * surrounding blanks. A quoted string without an end extends to the end of the value.
  */
 struct header_span header_next(struct header_span *rest, char separator);
 
-/* Without the blanks around it. */
+/* Removes surrounding blanks. */
 struct header_span header_trim(struct header_span span);
 
-/* What stands in the quotes, if it is a quoted string; escapes stay as they are. */
+/* The inside of a quoted string; escapes stay. Anything else is returned unchanged. */
 struct header_span header_unquote(struct header_span span);
 
-/* In whatever case. */
+/* Case-insensitive. */
 bool header_is(struct header_span span, const char *text);
 
 #endif

@@ -8,7 +8,7 @@ variable(struct request *request, const char *name)
 	return request->exchange->variable(request->exchange, name);
 }
 
-/* Bytes of the name, without port and the root's dot. */
+/* The length of the name, without port and final dot. */
 static size_t
 name_len(const char *host)
 {
@@ -35,7 +35,7 @@ is_listed(const char *names, const char *host, size_t len)
 	return false;
 }
 
-/* Of a web server that a browser on the same machine reaches. */
+/* Whether only browsers of this machine reach the web server. */
 static bool
 is_on_loopback(struct request *request)
 {

@@ -1,6 +1,6 @@
 /*
- * Which host names are answered. A page whose own name is made to lead to 127.0.0.1 ("DNS
- * rebinding") is of the same origin as this program to a browser; only its name tells.
+ * Which host names are answered. If a page makes its own name lead to 127.0.0.1 ("DNS rebinding"),
+ * a browser treats it and this program as the same origin. Only the name reveals it.
  */
 #ifndef HTTP_HOSTS_H
 #define HTTP_HOSTS_H
@@ -8,10 +8,10 @@
 #include "http/request.h"
 
 /*
- * Whether the request's Host is one that is answered. `names` are host names, parted by blanks or
- * commas, "*" for all, NULL for none: where there are some, only they are. On a loopback address
- * localhost and addresses are as well, and without any names only these, unless one of `proxies`
- * asks. A request without a Host is answered: browsers always send one.
+ * Whether the request's Host is answered. `names`: host names separated by blanks or commas, "*"
+ * for all, NULL for none. With names, only these are answered. On a loopback address localhost and
+ * addresses are answered, too; without names only they are, and requests from one of `proxies`. A
+ * request without a Host is answered, because browsers always send one.
  */
 bool hosts_admit(struct request *request, const char *names, const struct address_ranges *proxies);
 

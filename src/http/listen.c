@@ -1,6 +1,4 @@
-/*
- * The sockets that the program opens itself.
- */
+/* Opens the program's own sockets. */
 #include "http/server.h"
 
 #include <arpa/inet.h>
@@ -13,7 +11,7 @@
 
 #include "text/text.h"
 
-/* The kernel makes it less (net.core.somaxconn, 4096 since Linux 5.4). */
+/* The kernel lowers it to net.core.somaxconn (4096 since Linux 5.4). */
 enum { LISTEN_BACKLOG = 4096 };
 
 static int
@@ -36,10 +34,7 @@ listen_unix(const char *path, mode_t mode, char *error, size_t error_size)
 		close(fd);
 		return -1;
 	}
-	/*
-	 * Nobody answers there: a socket that a killed program left behind, or a file of
-	 * somebody's.
-	 */
+	/* Nobody answers: a killed program left the socket behind, or it is some other file. */
 	if (errno == ECONNREFUSED && lstat(path, &status) == 0 && S_ISSOCK(status.st_mode))
 		unlink(path);
 	mask = umask(0777 & ~mode);
@@ -55,7 +50,7 @@ listen_unix(const char *path, mode_t mode, char *error, size_t error_size)
 	return fd;
 }
 
-/* The address and port of "127.0.0.1:9000" or "[::1]:9000". */
+/* Parses "127.0.0.1:9000" or "[::1]:9000". */
 static int
 parse_address(const char *text, struct sockaddr_storage *address, socklen_t *len)
 {

@@ -16,7 +16,7 @@ static const struct {
 
 enum { KINDS_LEN = sizeof kinds / sizeof *kinds, Q_MAX = 1000 };
 
-/* The value of `name=value` in thousandths (RFC 9110, 12.4.2); what cannot be read counts as 1. */
+/* The value of `name=value` in thousandths (RFC 9110, 12.4.2). Malformed values count as 1. */
 static int
 quality(struct header_span value)
 {
@@ -31,7 +31,7 @@ quality(struct header_span value)
 	return q < Q_MAX ? q : Q_MAX;
 }
 
-/* One media range with its quality. */
+/* A media range with its quality. */
 struct range {
 	struct header_span type, subtype;
 	int q;
@@ -55,7 +55,7 @@ parse_range(struct header_span element)
 	return range;
 }
 
-/* How exactly a range means a kind: 0 not at all, 1 by star/star, 2 by type/star, 3 by its name. */
+/* How precisely a range matches: 0 not at all, 1 by star/star, 2 by type/star, 3 by its name. */
 static int
 precision(const struct range *range, int kind)
 {

@@ -4,14 +4,15 @@
 #include <time.h>
 
 enum {
-	FREE_OF_BODIES = 1, /* of the workers that never wait for a model one never reads either */
+	FREE_OF_BODIES =
+	    1, /* so many of the workers that never wait for a model never read a body either */
 	ADDRESS_PART = 4,
 	ADDRESS_MEMORY_PART = 2,
 	PIECES_MAX = 8,
 	PIECE_WAIT_S = 20
 };
 
-/* Memory that a client holds. */
+/* The memory that one client holds. */
 struct holder {
 	struct address client;
 	size_t bytes;
@@ -19,12 +20,13 @@ struct holder {
 
 struct occupancy {
 	struct occupancy_bounds bounds;
-	/* Workers race for what is counted here. */
+	/* Workers race for these counts. */
 	pthread_mutex_t lock;
 	unsigned waiting, reading;
-	struct address *readers; /* clients that send a body or take a long answer, in no order */
+	struct address
+	    *readers; /* clients of workers that read a body or send a long answer, in no order */
 	size_t held;
-	struct holder *holders; /* one a client, no more than workers and one */
+	struct holder *holders; /* one per client, at most one more than workers */
 	size_t holders_len;
 	unsigned pieces;
 	pthread_cond_t piece_ended;
@@ -64,7 +66,7 @@ occupancy_free(struct occupancy *occupancy)
 	free(occupancy);
 }
 
-/* With the lock held: how many bodies of this client are being read. */
+/* With the lock held: how many workers this client occupies. */
 static unsigned
 count_readers(const struct occupancy *occupancy, const struct address *client)
 {
@@ -104,7 +106,7 @@ occupancy_end_body(struct occupancy *occupancy, const struct address *client)
 	pthread_mutex_unlock(&occupancy->lock);
 }
 
-/* With the lock held: what the client holds; a new place where it holds nothing yet. */
+/* With the lock held: the client's entry; a new one if it holds nothing yet. */
 static struct holder *
 holder_of(struct occupancy *occupancy, const struct address *client)
 {
@@ -119,7 +121,7 @@ holder_of(struct occupancy *occupancy, const struct address *client)
 	return at;
 }
 
-/* With the lock held: a place is kept only as long as something is held there. */
+/* With the lock held: removes an entry that holds nothing. */
 static void
 leave_if_empty(struct occupancy *occupancy, struct holder *holder)
 {

@@ -7,7 +7,7 @@
 
 enum { WAIT_MAX_S = 86400 };
 
-/* -1 when it is no number of seconds; more than a day is as good as a day. */
+/* -1: not a number of seconds. More than a day counts as a day. */
 static long long
 read_seconds(struct header_span value)
 {
@@ -35,7 +35,7 @@ prefer_read(const char *header)
 
 		if (header_is(name, "respond-async"))
 			prefer.async = true;
-		/* Of several only the first counts (RFC 7240, 2). */
+		/* The first valid one counts (RFC 7240, 2). */
 		else if (header_is(name, "wait") && prefer.wait_s < 0)
 			prefer.wait_s = read_seconds(header_unquote(header_trim(value)));
 	}

@@ -1,6 +1,6 @@
 /*
- * How long a client prefers to wait for an answer: the header Prefer (RFC 7240), `respond-async`
- * and `wait`. Other preferences, and what is malformed, are passed over, as it asks for.
+ * How long a client prefers to wait: the header Prefer (RFC 7240), `respond-async` and `wait`.
+ * Other preferences and malformed ones are ignored, as the RFC demands.
  */
 #ifndef HTTP_PREFER_H
 #define HTTP_PREFER_H
@@ -8,16 +8,16 @@
 #include <stdbool.h>
 
 struct prefer {
-	bool async;       /* respond-async: rather a 202 than to wait */
-	long long wait_s; /* wait=N; -1: not said */
+	bool async;       /* respond-async: prefers a 202 to waiting */
+	long long wait_s; /* wait=N; -1: absent */
 };
 
-/* `header` is all the header's values, joined by commas; NULL: there is none. */
+/* `header`: all values of the header, joined by commas; NULL: absent. */
 struct prefer prefer_read(const char *header);
 
 enum { PREFER_APPLIED_SIZE = 48 };
 
-/* What Preference-Applied says where all that was read is kept to; "" where nothing was. */
+/* The value of Preference-Applied if all preferences were honoured; "" if there are none. */
 void prefer_print(const struct prefer *prefer, char applied[PREFER_APPLIED_SIZE]);
 
 #endif

@@ -10,9 +10,10 @@
 enum {
 	READ_SIZE = 16 << 10,
 	HURRIED_MS = 500,
-	COPIES = 6 /* of a message's words while it is put to a model, in one form or another */
+	COPIES =
+	    6 /* copies of a message's text, in one form or another, while the model is asked */
 };
-/* A client that sends more than this for nothing does not need the answer. */
+/* A client that sends more than this in vain need not get the answer. */
 static const long long drain_max = 1LL << 30;
 
 static const char *
@@ -22,7 +23,7 @@ variable(struct request *request, const char *name)
 }
 
 /*
- * REQUEST_URI's path, still encoded; some servers give it with scheme and host (RFC 9112, 3.2.2).
+ * REQUEST_URI's path, still encoded. Some servers pass it with scheme and host (RFC 9112, 3.2.2).
  */
 static char *
 uri_path(const char *uri)
@@ -37,7 +38,7 @@ uri_path(const char *uri)
 	return strndup(uri, strcspn(uri, "?"));
 }
 
-/* `path` without `prefix`, if whole segments begin with it and something is left; else `path`. */
+/* `path` without `prefix`, if it begins with these segments and something is left; else `path`. */
 static const char *
 without_prefix(const char *path, const char *prefix)
 {
@@ -47,9 +48,9 @@ without_prefix(const char *path, const char *prefix)
 }
 
 /*
- * What stands before the path in the URI that the client wrote: right under rewriting, too, where
- * SCRIPT_NAME is not what the client sees. When the URI does not end in the path, it was written in
- * an unusual way, and SCRIPT_NAME is the best that is known.
+ * What precedes the path in the URI that the client sent. That is right under rewriting, too, where
+ * SCRIPT_NAME is not what the client sees. If the URI does not end with the path, it is encoded in
+ * an unusual way; then SCRIPT_NAME is the best guess.
  */
 static char *
 base_of(const char *encoded, const char *path, const char *script_name)
@@ -62,10 +63,10 @@ base_of(const char *encoded, const char *path, const char *script_name)
 		base = encoded;
 		len = encoded_len - path_len;
 	}
-	/* "//threads" has no base, and "//" would begin another host's URL. */
+	/* "//threads" has no base, and a URL must not begin with "//", which names another host. */
 	while (len > 0 && base[len - 1] == '/')
 		len--;
-	/* Nor may one begin like that. */
+	/* The base must not begin with "//" either. */
 	while (len > 1 && strncmp(base, "//", 2) == 0) {
 		base++;
 		len--;
@@ -74,8 +75,8 @@ base_of(const char *encoded, const char *path, const char *script_name)
 }
 
 /*
- * What the web server itself found wrong: lighttpd asks its server.error-handler, by GET, with the
- * status that it would have answered. 0 when this is the client's own request.
+ * The status of an error that the web server itself found, for which lighttpd asks its
+ * server.error-handler by GET; 0: this is a client's request.
  */
 static int
 refused_status(struct request *request)
@@ -107,8 +108,8 @@ request_init(struct request *request, struct exchange *exchange)
 	request->refused_status = refused_status(request);
 	if (request->refused_status == 411) {
 		/*
-		 * A POST that announces no body, as `curl -X POST` sends: lighttpd wants a length,
-		 * we do not.
+		 * A POST without a length, as `curl -X POST` sends it: lighttpd refuses it, we do
+		 * not.
 		 */
 		request->refused_status = 0;
 		request->method = "POST";
@@ -120,7 +121,7 @@ request_init(struct request *request, struct exchange *exchange)
 		return REQUEST_PATH_TOO_LONG;
 	if (uri) {
 		/*
-		 * Also where PATH_INFO counts: what the server decoded to a NUL was cut short
+		 * Checked even if PATH_INFO is used: if the server decoded a NUL, the path was cut
 		 * there.
 		 */
 		encoded = uri_path(uri);
@@ -166,7 +167,7 @@ request_bearer(struct request *request)
 	return authorization + 7 + strspn(authorization + 7, " ");
 }
 
-/* Takes the last of a list's items off its end. False when it has none. */
+/* Removes and parses the last item of a list. False: it is no address. */
 static bool
 take_last(char *list, struct address *address)
 {
@@ -194,7 +195,7 @@ request_client(
 	if (!address_ranges_have(proxies, client))
 		return true;
 	forwarded = request->exchange->variables(request->exchange, "HTTP_X_FORWARDED_FOR");
-	/* What a client itself has put there stands left of what the proxies have added. */
+	/* The client may have sent such a header; the proxies have added to the right of it. */
 	while (forwarded && address_ranges_have(proxies, client) && take_last(forwarded, &before))
 		*client = before;
 	free(forwarded);
@@ -308,7 +309,10 @@ request_drain(struct request *request)
 
 	if (request->exchange->hurried)
 		end_ms = clock_ms() + HURRIED_MS;
-	/* However much comes: who is refused may not keep a worker for as long as he goes on. */
+	/*
+	 * Bounded, because a client that was refused must not occupy a worker for as long as it
+	 * sends.
+	 */
 	while (drained < drain_max && clock_ms() < end_ms &&
 	    (got = request->exchange->read(request->exchange, piece, sizeof piece)) > 0)
 		drained += got;

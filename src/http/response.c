@@ -40,8 +40,8 @@ static const struct {
 };
 
 /*
- * An answer is for who asked: nothing on the way may keep it or guess what it is, no page may show
- * it as a page or a part of one, and its address, which has the thread's id, goes nowhere.
+ * Sent with each answer. Browsers must not guess its type, no page may show it as a page or a part
+ * of one, and its URL, which has the thread's id, must not be sent to other sites.
  */
 static const char always[] =
     "X-Content-Type-Options: nosniff\r\n"
@@ -125,7 +125,7 @@ response_problem(struct response *response, int status, const char *format, ...)
 	response->content_type = "application/problem+json";
 }
 
-/* Up to the empty line. */
+/* Prints the head, up to the empty line. */
 static void
 print_head(const struct response *response, struct buf *out)
 {
@@ -133,7 +133,7 @@ print_head(const struct response *response, struct buf *out)
 	if (response->content_type)
 		buf_printf(out, "Content-Type: %s\r\n", response->content_type);
 	if (response->begun && !response->patient)
-		/* nginx, and who imitates it, pass what follows on at once. */
+		/* Makes nginx, and servers that imitate it, pass on each piece at once. */
 		buf_puts(out, "X-Accel-Buffering: no\r\n");
 	else if (!response->begun && response->content_type)
 		buf_printf(out, "Content-Length: %zu\r\n", response->body.len);
@@ -147,7 +147,7 @@ print_head(const struct response *response, struct buf *out)
 	buf_puts(out, "\r\n");
 }
 
-/* `head_len` bytes of what is written are none of the body's. */
+/* The first `head_len` bytes do not belong to the body. */
 static int
 send_bytes(
     struct response *response, struct exchange *exchange, const struct buf *out, size_t head_len)
@@ -163,7 +163,7 @@ send_bytes(
 	return result;
 }
 
-/* The same for the first bytes. Without memory for them the shortest head is sent. */
+/* The same for the first bytes. Without memory for the head, the shortest one is sent. */
 static int
 send_with_head(
     struct response *response, struct exchange *exchange, const struct buf *out, size_t head_len)
@@ -175,7 +175,7 @@ send_with_head(
 	return send_bytes(response, exchange, out, head_len);
 }
 
-/* What is ready lacks something, for want of memory. */
+/* For want of memory, the prepared answer lacks something. */
 static void
 answer_out_of_memory(struct response *response)
 {

@@ -15,8 +15,8 @@ enum {
 };
 
 /*
- * Below the API's prefixes one slash is as good as several, and one at the end as none: programs
- * join base URLs and paths as it comes.
+ * Under the API's prefixes, several slashes count as one, and a final one as none, because programs
+ * join base URLs and paths carelessly.
  */
 static void
 tidy_api_path(const struct router *router, char *path)
@@ -37,7 +37,7 @@ tidy_api_path(const struct router *router, char *path)
 	path[end] = '\0';
 }
 
-/* The route; NULL with the methods that the path has in `allow`, "" when it is unknown. */
+/* The route. NULL, with the path's methods in `allow`; "": the path is unknown. */
 static const struct route *
 find_route(const struct router *router, const struct request *request, struct buf *allow)
 {
@@ -55,7 +55,7 @@ find_route(const struct router *router, const struct request *request, struct bu
 		if (strcmp(route->method, method) == 0 || (any && strcmp(method, "OPTIONS") != 0))
 			return route;
 		if (any) {
-			/* Whatever else was found is among them. */
+			/* "*" includes all other methods. */
 			buf_drop(allow, allow->len);
 			buf_puts(allow, "GET, HEAD, POST, DELETE");
 			break;
@@ -68,7 +68,7 @@ find_route(const struct router *router, const struct request *request, struct bu
 	return NULL;
 }
 
-/* No route: an OPTIONS, a wrong method, an unknown path. */
+/* Answers an OPTIONS, a wrong method or an unknown path. */
 static void
 answer_without_route(const struct request *request, const char *allow, struct response *response)
 {
@@ -115,7 +115,7 @@ typed(const struct route *route, struct request *request, struct response *respo
 	return false;
 }
 
-/* Of those that are all as busy as they may be. The rest of a body would keep a worker. */
+/* Too many workers are occupied. Reading the rest of the body would occupy another. */
 static void
 answer_crowd(struct request *request, struct response *response, const char *sentence)
 {
@@ -160,7 +160,7 @@ read_body(const struct router *router, const struct route *route, struct request
 	return false;
 }
 
-/* The whole body, if the route takes one. */
+/* Reads the whole body, if the route takes one. */
 static bool
 take_body(const struct router *router, const struct route *route, struct request *request,
     struct response *response)
@@ -187,7 +187,7 @@ take_body(const struct router *router, const struct route *route, struct request
 	return read;
 }
 
-/* Keeps what stands for the pattern's {names}. False: out of memory. */
+/* Stores what the pattern's {names} stand for. False: out of memory. */
 static bool
 keep_params(const struct route *route, struct request *request)
 {
@@ -238,7 +238,7 @@ answer_other_host(struct request *request, struct response *response)
 	    "names those that are.");
 }
 
-/* What the log has in place of the path, which has thread ids in it, stands in request->route. */
+/* The log shows request->route instead of the path, which has thread ids. */
 static void
 dispatch(struct router *router, struct request *request, struct response *response,
     enum request_path_result path)
@@ -281,8 +281,8 @@ dispatch(struct router *router, struct request *request, struct response *respon
 }
 
 /*
- * What stands behind "threads" in the path is not shown whole, whatever form it has; unless it is
- * short, and may be an ordinary word as in "/threads/runs".
+ * Hides what follows "threads" in the path, whatever its form. Short words are shown, as in
+ * "/threads/runs".
  */
 static void
 hide_thread_id(const char *path)
@@ -296,7 +296,7 @@ hide_thread_id(const char *path)
 	log_set_thread_id(id, len < ID_LEN_MIN ? 0 : len);
 }
 
-/* The whole pattern, where a handler met one of its own behind the router's prefix. */
+/* The whole pattern, if a handler matched one behind the router's prefix. */
 static const char *
 whole_route(const struct request *request, const struct response *response, char route[ROUTE_SIZE])
 {
@@ -309,7 +309,7 @@ whole_route(const struct request *request, const struct response *response, char
 	return route;
 }
 
-/* With a method that is known, for a client may invent others without end. */
+/* Only known methods: clients could invent any number of others. */
 static void
 count(const char *method, const char *route, int status)
 {
@@ -340,7 +340,7 @@ tell(const struct request *request, const struct response *response)
 	};
 
 	snprintf(method, sizeof method, "%s", request->method);
-	/* An id may be a word of the route's. */
+	/* The id may also be a word of the route. */
 	log_set_thread_id(NULL, 0);
 	log_request(&line);
 	count(request->method, line.route, response->status);
@@ -356,7 +356,7 @@ request_flush(struct request *request, struct response *response)
 	return !response->lost;
 }
 
-/* What is left of a body is read for the web server's sake, by as many as read bodies. */
+/* Reads the rest of the body for the web server's sake, within the bounds for reading bodies. */
 static void
 drain(struct request *request)
 {
@@ -388,7 +388,7 @@ router_answer(void *arg, struct exchange *exchange)
 	memory_begin();
 	path = request_init(&request, exchange);
 	log_set_request_id(request.id);
-	/* Before a route says what it can answer, errors come as the client likes them best. */
+	/* Until a route is known, errors have the format that the client prefers. */
 	response_init(&response,
 	    media_negotiate(exchange->variable(exchange, "HTTP_ACCEPT"), MEDIA_TEXT | MEDIA_JSON));
 	request.occupancy = router->occupancy;

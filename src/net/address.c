@@ -11,7 +11,7 @@ enum { V4_BITS = 96, BITS = 128 };
 
 struct address_range {
 	struct address from;
-	unsigned bits; /* that count */
+	unsigned bits; /* how many bits count */
 };
 
 struct address_ranges {
@@ -55,7 +55,7 @@ address_parse(const char *text, size_t len, struct address *address)
 		*bracket = '\0';
 		return parse_plain(plain + 1, address);
 	}
-	/* With a single colon it is IPv4, and a port. */
+	/* A single colon: IPv4 and a port. */
 	if (colon && !strchr(colon + 1, ':'))
 		*colon = '\0';
 	return parse_plain(plain, address);
@@ -115,7 +115,7 @@ parse_range(const char *text, size_t len, struct address_range *range)
 struct address_ranges *
 address_ranges_parse(const char *text, const char **bad, size_t *bad_len)
 {
-	/* Each takes two characters at least, with what parts it from the next. */
+	/* Each item has at least two characters, its separator included. */
 	struct address_ranges *ranges =
 	    calloc(1, sizeof *ranges + (strlen(text) / 2 + 1) * sizeof *ranges->ranges);
 
@@ -156,7 +156,7 @@ address_ranges_have(const struct address_ranges *ranges, const struct address *a
 	return false;
 }
 
-/* Whether one of `ranges`, texts that are good, has it; NULL-terminated. */
+/* Whether one of `ranges` contains it: valid texts, then NULL. */
 static bool
 is_in_one(const struct address *address, const char *const *ranges)
 {

@@ -20,9 +20,9 @@ enum {
 	RETRY_AFTER_MAX_S = 20,
 	RETRY_AFTER_SHOWN_MAX_S = 86400,
 	RETRY_STEP_MS = 250,
-	HEAD_MAX = 256 << 10, /* of an answer; curl itself bounds a line of it, at 100 KB */
-	LINGER_MS = 200,      /* for a stream's end after its last event */
-	MAXAGE_S = 55,        /* idle connections older than this are not used again */
+	HEAD_MAX = 256 << 10, /* of an answer's head; curl limits a line to 100 KB */
+	LINGER_MS = 200,      /* how long a stream may take to end after its last event */
+	MAXAGE_S = 55,        /* older idle connections are not reused */
 	POOL_MAX = 64,        /* idle handles that are kept */
 	UPLOAD_BUFFER_SIZE = 16 << 10,
 	EVENTS_BUFFER_SIZE = 4 << 10,
@@ -32,31 +32,32 @@ enum {
 struct handle {
 	CURLM *multi;
 	CURL *easy;
-	curl_socket_t idle; /* the connection that its last call left open; or CURL_SOCKET_BAD */
+	curl_socket_t idle; /* the connection its last call left open, or CURL_SOCKET_BAD */
 	struct handle *next;
 };
 
 struct http_client {
 	CURLSH *share;
-	pthread_mutex_t share_locks[CURL_LOCK_DATA_LAST]; /* curl's, by lock_share() */
+	pthread_mutex_t share_locks[CURL_LOCK_DATA_LAST]; /* curl's, used by lock_share() */
 	char *ca_file;
-	/* Workers take and give handles at once; the first of them makes the share. */
+	/* Workers take and return handles at once; the first one makes the share. */
 	pthread_mutex_t pool_lock;
 	struct handle *pool;
 	unsigned pool_len;
 };
 
-/* One request on its way. */
+/* One request under way. */
 struct transfer {
 	const struct http_call *call;
 	struct http_answer *answer;
 	CURL *easy;
 	struct sse sse;
 	long long deadline_ms;
-	unsigned requests; /* that curl made of it, or wanted to; of what has an effect */
-	size_t head_len;   /* of the answer's, interim ones included */
-	bool headed;       /* the head of the answer itself, not of an interim one, came whole */
-	bool finished;     /* the events are over; what still comes is of no interest */
+	unsigned
+	    requests;    /* how often curl sent it, or tried to; only for requests with an effect */
+	size_t head_len; /* of all heads, interim ones included */
+	bool headed;     /* the final head is complete, not just an interim one */
+	bool finished;   /* the last event has come; the rest does not matter */
 	enum http_outcome write_failure; /* why a callback ended the transfer */
 	char error[CURL_ERROR_SIZE];
 };
@@ -119,16 +120,15 @@ unlock_share(CURL *easy, curl_lock_data data, void *arg)
 }
 
 /*
- * The file of certificates that the system trusts, NULL when curl's own default does. curl knows
- * the place on the system that it was built for, and a program that brings its libraries along may
- * run on another.
+ * The system's file of certificates; NULL: curl's own default works. curl only knows the place for
+ * which it was built, and a bundled libcurl may run on another system.
  */
 static const char *
 system_ca_file(void)
 {
 	static const char *const places[] = {
 	    "/etc/ssl/certs/ca-certificates.crt", /* Debian, Ubuntu, Arch */
-	    "/etc/pki/tls/certs/ca-bundle.crt",   /* Red Hat and its kin */
+	    "/etc/pki/tls/certs/ca-bundle.crt",   /* Red Hat and its relatives */
 	    "/etc/ssl/ca-bundle.pem",             /* SUSE */
 	    "/etc/ssl/cert.pem",                  /* Alpine, BSD */
 	};
@@ -164,7 +164,9 @@ fail:
 	return NULL;
 }
 
-/* Starts curl, and TLS with it: longer than all else that a CGI program does by itself. */
+/*
+ * Starts curl and TLS. In CGI that takes longer than everything else, so it is done on first use.
+ */
 static void
 start(struct http_client *client)
 {
@@ -242,7 +244,7 @@ is_private_peer(const struct addrinfo *peer)
 	    address_parse(text, strcspn(text, "%"), &address) == 0 && address_is_private(&address);
 }
 
-/* Of what a name leads to; one that leads nowhere is not. */
+/* By what the name resolves to. A name that does not resolve is not private. */
 static bool
 leads_to_private(const char *host)
 {
@@ -266,7 +268,7 @@ http_url_is_private(const char *url, bool resolve)
 	char *host = NULL;
 	bool is_private = true;
 
-	/* curl writes 127.1 and 0x7f000001 out as 127.0.0.1. */
+	/* curl normalises 127.1 and 0x7f000001 to 127.0.0.1. */
 	if (parsed && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
 	    curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK)
 		is_private = address_parse(host, strlen(host), &address) == 0
@@ -278,8 +280,8 @@ http_url_is_private(const char *url, bool resolve)
 }
 
 /*
- * Whether something came on its connection since its last call: the connection's end, or bytes that
- * nobody asked for, which curl would take for the next answer.
+ * Whether something has arrived on its connection since the last call: its end, or unexpected
+ * bytes, which curl would take for the next answer.
  */
 static bool
 is_spoilt(const struct handle *handle)
@@ -347,7 +349,7 @@ retry_after_seconds(const char *value)
 		return (long)seconds;
 	if (*value && value[strspn(value, "0123456789")] == '\0')
 		return RETRY_AFTER_SHOWN_MAX_S;
-	/* RFC 9110, 10.2.3: or a date. */
+	/* RFC 9110, 10.2.3: it may be a date. */
 	at = curl_getdate(value, NULL);
 	if (at < 0)
 		return -1;
@@ -396,7 +398,7 @@ read_head(const struct http_head *head, struct http_answer *answer)
 		answer->poll_after_ms = (long)number;
 }
 
-/* At the end of a head: an interim one's (1xx), or the answer's. */
+/* Called at the end of a head: an interim one (1xx), or the answer's. */
 static int
 end_head(struct transfer *transfer)
 {
@@ -411,7 +413,7 @@ end_head(struct transfer *transfer)
 	read_head(&head, transfer->answer);
 	if (!call->on_head)
 		return 0;
-	/* curl says 0 where there can be none; what is decompressed here has another length. */
+	/* curl reports 0 where there can be none. A decompressed body has another length. */
 	if (head.status != 204 && !http_head_value(&head, "Content-Encoding"))
 		curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &len);
 	head.body_len = len;
@@ -449,7 +451,7 @@ on_body(char *bytes, size_t size, size_t count, void *arg)
 
 	if (transfer->finished)
 		return len;
-	/* After a 101 that nobody asked for comes another protocol. */
+	/* After an unexpected 101 another protocol follows. */
 	if (!transfer->headed) {
 		transfer->write_failure = HTTP_CUT;
 		return CURL_WRITEFUNC_ERROR;
@@ -461,7 +463,7 @@ on_body(char *bytes, size_t size, size_t count, void *arg)
 		return CURL_WRITEFUNC_ERROR;
 	}
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &answer->status);
-	/* Some servers call a stream what is whole, and JSON. */
+	/* Some servers label a whole JSON answer as a stream. */
 	if (!call->on_event || answer->status / 100 != 2 || answer->body.len > 0 ||
 	    strcmp(answer->content_type, "text/event-stream") != 0 ||
 	    (!answer->streamed && *bytes == '{')) {
@@ -475,7 +477,7 @@ on_body(char *bytes, size_t size, size_t count, void *arg)
 	if (result == 0)
 		return len;
 	if (result > 0) {
-		/* Most servers end the stream now, and then the connection can be used again. */
+		/* Most servers end the stream now; then the connection can be reused. */
 		transfer->finished = true;
 		if (transfer->deadline_ms > clock_ms() + LINGER_MS)
 			transfer->deadline_ms = clock_ms() + LINGER_MS;
@@ -500,9 +502,8 @@ on_read(char *bytes, size_t size, size_t count, void *arg)
 }
 
 /*
- * Before each request that curl sends. A second one would be the same once more: curl repeats a
- * request, unasked, whose kept connection broke off before a byte came, and it may have taken
- * effect.
+ * curl calls this before each request. It refuses a second one: if a kept connection breaks before
+ * the first byte, curl repeats the request by itself, although it may have taken effect.
  */
 static int
 on_request(void *arg, char *server_ip, /* NOLINT(readability-non-const-parameter): curl's type */
@@ -532,7 +533,7 @@ configure_body(struct transfer *transfer, struct curl_slist *headers)
 		if (call->body_len < 0)
 			headers = curl_slist_append(headers, "Transfer-Encoding: chunked");
 	} else if (call->body || strcmp(call->method, "POST") == 0) {
-		/* Where there is none, a Content-Length says so, which some servers ask for. */
+		/* Without a body this sends Content-Length: 0, which some servers demand. */
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body ? call->body : "");
 		headers = curl_slist_append(
 		    headers, call->body ? "Content-Type: application/json" : "Content-Type:");
@@ -541,14 +542,14 @@ configure_body(struct transfer *transfer, struct curl_slist *headers)
 	}
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
-	/* Of the 64 KiB that curl would take for a long one, most need nothing. */
+	/* curl would allocate 64 KiB; most bodies are much shorter. */
 	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER_SIZE);
-	/* No waiting for "100 Continue" before a large body. */
+	/* Do not wait for "100 Continue" before a large body. */
 	headers = curl_slist_append(headers, "Expect:");
 	return headers;
 }
 
-/* The one place that configures a handle. */
+/* The only place that configures a handle. */
 static struct curl_slist *
 configure(struct http_client *client, struct transfer *transfer)
 {
@@ -567,17 +568,19 @@ configure(struct http_client *client, struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	if (client->ca_file) {
 		curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
-		/* Debian's curl would go on trusting the system's folder beside it. */
+		/* Otherwise Debian's curl would trust the system's folder, too. */
 		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	}
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "assistants-fcgi/" VERSION);
-	/* A stream must not wait for a compressor; what comes compressed all the same is read. */
+	/*
+	 * A compressor would delay a stream. An answer that is compressed anyway is decompressed.
+	 */
 	curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "identity");
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	/* Events come in small pieces, and thousands wait for them. */
+	/* Events are small, and thousands of calls wait for them: use a small buffer. */
 	if (call->on_event)
 		curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)EVENTS_BUFFER_SIZE);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -586,7 +589,7 @@ configure(struct http_client *client, struct transfer *transfer)
 		headers = curl_slist_append(headers, *header);
 	headers = configure_body(transfer, headers);
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
-	/* So that a kept connection is seldom one that the server is just about to close. */
+	/* So that a reused connection is seldom one that the server is about to close. */
 	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)MAXAGE_S);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 	return headers;
@@ -595,17 +598,17 @@ configure(struct http_client *client, struct transfer *transfer)
 static enum http_outcome
 outcome_of(CURLcode code, const struct transfer *transfer)
 {
-	/* It had gone out, and curl, unasked, connected once more. */
+	/* The request had been sent, and curl connected once more by itself. */
 	bool again = transfer->requests > 0;
 
 	switch (code) {
 	case CURLE_OK:
-		/* curl takes a head that was cut short for one without a body. */
+		/* curl takes a head that was cut off for one without a body. */
 		return transfer->headed ? HTTP_ANSWERED : HTTP_CUT;
 	case CURLE_WRITE_ERROR:
 	case CURLE_ABORTED_BY_CALLBACK:
 		return transfer->write_failure;
-	/* What curl makes of a line of the head that is too long for it, too. */
+	/* curl also reports this for a line of the head that is too long. */
 	case CURLE_OUT_OF_MEMORY:
 #if LIBCURL_VERSION_NUM >= 0x080600
 	case CURLE_TOO_LARGE:
@@ -616,7 +619,7 @@ outcome_of(CURLcode code, const struct transfer *transfer)
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_PROXY:
 	case CURLE_URL_MALFORMAT:
-	/* The only time limit that is curl's own here is the one for connecting. */
+	/* The only time-out set in curl is the one for connecting. */
 	case CURLE_OPERATION_TIMEDOUT:
 		return again ? HTTP_CUT : HTTP_UNREACHABLE;
 	case CURLE_SSL_CONNECT_ERROR:
@@ -631,7 +634,7 @@ outcome_of(CURLcode code, const struct transfer *transfer)
 	}
 }
 
-/* Drives the transfer until curl has a result for it, or until it must end before. */
+/* Runs the transfer until curl has a result, or until it must end. */
 static enum http_outcome
 drive(struct handle *handle, struct transfer *transfer)
 {
@@ -648,7 +651,7 @@ drive(struct handle *handle, struct transfer *transfer)
 			return HTTP_CUT;
 		message = curl_multi_info_read(handle->multi, &messages);
 		if (message) {
-			/* Bad where curl has closed it. */
+			/* CURL_SOCKET_BAD if curl has closed it. */
 			curl_easy_getinfo(handle->easy, CURLINFO_ACTIVESOCKET, &handle->idle);
 			/* How a stream ends after its last event does not matter. */
 			return transfer->finished ? HTTP_ANSWERED
@@ -656,7 +659,7 @@ drive(struct handle *handle, struct transfer *transfer)
 		}
 		if (interrupt_raised(interrupt))
 			return transfer->finished ? HTTP_ANSWERED : HTTP_INTERRUPTED;
-		/* Readable and yet not raised: that descriptor would wake us for ever. */
+		/* Readable but not raised: poll() would return at once, forever. */
 		if (watched.revents)
 			watched.fd = -1;
 		left = transfer->deadline_ms - clock_ms();
@@ -668,7 +671,7 @@ drive(struct handle *handle, struct transfer *transfer)
 	}
 }
 
-/* What came of it. Where we ended it, curl's own words would only say so. */
+/* Describes the outcome. If we ended the transfer, curl's message would only say that. */
 static void
 write_detail(enum http_outcome outcome, const char *curls, struct http_answer *answer)
 {
@@ -705,7 +708,7 @@ perform_once(struct http_client *client, const struct http_call *call, long long
 	curl_multi_remove_handle(handle->multi, handle->easy);
 	curl_slist_free_all(headers);
 	sse_free(&transfer.sse);
-	/* What a failure leaves in it is not all reset. */
+	/* A failed handle is not reused: not everything in it is reset. */
 	if (outcome == HTTP_ANSWERED)
 		pool_give(client, handle);
 	else
@@ -713,7 +716,7 @@ perform_once(struct http_client *client, const struct http_call *call, long long
 	return outcome;
 }
 
-/* A delay around `step`, so that many clients do not come back at once. */
+/* A random delay around `step`, so that many clients do not return at once. */
 static long long
 jittered(long long step)
 {
@@ -724,14 +727,14 @@ jittered(long long step)
 	return step / 2 + step * byte / 255;
 }
 
-/* 529 is Anthropic's for an overloaded server. */
+/* 529 is Anthropic's status for an overloaded server. */
 static bool
 is_busy(long status)
 {
 	return status == 429 || status == 503 || status == 529;
 }
 
-/* Milliseconds to wait before the call is repeated, -1 when it must not be. */
+/* Milliseconds until the call is repeated; -1: it must not be. */
 static long long
 retry_delay(const struct http_call *call, enum http_outcome outcome,
     const struct http_answer *answer, int attempt)
@@ -749,7 +752,7 @@ retry_delay(const struct http_call *call, enum http_outcome outcome,
 		return step;
 	if (answer->retry_after_s > RETRY_AFTER_MAX_S)
 		return -1;
-	/* Never before the time that was asked for. */
+	/* Never before the time that the server asked for. */
 	return answer->retry_after_s * 1000 + jittered(RETRY_STEP_MS);
 }
 
@@ -775,7 +778,7 @@ http_client_call(
 		delay_ms = retry_delay(call, outcome, answer, attempt);
 		if (delay_ms < 0 || clock_ms() + delay_ms >= deadline_ms)
 			return outcome;
-		/* Not the URL: thread ids stand in it. */
+		/* Not the URL, which has thread ids. */
 		log_info("upstream %s: %s (status %ld), again in %lld ms", call->method,
 		    answer->detail, answer->status, delay_ms);
 		http_answer_free(answer);

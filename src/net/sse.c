@@ -18,7 +18,7 @@ dispatch(struct sse *sse, sse_event_fn *fn, void *arg)
 {
 	int result = 0;
 
-	/* An event without data is none. */
+	/* Without data it is no event. */
 	if (sse->has_data)
 		result =
 		    fn(arg, *sse->event ? sse->event : "message", sse->data.data, sse->data.len);
@@ -46,7 +46,7 @@ add_field(struct sse *sse, const char *line)
 	}
 	if (name_len == 5 && strncmp(line, "event", 5) == 0)
 		snprintf(sse->event, sizeof sse->event, "%s", value);
-	/* Comments (an empty name), id and retry are of no use here. */
+	/* Comments (an empty name), id and retry are ignored. */
 	return 0;
 }
 
@@ -64,7 +64,7 @@ end_line(struct sse *sse, sse_event_fn *fn, void *arg)
 	return result;
 }
 
-/* Where the line ends that begins at `at`; `end`: not yet. */
+/* The end of the line that begins at `at`; `end`: not complete yet. */
 static const char *
 line_end(const char *at, const char *end)
 {

@@ -7,7 +7,7 @@
 #include "text/buf.h"
 #include "text/text.h"
 
-/* A line longer than this loses its end, not the log its form. */
+/* A longer line is cut, but stays valid JSON. */
 enum {
 	ID_SHOWN_MAX = sizeof "thread_abcd" - 1,
 	LOG_MESSAGE_MAX = 8192,
@@ -20,14 +20,14 @@ enum {
 
 static const char *const level_names[LOG_LEVEL__MAX] = {"error", "warn", "info", "debug"};
 
-/* Set before threads start, read-only afterwards. */
+/* Set before threads start, only read afterwards. */
 static enum log_level max_level = LOG_LEVEL_INFO;
 static char *secrets[LOG_SECRETS_MAX];
 static size_t secrets_len;
 static char *captured;
 static size_t captured_size;
 
-/* A worker answers one request at a time, top to bottom: its id is the thread's. */
+/* A worker answers one request at a time, so the request's id is the thread's. */
 static _Thread_local char thread_request_id[64];
 static _Thread_local const char *private_id;
 static _Thread_local size_t private_id_len;
@@ -82,7 +82,7 @@ log_request_id(void)
 	return thread_request_id;
 }
 
-/* Length of the longest secret that `at` begins with, 0 if none. */
+/* The length of the longest secret at `at`; 0: none. */
 static size_t
 secret_len(const char *at)
 {
@@ -103,7 +103,7 @@ secret_len(const char *at)
 	return longest;
 }
 
-/* The length of the thread's id that `at` begins with, 0 if none, and how much of it is shown. */
+/* The length of the thread id at `at`, and how much of it is shown; 0: none. */
 static size_t
 thread_id_len(const char *at, size_t *shown)
 {
@@ -120,7 +120,10 @@ thread_id_len(const char *at, size_t *shown)
 	return len > *shown ? len : 0;
 }
 
-/* Appends what is shown instead of what `at` begins with; how much of it that is, 0 if nothing. */
+/*
+ * Appends the replacement for what must not be shown at `at`. Returns its length; 0: nothing to
+ * hide.
+ */
 static size_t
 append_redacted(struct buf *out, const char *at)
 {
@@ -135,7 +138,7 @@ append_redacted(struct buf *out, const char *at)
 	return len;
 }
 
-/* How much may be shown, up to what may not. */
+/* The length of the text before anything that must not be shown. */
 static size_t
 shown_len(const char *text)
 {
@@ -161,7 +164,7 @@ log_redact(const char *text)
 	return buf_take(&out);
 }
 
-/* How much of the text JSON has in a string as it is; it ends with a NUL. */
+/* How many bytes need no escape in a JSON string; the text ends with a NUL. */
 static size_t
 plain_len(const char *text)
 {
@@ -172,7 +175,7 @@ plain_len(const char *text)
 	return len;
 }
 
-/* One that may not be plain; its length. */
+/* Appends one character, escaped if need be; returns its length in the text. */
 static size_t
 append_json_character(struct buf *line, const char *text, size_t left)
 {
@@ -247,7 +250,7 @@ append_time(struct buf *line)
 	buf_printf(line, "{\"time\":\"%s.%03ldZ\"", text, now.tv_nsec / 1000000);
 }
 
-/* What each line begins with. */
+/* The beginning of each line. */
 static void
 begin_line(struct buf *line, enum log_level level)
 {
@@ -264,7 +267,7 @@ static void
 end_line(struct buf *line)
 {
 	buf_puts(line, "}\n");
-	/* Nowhere to report a log that cannot be written. */
+	/* If the log cannot be written, there is nowhere to report it. */
 	if (!line->failed)
 		while (write(STDERR_FILENO, line->data, line->len) < 0 && errno == EINTR)
 			;
@@ -294,7 +297,7 @@ log_write(enum log_level level, const char *format, ...)
 	if (vasprintf(&message, format, args) < 0)
 		message = NULL;
 	va_end(args);
-	/* Redacted before it is cut: half a key would not be known for one. */
+	/* Redact before cutting: half a key would not be recognised. */
 	if (message)
 		shown = log_redact(message);
 	if (shown && strlen(shown) > LOG_MESSAGE_MAX)

@@ -10,13 +10,13 @@ enum { LABELS_MAX = 3, US_PER_S = 1000000 };
 
 enum kind { COUNTER, GAUGE, HISTOGRAM };
 
-/* A bucket's upper end, and the same in seconds as Prometheus is told it. */
+/* A bucket's upper bound, and the same in seconds as Prometheus reads it. */
 struct bound {
 	long long us;
 	const char *le;
 };
 
-/* A change of these is one of the file's version: metrics_file.c. */
+/* A change here needs a new version of the file: metrics_file.c. */
 static const struct bound model_bounds[] = {
     {100000, "0.1"},
     {250000, "0.25"},
@@ -51,7 +51,7 @@ static const struct family {
 	const char *labels[LABELS_MAX]; /* a counter's */
 	const struct bound *bounds;     /* a histogram's */
 	enum kind kind;
-	unsigned gauge; /* a gauge's place in the file */
+	unsigned gauge; /* a gauge's index in the file */
 } families[METRIC__MAX] = {
     [METRIC_REQUESTS] = {"assistants_requests_total", "Requests that were answered.",
 	{"method", "route", "status"}, .kind = COUNTER},
@@ -121,7 +121,7 @@ put(struct series *series, const char *text)
 
 	if (series->len + len < SERIES_SIZE)
 		memcpy(series->text + series->len, text, len);
-	/* A text that is cut would be another's. */
+	/* A name that was cut could be another's. */
 	series->len += len;
 }
 
@@ -202,7 +202,7 @@ metrics_observe(enum metric metric, long long since_us)
 		bound++;
 	bucket = bucket_series(family, bound);
 	sum = sum_series(family);
-	/* Each bucket for itself: they are added up when they are printed, which is seldom. */
+	/* Each bucket by itself; they are summed when printed, which is seldom. */
 	metrics_file_add(file, &bucket, 1);
 	metrics_file_add(file, &sum, (uint64_t)us);
 }

@@ -1,10 +1,10 @@
 /*
- * What is counted for Prometheus, by all processes of one state folder together: a file in it,
- * which each of them maps and adds to, without locks. So it counts right behind servers that start
- * several processes, or one a request, and goes on where it was when the program starts anew. What
- * a killed process had added stays; what it was just busy with is forgotten.
+ * Counters for Prometheus, shared by all processes of a state folder: a file there, which each
+ * process maps and adds to, without locks. So counts are right behind servers that start several
+ * processes, or one a request, and survive a restart. What a killed process has added stays; an
+ * addition that was under way is lost.
  *
- * Off, which is how it begins, each call is one branch.
+ * While it is off, the default, each call is one branch.
  */
 #ifndef OBS_METRICS_H
 #define OBS_METRICS_H
@@ -13,7 +13,7 @@
 
 #include "text/buf.h"
 
-/* A row each in metrics.c's table, with its labels in order. */
+/* A row each in metrics.c's table, with its labels in this order. */
 enum metric {
 	METRIC_REQUESTS,        /* counter: method, route, status */
 	METRIC_WORKERS_BUSY,    /* gauge */
@@ -28,34 +28,32 @@ enum metric {
 };
 
 /*
- * Turns it on: opens the file `metrics` in `folder`, or makes it. Before threads start. When that
- * fails it is said in the log, once, and nothing is counted.
+ * Turns metrics on: opens or creates the file `metrics` in `folder`. Call it before threads start.
+ * A failure is logged once, and nothing is counted.
  */
 void metrics_open(const char *folder);
 void metrics_close(void);
 
-/* Whether it was turned on. */
+/* Whether metrics are on. */
 bool metrics_on(void);
 
 /*
- * Adds to a counter. The labels' values come out of our own tables, never from outside; no quotes,
- * backslashes or line breaks. NULL where the metric has fewer.
+ * Adds to a counter. Label values come from our own tables, never from outside: no quotes,
+ * backslashes or line breaks. NULL where the metric has fewer labels.
  */
 void metrics_add(
     enum metric metric, long long amount, const char *first, const char *second, const char *third);
 
-/* Microseconds, to measure from; 0 when it is off. */
+/* Microseconds, to measure from; 0: metrics are off. */
 long long metrics_clock(void);
 
-/* Adds to a histogram how long it has been since metrics_clock() said `since_us`. */
+/* Adds the time since metrics_clock() returned `since_us` to a histogram. */
 void metrics_observe(enum metric metric, long long since_us);
 
-/* Moves a gauge of this process. */
+/* Changes a gauge of this process. */
 void metrics_change(enum metric metric, int by);
 
-/*
- * All of it, in Prometheus' text format 0.0.4. -1 when nothing is counted, or memory is out.
- */
+/* Prints everything in Prometheus' text format 0.0.4. -1: metrics are off, or out of memory. */
 int metrics_print(struct buf *out);
 
 #endif

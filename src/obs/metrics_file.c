@@ -11,8 +11,7 @@
 #include "text/buf.h"
 
 enum {
-	VERSION_OF_FILE =
-	    1, /* of what is in it: to be raised with each change, here or of bounds */
+	VERSION_OF_FILE = 1, /* of its content: raise it with each change, here or of bounds */
 	ENTRIES = 2048,
 	PROBES_MAX = 128,
 	SLOTS = 1024,
@@ -20,10 +19,10 @@ enum {
 };
 
 /*
- * A counter. It is taken by setting the hash, and its text is there when the text's first word is;
- * whoever finds it taken and without, because who took it was killed just then, writes the text
- * himself. It never goes away again. No page's border cuts it: after a power cut there is the whole
- * of it or nothing.
+ * A counter. Setting the hash takes an entry; its text is complete once its first word is set. A
+ * process that finds an entry taken without a text, because the other process was killed just then,
+ * writes the text itself. Entries are never removed. No entry crosses a page, so after a power cut
+ * it is there as a whole or not at all.
  */
 struct entry {
 	_Atomic uint64_t hash; /* 0: free */
@@ -32,7 +31,7 @@ struct entry {
 	uint64_t unused;
 };
 
-/* A process's gauges, which count as long as it holds the lock on the slot's first byte. */
+/* A process's gauges, valid while it holds the lock on the slot's first byte. */
 struct slot {
 	_Alignas(64) atomic_int gauges[METRICS_GAUGES];
 };
@@ -43,7 +42,7 @@ struct header {
 	_Atomic uint64_t dropped;
 };
 
-/* What is in the file; zeros are nothing. */
+/* The file's content; zeros are empty. */
 struct table {
 	_Alignas(4096) struct header header;
 	_Alignas(4096) struct slot slots[SLOTS];
@@ -71,7 +70,7 @@ is_ours(const struct header *header)
 	    header->version == empty.version;
 }
 
-/* NULL with errno, which is 0 when it is no such file. */
+/* NULL with errno; errno 0: it is not such a file. */
 static struct table *
 map(int fd)
 {
@@ -93,7 +92,7 @@ map(int fd)
 	return NULL;
 }
 
-/* 1 opened, 0 there is none, or another thing in its place; -1 with errno. */
+/* 1: opened. 0: there is none, or something else. -1 with errno. */
 static int
 open_present(struct metrics_file *file, const char *path)
 {
@@ -145,7 +144,7 @@ make(const char *path)
 	return error ? -1 : 0;
 }
 
-/* Of several processes that miss it, one makes it. */
+/* If several processes find none, one of them makes it. */
 static int
 open_or_make(struct metrics_file *file, const char *path)
 {
@@ -180,8 +179,8 @@ lock_of(const struct metrics_file *file, const struct slot *slot)
 }
 
 /*
- * The first one that is free. The lock is the open file's, and the kernel takes it back however the
- * process ends.
+ * Takes the first free slot. The lock belongs to the open file, and the kernel releases it however
+ * the process ends.
  */
 static void
 take_slot(struct metrics_file *file)
@@ -195,12 +194,12 @@ take_slot(struct metrics_file *file)
 		else if (errno != EAGAIN && errno != EACCES)
 			return;
 	}
-	/* What one that died was just doing. */
+	/* Values that a dead process left. */
 	for (int i = 0; file->slot && i < METRICS_GAUGES; i++)
 		atomic_store(&file->slot->gauges[i], 0);
 }
 
-/* One's own lock is in nobody's own way, and not told. */
+/* Our own lock does not conflict with us, so the kernel does not report it. */
 static bool
 is_alive(const struct metrics_file *file, const struct slot *slot)
 {
@@ -234,7 +233,7 @@ metrics_file_gauge(const struct metrics_file *file, unsigned gauge)
 
 /* --- counters --- */
 
-/* The text's words, stirred; never 0. */
+/* A hash of the text; never 0. */
 static uint64_t
 hash_of(const struct series *series)
 {
@@ -256,8 +255,9 @@ write_text(struct entry *entry, const struct series *series)
 }
 
 /*
- * The counter's entry, with `take` a new one if need be. The search may end at the first that is
- * free, for none becomes free again. NULL: there is none, or no room near where it would be.
+ * Finds the counter's entry; with `take`, takes a free one if there is none. The search may stop at
+ * the first free entry, because entries are never removed. NULL: there is none, or no room near its
+ * place.
  */
 static struct entry *
 find(struct metrics_file *file, const struct series *series, bool take)
@@ -273,7 +273,7 @@ find(struct metrics_file *file, const struct series *series, bool take)
 
 		if (found == 0 && !take)
 			return NULL;
-		/* Who comes second is told the first one's, which may be the same. */
+		/* If another process took it first, `found` is its hash, which may be ours. */
 		if (found == 0 && atomic_compare_exchange_strong(&entry->hash, &found, hash))
 			found = hash;
 		if (found != hash)
@@ -310,7 +310,7 @@ metrics_file_dropped(const struct metrics_file *file)
 	return atomic_load(&file->table->header.dropped);
 }
 
-/* False: it is not there yet, or damaged. */
+/* False: it is not complete yet, or damaged. */
 static bool
 read_text(const struct entry *entry, struct series *series)
 {

@@ -1,7 +1,7 @@
 /*
- * The file behind metrics.h: numbers that several processes count in together, each having it
- * mapped, without locks. Of fixed size, all its blocks taken when it is made: to find the disk full
- * later, by writing to memory, would be a SIGBUS. Only for metrics.c.
+ * The file behind metrics.h: numbers in which several processes count together. Each maps it; there
+ * are no locks. Its size is fixed, and all its blocks are allocated when it is made, because a full
+ * disk would otherwise be a SIGBUS on a write to memory. Only for metrics.c.
  */
 #ifndef OBS_METRICS_FILE_H
 #define OBS_METRICS_FILE_H
@@ -12,8 +12,7 @@
 
 enum { SERIES_WORDS = 29, SERIES_SIZE = SERIES_WORDS * 8, METRICS_GAUGES = 2 };
 
-/* A counter's name and labels, filled up with NULs. One of SERIES_SIZE bytes or more has no place.
- */
+/* A counter's name and labels, padded with NULs. One of SERIES_SIZE bytes or more does not fit. */
 struct series {
 	size_t len;
 	union {
@@ -25,32 +24,32 @@ struct series {
 struct metrics_file;
 
 /*
- * Opens the file, or makes it, also in place of one that is no such file or of another version; who
- * has that mapped keeps it, without a name. NULL with errno.
+ * Opens or creates the file. Replaces a file that is no such file, or of another version; processes
+ * that have it mapped keep it, without a name. NULL with errno.
  */
 struct metrics_file *metrics_file_open(const char *path);
 void metrics_file_close(struct metrics_file *file);
 
 /*
- * Adds to a counter, which is 0 before. Where there is no room for a new one nothing is added, and
- * metrics_file_dropped() tells how often that was.
+ * Adds to a counter, which starts at 0. If there is no room for a new counter, nothing is added,
+ * and metrics_file_dropped() counts that.
  */
 void metrics_file_add(struct metrics_file *file, const struct series *series, uint64_t amount);
 
-/* What was added so far. */
+/* The counter's value. */
 uint64_t metrics_file_read(struct metrics_file *file, const struct series *series);
 uint64_t metrics_file_dropped(const struct metrics_file *file);
 
 /*
- * The next counter from place *at, 0 for the first: *at moves on behind it. False when there is
- * none any more. Its text is printable ASCII, whatever may have damaged the file.
+ * Reads the next counter, from place *at on (0 at first), and advances *at. False: there are no
+ * more. The text is printable ASCII, even if the file is damaged.
  */
 bool metrics_file_next(
     const struct metrics_file *file, size_t *at, struct series *series, uint64_t *value);
 
 /*
- * Gauges, from 0 to METRICS_GAUGES: each process moves its own, and what is told is the sum of
- * those that live.
+ * Gauges, from 0 to METRICS_GAUGES - 1. Each process changes its own; the value is the sum over
+ * living processes.
  */
 void metrics_file_change(struct metrics_file *file, unsigned gauge, int by);
 long long metrics_file_gauge(const struct metrics_file *file, unsigned gauge);

@@ -1,10 +1,8 @@
-/*
- * The two clocks: one that never jumps, for waiting, and Unix time, for what is shown.
- */
+/* Two clocks: one that never jumps, for waiting, and Unix time, for what is shown. */
 #ifndef OS_CLOCK_H
 #define OS_CLOCK_H
 
-/* Milliseconds since some moment; only differences mean anything. */
+/* Milliseconds; only differences have a meaning. */
 long long clock_ms(void);
 
 /* Unix seconds, and nanoseconds. */

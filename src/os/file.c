@@ -108,8 +108,7 @@ file_lock(const char *path, long long wait_ms, const struct interrupt *interrupt
 	long long end = clock_ms() + wait_ms;
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
-	/* What may not be written, and a folder that is in its place, can be locked all the same.
-	 */
+	/* A file that may not be written, or a folder in its place, can still be locked. */
 	if (fd < 0) {
 		int error = errno;
 
@@ -119,7 +118,7 @@ file_lock(const char *path, long long wait_ms, const struct interrupt *interrupt
 	if (fd < 0)
 		return -1;
 	/*
-	 * flock() belongs to the open file, so threads that open it themselves exclude each other,
+	 * flock() belongs to the open file. So threads that each open the file exclude each other,
 	 * too.
 	 */
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {

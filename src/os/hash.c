@@ -1,6 +1,6 @@
 /*
- * OpenSSL 3 calls these old, and would rather be asked by EVP: which starts all of OpenSSL, with
- * its configuration, 0.6 ms in each CGI process.
+ * OpenSSL 3 deprecates these functions in favour of EVP. EVP would start all of OpenSSL with its
+ * configuration, 0.6 ms in each CGI process.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 

@@ -9,7 +9,7 @@ enum { SHA256_HEX_SIZE = 65 };
 
 void sha256_hex(const void *data, size_t len, char hex[SHA256_HEX_SIZE]);
 
-/* Takes as long whether they differ early or late. */
+/* Takes the same time wherever they differ. */
 bool sha256_hex_equal(const char a[SHA256_HEX_SIZE], const char b[SHA256_HEX_SIZE]);
 
 #endif

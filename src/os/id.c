@@ -13,8 +13,8 @@ static void
 random_bytes(unsigned char *bytes, size_t len)
 {
 	/*
-	 * Below 256 bytes getrandom() is never cut short; before the pool is ready it waits, and
-	 * EINTR ends that.
+	 * Below 256 bytes, getrandom() returns all of them. Before the pool is ready it waits,
+	 * which EINTR ends.
 	 */
 	while (getrandom(bytes, len, 0) != (ssize_t)len)
 		if (errno != EINTR)
@@ -32,8 +32,8 @@ id_new(char id[ID_SIZE], const char *prefix)
 	while (used < end) {
 		random_bytes(bytes, sizeof bytes);
 		/*
-		 * 248 is the largest multiple of 62 in a byte: above it the first letters would
-		 * come too often.
+		 * 248 is the largest multiple of 62 in a byte. With larger bytes the first letters
+		 * would come too often.
 		 */
 		for (size_t i = 0; i < sizeof bytes && used < end; i++)
 			if (bytes[i] < 248)

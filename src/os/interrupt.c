@@ -16,13 +16,13 @@ bool
 interrupt_sleep(const struct interrupt *interrupt, long long ms)
 {
 	long long end = clock_ms() + ms, left;
-	/* poll() passes over a negative descriptor. */
+	/* poll() skips negative descriptors. */
 	struct pollfd fd = {.fd = interrupt ? interrupt->fd : -1, .events = POLLIN | POLLRDHUP};
 
 	while ((left = end - clock_ms()) > 0) {
 		if (interrupt_raised(interrupt))
 			return true;
-		/* Readable and yet not raised: that descriptor would wake us for ever. */
+		/* Readable but not raised: poll() would return at once, forever. */
 		if (poll(&fd, 1, (int)(left < ASK_MS ? left : ASK_MS)) > 0 &&
 		    !interrupt_raised(interrupt))
 			fd.fd = -1;

@@ -1,7 +1,6 @@
 /*
- * What may end a wait before its time: the client that waits for the answer goes away, somebody
- * cancels the run, the program is told to stop. Passed down by whoever waits for a client to
- * whoever sleeps.
+ * What may end a wait early: the client leaves, the run is cancelled, or the program must end. Code
+ * that serves a client passes it down to code that sleeps.
  */
 #ifndef OS_INTERRUPT_H
 #define OS_INTERRUPT_H
@@ -9,16 +8,15 @@
 #include <stdbool.h>
 
 struct interrupt {
-	int fd; /* becomes readable, or hangs up, when it may have been raised; -1: only asking
-		   tells */
-	bool (*raised)(void *arg); /* asked after every wake-up, and at least once a second */
+	int fd; /* readable, or hung up, when it may have been raised; -1: only `raised` can tell */
+	bool (*raised)(void *arg); /* called after each wake-up, and at least once a second */
 	void *arg;
 };
 
-/* False for NULL, too. */
+/* NULL is never raised. */
 bool interrupt_raised(const struct interrupt *interrupt);
 
-/* Sleeps; true as soon as it is raised, false after `ms` milliseconds. */
+/* Sleeps. True: it was raised. False: `ms` milliseconds have passed. */
 bool interrupt_sleep(const struct interrupt *interrupt, long long ms);
 
 #endif

@@ -9,8 +9,8 @@ struct seats {
 	int fd;
 	unsigned count;
 	/*
-	 * To the kernel all threads are one owner, whose locks do not exclude each other: what this
-	 * process has stands here as well. Threads race for it.
+	 * The kernel takes all threads for one owner, whose locks do not exclude each other. So the
+	 * seats of this process are recorded here, too. Threads race for that.
 	 */
 	pthread_mutex_t lock;
 	unsigned char *taken;
@@ -60,7 +60,7 @@ set_lock(const struct seats *seats, unsigned seat, short type)
 int
 seats_take(struct seats *seats)
 {
-	/* Processes begin at places of their own, so that they seldom meet. */
+	/* Processes start searching at different seats, so that they seldom collide. */
 	unsigned first = (unsigned)getpid() % seats->count;
 	int seat = -1;
 

@@ -1,5 +1,5 @@
 /*
- * The Assistants API's errors, as all of OpenAI's: {"error": {message, type, param, code}}.
+ * The Assistants API's errors, as in all of OpenAI's APIs: {"error": {message, type, param, code}}.
  */
 #ifndef TEXT_API_ERROR_H
 #define TEXT_API_ERROR_H
@@ -7,9 +7,9 @@
 #include <json.h>
 
 /*
- * The body of an answer with this status, which says the type; the caller's to put. `param`, the
- * member of the request that is wrong, and `code` may be NULL. What comes from outside may be no
- * UTF-8, or cut in the middle of a character: it becomes so.
+ * The body of an error with this status, which decides the type; the caller's to put. `param`, the
+ * member of the request that is wrong, and `code` may be NULL. Invalid UTF-8 in them, as in a
+ * foreign text that was cut, is replaced.
  */
 struct json_object *api_error_body(
     int status, const char *param, const char *code, const char *message);

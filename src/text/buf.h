@@ -1,9 +1,9 @@
 /*
- * A buffer that grows, up to a maximum that whoever makes it must choose.
+ * A buffer that grows up to a maximum, which its creator must choose.
  *
- * `data` is NUL-terminated after every call that appended, so it can be read as a string; it is
- * NULL while nothing was appended. Appending past `max`, or when memory is out, sets `failed`,
- * keeps what was there and makes every later append fail: check once, at the end.
+ * `data` is NUL-terminated after each append, so it can be read as a string; it is NULL if nothing
+ * was appended. If an append would exceed `max`, or memory is out, `failed` is set, the content
+ * stays, and every later append fails. So check once, at the end.
  */
 #ifndef TEXT_BUF_H
 #define TEXT_BUF_H
@@ -13,9 +13,9 @@
 
 struct buf {
 	char *data;
-	size_t len; /* bytes, without the NUL */
+	size_t len; /* without the NUL */
 	size_t size;
-	size_t max; /* bytes that `len` never passes */
+	size_t max; /* the most that `len` may be */
 	bool failed;
 };
 
@@ -24,18 +24,18 @@ struct buf {
 		.max = (max_)                                                                      \
 	}
 
-/* 0, or -1 when `max` would be passed or memory is out. */
+/* 0; -1: beyond `max`, or out of memory. */
 int buf_append(struct buf *buf, const void *data, size_t len);
 int buf_puts(struct buf *buf, const char *text);
 int buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Forgets the first `len` bytes. */
+/* Removes the first `len` bytes. */
 void buf_drop(struct buf *buf, size_t len);
 
-/* Gives the string to the caller, who frees it: "" when empty, NULL when the buffer had failed. */
+/* Returns the string, the caller's to free: "" if empty, NULL if the buffer failed. */
 char *buf_take(struct buf *buf);
 
-/* Empties it and gives its memory back; `max` stays. */
+/* Empties the buffer and frees its memory; `max` stays. */
 void buf_free(struct buf *buf);
 
 #endif

@@ -10,18 +10,18 @@
 #include "text/text.h"
 
 /*
- * Only what json-c makes of a text is json-c's: its tokener crashes without memory, and takes much
- * that is not JSON.
+ * A parser of our own that builds json-c's objects: json-c's tokener crashes when memory is out,
+ * and accepts much that is not JSON.
  *
- * What it makes is far larger: some 70 bytes of a number of one digit, 800 of {}. So
- * values are weighed, an object or array as 16 of them, and bounded.
+ * json-c's objects are far larger than the text: some 70 bytes for a number of one digit, 800 for
+ * {}. So values are counted, an object or array as 16 of them, and bounded.
  */
 enum {
 	JSON_DEPTH_MAX = 64,
 	JSON_WEIGHT_MAX = 1 << 20,
 	JSON_WEIGHT_BYTES = 64,
 	JSON_CONTAINER_WEIGHT = 16,
-	PLAIN_DIGITS_MAX = 300, /* a number with fewer, and no exponent, is finite */
+	PLAIN_DIGITS_MAX = 300, /* with fewer digits and no exponent, a number is finite */
 	ARRAY_LEN = 4,          /* room at first */
 	UTF8_REPLACEMENT = 0xfffd
 };
@@ -36,7 +36,7 @@ digits_len(const char *at, const char *end)
 	return len;
 }
 
-/* Bytes of the number (RFC 8259, 6) that begins at `at`; 0 if it is none. */
+/* The length of the number (RFC 8259, 6) at `at`; 0: none. */
 static size_t
 number_len(const char *at, const char *end)
 {
@@ -71,8 +71,7 @@ is_extreme(const char *number, size_t len)
 	return len > PLAIN_DIGITS_MAX || memchr(number, 'e', len) || memchr(number, 'E', len);
 }
 
-/* Bytes of the string, quotes included; 0 when it does not end, or has a control character in it.
- */
+/* The length of the string, with its quotes; 0: it does not end, or has a control character. */
 static size_t
 string_len(const char *at, const char *end)
 {
@@ -87,7 +86,7 @@ string_len(const char *at, const char *end)
 	return 0;
 }
 
-/* Bytes of the literal that begins at `at`; 0 if it is none. */
+/* The length of the literal at `at`; 0: none. */
 static size_t
 literal_len(const char *at, const char *end)
 {
@@ -112,7 +111,7 @@ skip_space(const char *at, const char *end)
 	return at;
 }
 
-/* Whether a string has only the escapes that JSON knows. */
+/* Whether a string has only JSON's escapes. */
 static bool
 has_good_escapes(const char *at, const char *end)
 {
@@ -125,16 +124,16 @@ has_good_escapes(const char *at, const char *end)
 	return true;
 }
 
-/* What a text has in it. */
+/* What the text contains. */
 struct scan {
-	size_t values, values_max; /* that are not keys */
+	size_t values, values_max; /* without keys */
 	size_t weight;
 	bool extreme; /* a number may be too large */
 };
 
 static const char *skip_value(struct scan *scan, const char *at, const char *end, unsigned depth);
 
-/* Behind the key and its colon, at the value; NULL when it is not so. */
+/* Skips the key and its colon, to the value; NULL: malformed. */
 static const char *
 skip_key(const char *at, const char *end)
 {
@@ -146,7 +145,7 @@ skip_key(const char *at, const char *end)
 	return at < end && *at == ':' ? skip_space(at + 1, end) : NULL;
 }
 
-/* Behind an object or array, whose first character is at `at`; NULL when it is none. */
+/* Skips the object or array at `at`; NULL: malformed. */
 static const char *
 skip_container(struct scan *scan, const char *at, const char *end, unsigned depth)
 {
@@ -171,7 +170,7 @@ skip_container(struct scan *scan, const char *at, const char *end, unsigned dept
 	return NULL;
 }
 
-/* Behind the value that begins at `at`; NULL when it is none. */
+/* Skips the value at `at`; NULL: malformed. */
 static const char *
 skip_value(struct scan *scan, const char *at, const char *end, unsigned depth)
 {
@@ -195,9 +194,9 @@ skip_value(struct scan *scan, const char *at, const char *end, unsigned depth)
 	return len > 0 && good ? at + len : NULL;
 }
 
-/* --- what it says --- */
+/* --- building objects --- */
 
-/* What json-c could not allocate is NULL. */
+/* Notes if json-c could not allocate the value. */
 static struct json_object *
 made(struct json_object *value)
 {
@@ -206,11 +205,11 @@ made(struct json_object *value)
 	return value;
 }
 
-/* Builds values of a text that is JSON. */
+/* Builds the values of a text that is known to be JSON. */
 struct builder {
 	const char *at, *end;
 	bool foreign;  /* U+0000 becomes U+FFFD */
-	bool infinite; /* a number is */
+	bool infinite; /* a number is infinite */
 	bool no_memory;
 };
 
@@ -225,7 +224,7 @@ hex4(const char *at)
 	return value;
 }
 
-/* Writes the character in UTF-8: how many bytes that are. */
+/* Writes the character in UTF-8; returns its length. */
 static size_t
 put_utf8(char *to, unsigned letter)
 {
@@ -257,7 +256,7 @@ decode_unicode(const char **at, const char *end)
 	return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
 }
 
-/* What the characters of a string with escapes say; `to` has room for as many as they are. */
+/* Decodes a string with escapes; `to` has room for `end - at` bytes. */
 static size_t
 decode(const struct builder *builder, const char *at, const char *end, char *to)
 {
@@ -284,7 +283,7 @@ decode(const struct builder *builder, const char *at, const char *end, char *to)
 	return (size_t)(to - start);
 }
 
-/* The string that begins at `at`, as C has it; the caller's to free. NULL: no memory. */
+/* The string at `at` as a C string, the caller's to free. NULL: no memory. */
 static char *
 build_key(struct builder *builder)
 {
@@ -318,7 +317,7 @@ build_string(struct builder *builder)
 	return value;
 }
 
-/* A double keeps its text, by which it is written again. */
+/* A double keeps its text, and is written with it. */
 static struct json_object *
 build_number(struct builder *builder)
 {
@@ -350,7 +349,10 @@ build_number(struct builder *builder)
 
 static struct json_object *build_value(struct builder *builder);
 
-/* Moves to the next element or member. False: the container ends, and that is passed. */
+/*
+ * Moves to the next element or member. False: the container has ended and is skipped, or memory is
+ * out.
+ */
 static bool
 next_part(struct builder *builder, char close)
 {
@@ -399,7 +401,7 @@ build_object(struct builder *builder)
 	return object;
 }
 
-/* NULL is null; or there was no memory. */
+/* NULL: JSON's null, or no memory. */
 static struct json_object *
 build_value(struct builder *builder)
 {
@@ -430,7 +432,7 @@ build_value(struct builder *builder)
 	return value;
 }
 
-/* Builds the value of a text that is JSON. */
+/* Builds the value of a text that is known to be JSON. */
 static enum json_result
 build(const char *text, size_t len, bool foreign, struct json_object **out)
 {
@@ -456,7 +458,7 @@ parse(const char *text, size_t len, const struct json_bounds *bounds, bool forei
 	const char *end = text + len, *at;
 
 	*out = NULL;
-	/* json-c counts in int. */
+	/* json-c's lengths are ints. */
 	if (len >= INT32_MAX || !utf8_valid(text, len))
 		return JSON_BAD;
 	at = skip_value(&scan, skip_space(text, end), end, 0);
@@ -528,7 +530,7 @@ json_peek(const char *text, size_t len, const char *const *keys, struct json_raw
 	do {
 		key = skip_space(at + 1, end);
 		value = skip_key(key, end);
-		/* An escaped key may be one of them. */
+		/* With escapes, it could be one of the wanted keys. */
 		if (!value || memchr(key, '\\', (size_t)(value - key)))
 			return false;
 		at = skip_value(&scan, value, end, 1);
@@ -710,7 +712,7 @@ json_add(struct json_object *array, struct json_object *value)
 	memory_fail();
 }
 
-/* json-c leaves out what it has no memory for, and does not say so: malloc() does. */
+/* json-c silently leaves out what it has no memory for; this malloc() detects that. */
 const char *
 json_text(struct json_object *value)
 {

@@ -8,16 +8,16 @@
 
 #include <stdbool.h>
 
-/* What this thread makes from now on is of something else. Gives what it was before. */
+/* Clears the flag for a new piece of work. Returns its old value, for memory_end(). */
 bool memory_begin(void);
 
-/* That is over; `before` is what memory_begin() gave. */
+/* Ends that piece of work, and restores the flag to `before`. */
 void memory_end(bool before);
 
-/* An allocation failed: something has a part less. */
+/* Sets the flag: an allocation failed, and something is incomplete. */
 void memory_fail(void);
 
-/* Whether that happened since memory_begin(). */
+/* Whether the flag was set since memory_begin(). */
 bool memory_is_out(void);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Paths of URLs against patterns: "/threads/{id}/messages". A {name} stands for one segment that is
- * not empty, a last {*} for all that follows.
+ * Matches URL paths against patterns such as "/threads/{id}/messages". {name} stands for one
+ * non-empty segment, a final {*} for all that follows.
  */
 #ifndef TEXT_PATH_H
 #define TEXT_PATH_H
@@ -16,7 +16,7 @@ struct path_part {
 	size_t len;
 };
 
-/* Whether the path is of that pattern. `parts` get what stands for the {names}, in order. */
+/* Whether the path matches. `parts` get what the {names} stand for, in order. */
 bool path_matches(const char *pattern, const char *path, struct path_part parts[PATH_NAMES_MAX]);
 
 #endif

@@ -44,7 +44,7 @@ utf8_valid(const char *text, size_t len)
 	for (; len > 0; at += sequence, len -= sequence) {
 		uint64_t eight = UINT64_MAX;
 
-		/* Most are ASCII, and looked at together. */
+		/* Most text is ASCII, so eight bytes are checked at a time. */
 		if (len >= sizeof eight)
 			memcpy(&eight, at, sizeof eight);
 		sequence = eight & 0x8080808080808080 ? utf8_sequence_len(at, len) : sizeof eight;
@@ -86,8 +86,8 @@ utf8_chars(const char *text)
 }
 
 /*
- * Bytes of the white space that `at` begins with, 0 if none: ASCII's, and Unicode's White_Space
- * property.
+ * The length of the white space at `at`, 0: none. ASCII's, Unicode's White_Space property, U+200B
+ * and U+FEFF.
  */
 static size_t
 blank_len(const char *at)
