@@ -24,7 +24,7 @@ enum {
 
 /*
  * Opens or creates the database file `path` and brings its schema to this program's version.
- * `durable`: a commit survives loss of power (SQLite's synchronous=FULL); otherwise it survives
+ * `durable`: a commit survives loss of power (SQLite's synchronous=EXTRA); otherwise it survives
  * only a killed process. NULL with one sentence in `error`. A database that a newer program made is
  * refused.
  */
@@ -60,15 +60,16 @@ void db_rollback(struct db_tx *tx);
  * A whole writing transaction: calls `work` with the transaction and `arg`; `work` returns whether
  * to keep what it wrote. It may run in another thread: the thread that is writing executes the work
  * of queued writers, commits it, and wakes each once. 1: committed. 0: rolled back, because `work`
- * returned false. -1: not committed, because the database is busy or broken, which has been logged;
- * `work` may not have been called.
+ * returned false. -1: not committed, because memory is out, or the database is busy or broken,
+ * which has been logged; `work` may not have been called.
  */
 typedef bool db_work_fn(struct db_tx *tx, void *arg);
 int db_write(struct db *db, enum db_mode mode, db_work_fn *work, void *arg);
 
 /*
  * The same for reading: the transaction sees the state as of its first statement, and is rolled
- * back at its end. 1, or 0 if `work` returned false, or -1: the database is busy or broken.
+ * back at its end. 1, or 0 if `work` returned false, or -1: memory is out, or the database is busy
+ * or broken.
  */
 int db_read(struct db *db, db_work_fn *work, void *arg);
 

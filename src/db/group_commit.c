@@ -43,7 +43,10 @@ sleep_for(struct writer *writer, long long timeout_ms)
 	return result == 0;
 }
 
-/* With the lock held. False: this writer has the turn already. */
+/*
+ * With the lock held. False: the writer has left the queue, because it has the turn, or another
+ * thread does its work.
+ */
 static bool
 leave_queue(struct writers *writers, struct writer *writer)
 {

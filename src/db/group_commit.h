@@ -41,8 +41,9 @@ void writers_init(struct writers *writers);
 void writers_free(struct writers *writers);
 
 /*
- * Waits for the turn, at most this long. Or returns with writer->done set, once another thread has
- * done this writer's work and settled it. False: timed out, neither happened.
+ * Waits for the turn, at most this long. Also returns true, with writer->done set and without the
+ * turn, once another thread has done this writer's work; writer->kept says whether it is committed.
+ * False: timed out.
  */
 bool writers_take(struct writers *writers, struct writer *writer, long long timeout_ms);
 
@@ -58,8 +59,9 @@ struct writer *writers_next(struct writers *writers, bool durable);
 
 /*
  * Passes the turn to the next in the queue, with all that is written so far, if there is a next one
- * and room for it. Then waits until the commit is settled; true, and writer->kept says how. Without
- * a writer, which then has written nothing, it only passes the turn on.
+ * and room for it. Then waits until the commit is settled; true, and writer->kept says how.
+ * `writer` NULL: the caller has written nothing, and does not wait. False: the caller keeps the
+ * turn.
  */
 bool writers_pass(struct writers *writers, struct writer *writer);
 

@@ -216,8 +216,8 @@ UPDATE runs SET options = (SELECT seq FROM run_options WHERE hash = sha256(runs.
 ALTER TABLE runs DROP COLUMN body;
 CREATE INDEX runs_of_options ON runs (options);
 
--- The model's answer that a step belongs to: hosted calls and function calls of one answer are two
--- steps. NULL: the answer has no other step.
+-- The number of the model's answer that a step belongs to: hosted calls and function calls of one
+-- answer are two steps. NULL: the answer has no other step.
 ALTER TABLE run_steps ADD COLUMN round BIGINT;
 -- Hosted calls as the model is told them, because the details show another form: JSON [{id, name,
 -- arguments, output}].

@@ -316,7 +316,10 @@ commit_all(struct db *db)
 	return kept;
 }
 
-/* Gives up the turn of a writer that has written nothing. */
+/*
+ * Gives up the turn of a writer that has written nothing. Commits the work of earlier writers if no
+ * other writer takes over.
+ */
 static void
 writer_give(struct db *db)
 {
@@ -495,7 +498,7 @@ work_for_others(struct db *db)
 		do_work((struct db_tx *)next);
 }
 
-/* Ends the turn and keeps what was written. Returns whether it is committed. */
+/* Ends the turn: passes on what was written, or commits it. Returns whether it is committed. */
 static bool
 end_turn(struct db_tx *tx)
 {
@@ -515,7 +518,7 @@ end_turn(struct db_tx *tx)
 	return kept;
 }
 
-/* Returns whether the transaction's work is committed. */
+/* Commits the transaction's work. Returns whether that succeeded. */
 static bool
 commit_write(struct db_tx *tx)
 {

@@ -19,7 +19,7 @@ enum {
 struct checkpointer {
 	const struct place *place;
 	sqlite3 *writer;
-	int next_pages; /* the writer's: at which length of the log the next copy is due */
+	int next_pages; /* length of the log when the next copy is due; only for the writer */
 	/* The writer, which says that a copy is due, races with the thread, and with its end. */
 	pthread_mutex_t lock;
 	pthread_cond_t told;
@@ -30,7 +30,10 @@ struct checkpointer {
 static void
 checkpoint(sqlite3 *handle)
 {
-	/* PASSIVE waits for nobody. Whatever is not copied now is copied the next time. */
+	/*
+	 * PASSIVE does not wait for other connections. Whatever is not copied now is copied the
+	 * next time.
+	 */
 	sqlite3_wal_checkpoint_v2(handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 

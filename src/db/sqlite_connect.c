@@ -71,8 +71,8 @@ network_type(const char *path)
 }
 
 /*
- * The system's error. SQLite asks the journal, the database, or, after a failed commit, another
- * file.
+ * The system's error: the journal's, else the database's, else that of the connection's last
+ * failure, which after a failed commit may be about another file.
  */
 static int
 system_error(sqlite3 *handle)

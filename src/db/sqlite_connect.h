@@ -29,12 +29,15 @@ struct place {
 const char *connect_synchronous(const struct place *place, bool durable);
 
 /*
- * Opens or creates the file. Where there is no shared memory, it sets `place->rollback`, unless it
- * is set, and logs that. NULL with one sentence in `error`.
+ * Opens or creates the file. Sets `place->rollback` if the file is on a network file system, or
+ * there is no shared memory, and logs that. NULL with one sentence in `error`.
  */
 sqlite3 *connect_first(struct place *place, char *error, size_t error_size);
 
-/* The same once the place is known. A file that is gone is not created again. */
+/*
+ * The same for a place that connect_first() has filled in. A file that is gone is not created
+ * again.
+ */
 sqlite3 *connect_again(const struct place *place, char *error, size_t error_size);
 
 /*

@@ -169,7 +169,8 @@ copy_aside(sqlite3 *handle, const char *path, long long version)
 }
 
 /*
- * Another process may be migrating, which takes longer than anything else. Returns an SQLite code.
+ * Begins the transaction. Waits longer than usual, because another process may be migrating.
+ * Returns an SQLite code.
  */
 static int
 begin_patiently(sqlite3 *handle, const char *path)

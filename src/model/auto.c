@@ -1,5 +1,6 @@
 /*
- * A model server whose API nobody named: the Responses API if it has that, else Chat Completions.
+ * A model server whose API was not configured: the Responses API if it has that, else Chat
+ * Completions.
  */
 #include <stdatomic.h>
 
@@ -9,8 +10,8 @@
 struct auto_model {
 	struct model model;
 	struct model *responses, *chat;
-	struct needs *needs;       /* of the server as such */
-	atomic_bool has_responses; /* seen in this process: nothing needs to be recalled */
+	struct needs *needs;       /* of the server itself, not of a model */
+	atomic_bool has_responses; /* seen by this process: no need to ask the database */
 };
 
 static bool
@@ -19,7 +20,7 @@ recalls_chat(struct auto_model *self)
 	return !atomic_load(&self->has_responses) && (needs_recall(self->needs, "") & NEED_CHAT);
 }
 
-/* Where Chat Completions are no answer, either, what came of the Responses API is told. */
+/* If Chat Completions fail, too, the result is that of the Responses API. */
 static void
 ask_chat(struct auto_model *self, const struct model_request *request, struct model_result *result,
     enum server_speaks responses)

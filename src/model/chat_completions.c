@@ -1,7 +1,7 @@
 /*
- * A model server that speaks OpenAI's Chat Completions API, as nearly all of them do, each a little
- * differently: calls come by an index that may be wrong and with ids that may be missing; the
- * reason of the end may not tell of calls; the end itself may be missing, when all has been said.
+ * Chat Completions, OpenAI's older API, which nearly all model servers have, each a little
+ * differently. A call's index may be wrong, and its id missing. The finish reason may not mention
+ * calls. The end itself may be missing after everything was sent.
  */
 #include "model/http_model.h"
 #include "text/json.h"
@@ -9,8 +9,8 @@
 #include "text/text.h"
 
 /*
- * max_tokens is the name of the limit that all servers know but OpenAI's, for newer models; these
- * say so. A server that does not know the newer name would not say so, and know no limit.
+ * Every server knows the limit max_tokens, except OpenAI's newer models, which say so. A server
+ * that does not know the newer name would not say so, and apply no limit.
  */
 static const struct refused refused[] = {
     {"max_tokens", NEED_NEW_LIMIT, false},
@@ -38,7 +38,7 @@ text_part(const char *words)
 	return part;
 }
 
-/* A user's words and images. */
+/* A user's text and images. */
 static struct json_object *
 content_parts(struct json_object *content)
 {
@@ -65,7 +65,7 @@ new_message(const char *role)
 	return message;
 }
 
-/* Members that it has not, of what the server itself sent. */
+/* Adds members that the server sent and `to` lacks. */
 static void
 add_missing(struct json_object *to, struct json_object *from)
 {
@@ -117,7 +117,7 @@ add_message(struct json_object *messages, const struct model_entry *entry, bool 
 	free(words);
 }
 
-/* `own` is what the server sent more with the call. */
+/* `own`: further members that the server sent with the call. */
 static struct json_object *
 tool_call(struct json_object *call, struct json_object *own)
 {
@@ -133,7 +133,7 @@ tool_call(struct json_object *call, struct json_object *own)
 	return made;
 }
 
-/* The message that calls belong to: the model's last, if that is what came last. */
+/* The message that calls are added to: the model's last message, if nothing came after it. */
 static struct json_object *
 calling_message(struct json_object *messages, const struct model_entry *before, unsigned needs)
 {
@@ -179,7 +179,7 @@ add_calls(struct json_object *messages, const struct model_entry *entry,
 		add_output(messages, json_at(calls, i), needs);
 }
 
-/* Whether calls follow, which are told as members of the message. */
+/* Whether calls follow, which become members of this message. */
 static bool
 is_called_by(const struct model_context *told, size_t i)
 {
@@ -209,7 +209,7 @@ all_messages(const struct history *history, unsigned needs)
 	return messages;
 }
 
-/* A tool as it is sent. */
+/* A tool in the form that is sent. */
 static struct json_object *
 function_tool(struct json_object *tool, unsigned needs)
 {
@@ -226,7 +226,7 @@ function_tool(struct json_object *tool, unsigned needs)
 	return made;
 }
 
-/* Hosted tools are not the model server's. NULL when there are none. */
+/* Without hosted tools, which the model server does not know. NULL: none is left. */
 static struct json_object *
 function_tools(struct json_object *tools, unsigned needs)
 {
@@ -297,7 +297,7 @@ say(struct collector *answer, enum model_part kind, const char *words)
 	return collector_delta(answer, kind, 0, words);
 }
 
-/* A string, a part, or parts, of which those with a text say something. */
+/* A string, a part, or an array of parts; only those with text count. */
 static int
 say_content(struct collector *answer, struct json_object *content)
 {
@@ -328,8 +328,8 @@ is_json(const struct buf *text)
 }
 
 /*
- * The call that a fragment goes on with; NULL: it begins one. Some servers give all calls the index
- * 0, or none; some no ids, or the id and the name with every fragment.
+ * The call that a fragment continues; NULL: it begins one. Some servers give all calls the index 0,
+ * or none; some give no ids, or repeat id and name in every fragment.
  */
 static struct collector_call *
 find_call(struct collector *answer, long long place, const char *id, const char *name)
@@ -378,7 +378,7 @@ read_call(struct collector *answer, struct json_object *fragment, long long plac
 	return arguments ? collector_call_delta(answer, call, json_text(arguments)) : 0;
 }
 
-/* What else came with the message, or with a call, and may be wanted back. */
+/* Collects further members of the message, which the server may want back. */
 static int
 read_more(struct collector *answer, struct json_object *delta)
 {
@@ -396,7 +396,7 @@ struct finish {
 	enum model_incomplete incomplete;
 };
 
-/* How an answer ended, where that was not well, by the words of many servers. */
+/* How an answer ended, if not well, in the words of many servers. */
 static const struct finish finishes[] = {
     {"length", MODEL_INCOMPLETE, MODEL_MAX_TOKENS},
     {"max_tokens", MODEL_INCOMPLETE, MODEL_MAX_TOKENS},
@@ -414,7 +414,7 @@ static const struct finish finishes[] = {
     {"insufficient_system_resource", MODEL_FAILED, 0},
 };
 
-/* The provider broke off: its error, or at least its word for it. */
+/* The provider broke off: reports its error, or at least its finish reason. */
 static int
 broke_off(struct collector *answer, struct json_object *choice, const char *reason)
 {
@@ -455,7 +455,7 @@ read_calls(struct collector *answer, struct json_object *delta, bool whole)
 		result = read_call(
 		    answer, fragment, json_get_int(fragment, "index", whole ? (long long)i : -1));
 	}
-	/* What there was before tool_calls: one call, without an id. */
+	/* The form before tool_calls: a single call, without an id. */
 	if (result == 0 && old && json_object_object_length(old) > 0) {
 		fragment = json_new_object();
 		json_set(fragment, "function", json_object_get(old));
@@ -476,7 +476,7 @@ says_something(struct json_object *delta)
 	    json_len(json_get(delta, "tool_calls")) > 0;
 }
 
-/* A piece of the answer, or the whole: they have the same form. */
+/* A piece of the answer, or all of it: both have the same form. */
 static int
 read_choice(struct collector *answer, struct json_object *choice)
 {
@@ -488,7 +488,7 @@ read_choice(struct collector *answer, struct json_object *choice)
 		delta = json_get_object(choice, "message");
 	if (read_more(answer, delta) < 0)
 		return -1;
-	/* What more is said is said before the end, whenever that was announced. */
+	/* Read the text first: it may come together with the end, or after it. */
 	if (says_something(delta))
 		answer->finished = false;
 	if (say_content(answer, json_get(delta, "content")) < 0 ||
@@ -504,7 +504,7 @@ static const struct usage_names usage_names = {
 static int
 read_event(struct collector *answer, const char *type, struct json_object *event)
 {
-	/* The stream's own name for it, where the data has none. */
+	/* The stream's event name, if the data does not say that it is an error. */
 	if (strcmp(type, "error") == 0)
 		return server_error(answer, event);
 	server_read_usage(answer, json_get_object(event, "usage"), &usage_names);
@@ -517,7 +517,7 @@ is_none(struct json_raw raw)
 	return raw.len == 0 || *raw.at == 'n';
 }
 
-/* The string of {"content": "…"}, of nothing else; {NULL, 0}: it is more. */
+/* The string in {"content": "…"}, if there is nothing else; {NULL, 0}: there is more. */
 static struct json_raw
 peek_content(struct json_raw delta)
 {
@@ -534,8 +534,8 @@ peek_content(struct json_raw delta)
 }
 
 /*
- * An answer is mostly pieces that have one choice with some words, and nothing else that counts:
- * these are not parsed, which costs ten times as much.
+ * Most pieces of an answer have one choice with a bit of text, and nothing else that counts. These
+ * are not parsed, which would cost ten times as much.
  */
 static int
 peek(struct collector *answer, const char *name, const char *data, size_t len)
@@ -564,11 +564,11 @@ peek(struct collector *answer, const char *name, const char *data, size_t len)
 	return result < 0 ? -1 : 1;
 }
 
-/* --- what the server is to be given back --- */
+/* --- what is sent back to the server --- */
 
 /*
- * Thoughts in plain words go back with calls alone: there DeepSeek insists on them, and elsewhere
- * it refused them.
+ * Reasoning in plain text goes back only with calls: there DeepSeek insists on it, and elsewhere
+ * refused it.
  */
 static struct json_object *
 message_items(struct collector *answer)
@@ -615,7 +615,7 @@ call_items(struct collector *answer)
 	return items;
 }
 
-/* The stream may say that it is over, or just be, once a reason was given. */
+/* The stream may announce its end, or just stop after a finish reason. */
 static int
 read_end(struct collector *answer)
 {

@@ -50,7 +50,7 @@ set_error(struct collector *answer, const char *format, va_list args)
 
 	if (vasprintf(&error, format, args) < 0)
 		error = NULL;
-	/* Redacted before it is cut: half a key would not be known for one. */
+	/* Redact before cutting: half a key would not be recognised. */
 	if (error)
 		shown = log_redact(error);
 	utf8_copy(
@@ -90,7 +90,7 @@ collector_keep(struct collector *answer, int result)
 	return collector_break(answer, "%s", not_kept);
 }
 
-/* Whether so much more may be said; if not, the answer breaks off here. */
+/* Whether there is room for this much more; if not, breaks the answer off. */
 static int
 check_room(struct collector *answer, size_t more)
 {
@@ -175,7 +175,7 @@ int
 collector_add_part(
     struct collector *answer, struct json_object *content, enum model_part kind, const char *words)
 {
-	/* A message's first part is the message. */
+	/* A message counts as one part; further parts count by themselves. */
 	answer->parts += json_len(content) > 0;
 	if (collector_add_size(answer, strlen(words)) < 0)
 		return -1;
@@ -197,14 +197,14 @@ collector_end_message(
 	return result;
 }
 
-/* What the deltas of the open message said, as its content; NULL: too much. */
+/* The text of the open message's deltas, as content; NULL: too much. */
 static struct json_object *
 shown_content(struct collector *answer)
 {
 	struct json_object *content = json_new_array();
 	const char *words = answer->words.data ? answer->words.data : "";
 
-	/* Thoughts that no tag opened have been shown; they are not stored. */
+	/* Reasoning without an opening tag has been shown, but is not stored. */
 	if (answer->kind == MODEL_TEXT && !answer->thoughts.close)
 		words = collector_skip_thoughts(answer, words);
 	if (!*words || collector_add_part(answer, content, answer->kind, words) == 0)
@@ -234,7 +234,7 @@ failed:
 
 /* --- calls --- */
 
-/* Breaks the answer off where there is no memory. */
+/* Copies a text; breaks the answer off if there is no memory. */
 static int
 copy(struct collector *answer, const char *text, char **copied)
 {
@@ -325,7 +325,7 @@ collector_end_call(struct collector *answer, struct collector_call *call, const 
 		return collector_break(answer, "The model called a function without a name.");
 	if (!arguments || !*arguments)
 		arguments = call->words.len ? call->words.data : "{}";
-	/* What no fragment has shown is shown now, so that fragments add up to the whole. */
+	/* Show what no fragment has shown, so that the fragments add up to the whole. */
 	if (!call->words.len && collector_call_delta(answer, call, arguments) < 0)
 		return -1;
 	call->whole = true;

@@ -8,13 +8,14 @@
 
 #include "text/text.h"
 
-#define ECHO_MAX 128 /* bytes of the user's words in an answer, before they are turned around */
+#define ECHO_MAX 128 /* bytes of the user's words in an answer, before they are mirrored */
 #define NUMBER_MAX 1000000000LL /* in an equation: the sum of two products fits a long long */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /*
- * Keys may stand anywhere in the text; "." among their words is where a clause begins or ends. % in
- * an answer is what follows the key in its clause. First rule first; the last one always matches.
+ * Keys may be anywhere in the text; "." in a key is the beginning or end of a clause. % in an
+ * answer is what follows the key in its clause. The first matching rule counts; the last always
+ * matches.
  */
 struct rule {
 	const char *keys, *answers;
@@ -77,7 +78,7 @@ static const struct rule rules[] = {
 	"|Why do you say that just now?|Tell me more about that.|I see. And then?"},
 };
 
-/* Words of the user's, each followed by how it is said back; the first that fits is taken. */
+/* Words of the user, each followed by its mirrored form; the first match counts. */
 static const char *const reflections[] = {"i was", "you were", "was i", "were you", "you were",
     "I was", "were you", "was I", "you are", "I am", "are you", "am I", "do you", "do I", "can you",
     "can I", "to you", "to me", "for you", "for me", "with you", "with me", "about you", "about me",
@@ -114,7 +115,7 @@ clean(char said[3 * ELIZA_TEXT_MAX + 8], const char *s)
 	snprintf(p, 3, "%s", p[-2] != '.' || p == said + 3 ? ". " : "");
 }
 
-/* What follows the first of the keys that is there; not a clause's end if there must be more. */
+/* What follows the first key found. With `more`, something must follow in the clause. */
 static const char *
 find(const char *said, const char *keys, bool more)
 {
@@ -131,7 +132,7 @@ find(const char *said, const char *keys, bool more)
 	return NULL;
 }
 
-/* Says the user's words back, up to the clause's end. */
+/* Prints the user's words mirrored, up to the clause's end. */
 static void
 echo(FILE *out, const char *rest)
 {
@@ -158,7 +159,7 @@ echo(FILE *out, const char *rest)
 	fputs(stop < end ? "..." : "", out);
 }
 
-/* Says the answer whose turn it is. */
+/* Prints the answer for this turn. */
 static void
 say(FILE *out, const char *answers, unsigned turn, const char *rest)
 {

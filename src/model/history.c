@@ -89,7 +89,7 @@ told_name(struct json_object *call)
 
 /* --- ids --- */
 
-/* Nine characters that depend on `id` and `nth` alone: servers cache what they were told before. */
+/* Nine characters that depend only on `id` and `nth`, because servers cache what they have read. */
 static void
 make_short_id(const char *id, unsigned nth, char made[SHORT_ID_LEN + 1])
 {
@@ -136,7 +136,7 @@ is_kind(const struct model_entry *entry, enum model_entry_kind kind)
 	return entry && entry->kind == kind;
 }
 
-/* The entry's items if this server made them; NULL: it did not. */
+/* The entry's items if this server made them, else NULL. */
 static struct json_object *
 items_of(const struct forming *forming, const struct model_entry *entry)
 {
@@ -158,7 +158,7 @@ push(struct forming *forming, enum model_entry_kind kind, struct json_object *co
 
 static void add_words(struct forming *forming, enum model_entry_kind kind, const char *words);
 
-/* What a server that insists on the order of roles wants to see before a message, or calls. */
+/* Adds what a server that insists on an order of roles needs before a message, or calls. */
 static void
 prepare_turn(struct forming *forming, enum model_entry_kind kind)
 {
@@ -182,7 +182,7 @@ as_parts(struct json_object *content)
 	return parts;
 }
 
-/* Adds a message, or adds it to the one before; takes `content` over. */
+/* Adds a message, or appends it to the previous one; takes `content` over. */
 static void
 add_content(struct forming *forming, enum model_entry_kind kind, struct json_object *content,
     struct json_object *items)
@@ -191,7 +191,7 @@ add_content(struct forming *forming, enum model_entry_kind kind, struct json_obj
 
 	prepare_turn(forming, kind);
 	last = last_entry(forming);
-	/* What the server said itself goes back as it came, unless it wants no neighbours. */
+	/* What the server itself sent goes back unchanged, unless it must not have neighbours. */
 	if (!is_kind(last, kind) ||
 	    ((items || last->items) && !(forming->needs & NEED_ALTERNATION))) {
 		push(forming, kind, content, items);
@@ -212,7 +212,7 @@ add_words(struct forming *forming, enum model_entry_kind kind, const char *words
 	add_content(forming, kind, model_text_content(words), NULL);
 }
 
-/* The texts and images of a message; blank texts, which servers refuse, are left out. */
+/* The texts and images of a message, without blank texts, which servers refuse. */
 static struct json_object *
 told_content(struct json_object *content, unsigned needs)
 {
@@ -263,7 +263,7 @@ told_call(struct forming *forming, const struct model_entry *entry, struct json_
 	return told;
 }
 
-/* For a server that cannot be told of calls: what was called, and what came of it. */
+/* For a server that does not accept calls: describes the calls and their outputs in text. */
 static void
 add_calls_as_words(struct forming *forming, struct json_object *calls)
 {
@@ -344,7 +344,7 @@ history_form(struct history *history, const struct model_request *request, const
 	const struct model_entry *last;
 
 	history->instructions = instructions && *instructions ? instructions : NULL;
-	/* First, so that they are merged with the first message of the user. */
+	/* First, so that it is joined with the first user message. */
 	if (history->instructions && (needs & NEED_NO_SYSTEM)) {
 		add_words(&forming, MODEL_USER, instructions);
 		history->instructions = NULL;
@@ -363,7 +363,7 @@ history_free(struct history *history)
 	model_context_free(&history->told);
 }
 
-/* --- what is kept --- */
+/* --- what is stored --- */
 
 struct json_object *
 history_items(const char *server, bool valid)

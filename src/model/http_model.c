@@ -14,23 +14,23 @@ struct server_model {
 	struct http_client *client;
 	char *base_url, *url;
 	char *authorization;        /* the header; NULL: none */
-	struct json_object *models; /* borrowed; asked → sent, NULL: as asked */
+	struct json_object *models; /* borrowed; asked → sent; NULL: unchanged */
 	struct needs *needs;
 };
 
-/* One question on its way. */
+/* One question under way. */
 struct question {
 	struct server_model *model;
 	const struct model_request *request;
 	struct collector answer;
-	const char *asked, *sent; /* the model's name, as the program and as the server knows it */
-	unsigned needs;           /* what it is formed by */
-	unsigned fleeting;        /* of these, what is due to the conversation alone */
-	char *body;               /* formed so */
-	unsigned tried;           /* what was changed last */
-	char *refusal;            /* why, as refusal.h compares it */
-	const struct resort *resort; /* the last one, NULL: none */
-	bool again;                  /* it was refused, and is to be asked in this other form */
+	const char *asked, *sent;    /* the model's name for the program, and for the server */
+	unsigned needs;              /* the needs that `body` was made for */
+	unsigned fleeting;           /* those of them that only this conversation has */
+	char *body;                  /* the request's */
+	unsigned tried;              /* the needs added last */
+	char *refusal;               /* why it was refused, as refusal.h compares it */
+	const struct resort *resort; /* the last resort tried; NULL: none */
+	bool again;                  /* it was refused, and is asked again in another form */
 	enum server_speaks speaks;
 };
 
@@ -76,7 +76,7 @@ asked_model(const struct model_request *request)
 	return model ? model : "";
 }
 
-/* The request's body; the caller frees it. */
+/* The request's body, the caller's to free. */
 static char *
 form_body(const struct question *question, unsigned needs)
 {
@@ -104,7 +104,7 @@ has_begun(const struct collector *answer)
 	return answer->begun || answer->open || answer->any || answer->calls_len > 0;
 }
 
-/* False when these needs make the same request once more. */
+/* False: with these needs the request would be the same again. */
 static bool
 try_form(struct question *question, unsigned needs)
 {
@@ -127,7 +127,7 @@ try_rows(struct question *question, long status, const struct refusal *refusal,
     const struct refused *rows)
 {
 	const char *text = refusal->text.data ? refusal->text.data : "";
-	/* Of a server that failed, a temperature may be its processor's. */
+	/* A server that failed may report the temperature of its processor. */
 	unsigned allowed = status == 500 ? ~(unsigned)NEED_NO_TEMPERATURE : ~0U;
 
 	for (const struct refused *at = rows; at->words; at++) {
@@ -145,8 +145,8 @@ try_rows(struct question *question, long status, const struct refusal *refusal,
 }
 
 /*
- * For a refusal that says nothing known: what the server sent itself may be what it does not take;
- * or something in the history, which would be refused for ever, and is rather left out.
+ * For a refusal that says nothing known. Perhaps the server does not accept what it sent itself; or
+ * something in the history, which it would refuse forever, so it is rather left out.
  */
 static const struct resort {
 	unsigned needs;
@@ -190,8 +190,8 @@ is_other_api(const struct dialect *dialect, long status, const struct refusal *r
 }
 
 /*
- * Looks for another form of a question that was refused before anything of an answer came. Each is
- * tried once.
+ * Looks for another form of a question that was refused before an answer began. Each form is tried
+ * once.
  */
 static void
 find_other_form(struct question *question, long status, const struct refusal *refusal)
@@ -202,7 +202,7 @@ find_other_form(struct question *question, long status, const struct refusal *re
 	bool named = status == 0 || status == 400 || status == 403 || status == 404 ||
 	    status == 422 || status == 500;
 
-	/* What did not help is not worth remembering. */
+	/* A form that did not help is not remembered. */
 	question->fleeting |= same ? question->tried : 0;
 	question->tried = 0;
 	free(question->refusal);
@@ -221,12 +221,12 @@ outcome_of(const struct question *question, const struct refusal *refusal)
 {
 	if (refusal->kind == REFUSAL_BUSY)
 		return MODEL_BUSY;
-	/* Only before anything was said it can be asked with less. */
+	/* It can be asked with less context only before an answer has begun. */
 	return refusal->kind == REFUSAL_TOO_LONG && !has_begun(&question->answer) ? MODEL_TOO_LONG
 										  : MODEL_FAILED;
 }
 
-/* What the owner can do about it comes first: words may be cut. */
+/* The remedy comes first, because the rest may be cut. */
 static void
 set_error(struct question *question, long status, const struct refusal *refusal)
 {
@@ -243,7 +243,7 @@ set_error(struct question *question, long status, const struct refusal *refusal)
 	    &question->answer, "%sThe model server %s: %s", hint, came, refusal->words);
 }
 
-/* A status that is no success, 0 for an error within a stream, and what came with it. */
+/* Reads an error status, or 0 for an error within a stream, and what came with it. */
 static void
 read_refusal(struct question *question, long status, long retry_after_s, struct json_object *body,
     const char *text)
@@ -271,14 +271,14 @@ int
 server_error(struct collector *answer, struct json_object *object)
 {
 	answer->ended = true;
-	/* A failure without any word is one nevertheless. */
+	/* A failure without an explanation is still an error. */
 	answer->error = object ? json_object_get(object) : json_new_object();
 	return -1;
 }
 
 /* --- the answer --- */
 
-/* A count that cannot be one is as good as not told. */
+/* An impossible count is treated as not reported. */
 static long long
 read_count(struct json_object *usage, const char *name, long long otherwise)
 {
@@ -305,7 +305,7 @@ server_read_usage(
 	    read_count(json_get_object(usage, names->completion_details), "reasoning_tokens", 0);
 }
 
-/* As the dialect's peek(). */
+/* Like the dialect's peek(). */
 static int
 peek(struct question *question, const char *name, const char *data, size_t len)
 {
@@ -314,7 +314,7 @@ peek(struct question *question, const char *name, const char *data, size_t len)
 	return dialect->peek ? dialect->peek(&question->answer, name, data, len) : 0;
 }
 
-/* The data of an event that is parsed. */
+/* Handles an event that was parsed. */
 static int
 read_event(struct question *question, const char *name, struct json_object *event)
 {
@@ -335,11 +335,11 @@ on_event(void *arg, const char *name, const char *data, size_t len)
 	int result = 0;
 
 	if (len == 0) {
-		/* Nothing but a sign of life. */
+		/* Only a sign of life. */
 	} else if (strcmp(data, "[DONE]") == 0) {
 		result = question->model->dialect->read_end(answer);
 	} else if ((result = peek(question, name, data, len)) != 0) {
-		/* Read. */
+		/* Done already. */
 	} else if (json_parse_foreign(data, len, &event) < 0) {
 		return strcmp(name, "error") == 0
 		    ? collector_break(answer, "The model server failed: %s", data)
@@ -351,7 +351,7 @@ on_event(void *arg, const char *name, const char *data, size_t len)
 	return result < 0 ? -1 : answer->ended;
 }
 
-/* A stream that its server does not call one. */
+/* A stream that the server does not label as one. */
 static void
 read_stream(struct question *question, const struct buf *body)
 {
@@ -367,7 +367,7 @@ read_stream(struct question *question, const struct buf *body)
 		    &question->answer, "The model server's stream ended before its answer did.");
 }
 
-/* An answer that was not streamed: an error, or a server that does not stream. */
+/* Handles an answer that was not streamed: an error, or from a server that cannot stream. */
 static void
 read_body(struct question *question, const struct http_answer *http)
 {
@@ -379,7 +379,7 @@ read_body(struct question *question, const struct http_answer *http)
 		read_stream(question, &http->body);
 		return;
 	}
-	/* Some end what is no stream like one. */
+	/* Some servers end such an answer like a stream. */
 	end = strstr(text, "\n\ndata: [DONE]");
 	if (json_parse_foreign(text, end ? (size_t)(end - text) : http->body.len, &body) < 0)
 		body = NULL;
@@ -402,7 +402,9 @@ read_outcome(struct question *question, enum http_outcome outcome, const struct 
 {
 	struct collector *answer = &question->answer;
 
-	/* Without its [DONE] a stream that was cut may lack anything, whatever its last event said.
+	/*
+	 * Without its [DONE], a stream that broke off may lack anything, whatever its last event
+	 * says.
 	 */
 	if (!answer->ended && !answer->broken && http->streamed && answer->finished &&
 	    outcome != HTTP_CUT)
@@ -435,8 +437,8 @@ read_outcome(struct question *question, enum http_outcome outcome, const struct 
 }
 
 /*
- * Whether the server was at work. An error in place of an answer costs nothing; who is left, or
- * breaks off, may have thought without a word, and who was silent too.
+ * Whether the server was at work. An error in place of an answer costs nothing. If the client left,
+ * or the server broke off or was silent, the model may have reasoned without any text.
  */
 static bool
 was_at_work(
@@ -451,7 +453,7 @@ was_at_work(
 	return http->status / 100 == 2 && (http->streamed || outcome != HTTP_ANSWERED);
 }
 
-/* What was cut off behind its end was whole. */
+/* A connection that broke after the answer's end does not count. */
 static void
 count_failure(
     const struct collector *answer, enum http_outcome outcome, const struct http_answer *http)
@@ -469,7 +471,7 @@ count_failure(
 
 /* --- the question --- */
 
-/* A 429 of an empty purse is no matter of time. */
+/* Waiting does not help with a 429 that says that the money is gone. */
 static bool
 may_repeat(const struct http_answer *answer)
 {
@@ -511,7 +513,7 @@ ask_once(struct question *question)
 
 	read_outcome(question, outcome, &http);
 	answer->result->charged = was_at_work(answer, outcome, &http);
-	/* Told of only now: what it says depends on what was said before. */
+	/* Only now, because the message depends on what came before. */
 	if (answer->error)
 		read_refusal(question, 0, -1, answer->error, json_text(answer->error));
 	if (!question->again)
@@ -519,7 +521,7 @@ ask_once(struct question *question)
 	http_answer_free(&http);
 }
 
-/* What made it work is worth remembering, and how its thoughts come. */
+/* Remembers which form worked, and how reasoning arrives. */
 static void
 remember(const struct question *question, unsigned known, bool unopened)
 {
@@ -527,7 +529,7 @@ remember(const struct question *question, unsigned known, bool unopened)
 
 	if (question->answer.result->outcome >= MODEL_TOO_LONG)
 		return;
-	/* The owner should know: the model has not been told all that was said as it was said. */
+	/* The owner should know that the model has not read everything as it was. */
 	if (question->resort && question->resort->fleeting)
 		log_warn("the model server took the question only %s", question->resort->name);
 	if (unopened)
@@ -548,7 +550,7 @@ server_model_ask(
 	bool unopened;
 
 	question.body = form_body(&question, known);
-	/* It would lack something. */
+	/* The request would lack something. */
 	if (memory_is_out()) {
 		free(question.body);
 		model_result_clear(result);

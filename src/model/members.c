@@ -43,7 +43,7 @@ find(struct members *members, const char *name)
 	return member->name ? member : NULL;
 }
 
-/* Bytes that the value takes, roughly; 0: it says nothing. */
+/* About how many bytes the value takes; 0: it is empty. */
 static size_t
 size_of(struct json_object *value)
 {
@@ -56,7 +56,7 @@ size_of(struct json_object *value)
 	return value ? ELEMENT_SIZE + strlen(json_text(value)) : 0;
 }
 
-/* False when it is too much. */
+/* False: too many. */
 static bool
 add(struct members *members, const char *name, struct json_object *value)
 {
@@ -106,7 +106,7 @@ members_add(struct members *members, struct json_object *from, const char *const
 	return members->size - before;
 }
 
-/* Whether the piece goes on with what the element begins. */
+/* Whether the piece continues the element. */
 static bool
 goes_on(struct json_object *element, struct json_object *piece)
 {
@@ -115,7 +115,7 @@ goes_on(struct json_object *element, struct json_object *piece)
 	    json_object_equal(json_get(element, "type"), json_get(piece, "type"));
 }
 
-/* Strings that grow: all but those which say what an element is. */
+/* Appends strings, except those that say what kind of element it is. */
 static void
 join(struct json_object *element, struct json_object *piece)
 {

@@ -6,9 +6,9 @@
 #include "text/json.h"
 
 enum {
-	MODELS_MAX = 100, /* programs may invent models without end */
+	MODELS_MAX = 100, /* because programs may invent any number of models */
 	DAY_MS = 24 * 60 * 60 * 1000,
-	FRESH_MS = 60 * 1000 /* until the memory is asked again */
+	FRESH_MS = 60 * 1000 /* then the database is asked again */
 };
 
 /* clang-format off */
@@ -46,8 +46,8 @@ const struct model_need_name model_need_names[] = {
 
 struct needs {
 	struct model_memory memory;
-	pthread_mutex_t lock;      /* of `known`, which many threads read and write */
-	struct json_object *known; /* model → {bits, until}, the latter by clock_ms() */
+	pthread_mutex_t lock;      /* protects `known` from threads that read and write it */
+	struct json_object *known; /* model → {bits, until}; until by clock_ms() */
 };
 
 struct needs *
@@ -77,7 +77,7 @@ needs_free(struct needs *needs)
 	free(needs);
 }
 
-/* What is known and fresh; false: nothing. The lock is held. */
+/* With the lock held: sets *bits to what is known, even if it is old. False: unknown, or old. */
 static bool
 look_up(struct needs *needs, const char *model, unsigned *bits)
 {
@@ -87,7 +87,7 @@ look_up(struct needs *needs, const char *model, unsigned *bits)
 	return clock_ms() < json_get_int(entry, "until", 0);
 }
 
-/* The lock is held. */
+/* With the lock held. */
 static void
 set(struct needs *needs, const char *model, unsigned bits)
 {
@@ -114,7 +114,7 @@ needs_recall(struct needs *needs, const char *model)
 	pthread_mutex_unlock(&needs->lock);
 	if (known || !needs->memory.recall)
 		return known ? bits : 0;
-	/* Not under the lock: it reads a database. */
+	/* Without the lock, because it reads the database. */
 	bits = needs->memory.recall(needs->memory.arg, model);
 	pthread_mutex_lock(&needs->lock);
 	set(needs, model, bits);
@@ -128,7 +128,7 @@ needs_keep(struct needs *needs, const char *model, unsigned found)
 	unsigned bits;
 
 	pthread_mutex_lock(&needs->lock);
-	/* Also what is not fresh: it was known when the question was asked. */
+	/* Old knowledge counts, too: the question was asked with it. */
 	look_up(needs, model, &bits);
 	set(needs, model, bits | found);
 	pthread_mutex_unlock(&needs->lock);

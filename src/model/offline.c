@@ -1,6 +1,7 @@
 /*
- * The model that needs no server: a small script in the manner of ELIZA, which says that it is one.
- * A user's line "call NAME {json}" makes it call that function, so that programs can be tried.
+ * The offline model, which needs no server: a small script in the manner of ELIZA, which says that
+ * it is one. A line "call NAME {json}" of the user makes it call that function, so that programs
+ * can be tried.
  */
 #include "model/backend.h"
 #include "model/eliza.h"
@@ -12,7 +13,7 @@ enum { CALLS_MAX = 128, WORDS_MAX = 16 << 20 };
 
 static const char not_kept[] = "The answer could not be kept.";
 
-/* A message's first words; the caller's to free. NULL: it has none. */
+/* A message's first text, the caller's to free. NULL: it has none. */
 static char *
 first_words(const struct model_entry *message)
 {
@@ -24,7 +25,7 @@ first_words(const struct model_entry *message)
 	return copy;
 }
 
-/* The last user's words, the caller's to free, and how many users' messages came before. */
+/* The last user message's text, the caller's to free, and how many user messages came before. */
 static char *
 last_words(const struct model_context *context, unsigned *turn)
 {
@@ -56,7 +57,7 @@ has_function(struct json_object *tools, const char *name, size_t len)
 	return false;
 }
 
-/* The line's arguments, "{}" if there are none, the caller's to free; NULL: it calls nothing. */
+/* The call's arguments in the line, "{}" if there are none, the caller's to free; NULL: no call. */
 static char *
 arguments_of(struct json_object *tools, const char *line, size_t len, char **name)
 {
@@ -97,7 +98,7 @@ call(const struct model_request *request, int index, const char *name, const cha
 	return request->on_called(request->arg, index, arguments);
 }
 
-/* How many functions the user's lines call; -1 when that could not be kept. */
+/* Calls the functions that the user's lines name. Returns how many; -1: a callback failed. */
 static int
 call_functions(const struct model_request *request, const char *words)
 {
@@ -121,8 +122,7 @@ call_functions(const struct model_request *request, const char *words)
 	return calls;
 }
 
-/* What the functions answered, if that came last; the caller's to free. NULL: something else did.
- */
+/* The outputs of functions, if they came last, the caller's to free; else NULL. */
 static char *
 answers(const struct model_context *context)
 {

@@ -9,9 +9,9 @@
 enum { DEPTH_MAX = 4, TEXT_MAX = 64 << 10, WORDS_MAX = 8 << 10, PAGE_TEXT_MAX = 300 };
 
 /*
- * Words of OpenAI, of templates (llama.cpp's and vLLM's: Gemma's, Mistral's, Qwen's), of Gemini,
- * Groq, Anthropic and Bedrock behind their OpenAI-like paths, and of FastAPI. Of the rows whose
- * words come, the first counts that makes another request.
+ * Words of OpenAI, of templates (in llama.cpp and vLLM: Gemma's, Mistral's, Qwen's), of Gemini,
+ * Groq, Anthropic and Bedrock behind their OpenAI-like paths, and of FastAPI. Of all rows that
+ * match, the first one counts that makes a different request.
  */
 const struct refused refused_always[] = {
     {"temperature", NEED_NO_TEMPERATURE, false},
@@ -43,7 +43,7 @@ const struct refused refused_always[] = {
     {"tool role", NEED_CALLS_AS_WORDS, false},
     {"roleenum.tool", NEED_CALLS_AS_WORDS, false},
 
-    /* What other servers' calls have not got. */
+    /* Calls that other servers made lack it. */
     {"missing 'reasoning_content", NEED_CALLS_AS_WORDS, true},
     {"missing a thought_signature", NEED_CALLS_AS_WORDS, true},
     {"must be passed back", NEED_CALLS_AS_WORDS, true},
@@ -101,7 +101,7 @@ const struct refused refused_always[] = {
     {"after a user turn", NEED_ALTERNATION, false},
     {"roles must", NEED_ALTERNATION, false},
     {"role order", NEED_ALTERNATION, false},
-    /* Templates that know two roles say no more than that these must alternate. */
+    /* Templates that know only two roles say no more than that these must alternate. */
     {"alternat", NEED_NO_SYSTEM, false},
     {"message role", NEED_NO_SYSTEM, false},
     {"alternat", NEED_CALLS_AS_WORDS, false},
@@ -146,7 +146,7 @@ print_detail(struct buf *out, struct json_object *detail)
 		buf_printf(out, "%s%s", json_len(loc) ? ": " : "", message);
 }
 
-/* False when the value, of an error in any of the forms that servers use, has no words. */
+/* Prints the words of an error, in any form that servers use. False: it has none. */
 static bool
 print_words(struct buf *out, struct json_object *value, int depth)
 {
@@ -156,7 +156,7 @@ print_words(struct buf *out, struct json_object *value, int depth)
 	size_t before = out->len;
 
 	if (string_of(value)) {
-		/* That is no word for what went wrong. */
+		/* This is not a description of the error. */
 		if (strcmp(string_of(value), "error") != 0)
 			buf_printf(out, "%.*s", WORDS_MAX, string_of(value));
 	} else if (json_object_is_type(value, json_type_array) && depth > 0) {
@@ -169,7 +169,7 @@ print_words(struct buf *out, struct json_object *value, int depth)
 	} else if (depth > 0) {
 		for (size_t i = 0; i < LEN(names) && out->len == before; i++)
 			print_words(out, json_get(value, names[i]), depth - 1);
-		/* OpenRouter's own words say only that its provider had some. */
+		/* OpenRouter's own words only say that its provider failed. */
 		value = json_get(json_get(value, "metadata"), "raw");
 		if (string_of(value))
 			buf_printf(out, ": %s", string_of(value));
@@ -177,7 +177,7 @@ print_words(struct buf *out, struct json_object *value, int depth)
 	return out->len > before;
 }
 
-/* A name that an error has beside its words. */
+/* Adds a name that the error has beside its words. */
 static void
 print_name(struct buf *text, struct json_object *value)
 {
@@ -201,7 +201,7 @@ print_names(struct buf *text, struct json_object *error, struct json_object *bod
 	}
 }
 
-/* A page's text without its tags, or what is no page as it is. */
+/* Prints a page's text without its tags; other text unchanged. */
 static void
 print_text(struct buf *out, const char *text)
 {
@@ -230,7 +230,7 @@ read_words(struct refusal *refusal, struct json_object *body, const char *text)
 
 /* --- kinds --- */
 
-/* The error itself: around it some servers repeat what they were asked. */
+/* The error alone, because some servers repeat the question around it. */
 static struct json_object *
 error_of(struct json_object *body)
 {
@@ -251,7 +251,7 @@ has_any(const char *text, const char *const *signs)
 	return false;
 }
 
-/* A code is a word or a number, and may stand in `type` or `status`. */
+/* A code is a word or a number, and may be in `type` or `status`. */
 static bool
 has_code(struct json_object *error, const char *code)
 {
@@ -285,7 +285,7 @@ is_unknown_model(long status, struct json_object *error, const char *words)
 	    "unsupported model", "deprecated", "decommissioned", "retired", "not loaded",
 	    "no longer", "identifier is invalid", "unable to access", "model:", "not have access",
 	    "no endpoints", NULL};
-	/* Of a model that is there, and cannot do something. */
+	/* These are about what a known model cannot do. */
 	static const char *const others[] = {"tool", "image", "function", "parameter", "value",
 	    "temperature", "top_p", "max_tokens", "role", "reasoning", "content", "responses",
 	    "endpoint", "stream", "format", NULL};
@@ -374,7 +374,7 @@ refusal_is_error(struct json_object *value)
 	object = json_get_string(value, "object");
 	if (json_get(value, "error") || (object && strcmp(object, "error") == 0))
 		return true;
-	/* Events of the Responses API have a type, and answers of either what they say. */
+	/* Events of the Responses API have a type; answers of either API have content. */
 	if (json_get(value, "type") || json_get(value, "choices") || json_get(value, "output"))
 		return false;
 	for (size_t i = 0; i < LEN(names); i++)

@@ -1,20 +1,20 @@
 /*
- * A model server that speaks OpenAI's Responses API: stateless, the whole history in every request,
- * the answer as a stream.
+ * OpenAI's Responses API: stateless, with the whole history in each request, and the answer as a
+ * stream.
  *
- * Servers differ in which events they send. What counts is the whole item (output_item.done);
- * deltas only show it growing, and where they, or the stream, are missing, the final response has
- * it all.
+ * Servers differ in the events that they send. What counts is the whole item (output_item.done);
+ * deltas only show it growing. If they, or the stream, are missing, the final response has
+ * everything.
  *
- * What a model thought comes as items that only its server can read. They are kept as
- * {server, list}, with the message or the calls that they led to, and go back to that server alone.
+ * A model's reasoning comes as items that only its server can read. They are stored as {server,
+ * list}, with the message or the calls that followed, and go back to that server alone.
  */
 #include "model/http_model.h"
 #include "text/json.h"
 #include "text/memory.h"
 
 static const struct refused refused[] = {
-    /* Another key cannot read what this one was given. */
+    /* A server with another key cannot read items encrypted for the old one. */
     {"invalid_encrypted_content", NEED_NOTHING_MORE, true},
     {"could not be verified", NEED_NOTHING_MORE, true},
     {"reasoning' was provided without", NEED_NOTHING_MORE, true},
@@ -34,7 +34,7 @@ static const struct refused refused[] = {
 
 /* --- the request --- */
 
-/* The call that the item was, as it is told now. NULL: it is none of them. */
+/* The call that the item stands for, in its present form; NULL: none of these. */
 static struct json_object *
 call_of_item(struct json_object *calls, struct json_object *item)
 {
@@ -46,7 +46,7 @@ call_of_item(struct json_object *calls, struct json_object *item)
 	return NULL;
 }
 
-/* The item, with what history.h made of the call. */
+/* The item, with history.h's form of the call. */
 static struct json_object *
 told_item(struct json_object *item, struct json_object *call)
 {
@@ -65,7 +65,7 @@ told_item(struct json_object *item, struct json_object *call)
 	return told;
 }
 
-/* Gives the server back what it said itself. False: there is nothing of the kind. */
+/* Sends back what the server itself sent. False: there is nothing like that. */
 static bool
 add_items(struct json_object *input, const struct model_entry *entry)
 {
@@ -77,7 +77,7 @@ add_items(struct json_object *input, const struct model_entry *entry)
 	return list;
 }
 
-/* A user's words and images. */
+/* A user's text and images. */
 static struct json_object *
 input_parts(struct json_object *content)
 {
@@ -121,7 +121,7 @@ add_words(struct json_object *input, const struct model_entry *entry)
 	buf_free(&item);
 }
 
-/* Words alone are sent as a string, the form that every server takes. */
+/* Pure text is sent as a string, the form that every server accepts. */
 static void
 add_message(struct json_object *input, const struct model_entry *entry)
 {
@@ -181,7 +181,7 @@ input_items(const struct model_context *told)
 	return input;
 }
 
-/* An object schema that takes nothing, for functions without parameters. */
+/* The schema of a function without parameters. */
 static struct json_object *
 no_parameters(void)
 {
@@ -193,7 +193,8 @@ no_parameters(void)
 }
 
 /*
- * Function tools are flat here; hosted tools are not the model server's. NULL when there are none.
+ * Function tools are flat in this API. Without hosted tools, which the model server does not know.
+ * NULL: none is left.
  */
 static struct json_object *
 flat_tools(struct json_object *tools, unsigned needs)
@@ -224,7 +225,8 @@ flat_tools(struct json_object *tools, unsigned needs)
 }
 
 /*
- * The Assistants API's {type: json_schema, json_schema: {…}} is flat here; "auto" is the default.
+ * The Assistants API's {type: json_schema, json_schema: {…}} is flat in this API; "auto" is the
+ * default.
  */
 static struct json_object *
 text_format(struct json_object *response_format)
@@ -245,7 +247,7 @@ text_format(struct json_object *response_format)
 	return text;
 }
 
-/* The choice as it is sent: none is needed for "auto", and none can be of a hosted tool. */
+/* The choice to send: none for "auto" or for a hosted tool. */
 static struct json_object *
 tool_choice(struct json_object *choice)
 {
@@ -313,7 +315,7 @@ fill(struct json_object *body, const struct model_request *request, const struct
 	fill_tools(body, request->options, needs);
 }
 
-/* --- what the server is to be given back --- */
+/* --- what is sent back to the server --- */
 
 static bool
 is_type(struct json_object *item, const char *expected)
@@ -331,7 +333,7 @@ remember(struct collector *answer, struct json_object *item)
 	json_add(answer->items, json_object_get(item));
 }
 
-/* A thought without its content is kept at the server, if at all, and could not be referred to. */
+/* Reasoning without its content is at best kept by the server, and cannot be referred to. */
 static int
 whole_reasoning(struct collector *answer, struct json_object *item)
 {
@@ -343,7 +345,7 @@ whole_reasoning(struct collector *answer, struct json_object *item)
 	return collector_add_size(answer, strlen(json_text(item)));
 }
 
-/* Whether the item says what a message or a call of our own making would not. */
+/* Whether the item says more than a message or a call made from our own data would. */
 static bool
 says_more(struct json_object *item)
 {
@@ -358,7 +360,7 @@ says_more(struct json_object *item)
 	return json_object_object_length(item) > (int)known_len;
 }
 
-/* What was remembered since the last time. NULL: what was told says as much. */
+/* The items since the last call. NULL: the messages and calls say as much. */
 static struct json_object *
 take_list(struct collector *answer)
 {
@@ -386,7 +388,10 @@ take_items(struct collector *answer)
 	return items;
 }
 
-/* For the calls. The list counts only if they are all in it: else their outputs answer nothing. */
+/*
+ * The items for calls. They count only if every call is among them; otherwise outputs would have no
+ * call.
+ */
 static struct json_object *
 take_call_items(struct collector *answer)
 {
@@ -419,7 +424,7 @@ on_delta(struct collector *answer, struct json_object *event, enum model_part ki
 	    answer, kind, json_get_string(event, "delta"), json_get_int(event, "content_index", 0));
 }
 
-/* Puts the item's parts into `content`, and shows them unless deltas have. */
+/* Adds the item's parts to `content`, and shows them unless deltas have. */
 static int
 read_parts(struct collector *answer, struct json_object *item, struct json_object *content)
 {
@@ -450,7 +455,7 @@ read_parts(struct collector *answer, struct json_object *item, struct json_objec
 	return 0;
 }
 
-/* A whole message. What no delta has shown is shown now, so that deltas always add up to it. */
+/* Handles a whole message. Shows what no delta has shown, so that deltas always add up to it. */
 static int
 whole_message(struct collector *answer, struct json_object *item)
 {
@@ -465,7 +470,7 @@ whole_message(struct collector *answer, struct json_object *item)
 		json_object_put(content);
 		return -1;
 	}
-	/* The item may lack what its deltas said. */
+	/* Some servers leave out of the item what was in its deltas. */
 	if (json_len(content) == 0) {
 		json_object_put(content);
 		return collector_close_message(answer, NULL);
@@ -477,7 +482,7 @@ whole_message(struct collector *answer, struct json_object *item)
 
 /* --- the answer: calls --- */
 
-/* By whatever the server names it, since not every server sends everything. NULL: none is meant. */
+/* Finds the call by whatever the server names it, because servers leave members out. NULL: none. */
 static struct collector_call *
 find_call(struct collector *answer, const char *call_id, const char *key, long long place)
 {
@@ -486,7 +491,7 @@ find_call(struct collector *answer, const char *call_id, const char *key, long l
 	for (size_t i = 0; i < answer->calls_len; i++) {
 		struct collector_call *call = &answer->calls[i];
 
-		/* Some give two calls of one answer the same id. */
+		/* Some servers give two calls of one answer the same id. */
 		if (call_id && *call_id && call->id && strcmp(call->id, call_id) == 0 &&
 		    !(call->whole && place >= 0 && call->place >= 0 && call->place != place))
 			return call;
@@ -552,7 +557,7 @@ whole_call(struct collector *answer, long long place, struct json_object *item)
 	return 0;
 }
 
-/* --- the answer as a whole --- */
+/* --- the whole answer --- */
 
 static int
 whole_item(struct collector *answer, long long place, struct json_object *item)
@@ -584,13 +589,13 @@ has_open_call(const struct collector *answer)
 	return false;
 }
 
-/* What was not streamed, or not to its end, stands in the final response's output. */
+/* Takes from the final response whatever was not streamed, or not to its end. */
 static int
 read_output(struct collector *answer, struct json_object *output)
 {
 	bool all, calls;
 
-	/* With what was held back of it. */
+	/* Including what was held back of it. */
 	if ((answer->words.len || thoughts_hold(&answer->thoughts)) &&
 	    collector_close_message(answer, NULL) < 0)
 		return -1;
@@ -603,7 +608,7 @@ read_output(struct collector *answer, struct json_object *output)
 		    whole_item(answer, (long long)i, item) < 0)
 			return -1;
 	}
-	/* One that was announced, and never got a word. */
+	/* A message that was announced, but never got any text. */
 	if (collector_close_message(answer, NULL) < 0)
 		return -1;
 	return collector_close_calls(answer);
@@ -612,7 +617,7 @@ read_output(struct collector *answer, struct json_object *output)
 static const struct usage_names usage_names = {
     "input_tokens", "output_tokens", "input_tokens_details", "output_tokens_details"};
 
-/* The final response, complete or not. */
+/* Handles the final response, complete or not. */
 static int
 end_response(struct collector *answer, struct json_object *response)
 {
@@ -644,7 +649,7 @@ end_response(struct collector *answer, struct json_object *response)
 
 static const char text_delta[] = "response.output_text.delta";
 
-/* Events that are parsed. Of the others, half of a stream, each says once more what these say. */
+/* The events to be parsed. The others, half of a stream, only repeat what these say. */
 static bool
 is_parsed(const char *name)
 {
@@ -681,7 +686,7 @@ tell_peeked(struct collector *answer, struct json_raw raw_delta, struct json_raw
 	return result;
 }
 
-/* The members that count; NULL where the whole tells more: of a failure, and what is not JSON. */
+/* The members that count. NULL: parse it all, because it reports a failure, or is no JSON. */
 static struct json_object *
 peek_response(struct json_raw raw)
 {
@@ -701,7 +706,7 @@ peek_response(struct json_raw raw)
 	return NULL;
 }
 
-/* The final response says the whole question once more, which nobody here wants. */
+/* The final response also repeats the whole question, which is skipped here. */
 static int
 end_peeked(struct collector *answer, struct json_raw raw)
 {
@@ -715,7 +720,7 @@ end_peeked(struct collector *answer, struct json_raw raw)
 	return result < 0 ? -1 : 1;
 }
 
-/* An answer is mostly deltas: these are not parsed whole. */
+/* Most events are deltas, which need not be parsed as a whole. */
 static int
 peek(struct collector *answer, const char *name, const char *data, size_t len)
 {
@@ -726,7 +731,7 @@ peek(struct collector *answer, const char *name, const char *data, size_t len)
 
 	if (is_parsed(name) || !json_peek(data, len, keys, values))
 		return 0;
-	/* What it says of itself counts. */
+	/* The type in the data counts, not the event's name. */
 	type = json_raw_parse(values[0]);
 	as_named = is_word(type, name);
 	json_object_put(type);
@@ -773,7 +778,7 @@ read_body(struct collector *answer, struct json_object *body)
 	return true;
 }
 
-/* The answer's end is an event. */
+/* The answer's end is an event, so there is nothing to do. */
 static int
 read_end(struct collector *answer)
 {
@@ -784,7 +789,7 @@ read_end(struct collector *answer)
 struct model *
 model_responses_new(struct http_client *client, const struct model_server *server)
 {
-	/* That one has no messages, either. */
+	/* The third is the error of a server without this API, too. */
 	static const char *const foreign[] = {"responses api", "/responses", "'messages'", NULL};
 	static const struct dialect dialect = {
 	    "responses", fill, peek, read_event, read_body, read_end, refused, foreign};

@@ -27,7 +27,7 @@ thoughts_free(struct thoughts *thoughts)
 	buf_free(&thoughts->text);
 }
 
-/* The tag that `text` opens with, NULL for none. *maybe: it may be the beginning of one. */
+/* The tag at the beginning of `text`; NULL: none. *maybe: it may be the beginning of one. */
 static const struct tag *
 opening(const char *text, bool *maybe)
 {
@@ -45,9 +45,9 @@ opening(const char *text, bool *maybe)
 }
 
 /*
- * Behind a tag that closes thoughts which none has opened; NULL: there is none. One that is talked
- * about stands within a line, in a block of code, or behind its opening tag; and words follow
- * thoughts. Nothing before `from` needs to be looked at.
+ * Finds the end of a tag that closes reasoning without an opening tag; NULL: there is none. A tag
+ * that is merely mentioned is within a line, in a block of code, or follows its opening tag; and
+ * text follows reasoning. The search starts at `from`.
  */
 static const char *
 unopened_end(const char *text, size_t from)
@@ -89,7 +89,7 @@ thoughts_skip(const char *text, bool *unopened)
 	return end + strspn(end, blanks);
 }
 
-/* --- as they come --- */
+/* --- streamed text --- */
 
 static const char *
 text_of(const struct thoughts *thoughts)
@@ -97,7 +97,7 @@ text_of(const struct thoughts *thoughts)
 	return thoughts->text.data ? thoughts->text.data : "";
 }
 
-/* What is held from `at` on is shown, and all that follows. */
+/* Shows what is held from `at` on, and everything that follows. */
 static const char *
 let_go(struct thoughts *thoughts, const char *at)
 {
@@ -176,7 +176,7 @@ thoughts_feed(struct thoughts *thoughts, const char *piece)
 		return piece;
 	if (buf_puts(&thoughts->text, piece) < 0)
 		return NULL;
-	/* Each state may lead to the next. */
+	/* One piece may lead through several states. */
 	if (thoughts->state == THOUGHTS_MAYBE)
 		words = look_maybe(thoughts);
 	if (thoughts->state == THOUGHTS_INSIDE)

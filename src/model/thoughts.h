@@ -1,10 +1,9 @@
 /*
- * Servers without a parser for reasoning send a model's thoughts within its words, at the start of
- * an answer: "<think>…</think>Hello". Thoughts are no words: they are not shown, and do not go
- * back. Only for src/model/.
+ * A server without a parser for reasoning sends a model's thoughts in its text, at the start of an
+ * answer: "<think>…</think>Hello". They are not shown, and not sent back. Only for src/model/.
  *
- * Some templates have the opening tag in the question. Then only the closing one comes, behind
- * words that have been shown by then: the next time such an answer is held back until its thoughts
+ * Some templates have the opening tag in the question, so that only the closing one arrives. By
+ * then the thoughts have been shown. From the next answer on, text is held back until the thoughts
  * end (NEED_HELD_THOUGHTS).
  */
 #ifndef MODEL_THOUGHTS_H
@@ -17,35 +16,35 @@
 
 struct thoughts {
 	enum {
-		THOUGHTS_MAYBE,  /* nothing but blanks and the beginning of a tag so far */
-		THOUGHTS_INSIDE, /* behind an opening tag */
-		THOUGHTS_BEHIND, /* behind the closing one, with no word yet */
-		THOUGHTS_HELD,   /* no opening tag; one that closes is awaited */
+		THOUGHTS_MAYBE,  /* only blanks and the beginning of a tag so far */
+		THOUGHTS_INSIDE, /* after an opening tag */
+		THOUGHTS_BEHIND, /* after the closing tag, without text yet */
+		THOUGHTS_HELD,   /* no opening tag; waiting for a closing one */
 		THOUGHTS_OVER
 	} state;
 	bool held;
-	const char *close; /* the tag that ends them */
-	struct buf text;   /* what was not shown and may count yet */
-	size_t looked_at;  /* bytes of it, while THOUGHTS_HELD */
+	const char *close; /* the closing tag */
+	struct buf text;   /* text that was not shown, and may have to be */
+	size_t looked_at;  /* searched bytes of it, while THOUGHTS_HELD */
 };
 
-/* `held`: an answer without an opening tag is held back. At most `max` bytes are. */
+/* `held`: hold back an answer without an opening tag. At most `max` bytes are held. */
 void thoughts_init(struct thoughts *thoughts, bool held, size_t max);
 void thoughts_free(struct thoughts *thoughts);
 
 /*
- * The words among `piece`, the next of an answer: borrowed, until the next call; "" for none. NULL:
- * there is too much to hold back.
+ * The text to show of `piece`, the next of an answer: borrowed, until the next call; "": none.
+ * NULL: too much to hold back.
  */
 const char *thoughts_feed(struct thoughts *thoughts, const char *piece);
 
-/* Whether some of it is held back. */
+/* Whether some text is held back. */
 bool thoughts_hold(const struct thoughts *thoughts);
 
-/* The same at the end of an answer: what was held back, and was no thought. */
+/* The rest to show at the end of an answer: what was held back and turned out to be text. */
 const char *thoughts_end(struct thoughts *thoughts);
 
-/* Where the words begin in a whole text. *unopened: behind thoughts without an opening tag. */
+/* Where the text begins after reasoning. *unopened: there was no opening tag. */
 const char *thoughts_skip(const char *text, bool *unopened);
 
 #endif

@@ -20,7 +20,10 @@ extern const struct record assistant_record;
 /* 1: inserted. 0: the id exists already. -1: failed. */
 int assistant_insert(struct db_tx *tx, const struct assistant *assistant);
 
-/* SQL: all assistants; and a row of it as a line of an export. */
+/*
+ * For an export: the SQL that selects all assistants, and one of its rows as JSON, the caller's to
+ * put.
+ */
 extern const char assistant_export_sql[];
 struct json_object *assistant_exported(struct db_stmt *row);
 

@@ -94,7 +94,7 @@ end(struct db_tx *tx, const struct budgets *budgets, const char *id,
 	if (cost > COST_MAX)
 		cost = COST_MAX;
 	db_bind_text(stmt, 1, id);
-	/* If the bound was lifted meanwhile, nothing is owed. */
+	/* If the bound was lifted meanwhile, nothing is charged. */
 	return db_execute(stmt) >= 0 &&
 	    (bucket.capacity == 0 || bucket_take(tx, &bucket, cost - reservation->tokens));
 }
@@ -120,7 +120,10 @@ budget_settle_unreported(struct db_tx *tx, const struct budgets *budgets, const 
 		return found == 0;
 	if (seconds < 0)
 		seconds = clock_unix() - reservation.asked_at;
-	/* No more time can have passed; the clock may have been set. */
+	/*
+	 * After that many seconds the cost exceeds the reservation in any case; and the clock may
+	 * have been set.
+	 */
 	if (seconds < 0 || seconds > reservation.tokens)
 		seconds = seconds < 0 ? 0 : reservation.tokens;
 	cost = seconds * BUDGET_TOKENS_A_SECOND;

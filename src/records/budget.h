@@ -62,9 +62,9 @@ long long budget_answer_max(struct db_tx *tx, const char *id);
 bool budget_settle(struct db_tx *tx, const struct budgets *budgets, const char *id, long long cost);
 
 /*
- * The same if the cost was not reported: charges what the model read, and what it has said or
- * BUDGET_TOKENS_A_SECOND for the elapsed time, whichever is more, up to the reservation. `seconds`
- * -1: since it was reserved.
+ * The same if the cost was not reported. Charges what the model read, and `said`, the tokens that
+ * it wrote, or BUDGET_TOKENS_A_SECOND for `seconds`, whichever is more, up to the reservation.
+ * `seconds` -1: since it was reserved. False: the database failed.
  */
 bool budget_settle_unreported(struct db_tx *tx, const struct budgets *budgets, const char *id,
     long long said, long long seconds);
@@ -76,13 +76,17 @@ void budget_print_empty(long long wait_s, char sentence[BUDGET_SENTENCE_SIZE]);
 /* --- the same, each in a transaction of its own --- */
 
 /*
- * Whether the tenant has any tokens left. Reserves nothing, but settles what is overdue. Call it
- * first, so that a request that is refused anyway does not block writers.
+ * Whether the tenant has any tokens left: BUDGET_RESERVED, although nothing is reserved. Overdue
+ * reservations that hold what is missing are settled. Call it first, so that a request that is
+ * refused anyway does not block writers.
  */
 enum budget_result budget_look(
     const struct budgets *budgets, const char *tenant, long long *wait_s);
 
-/* Reserves, and sets *answer_max to the most tokens for the answer; 0: no new limit. */
+/*
+ * Reserves, and sets *answer_max to the most tokens for the answer; 0: the budget sets no new
+ * limit.
+ */
 enum budget_result budget_take(const struct budgets *budgets, const char *tenant,
     const struct budget_question *question, long long *answer_max, long long *wait_s);
 

@@ -18,14 +18,15 @@ struct spoken {
 	const char *text;  /* JSON: the content; the step's details; of hosted calls, an array of
 			      {id, name, arguments, output} */
 	size_t len;        /* of the text, in bytes */
-	const char *items; /* JSON, see model_request.context; NULL: none */
+	const char *items; /* JSON, see model_entry.items; NULL: none */
 };
 
 /* Receives the next one. False: stop. */
 typedef bool conversation_fn(void *arg, const struct spoken *spoken);
 
 /*
- * Reads the conversation from one of its ends. 1: to the other end. 0: `fn` stopped it. -1: failed.
+ * Reads the conversation from one of its ends. 1: to the other end. 0: `tell` stopped it. -1:
+ * failed.
  */
 int conversation_read(
     struct db_tx *tx, long long thread, bool newest_first, conversation_fn *tell, void *arg);

@@ -45,8 +45,8 @@ enum idempotency idempotency_begin(
     struct db *db, const struct idempotent *request, struct idempotency_found *found);
 
 /*
- * Stores the answer; `answer` is NULL for a stream. A request with a status from 400 on had no
- * effect, and is forgotten.
+ * Stores the answer. After a stream `answer` is NULL, and nothing is stored. A request with a
+ * status from 400 on had no effect, and is forgotten.
  */
 void idempotency_end(
     struct db *db, const struct idempotent *request, int status, const char *answer);

@@ -13,8 +13,9 @@ read_last(struct db_tx *tx, long long *last)
 }
 
 /*
- * A row for each thread, with the newest message and run since the cutoff. The newest are looked at
- * first, because one is enough; in an imported thread they need not be the last ones.
+ * A row for each thread: its last message and run, and whether any is newer than the cutoff. The
+ * last ones are checked first, because one is enough. In an imported thread they need not be the
+ * newest, so all are checked then.
  */
 static struct db_stmt *
 prepare_look(struct db_tx *tx, long long cursor, long long cutoff)

@@ -1,6 +1,6 @@
 /*
  * Idle threads: created before the cutoff, without a message or run since, and without an active
- * run.
+ * run that is not overdue.
  */
 #ifndef RECORDS_IDLE_THREAD_H
 #define RECORDS_IDLE_THREAD_H

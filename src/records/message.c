@@ -96,7 +96,7 @@ message_of_json(struct json_object *object, struct message *message)
 	    .run_id = json_get_string(object, "run_id"),
 	    .created_at = json_get_int(object, "created_at", 0),
 	    .completed_at = json_get_int(object, "completed_at", 0),
-	    /* Some servers do not say when. */
+	    /* Some servers do not send the time; 1 marks it as incomplete. */
 	    .incomplete_at = json_get_int(object, "incomplete_at", incomplete),
 	    .role = message_role_of(json_get_string(object, "role")),
 	    .reason = message_reason_of(json_get_string(details, "reason")),

@@ -19,7 +19,7 @@ enum message_reason {
 	MESSAGE_RUN_FAILED,
 	MESSAGE_REASON__MAX
 };
-/* From MESSAGE_MAX_TOKENS on. */
+/* The first word is MESSAGE_MAX_TOKENS'. */
 extern const char *const message_reason_words[];
 enum message_reason message_reason_of(const char *word);
 
@@ -33,7 +33,7 @@ struct message {
 	enum message_role role;
 	enum message_reason reason;
 	struct json_object *content; /* array of the API's content parts; NULL: none yet */
-	struct json_object *items;   /* see model_request.context; NULL: none */
+	struct json_object *items;   /* see model_entry.items; NULL: none */
 	struct json_object *body;    /* attachments, metadata; NULL: neither */
 };
 
@@ -56,7 +56,10 @@ int message_of_user(struct db_tx *tx, long long thread);
 /* The seq of the thread's last message; 0: none; -1: failed. */
 long long message_last(struct db_tx *tx, long long thread);
 
-/* SQL: all messages; and a row of it as a line of an export. */
+/*
+ * For an export: the SQL that selects all messages, but for threads being deleted, and one of its
+ * rows as JSON, the caller's to put.
+ */
 extern const char message_export_sql[];
 struct json_object *message_exported(struct db_stmt *row);
 

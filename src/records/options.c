@@ -12,7 +12,7 @@ tool_resources_shown(struct json_object *body)
 		json_copy(shown, stored, "code_interpreter");
 	if (json_get(stored, "file_search"))
 		json_copy(shown, stored, "file_search");
-	/* A new vector store that was asked for is not shown; the store that was made is. */
+	/* The API shows ids of stores, not a request for a new one; here none was made. */
 	if (json_get(json_get(shown, "file_search"), "vector_stores")) {
 		file_search = json_new_object();
 		json_set(file_search, "vector_store_ids", json_new_array());

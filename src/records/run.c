@@ -554,7 +554,7 @@ runs_end_abandoned(struct db_tx *tx, const struct budgets *budgets, const char *
 	return end_runs(tx, budgets, stmt);
 }
 
-/* --- moving out --- */
+/* --- export --- */
 
 const char run_export_sql[] = SELECT "WHERE t.tenant <> " REMOVED_TENANT " ORDER BY r.seq";
 

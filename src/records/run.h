@@ -30,7 +30,7 @@ bool run_status_is_at_work(enum run_status status);
 
 /* Why a run is incomplete. */
 enum run_reason { RUN_REASON_NONE, RUN_MAX_COMPLETION_TOKENS, RUN_MAX_PROMPT_TOKENS };
-/* From RUN_MAX_COMPLETION_TOKENS on. */
+/* The first word is RUN_MAX_COMPLETION_TOKENS'. */
 extern const char *const run_reason_words[];
 enum run_reason run_reason_of(const char *word);
 
@@ -55,7 +55,7 @@ struct run {
 	struct json_object *body; /* model, instructions, tools, … as the client sent them */
 	const char *holder;       /* the process that executes it; NULL: none */
 	long long lease_until;
-	char *texts; /* of a loaded run, whose texts are in here */
+	char *texts; /* memory of a loaded run's texts */
 };
 
 /* Frees what the run owns. */
@@ -65,8 +65,8 @@ void run_free(struct run *run);
 struct json_object *run_json(const struct run *run);
 
 /*
- * Reads the API's object from another server. Texts are borrowed from it. False: its status is
- * unknown.
+ * Reads the API's object from another server. Texts are borrowed from it, JSON is referenced: call
+ * run_free(). False: its status is unknown.
  */
 bool run_of_json(struct json_object *object, struct run *run);
 
@@ -115,28 +115,37 @@ int run_end(struct db_tx *tx, const struct run *run, bool held);
 /* Reads the current status. 1 with *status; 0: it was deleted with its thread; -1: failed. */
 int run_look_up_status(struct db_tx *tx, long long seq, enum run_status *status);
 
-/* Sets an active run to cancelling, or, if no process executes it, to cancelled. 1; -1: failed. */
+/*
+ * Sets an active run to cancelling, or, if not `at_work`, to cancelled. 1; 0: it is no longer
+ * active; -1: failed.
+ */
 int run_cancel(struct db_tx *tx, struct run *run, bool at_work);
 
-/* Stores the cost so far of a run that continues. 1; -1: failed. */
+/* Stores the cost so far of a run that continues. 1; 0: there is no such run; -1: failed. */
 int run_store_usage(struct db_tx *tx, const struct run *run);
 
-/* Stores the metadata of the body. 1; -1: failed. */
+/* Stores the metadata of the body. 1; 0: there is no such run; -1: failed. */
 int run_store_metadata(struct db_tx *tx, const struct run *run);
 
 /*
- * Ends the active run of a thread as expired, or as cancelled if that was asked for. Settles its
- * reservation. 0; -1: failed.
+ * Ends the active run of a thread if its time is over: as cancelled if that was asked for, else as
+ * expired. Settles its reservation. 0; -1: failed.
  */
 int run_end_overdue(struct db_tx *tx, const struct budgets *budgets, long long thread);
 
-/* The same for all runs of `holder`, which died. Returns how many; -1: failed. */
+/*
+ * Ends the active runs of `holder`, which died: as cancelled if that was asked for, expired if
+ * their time is over, else failed. Returns how many; -1: failed.
+ */
 int runs_end_abandoned(struct db_tx *tx, const struct budgets *budgets, const char *holder);
 
 /* Settles the run's reservation, if its cost will never be reported. False: the database failed. */
 bool run_settle_lost(struct db_tx *tx, const struct budgets *budgets, const struct run *run);
 
-/* SQL: all runs; and a row of it as a line of an export. */
+/*
+ * For an export: the SQL that selects all runs, but for threads being deleted, and one of its rows
+ * as JSON, the caller's to put.
+ */
 extern const char run_export_sql[];
 struct json_object *run_exported(struct db_stmt *row);
 

@@ -31,7 +31,7 @@ store(struct db_tx *tx, const char *text, long long *seq)
 	return db_execute(stmt) < 0 ? -1 : find(tx, hash, seq);
 }
 
-/* A null keeps the place of the metadata among the members. */
+/* Null, not absent, so that the metadata keeps its place among the members. */
 int
 run_options_store(struct db_tx *tx, struct json_object *body, long long *seq)
 {

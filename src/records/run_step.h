@@ -33,7 +33,7 @@ struct run_step {
 	struct json_object *details;    /* the API's step_details */
 	struct json_object *last_error; /* NULL: none */
 	struct json_object *usage;      /* NULL: unknown */
-	struct json_object *items;      /* of calls, see model_request.context; NULL: none */
+	struct json_object *items;      /* of calls, see model_entry.items; NULL: none */
 	/*
 	 * Of calls: the number, in the run, of the model's answer that made them. 0: no other step
 	 * has calls of that answer.
@@ -61,21 +61,25 @@ struct open_step {
 int run_step_load_open(struct db_tx *tx, long long run, struct open_step *step);
 
 /*
- * Ends a step that was stored as in progress: writes status, time, error and details. 1; -1:
- * failed.
+ * Ends a step that was stored as in progress: writes status, time, error, details and `told`. 1; 0:
+ * there is no such step; -1: failed.
  */
 int run_step_end(struct db_tx *tx, const struct run_step *step);
 
-/* The highest round of a run's steps; 0: none. 1; -1: failed. */
+/* Reads the highest round of a run's steps into *round; 0: none. Returns 1; -1: failed. */
 int run_steps_round(struct db_tx *tx, long long run, long long *round);
 
-/* SQL: all steps; and a row of it as a line of an export. */
+/*
+ * For an export: the SQL that selects all steps, but for threads being deleted, and one of its rows
+ * as JSON, the caller's to put.
+ */
 extern const char run_step_export_sql[];
 struct json_object *run_step_exported(struct db_stmt *row);
 
 /*
- * Where imported calls belong: after the message `id` of the thread. Without an id, after what was
- * there when the run began, and what it wrote before them. -1: the database failed.
+ * The `after` of imported calls: the seq of the thread's message `id`. Without an id: the last
+ * message that was there when the run was created, or that the run wrote before `created_at`. 0:
+ * none. -1: the database failed.
  */
 long long run_step_place(struct db_tx *tx, long long thread, const char *id);
 long long run_step_guess_place(

@@ -19,12 +19,15 @@ int thread_insert(struct db_tx *tx, const struct thread *thread, long long *seq)
 int thread_find(struct db_tx *tx, const char *tenant, const char *id, long long *seq);
 
 /*
- * How many threads all tenants have together; -1: the database cannot be read or written, which has
- * been logged.
+ * How many threads all tenants have together. Counted in a writing transaction, which tests
+ * writing, too. -1: the database cannot be read or written, which has been logged.
  */
 long long threads_count(struct db *db);
 
-/* SQL: all threads; and a row of it as a line of an export. */
+/*
+ * For an export: the SQL that selects all threads, but for those being deleted, and one of its rows
+ * as JSON, the caller's to put.
+ */
 extern const char thread_export_sql[];
 struct json_object *thread_exported(struct db_stmt *row);
 

@@ -27,8 +27,8 @@ execute(struct db_tx *tx, const char *sql, long long thread)
 }
 
 /*
- * Runs a deletion whose rows have the seq of a run's options, or NULL. Returns how many rows; -1:
- * failed.
+ * Runs a deletion that returns, for each row, the seq of a run's options, or NULL, and releases
+ * these. Returns how many rows; -1: failed.
  */
 static int
 delete_rows(struct db_tx *tx, const char *sql, long long thread)
@@ -61,7 +61,9 @@ delete_piece(struct db_tx *tx, long long thread)
 	return 0;
 }
 
-/* Queued runs have cost nothing. The processes that execute the others settle these. */
+/*
+ * Settles queued runs, which have cost nothing. The processes that execute the others settle these.
+ */
 static int
 settle_queued(struct db_tx *tx, const struct budgets *budgets, long long thread)
 {

@@ -75,7 +75,7 @@ bucket_read(
 	return true;
 }
 
-/* How long the bucket takes to fill by `units`; no debt is longer than the maximum. */
+/* How long the bucket takes to fill by `units`, at most the longest debt. */
 static long long
 time_of(const struct bucket *bucket, long long units)
 {
@@ -85,9 +85,9 @@ time_of(const struct bucket *bucket, long long units)
 }
 
 /*
- * One statement, so that no other writer comes between the check and the change. It also records
- * whether the clock was set back. 1: taken. 0: the bucket would be full only after `full_by_ns`.
- * -1: failed.
+ * One statement, so that no other writer comes between the check and the change. It keeps seen_at
+ * if the clock was set back, so that this still shows. 1: taken. 0: the bucket would be full only
+ * after `full_by_ns`. -1: failed.
  */
 static int
 take(struct db_tx *tx, const struct bucket *bucket, long long units, long long now_ns,
@@ -113,7 +113,7 @@ bucket_take(struct db_tx *tx, const struct bucket *bucket, long long units)
 {
 	long long now_ns = clock_unix_ns();
 
-	/* A bucket that owes the maximum owes no more than that. */
+	/* A bucket that owes the maximum is not charged more. */
 	return take(tx, bucket, units, now_ns, now_ns + DEBT_MAX_S * second_ns) >= 0;
 }
 

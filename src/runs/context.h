@@ -10,8 +10,8 @@ enum { BYTES_A_TOKEN = 4 }; /* where no server has counted them */
 /*
  * Reads the thread's messages and answered calls, in order. Beyond `tokens_max` (BYTES_A_TOKEN
  * each) the middle is left out, but never the last message. Beyond `messages_max` messages (0: no
- * limit) the oldest are left out. 0, or -1: the database failed, or there is no memory. Call
- * model_context_free() in both cases.
+ * limit) the oldest are left out; with that limit they are left out for `tokens_max`, too. 0, or
+ * -1: the database failed, or there is no memory. Call model_context_free() in both cases.
  */
 int context_load(struct db_tx *tx, long long thread, long long tokens_max, long long messages_max,
     struct model_context *context);

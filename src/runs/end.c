@@ -67,7 +67,7 @@ end_message(struct execution *execution, const struct model_result *result)
 	execution->step.last_error = execution->run->last_error;
 }
 
-/* Closes calls that will not be answered, because the run is over. */
+/* Closes the open step, which will not be completed, because its run is over. */
 static void
 end_calls(struct execution *execution)
 {
@@ -107,7 +107,7 @@ details_json(const char *name, long long tokens)
 	return details;
 }
 
-/* The names are the original's: it says both token_details and tokens_. */
+/* The names are the original's: prompt_token_details, but completion_tokens_details. */
 static struct json_object *
 usage_json(const struct model_result *result)
 {
@@ -361,7 +361,10 @@ end_unkept(struct execution *execution, const struct model_result *result, int s
 
 	run->status = stored == 0 ? end_status_now(execution) : RUN_FAILED;
 	if (run->status == RUN_STATUS__MAX) {
-		/* Equivalent to cancelled: deleting a thread does not check for its run. */
+		/*
+		 * It was deleted with its thread, or nobody knows. It is counted as cancelled here,
+		 * because deleting a thread does not count its runs.
+		 */
 		run->status = RUN_CANCELLED;
 		metrics_add(METRIC_RUNS, 1, run_status_words[run->status], NULL, NULL);
 	}

@@ -46,7 +46,10 @@ delta_json(const char *id, const char *object, struct json_object *delta)
 	return data;
 }
 
-/* A delta must not have null, and `annotations` only in the first one: SDKs add deltas up. */
+/*
+ * A delta must not contain null, and only the first may have `annotations`, because SDKs add deltas
+ * up.
+ */
 static struct json_object *
 message_delta_json(const struct event *event)
 {

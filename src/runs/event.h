@@ -37,7 +37,8 @@ struct event {
 	const char *text; /* of a message */
 	bool first;       /* the first delta of its message */
 	/*
-	 * Of a step: a call's first delta has all three, later ones only arguments. NULL: absent.
+	 * Of a step: a call's first delta has id and name, perhaps arguments; later ones have only
+	 * arguments. NULL: absent.
 	 */
 	const char *call_id, *call_name, *arguments;
 	struct json_object *call; /* of a step: a hosted tool's call, whole, at its beginning */

@@ -182,7 +182,7 @@ hosted_calls_run(struct execution *execution, struct model_result *result)
 		execution->step.round = execution->round;
 		goes_on = false;
 	}
-	/* The API has no reason of its own for too many rounds. */
+	/* The API has no reason of its own for too many rounds, so it is max_completion_tokens. */
 	if (goes_on && execution->round >= ROUNDS_MAX) {
 		log_warn("the model called tools in %d answers of one run, which is the most: the "
 			 "run ends as incomplete",

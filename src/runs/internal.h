@@ -1,4 +1,4 @@
-/* A run under way, as the files that execute it share it. Only for src/runs/. */
+/* The state of a run while it is executed. Only for src/runs/. */
 #ifndef RUNS_INTERNAL_H
 #define RUNS_INTERNAL_H
 
@@ -12,7 +12,7 @@ struct execution {
 	const struct listener *listener; /* NULL: none */
 	struct interrupt interrupt;      /* passed to the model */
 	long long begun_us;              /* by metrics_clock() */
-	long long checked_ms; /* when the database was last asked whether the run is still wanted */
+	long long checked_ms;  /* when the database was last asked whether it is still wanted */
 	long long deadline_ms; /* when the run expires, by clock_ms() */
 	bool answers_calls;    /* the listener does */
 	bool interrupted;      /* the interrupt was raised */
@@ -35,14 +35,14 @@ struct execution {
 	long long round; /* number of the next answer, from 1; from the database */
 	bool hosts;
 	/* What the model has said, and what that costs. */
-	bool spoken;       /* the model has begun to answer */
-	bool stored;       /* a message is stored: the run cannot start over */
-	bool limited;      /* the model was sent the rest of the budget as its limit, a large one */
-	bool cautious;     /* it is sent the smallest limit instead */
-	bool counted;      /* the last answer's cost is in the run's usage */
-	size_t told, said; /* bytes sent to the model in the last question, and received */
-	long long asked_ms;       /* when the model was asked, by clock_ms(); 0: it was not */
-	long long cost;           /* tokens; -1: unknown */
+	bool spoken;        /* the model has begun to answer */
+	bool stored;        /* a message or hosted calls are stored: the run cannot start over */
+	bool limited;       /* the model was sent a limit above BUDGET_ANSWER_MIN */
+	bool cautious;      /* it is sent BUDGET_ANSWER_MIN instead */
+	bool counted;       /* the last answer's cost is in the run's usage */
+	size_t told, said;  /* bytes sent to the model in the last question, and received */
+	long long asked_ms; /* when the model was asked, by clock_ms(); 0: it was not */
+	long long cost;     /* tokens; -1: unknown */
 	long long written_tokens; /* by the model, as far as it is known */
 };
 
@@ -57,7 +57,7 @@ int answer_store_message(struct execution *execution, struct db_tx *tx);
 /* Opens a step with these calls; takes them over. */
 void answer_open_calls(struct execution *execution, struct json_object *calls);
 
-/* Opens a step with calls that arrived whole, and reports them. */
+/* Opens a step with calls that arrived whole, and reports them; borrows `calls`. */
 void answer_tell_calls(struct execution *execution, struct json_object *calls);
 
 /* Reports that a hosted call of the open step begins. */
@@ -67,7 +67,7 @@ void answer_tell_hosted_call(struct execution *execution, int index, struct json
 void answer_close_message(struct execution *execution);
 void answer_close_calls(struct execution *execution);
 
-/* Reports the run's status. */
+/* Report the run, or the open step. */
 void answer_tell_run(struct execution *execution, enum event_kind kind);
 void answer_tell_step(struct execution *execution, enum event_kind kind);
 
@@ -84,14 +84,14 @@ bool hosted_calls_run(struct execution *execution, struct model_result *result);
 /* Adds the cost of the model's answer to the run, its open step and the budget; only once. */
 void end_add_usage(struct execution *execution, struct model_result *result);
 
-/* Settles the budget with that cost. */
+/* Settles the budget with that cost. False: the database failed. */
 bool end_pay(const struct execution *execution, struct db_tx *tx);
 
 /*
  * Stores something of a run, patiently. An answer that was paid for, and a thread that only this
- * process can free, are worth waiting for a busy database, until the run expires. `work` gets a
- * struct storing, and is repeated while it returns false. 1: stored. 0: the run is no longer this
- * process's. -1: failed.
+ * process can free, are worth waiting for a busy database, until the run expires or the program
+ * ends. `work` gets a struct storing, and is repeated while it returns false. 1: stored. 0: the run
+ * is no longer this process's. -1: failed.
  */
 struct storing {
 	struct execution *execution;
@@ -108,7 +108,10 @@ void end_round(struct execution *execution, struct model_result *result);
  */
 bool end_put_back(struct execution *execution);
 
-/* Whether the run is still wanted: it was not cancelled, deleted or ended elsewhere. */
+/*
+ * Whether the run is still wanted: it was not cancelled, deleted or ended elsewhere. True if the
+ * database failed.
+ */
 bool end_is_wanted(const struct execution *execution);
 
 /* The run's status in the database; RUN_STATUS__MAX: it was deleted, or the database failed. */

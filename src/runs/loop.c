@@ -120,7 +120,10 @@ completion_left(const struct run *run, long long otherwise)
 	return tokens_left(run, "max_completion_tokens", "completion_tokens", otherwise);
 }
 
-/* A run taken over from another process has no reservation left. False: no tokens. */
+/*
+ * Reserves anew: the run was begun by another process, or a round of hosted calls has settled its
+ * reservation. False: no tokens.
+ */
 static bool
 reserve_anew(struct execution *execution, long long *answer_max, struct model_result *result)
 {
@@ -217,7 +220,8 @@ ask_within_limits(struct execution *execution, struct model_result *result)
 		prompt = context_tokens;
 	ask_model(execution, prompt, result);
 	/*
-	 * Some servers call it a too long context when the limit exceeds what they have room for.
+	 * Some servers call it a too long context when the limit exceeds what they have room for:
+	 * retry with the smallest limit.
 	 */
 	if (result->outcome == MODEL_TOO_LONG && execution->limited) {
 		execution->cautious = true;
@@ -244,7 +248,7 @@ deadline_of(const struct execution *execution)
 	return clock_ms() + (left_s < most_s ? left_s : most_s) * MS_A_SECOND;
 }
 
-/* Once, where it happened. Below `debug`, the only foreign words are the server's. */
+/* Logs the failure, here only. Below `debug`, the only foreign words are the server's. */
 static void
 log_failure(const struct model_result *result)
 {

@@ -61,8 +61,9 @@ void runs_bury(struct runs *runs);
 void runs_keep(struct runs *runs);
 
 /*
- * Whether the run should be over by now. A run that a living process executes never is: that
- * process keeps its own time, and a clock that was set does not mislead it.
+ * Whether the run should be over by now. A living process ends its runs by a clock that never
+ * jumps. So a run that this process executes is not overdue, and one of another living process only
+ * if it is a day late.
  */
 bool run_is_overdue(struct runs *runs, const struct run *run);
 

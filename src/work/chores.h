@@ -24,7 +24,10 @@ long long chore_seconds_left(struct db *db, const struct chore *chore);
  */
 int chore_claim(struct db *db, const struct chore *chore, long long now, long long *cursor);
 
-/* Ends the piece: the next one is due at `due_at`, for any process. A failure is logged. */
+/*
+ * Ends the piece: the next one is due at `due_at` (Unix time), for any process, and starts at
+ * `cursor`. A failure is logged.
+ */
 void chore_release(struct db *db, const struct chore *chore, long long due_at, long long cursor);
 
 #endif

@@ -142,8 +142,8 @@ is_of_this_machine(const struct leases *leases, const char *holder)
 
 /*
  * Settles and removes the files that dead processes of this machine left behind. Each stays locked
- * until it is removed. Otherwise a process that has just made a file of that name could lock one
- * that no longer has a name.
+ * until it is removed. Otherwise a process that has just made its file, and not locked it yet,
+ * could lock a file that is about to lose its name.
  */
 static void
 bury_the_dead(const struct leases *leases, leases_dead_fn *on_dead, void *arg)
@@ -168,7 +168,7 @@ bury_the_dead(const struct leases *leases, leases_dead_fn *on_dead, void *arg)
 		closedir(folder);
 }
 
-/* Makes and locks the file. Before it is locked, another process may remove it as a dead one's. */
+/* Makes and locks the file. If another process removes it before it is locked, makes it again. */
 static int
 make_file(const struct leases *leases)
 {

@@ -31,7 +31,10 @@ const char *leases_holder(struct leases *leases, leases_dead_fn *on_dead, void *
 /* Calls `on_dead` for holders that have died since. */
 void leases_bury(struct leases *leases, leases_dead_fn *on_dead, void *arg);
 
-/* Whether `holder`, whose lease ends at `until` (Unix seconds), no longer works on it. */
+/*
+ * Whether `holder` has died: its file on this machine is not locked, or, if that cannot be seen
+ * here, its lease ended at `until` (Unix seconds). False for this process.
+ */
 bool leases_are_over(const struct leases *leases, const char *holder, long long until);
 
 /*
@@ -40,7 +43,7 @@ bool leases_are_over(const struct leases *leases, const char *holder, long long 
  */
 bool leases_renewal_due(struct leases *leases);
 
-/* Marks a run, by its seq, as executed by this process; the second ends that. */
+/* This process executes the run, given by its seq, from leases_take_up() to leases_put_down(). */
 void leases_take_up(struct leases *leases, long long run);
 void leases_put_down(struct leases *leases, long long run);
 

@@ -1,6 +1,7 @@
 /*
- * Queued work and work under way: one row each, of any kind. The process that does it is its
- * holder, and renews its lease (see leases.h). All functions run in the caller's transaction.
+ * Queued work and work under way: one row each, of any kind. `subject` is the seq of its object.
+ * The process that does the work is its holder, and renews its lease (see leases.h). All functions
+ * run in the caller's transaction.
  */
 #ifndef WORK_WORK_H
 #define WORK_WORK_H
@@ -33,8 +34,8 @@ int work_done(struct db_tx *tx, enum work_kind kind, long long subject, const ch
 int work_drop(struct db_tx *tx, enum work_kind kind, long long subject);
 
 /*
- * For SQL: joins, as the table `w`, the work of that kind whose subject is the expression
- * `subject`; and the condition that `holder`, a parameter, holds it.
+ * For SQL. WORK_JOIN joins, as the table `w`, the work of that kind whose subject is the expression
+ * `subject`. WORK_HELD selects the subjects that `holder`, a parameter, holds.
  */
 #define WORK_JOIN(kind, subject)                                                                   \
 	" LEFT JOIN work w ON w.kind = '" kind "' AND w.subject = " subject " "
