@@ -5,10 +5,10 @@
 #include "text/api_error.h"
 #include "text/json.h"
 
-/* Of several that match a method and path, the first counts. */
+/* If several match a method and path, the first counts. */
 static const struct {
 	const char *method, *pattern;
-	handler_fn *handler; /* NULL: it is not served here */
+	handler_fn *handler; /* NULL: not served here */
 	const struct kind *kind;
 } operations[API__MAX] = {
     [API_ASSISTANT_CREATE] = {"POST", "/assistants", assistant_create, &assistant_kind},
@@ -159,7 +159,7 @@ api_pattern(enum api_operation operation)
 	return operations[operation].pattern;
 }
 
-/* The operation that method and path mean; API__MAX when there is none: refused. */
+/* Finds the operation for method and path. API__MAX: none; refused. */
 static enum api_operation
 find_operation(struct call *call, struct path_part parts[PATH_NAMES_MAX])
 {
@@ -192,7 +192,7 @@ perform(struct call *call, enum api_operation operation)
 		call_fail(call);
 }
 
-/* The same for a path, whose ids are copied. */
+/* The same for a path; copies its ids. */
 static void
 perform_path(struct call *call)
 {

@@ -1,7 +1,7 @@
 /*
- * The Assistants API, as OpenAI published it (v2), on this program's own database: the one way into
- * src/assistants/. It knows nothing of HTTP: method, path and a JSON body go in, a status and a
- * JSON object come out, or a stream of events.
+ * The Assistants API, as OpenAI published it (v2), on this program's own database: the only
+ * entrance to src/assistants/. It knows nothing of HTTP. A method, a path and a JSON body go in; a
+ * status and a JSON object, or a stream of events, come out.
  */
 #ifndef ASSISTANTS_API_H
 #define ASSISTANTS_API_H
@@ -21,52 +21,51 @@
 struct api;
 
 /*
- * `db` and `model` are borrowed, and must live longer. In the folder `state_dir` a process shows
- * the others that it lives. Of a thread a model is sent `context_tokens` at most, 4 bytes being
- * one. NULL: out of memory.
+ * Borrows `db` and `model`. The folder `state_dir` has the files by which processes see each other.
+ * Of a thread, a model is sent at most `context_tokens`, 4 bytes each. NULL: out of memory.
  */
 struct api *api_new(struct db *db, struct model *model, const char *state_dir,
     unsigned run_timeout_s, unsigned context_tokens);
 
-/* What tenants may spend; copied. To be called once, before the others. */
+/* Sets what tenants may spend; copied. Call it once, before all others. */
 void api_set_budgets(struct api *api, const struct budgets *budgets);
 
 /*
- * Where the model server is, which fetches images by their URLs: one in a private network is not
- * made to fetch from there. Borrowed. To be called once, before the others; without it all are
- * taken.
+ * Sets where the model server is. It fetches images by their URLs, so if it is in a private
+ * network, URLs of such networks are refused. Borrowed. Call it once, before all others; without
+ * it, all URLs are accepted.
  */
 void api_set_model_url(struct api *api, const char *url);
 
 /*
- * Runs that no client waits for are carried out while they have one of these seats; borrowed. To be
- * called once, before the others; without it they need none.
+ * Makes each run that no client waits for take one of these seats; borrowed. Call it once, before
+ * all others.
  */
 void api_set_seats(struct api *api, struct seats *seats);
 
 /*
- * Threads that were idle for so many days are deleted, a few at a time: by api_sweep(), or all the
- * time once api_resume() was called. To be called once, before the others. -1: out of memory.
+ * Deletes threads that were idle for this many days, a few at a time: in api_sweep(), or
+ * continually after api_resume(). Call it once, before all others. -1: out of memory.
  */
 int api_set_retention(struct api *api, unsigned days);
 
-/* Whether api_sweep() has something to do; if it has, that takes some 100 ms. */
+/* Whether api_sweep() has something to do, which takes some 100 ms. */
 bool api_sweep_is_due(struct api *api);
 void api_sweep(struct api *api);
 
-/* Takes up the runs that are queued, in threads of its own: those that a killed process left. */
+/* Starts threads: for queued runs, which killed processes may have left, and for retention. */
 void api_resume(struct api *api);
 
-/* Waits until the runs that no client waits for are done. */
+/* Waits for the runs that no client waits for. */
 void api_await(struct api *api);
 
 /*
- * Ends the runs that no client waits for (their model requests are interrupted), waits for their
+ * Ends the runs that no client waits for, by interrupting their model requests, waits for their
  * threads, and frees.
  */
 void api_free(struct api *api);
 
-/* What can be asked of the API: a row each in api.c, which says by which method and path. */
+/* The API's operations: a row each in api.c, with method and path. */
 enum api_operation {
 	API_ASSISTANT_CREATE,
 	API_ASSISTANT_LIST,
@@ -74,7 +73,7 @@ enum api_operation {
 	API_ASSISTANT_MODIFY,
 	API_ASSISTANT_DELETE,
 	API_THREAD_CREATE,
-	API_THREAD_CREATE_AND_RUN, /* before the threads' own paths */
+	API_THREAD_CREATE_AND_RUN, /* before the paths of single threads */
 	API_THREAD_LIST,
 	API_THREAD_RETRIEVE,
 	API_THREAD_MODIFY,
@@ -92,7 +91,7 @@ enum api_operation {
 	API_RUN_SUBMIT_TOOL_OUTPUTS,
 	API_RUN_STEP_LIST,
 	API_RUN_STEP_RETRIEVE,
-	/* The first version's. */
+	/* Version 1's. */
 	API_ASSISTANT_FILE_CREATE,
 	API_ASSISTANT_FILE_LIST,
 	API_ASSISTANT_FILE_RETRIEVE,
@@ -104,41 +103,41 @@ enum api_operation {
 	API__MAX
 };
 
-/* HTTP's method of an operation, and its path's pattern: "/threads/{id}". */
+/* An operation's HTTP method, and its path's pattern, such as "/threads/{id}". */
 const char *api_method(enum api_operation operation);
 const char *api_pattern(enum api_operation operation);
 
 struct api_request {
 	const char *tenant; /* owns what is made; no other tenant sees it */
-	/* What is asked, by method and path ("/threads/thread_x/messages": what follows /v1), … */
+	/* The request, by method and path ("/threads/thread_x/messages": what follows /v1), … */
 	const char *method, *path;
-	/* … or, where `path` is NULL, as an operation with the ids in its path. */
+	/* … or, if `path` is NULL, by operation and the ids in its path. */
 	enum api_operation operation;
 	const char *ids[PATH_NAMES_MAX];
 	const char *query; /* "limit=20&order=asc", still encoded; NULL: none */
 	/*
-	 * In place of the query's `after` and `limit`: what was left out of a list. NULL: the
-	 * query counts.
+	 * Continues a list that was cut: replaces the query's `after` and `limit`. NULL: use the
+	 * query.
 	 */
 	const char *rest_after;
 	long long rest_limit;
 	struct json_object *body; /* borrowed; NULL: none */
-	/* Asked as the first version was: it took runs that the second one refuses. */
+	/* The request is version 1's, which allowed runs that version 2 refuses. */
 	bool first_version;
 	/*
-	 * Hears of a run that is created with `stream`; the call does not return while it is
-	 * carried out. NULL: such a run is refused.
+	 * Receives the events of a run created with `stream`; the call returns when the run is
+	 * over. NULL: such a run is refused.
 	 */
 	const struct listener *listener;
 	bool answers_calls; /* see struct run_hearing */
 };
 
-/* Why a call was refused or failed, as far as a program decides by it. */
+/* Why a call was refused or failed, as far as code decides by it. */
 enum api_error {
 	API_OK,
-	API_REFUSED,       /* the status tells */
-	API_BAD_THREAD_ID, /* it is none of a thread's */
-	API_THREAD_BUSY,   /* its thread has an active run */
+	API_REFUSED,       /* the status says how */
+	API_BAD_THREAD_ID, /* it cannot be a thread's id */
+	API_THREAD_BUSY,   /* the thread has an active run */
 	API_NO_ASSISTANT,  /* the run's assistant does not exist */
 	API_NO_TOKENS,     /* the tenant's budget is empty for retry_after_s */
 };
@@ -147,30 +146,30 @@ struct api_response {
 	int status; /* HTTP's */
 	enum api_error error;
 	/*
-	 * The object, or {"error":{message,type,param,code}}; NULL after a stream. The caller's to
-	 * put.
+	 * The object, or {"error":{message,type,param,code}}, the caller's to put; NULL after a
+	 * stream.
 	 */
 	struct json_object *body;
-	long retry_after_s; /* what the model server asked for, -1 if it did not */
+	long retry_after_s; /* the model server's; -1: none */
 	/*
-	 * Of a list that was cut short, since its objects are large: how many more were asked for
-	 * than came, and are there, behind its last_id. 0: it is whole.
+	 * Of a list that was cut because its objects are large: how many more were asked for and
+	 * exist, after its last_id. 0: complete.
 	 */
 	long long left_out;
-	const char *route; /* the pattern of its path, "/threads/{id}"; NULL: none */
+	const char *route; /* its path's pattern, "/threads/{id}"; NULL: none */
 };
 
 /* Whether it can be expected to work: the database answers. */
 bool api_ready(struct api *api);
 
-/* To be called about once a second while a run's calls are being answered. */
+/* Renews leases. Call it about once a second while answering a run's calls. */
 void api_keep(struct api *api);
 
 void api_handle(struct api *api, const struct api_request *request, struct api_response *response);
 
 /*
- * What POST /assistants would say to this body, apart from the database: true, or false with its
- * words in `error`.
+ * Whether POST /assistants would accept this body, apart from the database. False: `error` says why
+ * not.
  */
 bool api_would_create_assistant(struct json_object *body, char error[ERROR_SIZE]);
 

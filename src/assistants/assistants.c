@@ -1,12 +1,10 @@
-/*
- * Assistants: a definition under an id.
- */
+/* Assistants: a definition under an id. */
 #include "assistants/kinds.h"
 #include "os/clock.h"
 #include "records/assistant.h"
 #include "text/json.h"
 
-/* What a new assistant and a changed one have alike, a row a line. */
+/* The fields of new and changed assistants, one a line. */
 /* clang-format off */
 #define SAME_FIELDS \
 	{"name", FIELD_STRING, false, 0, 256}, \
@@ -33,7 +31,7 @@ static const struct field fields[] = {
     SAME_FIELDS,
 };
 
-/* What the API shows for what was never set. */
+/* What the API shows for members that were never set. */
 static void
 set_defaults(struct json_object *body)
 {
@@ -41,7 +39,7 @@ set_defaults(struct json_object *body)
 	json_default(body, "metadata", json_new_object());
 }
 
-/* Only what is named changes; null takes away what an assistant can be without. */
+/* Only named members change; null removes an optional one. */
 static void
 change(struct json_object *stored, struct json_object *body)
 {
@@ -111,11 +109,11 @@ assistant_create(struct call *call)
 	json_object_put(body);
 }
 
-/* --- moving in --- */
+/* --- import --- */
 
 /*
- * The API shows defaults where nothing was set. They are no wishes: some models refuse to be told
- * their temperature.
+ * The API shows defaults where nothing was set. They must not be sent on: some models refuse a
+ * temperature.
  */
 static struct json_object *
 body_of_shown(struct json_object *shown)

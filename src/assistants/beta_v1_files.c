@@ -1,7 +1,7 @@
 /*
- * The files of assistants and messages, under paths of their own: only the API's first version had
- * them, which spoke of files by their ids alone. The ids stand where the second version has them,
- * in tool_resources and attachments.
+ * The files of assistants and messages under paths of their own, which only version 1 had. It dealt
+ * with files by their ids alone. The ids are stored where version 2 has them, in tool_resources and
+ * attachments.
  */
 #include "assistants/kinds.h"
 #include "records/assistant.h"
@@ -16,10 +16,10 @@ static const struct field new_fields[] = {
 /* The object that has the files. */
 struct owner_files {
 	struct call *call;
-	const char *kind;   /* of the files' objects */
-	const char *member; /* of these objects, the owner's id */
+	const char *kind;   /* of the file objects */
+	const char *member; /* the member of a file object with the owner's id */
 	struct json_object *object;
-	struct json_object *ids; /* an array, oldest first */
+	struct json_object *ids; /* array, oldest first */
 };
 
 static void
@@ -36,7 +36,7 @@ file_object(const struct owner_files *owner, const char *id)
 
 	json_set_string(file, "id", id);
 	json_set_string(file, "object", owner->kind);
-	/* When the file came is not known: its owner's time stands for it. */
+	/* It is not known when the file was added, so the owner's time is shown. */
 	json_copy(file, owner->object, "created_at");
 	json_set_string(file, owner->member, json_get_string(owner->object, "id"));
 	return file;
@@ -115,7 +115,7 @@ load_message(struct owner_files *owner)
 	return owner->call->response->status == 200;
 }
 
-/* The place of a cursor's id in the list. False when it is not there: refused. */
+/* The index of a cursor's id in the list. False: not found; refused. */
 static bool
 find_cursor(struct call *call, const struct owner_files *owner, const char *name, const char *id,
     bool ascending, size_t *place)
@@ -145,7 +145,7 @@ answer_page(struct call *call, const struct owner_files *owner, const struct pag
 	    !find_cursor(call, owner, "before", page->before, page->ascending, &end))
 		return;
 	has_more = end > begin + limit;
-	/* With `before` alone those nearest to it are wanted. */
+	/* With `before` alone, the ones nearest to it are wanted. */
 	if (has_more && page->before && !page->after)
 		begin = end - limit;
 	else if (has_more)
@@ -219,9 +219,9 @@ message_file_retrieve(struct call *call)
 	owner_free(&owner);
 }
 
-/* --- what an assistant has --- */
+/* --- an assistant's files --- */
 
-/* The member, an object or array of that name, made where it is missing. */
+/* The member of that name, an object or array, made if it is missing. */
 static struct json_object *
 member_of(struct json_object *object, const char *name, struct json_object *(*make)(void))
 {
@@ -240,7 +240,7 @@ stored_ids(struct json_object *assistant)
 	    "file_ids", json_object_new_array);
 }
 
-/* False when the call was answered. */
+/* False: answered. */
 static bool
 add_id(struct call *call, struct json_object *ids, const char *id)
 {
@@ -293,7 +293,7 @@ write_ids(struct db_tx *tx, void *arg)
 	return call->response->status == 200;
 }
 
-/* Changes the assistant's ids. False: the call was answered. */
+/* Changes the assistant's ids. False: answered. */
 static bool
 change_ids(struct call *call, const char *id,
     bool (*change)(struct call *call, struct json_object *ids, const char *id))

@@ -75,7 +75,7 @@ call_refuse_unknown_at(
 	size_t len = strlen(prefix);
 	char message[ERROR_SIZE];
 
-	/* "file-…" is OpenAI's form, too. */
+	/* OpenAI also has ids such as "file-…". */
 	if (strncmp(id, prefix, len) == 0 && (id[len] == '_' || id[len] == '-') &&
 	    id_has_form(id + len + 1, "")) {
 		snprintf(message, sizeof message, "No %s found with id '%.128s'.", kind, id);

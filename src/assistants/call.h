@@ -1,6 +1,4 @@
-/*
- * One call of the Assistants API: what is asked, and how it is answered. Only for src/assistants/.
- */
+/* One call of the Assistants API: the request and its answer. Only for src/assistants/. */
 #ifndef ASSISTANTS_CALL_H
 #define ASSISTANTS_CALL_H
 
@@ -14,8 +12,8 @@ struct retention;
 struct api {
 	struct runs runs;
 	const char *model_url;       /* NULL: see api_set_model_url() */
-	struct retention *retention; /* NULL: threads stay */
-	bool stays; /* the process goes on after this call, and may carry others' runs out */
+	struct retention *retention; /* NULL: none */
+	bool stays; /* the process goes on after this call, and may execute other runs */
 };
 
 struct call {
@@ -23,16 +21,15 @@ struct call {
 	const struct api_request *request;
 	struct api_response *response; /* status 0: not answered yet */
 	const char *ids[PATH_NAMES_MAX];
-	struct json_object
-	    *message_ids;        /* for the body's new messages, in their order; NULL: none */
+	struct json_object *message_ids; /* of the body's new messages, in order; NULL: none */
 	const struct kind *kind; /* of the operation's objects; NULL: it has handlers of its own */
 };
 
 /* --- transactions --- */
 
 /*
- * The whole of a call's work on the database. `work` answers the call, and may run again. Where it
- * has not answered, or the database failed, the call is answered 503.
+ * Runs a call's database work. `work` answers the call, and may run again. If it has not answered,
+ * or the database failed, the call is answered 503.
  */
 void call_read(struct call *call, db_work_fn *work, void *arg);
 void call_write(struct call *call, db_work_fn *work, void *arg);
@@ -46,35 +43,35 @@ void call_answer(struct call *call, int status, struct json_object *body);
 void call_refuse(struct call *call, const char *param, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same with a code: "invalid_type". */
+/* The same with a code, such as "invalid_type". */
 void call_refuse_as(struct call *call, const char *code, const char *param, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
 /*
- * 404 `No KIND found with id 'ID'.`, or 400 when `id` does not even look like one ("thread" for
- * "thread_…"). To be called only when nothing was found: an imported id may have any form. The
+ * 404 `No KIND found with id 'ID'.`, or 400 if `id` does not look like one ("thread" for
+ * "thread_…"). Call it only when nothing was found, because imported ids may have any form. The
  * error's param is "KIND_id", or `param`.
  */
 void call_refuse_unknown(struct call *call, const char *kind, const char *prefix, const char *id);
 void call_refuse_unknown_at(
     struct call *call, const char *param, const char *kind, const char *prefix, const char *id);
 
-/* 429: the tenant's budget is empty for so many seconds. */
+/* 429: the tenant's budget is empty for `wait_s` seconds. */
 void call_refuse_empty(struct call *call, long long wait_s);
 
-/* 404, or with `known` 405: the path takes other methods. */
+/* 404, or, with `known`, 405: the path has other methods. */
 void call_refuse_path(struct call *call, bool known);
 
-/* 503: the database is busy or broken; the cause has been logged. */
+/* 503: memory is out, or the database is busy or broken, which has been logged. */
 void call_fail(struct call *call);
 
-/* --- what the path names --- */
+/* --- the path's objects --- */
 
 /* The seq of the path's thread, or run. False: there is none, or the database failed. */
 bool call_thread(struct call *call, struct db_tx *tx, long long *thread);
 bool call_run(struct call *call, struct db_tx *tx, long long *thread, long long *run);
 
-/* The body, or an empty object for none; the caller's to put. NULL: it is no object; refused. */
+/* The body, an empty object if there is none; the caller's to put. NULL: no object; refused. */
 struct json_object *call_body(struct call *call);
 
 #endif

@@ -34,7 +34,7 @@ static const struct {
 
 static const char database_failed[] = "the database failed; its own words are above";
 
-/* --- out --- */
+/* --- export --- */
 
 /* -1 with a sentence in `error`. */
 static int
@@ -95,9 +95,9 @@ transfer_export(struct db *db, FILE *out, struct transfer_counts *counts, char e
 	return -1;
 }
 
-/* --- in: everything is read, and put in order --- */
+/* --- import: everything is read and sorted --- */
 
-/* An object that was read: what it is sorted by, and where it waits. */
+/* An object that was read: its sort key, and where it is in the spool. */
 struct entry {
 	long long time, place;
 	long long offset;
@@ -108,9 +108,9 @@ struct entry {
 
 struct reader {
 	const struct transfer_source *source;
-	unsigned line, begun; /* of the input, and where the object at hand began */
+	unsigned line, begun; /* of the input; where the current object began */
 	struct buf value;
-	FILE *spool; /* the objects, one behind the other */
+	FILE *spool; /* the objects, one after the other */
 	long long spool_len;
 	struct entry *entries;
 	size_t len, size;
@@ -118,7 +118,7 @@ struct reader {
 	char *error;
 };
 
-/* -1, with a sentence about the object at hand. */
+/* Writes a sentence about the current object. Returns -1. */
 static int
 complain(struct reader *reader, const char *sentence)
 {
@@ -153,9 +153,9 @@ kind_of(struct json_object *object)
 }
 
 /*
- * Objects come in order of time, those of one second as they stand in the input; but those of a
- * list that has the newest first the other way round. An export's come as they stand: its order is
- * the database's, even where a clock went backward.
+ * Objects are sorted by time, and within a second by their order in the input, or in reverse if
+ * they come from a list that has the newest first. An export's objects keep their order: it is the
+ * database's, even where a clock went backward.
  */
 static int
 keep(struct reader *reader, struct json_object *object, bool newest_first)
@@ -227,8 +227,8 @@ take_value(struct reader *reader)
 }
 
 /*
- * Reads one object: from its brace to the one that closes it, on however many lines. What an array
- * of objects has around them counts as blank. 1, 0 at the end, -1 with a sentence.
+ * Reads one object, from its opening to its closing brace, on any number of lines. What arrays have
+ * between objects is skipped. 1; 0: the end; -1 with a sentence.
  */
 static int
 read_value(struct reader *reader)
@@ -264,7 +264,7 @@ read_value(struct reader *reader)
 	return depth ? complain(reader, "the object that begins here does not end") : 0;
 }
 
-/* A file that goes with its descriptor: it holds what users said. */
+/* An unnamed file, which vanishes with its descriptor, because it has what users said. */
 static FILE *
 open_spool(const char *folder)
 {
@@ -312,9 +312,9 @@ read_all(struct reader *reader)
 	return 0;
 }
 
-/* --- in: everything is stored --- */
+/* --- import: everything is stored --- */
 
-/* What every object must have, and what tells whose it is. False when the call was answered. */
+/* Checks what every object must have, and finds its tenant. False: answered. */
 static bool
 check_frame(struct import *import)
 {
@@ -332,7 +332,7 @@ check_frame(struct import *import)
 	return saved != NULL;
 }
 
-/* 1 new, 0 it was there already, -1 with a sentence in `error`. */
+/* 1: new. 0: it was there already. -1 with a sentence in `error`. */
 static int
 import_one(struct db_tx *tx, const struct transfer_source *source, const struct entry *entry,
     struct json_object *object, char error[ERROR_SIZE])
@@ -359,7 +359,7 @@ import_one(struct db_tx *tx, const struct transfer_source *source, const struct 
 	return result;
 }
 
-/* Reads the object back; the caller's to put. */
+/* Reads an object back from the spool; the caller's to put. */
 static struct json_object *
 read_back(struct reader *reader, const struct entry *entry)
 {

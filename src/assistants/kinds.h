@@ -1,7 +1,4 @@
-/*
- * The kinds of objects, and what their files give each other: a file each. Only for
- * src/assistants/.
- */
+/* The kinds of objects, one file each, and what these files share. Only for src/assistants/. */
 #ifndef ASSISTANTS_KINDS_H
 #define ASSISTANTS_KINDS_H
 
@@ -18,47 +15,50 @@ handler_fn run_create, run_create_with_thread, run_list, run_retrieve, run_modif
 handler_fn assistant_file_create, assistant_file_list, assistant_file_retrieve,
     assistant_file_delete, message_file_list, message_file_retrieve;
 
-/* Checks a new assistant's body; a new thread's, `prefix` in the error's param: "" or "thread.". */
+/*
+ * Check the body of a new assistant, and of a new thread; `prefix` for the error's param: "" or
+ * "thread.".
+ */
 bool assistant_check(struct call *call, struct json_object *assistant);
 bool thread_check(struct call *call, struct json_object *thread, const char *prefix);
 
-/* Checks an array of new messages, NULL for none, `name` in the error, and makes their ids. */
+/* Checks an array of new messages, NULL: none, named `name` in errors, and makes their ids. */
 bool messages_check(struct call *call, struct json_object *messages, const char *name);
 
 /*
- * Inserts a checked thread, NULL for an empty one, under an id that is new, with its messages. 1
- * with its seq, or -1 failed.
+ * Inserts a checked thread, NULL: an empty one, under a new id, with its messages. 1 with its seq;
+ * -1: failed.
  */
 int thread_insert_new(const struct call *call, struct db_tx *tx, struct json_object *thread,
     const char *id, long long *seq);
 
-/* Inserts checked messages of a client. 1, or -1 failed. */
+/* Inserts checked messages of a client. 1; -1: failed. */
 int messages_insert_new(
     const struct call *call, struct db_tx *tx, long long thread, struct json_object *messages);
 
-/* --- moving in --- */
+/* --- import --- */
 
 enum { IMPORT_ID_MAX = 256 };
 
-/* A saved object on its way in. What is wrong with it is the call's answer. */
+/* An object being imported. If something is wrong with it, the call's answer says what. */
 struct import {
-	struct call *call; /* of the object's tenant */
+	struct call *call; /* its tenant is the object's */
 	struct db_tx *tx;
-	struct json_object *object; /* as the API showed it; it has an id and a created_at */
-	struct json_object *stored; /* what an export has beside it; NULL: it is no export's */
+	struct json_object *object; /* as the API shows it, with id and created_at */
+	struct json_object *stored; /* what an export adds; NULL: it is not from an export */
 };
 
-/* 1 new, 0 it was there already, -1 refused, or the database failed. */
+/* 1: new. 0: it was there already. -1: refused, or the database failed. */
 typedef int import_fn(struct import *import);
 import_fn assistant_import, thread_import, message_import, run_import, run_step_import;
 
-/* The object's members of these names, checked by the table; the caller's to put. NULL: refused. */
+/* The object's members in this table, checked; the caller's to put. NULL: refused. */
 struct json_object *import_checked(
     struct import *import, const struct field *fields, size_t fields_len);
 
 /*
- * Finds what the object belongs to: its thread, and, where `run` is not NULL, its run. False when
- * there is none: refused.
+ * Finds the object's thread, and its run if `run` is not NULL. False: there is none (refused), or
+ * the database failed.
  */
 bool import_owner(struct import *import, long long *thread, long long *run);
 

@@ -1,6 +1,4 @@
-/*
- * Lists: the API's cursors over the order of creation.
- */
+/* Lists: the API's cursors, over the order of creation. */
 #include <stdint.h>
 
 #include "assistants/objects.h"
@@ -10,7 +8,7 @@
 enum {
 	LIMIT_DEFAULT = 20,
 	LIMIT_MAX = 100,
-	/* Of their rows, read at once: an answer and its JSON take some times as much. */
+	/* of rows read at once; the answer and its JSON need several times as much */
 	BYTES_MAX = 256 << 10
 };
 
@@ -24,8 +22,8 @@ page_free(struct page *page)
 }
 
 /*
- * Reads one `name=value`; false when it was refused. What the API does not know is ignored, and so
- * is a name without a value, as programs send them for what is not set.
+ * Reads one `name=value`. False: refused. Names that the API does not know are ignored, and so is a
+ * name without a value, which programs send for what is not set.
  */
 static bool
 read_parameter(struct call *call, struct page *page, const char *name, char *value)
@@ -102,7 +100,7 @@ struct listing {
 	struct record_range range;
 };
 
-/* Where the list's objects are looked for. */
+/* Finds out whose objects are listed. */
 static bool
 find_place(struct listing *listing, struct db_tx *tx)
 {
@@ -121,7 +119,7 @@ find_place(struct listing *listing, struct db_tx *tx)
 		return false;
 	if (!run_id)
 		return true;
-	/* A run's are found by an index of their own, not by looking through the thread. */
+	/* A run's messages have an index of their own, so the thread need not be searched. */
 	found = run_find(tx, listing->owner.seq, run_id, &run);
 	if (found == 0)
 		call_refuse_unknown(call, "run", "run", run_id);
@@ -130,7 +128,7 @@ find_place(struct listing *listing, struct db_tx *tx)
 	return found == 1;
 }
 
-/* The bounds that after and before set. */
+/* Turns `after` and `before` into a range. */
 static bool
 find_bounds(struct listing *listing, struct db_tx *tx)
 {
@@ -138,7 +136,7 @@ find_bounds(struct listing *listing, struct db_tx *tx)
 	struct record_range *range = &listing->range;
 	const struct kind *kind = listing->call->kind;
 	const char *names[] = {"after", "before"}, *ids[] = {page->after, page->before};
-	/* In a descending list what comes after is older. */
+	/* In a descending list, what comes after is older. */
 	long long *bounds[] = {page->ascending ? &range->low : &range->high,
 	    page->ascending ? &range->high : &range->low};
 
@@ -192,8 +190,8 @@ read_list(struct db_tx *tx, void *arg)
 	struct listing *listing = arg;
 	const struct page *page = &listing->page;
 	/*
-	 * With `before` alone the objects nearest to it are wanted: read the other way, then turned
-	 * round.
+	 * With `before` alone, the objects nearest to it are wanted: they are read in reverse, and
+	 * turned round.
 	 */
 	bool backward = page->before && !page->after, more;
 	struct json_object *data;
@@ -207,7 +205,7 @@ read_list(struct db_tx *tx, void *arg)
 		json_object_put(data);
 		return false;
 	}
-	/* What comes before a place cannot be read on from where it was cut. */
+	/* A list read in reverse cannot be continued where it was cut. */
 	if (more && !backward)
 		listing->call->response->left_out = page->limit - (long long)json_len(data);
 	if (backward)

@@ -1,6 +1,4 @@
-/*
- * Messages: what was said in a thread, by its user or by an assistant's run.
- */
+/* Messages of a thread, by its user or by a run. */
 #include "assistants/kinds.h"
 #include "os/clock.h"
 #include "text/json.h"
@@ -88,7 +86,7 @@ messages_check(struct call *call, struct json_object *messages, const char *name
 
 	if (!check_value(call, &field, name, messages))
 		return false;
-	/* Made before the transaction: if it runs again, it writes the same ids. */
+	/* Made before the transaction, so that a repetition writes the same ids. */
 	if (json_len(messages) > 0)
 		call->message_ids = json_new_array();
 	for (size_t i = 0; i < json_len(messages); i++) {
@@ -133,7 +131,7 @@ content_of(struct json_object *message)
 	return content;
 }
 
-/* Inserts a client's message. 1, or -1 failed. */
+/* Inserts a client's message. 1; -1: failed. */
 static int
 insert_new(struct db_tx *tx, long long thread, const char *id, struct json_object *given)
 {
@@ -212,7 +210,7 @@ message_create(struct call *call)
 	json_object_put(creation.body);
 }
 
-/* --- moving in --- */
+/* --- import --- */
 
 /* Parts as the API shows them. */
 static const struct field shown_words_fields[] = {
@@ -270,7 +268,7 @@ message_import(struct import *import)
 	message.role =
 	    (enum message_role)word_find(message_role_words, json_get_string(saved, "role"));
 	message.content = json_get(saved, "content");
-	/* OpenAI says of most messages neither. */
+	/* OpenAI shows neither for most messages. */
 	if (!message.completed_at && !message.incomplete_at)
 		message.completed_at = message.created_at;
 	if (run_id && message.role == MESSAGE_ASSISTANT)

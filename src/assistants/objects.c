@@ -2,7 +2,7 @@
 
 #include "text/json.h"
 
-/* What the path's object belongs to. False: there is no such thing, or the database failed. */
+/* The owner of the path's object. False: not found, or the database failed. */
 static bool
 find_owner(struct call *call, struct db_tx *tx, struct owner *owner)
 {

@@ -1,33 +1,34 @@
 /*
- * What is done alike with objects of all kinds: retrieve, modify, delete and list, over a
- * description of the kind. Only for src/assistants/.
+ * What is the same for all kinds of objects: retrieve, modify, delete and list, over a description
+ * of the kind. Only for src/assistants/.
  */
 #ifndef ASSISTANTS_OBJECTS_H
 #define ASSISTANTS_OBJECTS_H
 
 #include "assistants/schema.h"
 
-/* What an object belongs to; so many ids stand before its own in the path. */
+/* What an object belongs to; the number of ids before its own in the path. */
 enum object_owner { OWNER_TENANT, OWNER_THREAD, OWNER_RUN };
 
 struct kind {
 	const char *name;    /* "run step", in errors */
 	const char *prefix;  /* "step" */
-	const char *deleted; /* "thread.message.deleted"; NULL: it cannot be */
+	const char *deleted; /* "thread.message.deleted"; NULL: it cannot be deleted */
 	enum object_owner owner;
 	const struct record *record;
-	const struct record *of_run; /* where a list may name a run; NULL: it may not */
-	/* What can be modified; none: nothing. */
+	const struct record *of_run; /* if a list may be restricted to a run; NULL: it may not */
+	/* What can be modified; NULL: nothing. */
 	const struct field *fields;
 	size_t fields_len;
-	/* Changes a stored body as the checked one asks; NULL: its members replace what was there.
+	/*
+	 * Changes a stored body as the checked one says; NULL: its members replace the stored ones.
 	 */
 	void (*change)(struct json_object *stored, struct json_object *body);
 };
 
 typedef void handler_fn(struct call *call);
 
-/* Handlers for the call's kind. */
+/* Handlers for all kinds. */
 handler_fn object_retrieve, object_modify, object_delete, object_list;
 
 /* Answers the object as it is in the transaction. */
@@ -36,15 +37,15 @@ void object_answer(struct call *call, struct db_tx *tx, const char *id, const st
 /* {id, object, deleted: true}; the caller's to put. */
 struct json_object *object_deleted(const char *id, const char *object);
 
-/* A list's part that is asked for. */
+/* The requested part of a list. */
 struct page {
 	long long limit;
 	bool ascending;
-	char *after, *before; /* ids, NULL if none */
+	char *after, *before; /* ids; NULL: none */
 	char *run_id;
 };
 
-/* Reads the call's query. False: refused; else page_free(). */
+/* Reads the call's query. False: refused. Otherwise call page_free(). */
 bool page_read(struct call *call, struct page *page);
 void page_free(struct page *page);
 

@@ -9,13 +9,13 @@
 #include "work/chores.h"
 
 /*
- * The thread has everybody's priority: with a lower one it would be set aside while it holds the
- * database, and writers with it.
+ * The thread has normal priority. With a lower one the kernel could suspend it while it holds the
+ * database, and block writers.
  */
 enum {
 	DAY_S = 24 * 60 * 60,
 	PERIOD_S = 60 * 60, /* from the end of a sweep to the next one */
-	ASK_S = 60,         /* others may have changed when it is due, and clocks */
+	ASK_S = 60,         /* other processes, and clocks, may change when it is due */
 	DELETED_MAX = 20,   /* in one step */
 	WORK_MS = 50,
 	STACK_SIZE = 1 << 20
@@ -27,10 +27,10 @@ struct retention {
 	struct db *db;
 	const struct budgets *budgets;
 	unsigned days;
-	long long deleted; /* since it was last said */
+	long long deleted; /* since it was last logged */
 	pthread_t thread;
 	bool started;
-	/* Between steps the thread sleeps, until it is to end. */
+	/* The thread sleeps between steps, and is woken to end. */
 	pthread_mutex_t lock;
 	pthread_cond_t stop;
 	bool stopping;
@@ -55,7 +55,7 @@ retention_new(struct db *db, const struct budgets *budgets, unsigned days)
 	return retention;
 }
 
-/* Sleeps; true as soon as the thread is to end. */
+/* Sleeps. True: the thread must end. */
 static bool
 pause_for(struct retention *retention, long long ms)
 {
@@ -84,9 +84,9 @@ retention_is_due(struct retention *retention)
 	return chore_seconds_left(retention->db, &chore) == 0;
 }
 
-/* --- the step --- */
+/* --- one step --- */
 
-/* Writers that wait get the lock first. Whether the step has time for more. */
+/* Lets waiting writers go first. Returns whether the step has time for more. */
 static bool
 give_way(struct retention *retention, long long begun_ms, long long *worked_ms)
 {
@@ -96,7 +96,7 @@ give_way(struct retention *retention, long long begun_ms, long long *worked_ms)
 	return !pause_for(retention, took_ms) && *worked_ms < WORK_MS;
 }
 
-/* Whether the step is done; else its piece is done again by somebody, in a while. */
+/* Whether the piece is done; if not, it is done again later, by any process. */
 static bool
 work(struct retention *retention, struct idle_threads *idle)
 {
@@ -111,7 +111,7 @@ work(struct retention *retention, struct idle_threads *idle)
 	}
 	if (result == 0 && goes_on)
 		result = db_read(retention->db, idle_threads_look, idle) == 1 ? 0 : -1;
-	/* What was found may be too much for this step. */
+	/* There may be more than this step can delete. */
 	idle->ended = idle->ended && idle->len == 0;
 	for (int i = 0; goes_on && result >= 0 && i < idle->len; i++) {
 		begun_ms = clock_ms();
@@ -128,7 +128,7 @@ void
 retention_step(struct retention *retention)
 {
 	struct idle_thread found[DELETED_MAX];
-	/* The clock may be set meanwhile. */
+	/* Asked again, because the clock may be set meanwhile. */
 	long long now = clock_unix();
 	struct idle_threads idle = {
 	    .cutoff = now - (long long)retention->days * DAY_S,

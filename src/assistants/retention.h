@@ -1,9 +1,8 @@
 /*
- * Threads that nobody has used for days are deleted, whosever they are: those that were created
- * before, have had no message and no run since, and no run that is still active. What looks for
- * them never holds a request up: it works in steps of a few milliseconds, with pauses for others
- * between. All processes share one sweep through the threads, and begin another an hour after its
- * end. Only for src/assistants/.
+ * Deletes threads of all tenants that were idle for days: created before, without a message or run
+ * since, and without an active run. It never blocks a request: it works in steps of a few
+ * milliseconds, with pauses for other writers. All processes share one sweep through the threads,
+ * and begin the next an hour after its end. Only for src/assistants/.
  */
 #ifndef ASSISTANTS_RETENTION_H
 #define ASSISTANTS_RETENTION_H
@@ -15,19 +14,19 @@
 
 struct retention;
 
-/* `db` is borrowed. NULL: out of memory. */
+/* Borrows `db` and `budgets`. NULL: out of memory. */
 struct retention *retention_new(struct db *db, const struct budgets *budgets, unsigned days);
 
-/* Sweeps in a thread of its own from now on. */
+/* Starts a thread that sweeps. */
 void retention_start(struct retention *retention);
 
-/* Ends that, too. */
+/* Stops the thread, if there is one, and frees. */
 void retention_free(struct retention *retention);
 
-/* Whether there is a step to be done. */
+/* Whether a step is due. */
 bool retention_is_due(struct retention *retention);
 
-/* Does it, unless another process does. */
+/* Does a step, unless another process does. */
 void retention_step(struct retention *retention);
 
 #endif

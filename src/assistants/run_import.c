@@ -1,12 +1,10 @@
-/*
- * Runs that come from an export, or from OpenAI.
- */
+/* Imports runs from an export, or from OpenAI. */
 #include "assistants/kinds.h"
 #include "os/clock.h"
 #include "text/json.h"
 #include "text/text.h"
 
-/* A run that was still active is over: it was carried out elsewhere. */
+/* A run that was still active is over, because it was executed elsewhere. */
 static void
 set_saved_end(struct run *run, struct import *import)
 {
@@ -24,7 +22,7 @@ set_saved_end(struct run *run, struct import *import)
 	}
 }
 
-/* The options that the API shows. */
+/* The run's options, from what the API shows. */
 static struct json_object *
 body_of_shown(struct json_object *shown)
 {

@@ -1,6 +1,4 @@
-/*
- * Run steps: what a run did, in order.
- */
+/* Run steps: what a run did, in order. */
 #include "assistants/kinds.h"
 #include "text/json.h"
 #include "text/text.h"
@@ -12,9 +10,9 @@ const struct kind run_step_kind = {
     .record = &run_step_record,
 };
 
-/* --- moving in --- */
+/* --- import --- */
 
-/* Whether a model can be told of them: a thing of functions, and answered. */
+/* Whether a model can be sent the calls: all are of functions, and answered. */
 static bool
 calls_are_answered(struct json_object *details)
 {
@@ -33,7 +31,7 @@ calls_are_answered(struct json_object *details)
 	return json_len(calls) > 0;
 }
 
-/* False: the database failed. */
+/* Finds where the calls belong in the thread's conversation. False: the database failed. */
 static bool
 find_place(struct import *import, long long thread, struct run_step *step)
 {
@@ -50,7 +48,7 @@ find_place(struct import *import, long long thread, struct run_step *step)
 	return step->after >= 0;
 }
 
-/* When it ended, as its status says. */
+/* When it ended, by the member that its status selects. */
 static long long
 shown_end(struct json_object *object, enum run_step_status status)
 {

@@ -1,7 +1,4 @@
-/*
- * Runs: an assistant at work on a thread. Here the API's calls are answered; runs/ carries them
- * out.
- */
+/* Runs: answers the API's calls about them. runs/ executes them. */
 #include "assistants/kinds.h"
 #include "obs/log.h"
 #include "os/clock.h"
@@ -47,7 +44,7 @@ static const struct shape chosen_tools[] = {
     {NULL},
 };
 
-/* What all new runs' bodies have alike, a row a line. */
+/* The fields of all new runs, one a line. */
 /* clang-format off */
 #define OPTIONS \
 	{"assistant_id", FIELD_STRING, true}, \
@@ -95,7 +92,7 @@ static const struct field submit_fields[] = {
     {"stream", FIELD_BOOLEAN},
 };
 
-/* What a run takes from its assistant unless it says otherwise, and what it has of its own. */
+/* What a run inherits from its assistant, unless it sets it, and what is its own. */
 static const char *const inherited[] = {"model", "instructions", "tools", "temperature", "top_p",
     "response_format", "reasoning_effort"};
 static const char *const own[] = {"metadata", "max_prompt_tokens", "max_completion_tokens",
@@ -116,7 +113,7 @@ wants_stream(struct json_object *body)
 	return json_object_get_boolean(json_get(body, "stream"));
 }
 
-/* A body that may ask for a stream. */
+/* Checks a body that may ask for a stream. */
 static bool
 check_body(struct call *call, struct json_object *body, const struct field *fields, size_t len)
 {
@@ -128,7 +125,7 @@ check_body(struct call *call, struct json_object *body, const struct field *fiel
 	return false;
 }
 
-/* What the run will be carried out with: its own words, or else its assistant's. */
+/* The run's options: its own, or else its assistant's. */
 static struct json_object *
 options_of(struct json_object *body, struct json_object *assistant)
 {
@@ -157,12 +154,12 @@ struct creation {
 	struct json_object *body;
 	const char *holder; /* NULL: the run is queued; else it is in progress at once */
 	bool makes_thread;
-	char thread_id[ID_SIZE], run_id[ID_SIZE]; /* of what is made */
-	struct json_object *thread;               /* that is made, as the API shows it */
+	char thread_id[ID_SIZE], run_id[ID_SIZE]; /* of the new objects */
+	struct json_object *thread;               /* the new thread, as the API shows it */
 	struct run run;
 };
 
-/* The call's thread, free for a run. */
+/* Finds the call's thread, and checks that no run is active in it. */
 static bool
 take_thread(struct call *call, struct db_tx *tx, long long *thread)
 {
@@ -180,7 +177,7 @@ take_thread(struct call *call, struct db_tx *tx, long long *thread)
 	return active == 0;
 }
 
-/* The run's thread, with its new messages. */
+/* Finds or creates the run's thread, with its new messages. */
 static bool
 write_thread(struct creation *creation, struct db_tx *tx, long long *thread)
 {
@@ -237,8 +234,8 @@ set_run(struct creation *creation, long long thread, struct json_object *assista
 }
 
 /*
- * Whether the thread has a message of its user, or the run instructions. The first version took
- * runs that have neither.
+ * Whether the thread has a user message, or the run instructions. Version 1 allowed runs with
+ * neither.
  */
 static bool
 is_about_something(struct call *call, struct db_tx *tx, const struct run *run)
@@ -256,7 +253,10 @@ is_about_something(struct call *call, struct db_tx *tx, const struct run *run)
 	return found == 1;
 }
 
-/* Whether that says that the model may be asked; else, unless it failed, the call is refused. */
+/*
+ * Whether the result allows asking the model. If not, the call is refused, unless the database
+ * failed.
+ */
 static bool
 may_ask(struct call *call, enum budget_result result, long long wait_s)
 {
@@ -265,7 +265,7 @@ may_ask(struct call *call, enum budget_result result, long long wait_s)
 	return result == BUDGET_RESERVED;
 }
 
-/* Reserves the run's next question; false as above. */
+/* Reserves tokens for the run's next question; false as above. */
 static bool
 reserve(struct call *call, struct db_tx *tx, const struct run *run)
 {
@@ -275,7 +275,7 @@ reserve(struct call *call, struct db_tx *tx, const struct run *run)
 	return may_ask(call, result, wait_s);
 }
 
-/* Whether there is anything left to reserve; else the call is answered. */
+/* Whether any tokens are left; if not, the call has been answered. */
 static bool
 has_tokens(struct call *call)
 {
@@ -284,7 +284,7 @@ has_tokens(struct call *call)
 	long long wait_s;
 	enum budget_result result = budget_look(&runs->budgets, tenant, &wait_s);
 
-	/* By runs that are over, since their process died. */
+	/* The reservations may be of runs whose process died. */
 	if (result == BUDGET_HELD) {
 		runs_bury(runs);
 		result = budget_look(&runs->budgets, tenant, &wait_s);
@@ -294,7 +294,7 @@ has_tokens(struct call *call)
 	return may_ask(call, result, wait_s);
 }
 
-/* The thread where the call makes one, its messages, and the run that locks it. */
+/* Writes the thread if it is new, its messages, and the run, which locks it. */
 static bool
 write_run(struct db_tx *tx, void *arg)
 {
@@ -315,7 +315,7 @@ write_run(struct db_tx *tx, void *arg)
 	return written;
 }
 
-/* Says once a run what its model is not told of. */
+/* Warns, once a run, of tools that the model is not told of. */
 static void
 warn_of_unserved_tools(const struct runs *runs, const struct run *run)
 {
@@ -336,7 +336,7 @@ warn_of_unserved_tools(const struct runs *runs, const struct run *run)
 	buf_free(&names);
 }
 
-/* Tells the listener of the run, while it is carried out here. */
+/* Executes the run here, with the client as its listener. */
 static void
 stream(struct call *call, struct run *run, const struct run_step *answered)
 {
@@ -348,7 +348,7 @@ stream(struct call *call, struct run *run, const struct run_step *answered)
 	call->response->retry_after_s = run_carry_out(&call->api->runs, run, &hearing, answered);
 }
 
-/* Carries out, or leaves to runners, what was stored. */
+/* Executes what was stored, or leaves it to runners. */
 static void
 start_run(struct creation *creation)
 {
@@ -365,7 +365,7 @@ start_run(struct creation *creation)
 	stream(call, &creation->run, NULL);
 }
 
-/* A body that was checked becomes a run. */
+/* Makes a run of a checked body. */
 static void
 create(struct creation *creation)
 {
@@ -409,20 +409,20 @@ run_create_with_thread(struct call *call)
 	json_object_put(creation.body);
 }
 
-/* --- runs that are there --- */
+/* --- existing runs --- */
 
-/* A call about the run of its path. */
+/* A call about the run in its path. */
 struct change {
 	struct call *call;
 	struct json_object *body;
 	struct run run;
-	/* Of a submission. */
+	/* For submitting outputs. */
 	const char *holder; /* NULL: the run is queued */
 	struct open_step step;
 	long long ended_at;
 };
 
-/* Loads the path's run. False: there is none, or the database failed. */
+/* Loads the run in the path. False: not found, or the database failed. */
 static bool
 load_run(struct change *change, struct db_tx *tx)
 {
@@ -440,7 +440,7 @@ read_thread(struct db_tx *tx, void *arg)
 	return call_thread(change->call, tx, &change->run.thread);
 }
 
-/* The database settles in a transaction of its own, before the list is read. */
+/* Settling needs a transaction of its own, before the list is read. */
 void
 run_list(struct call *call)
 {
@@ -472,7 +472,7 @@ run_retrieve(struct call *call)
 			call_fail(call);
 		else
 			call_answer(call, 200, run_json(&change.run));
-		/* The process that was to carry it out may be gone. */
+		/* The process that should have executed it may be gone. */
 		if (change.run.status == RUN_QUEUED && call->api->stays)
 			runners_wake(call->api->runs.runners);
 	}
@@ -526,7 +526,10 @@ write_cancellation(struct db_tx *tx, void *arg)
 		    run_status_words[run->status]);
 		return false;
 	}
-	/* It notices within a second; one that nobody carries out is over. */
+	/*
+	 * The executing process notices within a second. A run that no process executes is
+	 * cancelled at once.
+	 */
 	at_work = run_status_is_at_work(run->status) && !run_is_abandoned(runs, run);
 	if (run_cancel(tx, run, at_work) != 1 ||
 	    (!at_work && !run_settle_lost(tx, &runs->budgets, run)))
@@ -544,7 +547,7 @@ run_cancel_call(struct call *call)
 	run_free(&change.run);
 }
 
-/* --- what tools answered --- */
+/* --- outputs of tools --- */
 
 static struct json_object *
 output_for(struct json_object *outputs, const char *id)
@@ -555,7 +558,7 @@ output_for(struct json_object *outputs, const char *id)
 	return NULL;
 }
 
-/* "['a', 'b']" of a member of an array's objects. */
+/* Lists a member of the array's objects: "['a', 'b']". */
 static void
 list_ids(struct buf *list, struct json_object *array, const char *member)
 {
@@ -566,7 +569,7 @@ list_ids(struct buf *list, struct json_object *array, const char *member)
 	buf_puts(list, "]");
 }
 
-/* Puts the outputs into the calls, each into its own. False when they are not the calls'. */
+/* Puts each output into its call. False: the outputs do not match the calls. */
 static bool
 fill_outputs(struct call *call, struct json_object *calls, struct json_object *outputs)
 {
@@ -595,7 +598,7 @@ fill_outputs(struct call *call, struct json_object *calls, struct json_object *o
 	return good;
 }
 
-/* The run goes on, with its calls answered. */
+/* Stores the outputs, and lets the run continue. */
 static bool
 write_outputs(struct db_tx *tx, void *arg)
 {

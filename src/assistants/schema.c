@@ -1,6 +1,4 @@
-/*
- * Bodies, checked by a table when they come in (schema.h); behind it nobody looks again.
- */
+/* Checks bodies by tables when they arrive (schema.h); nothing else checks them again. */
 #include "assistants/schema.h"
 
 #include "net/http_client.h"
@@ -84,7 +82,7 @@ refuse_type(struct call *call, const char *param, unsigned types, struct json_ob
 	return false;
 }
 
-/* What min and max bound: a number itself, a string's characters, an array's elements. */
+/* What min and max bound: a number, a string's characters, an array's elements. */
 static double
 measure(struct json_object *value)
 {
@@ -112,7 +110,7 @@ check_words(struct call *call, const char *param, const char *const *words, cons
 	return false;
 }
 
-/* Nothing further in can store it, and it would end the text there. */
+/* Later code cannot store a NUL; it would end the text there. */
 static bool
 has_nul(struct json_object *string)
 {
@@ -155,7 +153,7 @@ is_name(const char *text)
 	    strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == len;
 }
 
-/* Those that a model server may follow: a local one must not be made to read its own files. */
+/* A URL that a model server may fetch. A local server must not be made to read its own files. */
 static bool
 is_url(const char *text)
 {
@@ -167,7 +165,7 @@ is_url(const char *text)
 	return false;
 }
 
-/* Whether it would have a model server that is near fetch what only its neighbours may. */
+/* Whether a model server in a private network would be made to fetch something there. */
 static bool
 is_forbidden_url(const struct call *call, const char *text)
 {
@@ -211,7 +209,7 @@ check_size(
     struct call *call, const struct field *field, const char *param, struct json_object *value)
 {
 	double size = field->max > 0 ? measure(value) : 0;
-	/* Whole numbers in full; a bound with a fraction has one digit of it at most. */
+	/* Whole numbers are printed in full; fractional bounds have one digit. */
 	int digits = field->min != (double)(long long)field->min ||
 	    field->max != (double)(long long)field->max;
 
@@ -225,7 +223,7 @@ check_size(
 	return false;
 }
 
-/* The one of several that `type` says; NULL when it was refused. */
+/* The shape that `type` selects; NULL: refused. */
 static const struct shape *
 choose_shape(
     struct call *call, const struct shape *shapes, const char *param, struct json_object *type)

@@ -1,6 +1,4 @@
-/*
- * What the API's objects are made of, as tables: tools, what tools work on, formats of answers.
- */
+/* Tables for what several kinds of objects share: tools, their resources, response formats. */
 #include "assistants/schema.h"
 #include "text/json.h"
 
@@ -11,7 +9,7 @@ const char *const reasoning_efforts[] = {
 
 static const struct field id_element = {.types = FIELD_STRING, .min = 1, .max = ID_LEN_MAX};
 
-/* An object that says its type, and nothing else. */
+/* An object with only a type. */
 static const struct field type_only[] = {{"type", FIELD_STRING, true}};
 
 /* --- tools --- */
@@ -33,7 +31,7 @@ static const struct shape search = {NULL, FIELDS(search_fields)};
 static const struct field function_fields[] = {
     {"name", FIELD_NAME, true},
     {"description", FIELD_STRING},
-    {"parameters", FIELD_OBJECT}, /* a JSON schema: the model server's to judge */
+    {"parameters", FIELD_OBJECT}, /* a JSON schema, which the model server checks */
     {"strict", FIELD_BOOLEAN},
 };
 
@@ -56,7 +54,7 @@ static const struct shape tools[] = {
     {NULL},
 };
 
-/* A message's attachment names the tools that its file is for, without their options. */
+/* An attachment names tools for its file, without options. */
 static const struct shape attachment_tools[] = {
     {"code_interpreter", FIELDS(type_only)},
     {"file_search", FIELDS(type_only)},
@@ -126,7 +124,7 @@ check_one_store(struct call *call, struct json_object *object, const char *prefi
 	return false;
 }
 
-/* The first field alone: a vector store that is there. */
+/* Only the first field: an existing vector store. */
 static const struct shape search_resources = {NULL, search_resource_fields, 1};
 static const struct shape new_search_resources = {
     NULL, FIELDS(search_resource_fields), check_one_store};
@@ -150,7 +148,7 @@ static const struct field new_resource_fields[] = {
 const struct shape tool_resources = {NULL, FIELDS(resource_fields)};
 const struct shape new_tool_resources = {NULL, FIELDS(new_resource_fields)};
 
-/* --- formats of answers --- */
+/* --- response formats --- */
 
 static const struct field schema_fields[] = {
     {"name", FIELD_NAME, true},
@@ -166,7 +164,7 @@ static const struct field schema_format_fields[] = {
     {"json_schema", FIELD_OBJECT, true, .shapes = &schema},
 };
 
-/* "none" is what the first SDKs of the second version had for it. */
+/* The first SDKs of version 2 sent "none". */
 const char *const response_format_words[] = {"auto", "none", NULL};
 
 const struct shape response_formats[] = {

@@ -1,6 +1,4 @@
-/*
- * Threads: what holds a conversation's messages together.
- */
+/* Threads, which messages and runs belong to. */
 #include "assistants/kinds.h"
 #include "os/clock.h"
 #include "records/thread_delete.h"
@@ -94,7 +92,7 @@ write_deletion(struct db_tx *tx, void *arg)
 	struct call *call = arg;
 	long long thread;
 
-	/* Messages, runs and steps go with it. */
+	/* Deletes its messages, runs and steps, too. */
 	if (!call_thread(call, tx, &thread) ||
 	    thread_delete(tx, &call->api->runs.budgets, thread) < 0)
 		return false;
@@ -106,7 +104,7 @@ void
 thread_remove(struct call *call)
 {
 	call_write(call, write_deletion, call);
-	/* Also where nothing is found: what was asked for before may still be on its way out. */
+	/* Even if nothing was found: an earlier deletion may be unfinished. */
 	if (call->response->status < 500)
 		thread_delete_finish(call->api->runs.db);
 }

@@ -9,7 +9,7 @@
 bool
 beta_v1_asked(const char *beta, const char *query)
 {
-	/* Azure's versions are dates; the second version came with the one of May 2024. */
+	/* Azure's versions are dates; version 2 of the API came with that of May 2024. */
 	static const char second[] = "2024-05-01", name[] = "api-version=";
 	const char *at = query;
 
@@ -22,12 +22,11 @@ beta_v1_asked(const char *beta, const char *query)
 	return at && *at && strncmp(at + strlen(name), second, strlen(second)) < 0;
 }
 
-/* --- both ways --- */
+/* --- both directions --- */
 
 /*
- * What is of one type is of the other, in an array of tools or of tool calls. A call has a member
- * of its type's name, an empty object in the first version; a tool has such options in the second
- * only.
+ * Renames a type in an array of tools or of tool calls. A call has a member named like its type, an
+ * empty object in version 1. A tool has such options in version 2 only.
  */
 static void
 rename_type(struct json_object *array, const char *from, const char *to)
@@ -51,7 +50,7 @@ calls_of(struct json_object *holder)
 	return json_get_array(json_get(holder, "step_details"), "tool_calls");
 }
 
-/* --- in --- */
+/* --- requests --- */
 
 /* {code_interpreter: {file_ids}} */
 static void
@@ -64,7 +63,7 @@ set_resources(struct json_object *assistant, struct json_object *file_ids)
 	json_set(assistant, "tool_resources", resources);
 }
 
-/* A file was there for whichever tool the assistant had. */
+/* In version 1 a file was for every tool of the assistant. */
 static struct json_object *
 attachment_of(struct json_object *file_id)
 {
@@ -82,7 +81,7 @@ attachment_of(struct json_object *file_id)
 	return attachment;
 }
 
-/* What is no array is left to be refused as what it is. */
+/* Anything but an array is left as it is, and refused later. */
 static void
 set_attachments(struct json_object *message, struct json_object *file_ids)
 {
@@ -97,7 +96,7 @@ set_attachments(struct json_object *message, struct json_object *file_ids)
 	json_set(message, "attachments", attachments);
 }
 
-/* The first version took any value, and kept it as Python writes it. */
+/* Version 1 accepted any value, and stored it as Python prints it. */
 static void
 metadata_in(struct json_object *holder)
 {
@@ -162,7 +161,7 @@ beta_v1_request(const char *path, struct json_object *body)
 	} else if (last && strcmp(last, "/messages") == 0) {
 		message_in(body);
 	} else {
-		/* A thread, a run, or both. */
+		/* The body is a thread, a run, or both. */
 		metadata_in(body);
 		metadata_in(json_get(body, "thread"));
 		rename_type(json_get_array(body, "tools"), "retrieval", "file_search");
@@ -185,7 +184,7 @@ beta_v1_saved(struct json_object *object)
 		rename_type(calls_of(object), "retrieval", "file_search");
 }
 
-/* --- out --- */
+/* --- answers --- */
 
 static void
 drop(struct json_object *object, const char *const *names, size_t len)
@@ -194,7 +193,7 @@ drop(struct json_object *object, const char *const *names, size_t len)
 		json_remove(object, names[i]);
 }
 
-/* The first version knew no strict functions. */
+/* Version 1 had no strict functions. */
 static void
 tools_out(struct json_object *tools)
 {
@@ -207,7 +206,7 @@ tools_out(struct json_object *tools)
 	}
 }
 
-/* As recorded in April 2024, when the first version had been given what it was still to get. */
+/* As recorded in April 2024, when version 1 was complete. */
 static void
 assistant_out(struct json_object *assistant)
 {
@@ -249,7 +248,7 @@ run_out(struct json_object *run)
 	json_remove(run, "parallel_tool_calls");
 	if (instructions && !*instructions)
 		json_set(run, "instructions", NULL);
-	/* Who waits for one of the first version's statuses would wait for ever. */
+	/* A program that waits for one of version 1's statuses would wait forever. */
 	if (status && strcmp(status, "incomplete") == 0)
 		json_set_string(run, "status", "completed");
 }
@@ -266,7 +265,7 @@ step_delta_out(struct json_object *data)
 	step_out(json_get(data, "delta"));
 }
 
-/* The first version's names in a sentence about the second's; the caller's to free. */
+/* Puts version 1's names into an error sentence; the caller's to free. */
 static char *
 old_words(const char *words)
 {
@@ -334,7 +333,7 @@ beta_v1_shown(struct json_object *object)
 {
 	struct json_object *shown = NULL, *data;
 
-	/* A copy: parts of an event are the run's own, which will be stored. */
+	/* Works on a copy, because parts of an event belong to the run and will be stored. */
 	if (!object)
 		return NULL;
 	if (json_object_deep_copy(object, &shown, NULL) < 0) {

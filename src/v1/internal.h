@@ -1,6 +1,4 @@
-/*
- * What the rooms of /v1 share: who asks, what is asked, errors. Only for src/v1/.
- */
+/* What the files of /v1 share: key, request, errors. Only for src/v1/. */
 #ifndef V1_INTERNAL_H
 #define V1_INTERNAL_H
 
@@ -17,30 +15,30 @@ struct v1 {
 	struct db *db;
 	const struct budgets *budgets;
 	struct http_client *http_client;
-	char *authorization; /* a header with the model server's key; NULL: there is none */
+	char *authorization; /* the header with the model server's key; NULL: none */
 	struct keys *keys;
 };
 
-/* The API's own path, decoded: what follows /v1, or Azure's /openai. The request's. */
+/* The API's own path, decoded: what follows /v1, or Azure's /openai. Owned by the request. */
 const char *v1_path(const struct request *request);
 
-/* The query without Azure's api-version, "" for none; the caller's to free. */
+/* The query without Azure's api-version, "" if there is none; the caller's to free. */
 char *v1_query(struct request *request);
 
-/* The body as JSON, NULL for none; the caller's. False when it was refused. */
+/* Parses the body as JSON, the caller's; NULL: no body. False: refused. */
 bool v1_body(struct request *request, struct response *response, struct json_object **body);
 
-/* The API's error, all four keys; `param` and `code` may be NULL. */
+/* An error of the API with all four members; `param` and `code` may be NULL. */
 void v1_error(struct response *response, int status, const char *param, const char *code,
     const char *message);
 
-/* 429: the key's budget is empty for so many seconds. */
+/* Answers 429: the key's budget is empty for `wait_s` seconds. */
 void v1_answer_empty(struct response *response, long long wait_s);
 
-/* Tells SDKs, which repeat 409 and whatever is above 499, not to do it. */
+/* Tells SDKs not to retry; they retry 409 and everything above 499. */
 void v1_forbid_retry(struct response *response);
 
-/* What is busy can be asked again in `seconds`; below 0: in a moment. */
+/* Says when to retry, in seconds; negative: in a moment. */
 void v1_retry_after(struct response *response, long seconds);
 
 #endif

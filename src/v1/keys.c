@@ -23,9 +23,9 @@ struct entry {
 
 struct keys {
 	const char *path;
-	/* Threads that ask while the file is read again race for what it says. */
+	/* Threads that look up keys race while the file is read again. */
 	pthread_mutex_t lock;
-	struct stat seen; /* of the file as it was read; all 0: not there */
+	struct stat seen; /* the file as it was read; all 0: there was none */
 	struct entry *entries;
 	size_t len;
 };
@@ -52,7 +52,7 @@ keys_free(struct keys *keys)
 	free(keys);
 }
 
-/* One line; a comment or an empty one is none. -1 when it is neither. */
+/* Reads one line; comments and empty lines are skipped. -1: it is malformed. */
 static int
 read_line(struct keys *keys, const char *line, size_t len)
 {
@@ -83,7 +83,7 @@ read_file(struct keys *keys)
 	size_t text_len;
 	char *text;
 
-	/* To open a pipe could take for ever. */
+	/* Opening a pipe could block forever. */
 	errno = EINVAL;
 	text = S_ISREG(keys->seen.st_mode) ? file_read(keys->path, FILE_MAX, &text_len) : NULL;
 	if (!text) {
@@ -97,7 +97,7 @@ read_file(struct keys *keys)
 		size_t len = (size_t)((next ? next : end) - line);
 
 		number++;
-		/* An editor's line ends, or what a hand left there. */
+		/* Ignores line ends of editors, and trailing blanks. */
 		while (len > 0 && strchr(" \t\r", line[len - 1]))
 			len--;
 		if (read_line(keys, line, len) < 0)
@@ -115,7 +115,7 @@ read_if_changed(struct keys *keys)
 
 	if (stat(keys->path, &now) < 0)
 		now = (struct stat){0};
-	/* A change of content or of rights changes that time, whatever else stays. */
+	/* The ctime changes with content and permissions, even if size and mtime stay. */
 	if (now.st_ino == keys->seen.st_ino && now.st_size == keys->seen.st_size &&
 	    now.st_ctim.tv_sec == keys->seen.st_ctim.tv_sec &&
 	    now.st_ctim.tv_nsec == keys->seen.st_ctim.tv_nsec)
@@ -160,8 +160,8 @@ keys_count(struct keys *keys)
 }
 
 /*
- * Appends in one write: whoever reads sees the whole line or none. `line` begins with a line end,
- * for a file whose last line has none.
+ * Appends in one write, so that readers see the whole line or none. `line` begins with a newline,
+ * in case the last line has none.
  */
 static int
 append(const char *path, const char *line)

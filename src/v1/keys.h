@@ -1,6 +1,6 @@
 /*
- * The keys that may use /v1: a file with a line each, `NAME sha256:HEX`. The key itself stands
- * nowhere. NAME is the tenant: what one key makes, only keys of that name see.
+ * The keys that may use /v1: a file with a line `NAME sha256:HEX` for each. The key itself is
+ * stored nowhere. NAME is the tenant: only keys of that name see what one of them makes.
  */
 #ifndef V1_KEYS_H
 #define V1_KEYS_H
@@ -14,7 +14,7 @@ enum { KEYS_TENANT_SIZE = 65, KEYS_KEY_SIZE = 64 };
 
 struct keys;
 
-/* `path` is borrowed. The file is read when it is asked for, and again when it has changed. */
+/* Borrows `path`. The file is read on first use, and again when it has changed. */
 struct keys *keys_new(const char *path);
 void keys_free(struct keys *keys);
 
@@ -24,13 +24,13 @@ enum keys_answer {
 	KEYS_NONE, /* there is no file, or no key in it */
 };
 
-/* Whose key it is. The time that takes tells nothing about the keys. */
+/* Finds the tenant of a key. The time that it takes reveals nothing about the keys. */
 enum keys_answer keys_find(struct keys *keys, const char *key, char tenant[KEYS_TENANT_SIZE]);
 
-/* How many keys the file has; what is wrong with it is logged. */
+/* How many keys the file has; logs what is wrong with it. */
 size_t keys_count(struct keys *keys);
 
-/* Whether a tenant can have this name. */
+/* Whether this is a valid name. */
 bool keys_is_name(const char *name);
 
 /*

@@ -1,8 +1,8 @@
 /*
- * What a program asks of its base URL beside the Assistants API: passed on to the model server, in
- * both directions as it comes. The program's own key goes there; of the client's header only what
- * says how its body is to be read and what it takes. What comes back is the status and the body,
- * and of the header what an SDK acts on.
+ * Whatever else a program asks of its base URL is passed on to the model server, as it arrives, in
+ * both directions. The request carries this program's own key, and only those headers of the client
+ * that say how to read its body and what it accepts. Status and body come back, and the headers
+ * that SDKs act on.
  */
 #include <stdint.h>
 #include <strings.h>
@@ -20,31 +20,31 @@ enum {
 	URL_MAX = 32 << 10,
 	HEADERS_MAX = 4,
 	BODY_MAX = 32 << 20,
-	TAIL_SIZE = 4096, /* of an answer: near its end stands what it cost */
+	TAIL_SIZE = 4096, /* of an answer: what it cost is near its end */
 	BYTES_A_TOKEN = 4,
-	EVENTS_SHARE = 8, /* of an event's bytes, that are words */
+	EVENTS_SHARE = 8, /* one byte in so many of an event is text */
 	TOKENS_MAX = 10000000,
-	UNKNOWN_LEN = 1 << 20 /* of a body that does not say how long it is */
+	UNKNOWN_LEN = 1 << 20 /* assumed for a body of unknown length */
 };
 
-/* One request on its way. */
+/* One request under way. */
 struct passage {
 	struct v1 *v1;
 	struct request *request;
 	struct response *response;
-	long long left;                /* of the client's body; -1: up to its end */
-	long long sent;                /* of it */
-	enum request_body_result body; /* how its reading went */
-	bool is_events;                /* the answer is a stream of them */
-	bool key_failed;               /* the model server does not take our key */
-	bool left_early;               /* by its client, or by us when its time was over */
-	bool is_text;                  /* the answer is, whose length says about what it cost */
-	char reservation[ID_SIZE];     /* "" for none */
+	long long left; /* bytes of the client's body still to come; -1: up to its end */
+	long long sent; /* bytes of it passed on */
+	enum request_body_result body; /* how reading it ended */
+	bool is_events;                /* the answer is a stream of events */
+	bool key_failed;               /* the model server refused our key */
+	bool left_early;               /* the client left, or time was over */
+	bool is_text;              /* the answer is text, whose length tells roughly what it cost */
+	char reservation[ID_SIZE]; /* "": none */
 	long long begun_ms;
-	long long answer_max;        /* that the body asks for; 0: it does not say */
-	long long granted;           /* of it, where that is less; 0: it is not */
+	long long answer_max;        /* the body's own limit; 0: none */
+	long long granted;           /* the limit sent instead, if it is lower; 0: unchanged */
 	unsigned long long received; /* bytes of the answer */
-	char tail[TAIL_SIZE + 1];    /* its last ones, NUL-terminated */
+	char tail[TAIL_SIZE + 1];    /* its last bytes, NUL-terminated */
 	size_t tail_len;
 };
 
@@ -56,7 +56,7 @@ variable(struct request *request, const char *name)
 
 /* --- the request --- */
 
-/* Whether nothing in the path could lead elsewhere, once somebody decodes it a second time. */
+/* Whether the path cannot lead elsewhere, even if it is decoded a second time. */
 static bool
 is_straight(const char *path)
 {
@@ -71,7 +71,7 @@ is_straight(const char *path)
 	return true;
 }
 
-/* The path at the model server: Azure's deployments are none of its. */
+/* The path at the model server, which knows no deployments of Azure's. */
 static const char *
 upstream_path(const struct request *request)
 {
@@ -85,8 +85,9 @@ upstream_path(const struct request *request)
 }
 
 /*
- * The path has one name or two, as the routes say: "/models", "/audio/speech"; a model's may have
- * slashes in it. The caller's to free; NULL: out of memory, or too long.
+ * The URL at the model server. The path has one name or two, as in the routes: "/models",
+ * "/audio/speech"; a model's may have slashes. The caller's to free; NULL: out of memory, or too
+ * long.
  */
 static char *
 upstream_url(const struct passage *passage)
@@ -106,13 +107,13 @@ upstream_url(const struct passage *passage)
 	return buf_take(&url);
 }
 
-/* The headers that go to the model server; the lines are its own, but for the key's. */
+/* The headers for the model server. It owns the lines, except for the key's. */
 struct headers {
 	char *lines[HEADERS_MAX + 1];
 	int len;
 };
 
-/* One that could forge others is left out. */
+/* A value that could forge other headers is dropped. */
 static void
 add_header(struct headers *headers, const char *name, const char *value)
 {
@@ -188,7 +189,7 @@ on_head(void *arg, const struct http_head *head)
 	snprintf(length, sizeof length, "%lld", head->body_len);
 	if (head->body_len >= 0)
 		response_header(response, "Content-Length", length);
-	/* An error that comes before the body was read: web servers want it read. */
+	/* An error before the body was read: web servers want it read. */
 	if (head->status >= 300)
 		request_drain(passage->request);
 	if (response_begin(response, passage->request->exchange) < 0)
@@ -224,7 +225,7 @@ count_of(struct json_object *usage, const char *name, const char *other)
 	return count > TOKENS_MAX ? -1 : count;
 }
 
-/* Tokens, of the object that begins at `at`; -1: it is no usage. */
+/* The tokens in the usage object at `at`; -1: it is none. */
 static long long
 cost_at(const char *at)
 {
@@ -247,7 +248,7 @@ cost_at(const char *at)
 	return in + (out > 0 ? out : 0);
 }
 
-/* Tokens, of the last usage that the answer tells; -1: the model server did not say. */
+/* The tokens of the last usage in the answer; -1: the model server did not report it. */
 static long long
 reported_cost(const struct passage *passage)
 {
@@ -264,7 +265,7 @@ reported_cost(const struct passage *passage)
 	return cost;
 }
 
-/* What an answer may have that does not say so itself: of some paths it has no tokens. */
+/* The most tokens of an answer that sets no limit; on some paths there are none. */
 static long long
 longest_answer(const struct passage *passage)
 {
@@ -275,7 +276,7 @@ longest_answer(const struct passage *passage)
 	return strcmp(path, "/embeddings") == 0 || strcmp(path, "/moderations") == 0 ? 1 : 0;
 }
 
-/* Of the key's budget, for the body and the longest answer. False: answered. */
+/* Reserves tokens of the key's budget, for the body and the longest answer. False: answered. */
 static bool
 reserve(struct passage *passage)
 {
@@ -314,7 +315,7 @@ reserve(struct passage *passage)
 static void
 settle(const struct passage *passage)
 {
-	/* Who left, or was not answered in time, may have had the model at work. */
+	/* If the client left, or time was over, the model may have been at work. */
 	bool worked =
 	    passage->response->begun ? passage->response->status / 100 == 2 : passage->left_early;
 	long long share = passage->is_events ? EVENTS_SHARE : 1;
@@ -341,7 +342,7 @@ answer_bad_body(struct passage *passage)
 {
 	struct response *response = passage->response;
 
-	/* What is still to come would keep a worker. */
+	/* Waiting for the rest of the body would occupy a worker. */
 	passage->request->exchange->hurried = true;
 	if (passage->body == REQUEST_BODY_TOO_LARGE)
 		v1_error(response, 413, NULL, NULL,
@@ -354,7 +355,7 @@ answer_bad_body(struct passage *passage)
 		v1_error(response, 400, NULL, NULL, "The body ended before its Content-Length.");
 }
 
-/* What came of a call that ended before there was an answer. */
+/* Answers a call that ended before there was an answer. */
 static void
 answer_failure(struct passage *passage, enum http_outcome outcome)
 {
@@ -377,7 +378,7 @@ answer_failure(struct passage *passage, enum http_outcome outcome)
 	}
 }
 
-/* The client of a stream would take its sudden end for the answer's. */
+/* The client would take the sudden end of a stream for the end of the answer. */
 static void
 end_events(struct passage *passage)
 {
@@ -440,9 +441,9 @@ call_upstream(struct passage *passage, const char *url, const char *body)
 		free(headers.lines[--headers.len]);
 }
 
-/* --- the answer's limit, in bodies that are read whole --- */
+/* --- limiting the answer of a body that is read whole --- */
 
-/* The member by which the body limits its answer, or may. */
+/* The member with which the body limits its answer, or could. */
 static const char *
 limit_name(const struct passage *passage, struct json_object *body)
 {
@@ -464,7 +465,7 @@ read_limit(struct passage *passage, struct json_object *body)
 	passage->answer_max = max > 0 && max < TOKENS_MAX ? max : 0;
 }
 
-/* `body`: JSON to send instead of what the client sends; NULL: that. */
+/* `body`: JSON to send instead of the client's body; NULL: the client's. */
 static void
 pass(struct passage *passage, struct json_object *body)
 {
@@ -477,7 +478,7 @@ pass(struct passage *passage, struct json_object *body)
 		if (passage->granted && body)
 			json_set_int(body, limit_name(passage, body), passage->granted);
 		text = body ? json_text(body) : NULL;
-		/* It would lack something: the limit, or that nothing is to be kept. */
+		/* It would lack something: the limit, or that nothing may be stored. */
 		if (!memory_is_out())
 			call_upstream(passage, url, text);
 		settle(passage);
@@ -485,7 +486,7 @@ pass(struct passage *passage, struct json_object *body)
 	free(url);
 }
 
-/* Whether there is something to pass to; else the request has been answered. */
+/* Whether there is a server to pass it on to; if not, the request has been answered. */
 static bool
 begin(struct passage *passage)
 {
@@ -503,7 +504,7 @@ begin(struct passage *passage)
 	return false;
 }
 
-/* Whether the body's answer is to be limited: one of chat, of a name whose tokens are. */
+/* Whether the answer must be limited: a chat, of a name with a budget. */
 static bool
 is_limited(const struct passage *passage)
 {
@@ -512,7 +513,7 @@ is_limited(const struct passage *passage)
 	    budget_is_bounded(passage->v1->budgets, passage->request->tenant);
 }
 
-/* The same for a body that is read whole, so that its limit can be. */
+/* Passes on a body that is read whole, so that it can get a limit. */
 static void
 pass_limited(struct passage *passage)
 {
@@ -563,9 +564,9 @@ v1_pass_through(void *room, struct request *request, struct response *response)
 	pass(&passage, NULL);
 }
 
-/* --- the Responses API: nothing may be kept there, where all tenants are one --- */
+/* --- the Responses API: the server must store nothing, because it cannot tell tenants apart --- */
 
-/* NULL: it may be passed on. Else the first field that could reach what is kept. */
+/* NULL: it may be passed on. Else the first member that could reach something stored. */
 static const char *
 forbidden_field(struct json_object *body)
 {
@@ -574,7 +575,7 @@ forbidden_field(struct json_object *body)
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
 		struct json_object *value = json_get(body, fields[i]);
 
-		/* `background: false` is no wish. */
+		/* `background: false` asks for nothing. */
 		if (value &&
 		    !(json_object_is_type(value, json_type_boolean) &&
 			!json_object_get_boolean(value)))

@@ -12,14 +12,14 @@
 
 enum { RETRY_AFTER_DEFAULT_S = 1, SDK_WAIT_MAX_S = 60 };
 
-/* Without it SDKs ask every second, or every five. */
+/* Without this header SDKs poll every second, or every five. */
 static const char poll_after_ms[] = "300";
 
-/* One call on its way. */
+/* One call under way. */
 struct exchange_call {
 	struct request *request;
 	struct response *response;
-	bool old;  /* it speaks the first version: beta_v1.h */
+	bool old;  /* it uses version 1: beta_v1.h */
 	bool gone; /* the client takes no more events; its run goes on */
 };
 
@@ -83,7 +83,7 @@ v1_retry_after(struct response *response, long seconds)
 	response->retry_after_s = seconds >= 0 ? seconds : RETRY_AFTER_DEFAULT_S;
 }
 
-/* SDKs that do not want to wait so long would ask at once instead. */
+/* SDKs ignore long waits and would retry at once. */
 static void
 retry_after_tokens(struct response *response, long long wait_s)
 {
@@ -102,7 +102,7 @@ v1_answer_empty(struct response *response, long long wait_s)
 	retry_after_tokens(response, wait_s);
 }
 
-/* --- who asks --- */
+/* --- the key --- */
 
 static const char *
 given_key(struct request *request)
@@ -120,7 +120,7 @@ v1_admits(void *room, struct request *request, struct response *response)
 	const char *key = given_key(request);
 	struct v1 *v1 = room;
 
-	/* The Assistants API is another server's. */
+	/* The Assistants API is on another server. */
 	if (!v1) {
 		v1_error(response, 404, NULL, NULL,
 		    "There is nothing at this path: the assistants are those of another server.");
@@ -143,7 +143,7 @@ v1_admits(void *room, struct request *request, struct response *response)
 	return false;
 }
 
-/* --- what is asked --- */
+/* --- the request --- */
 
 const char *
 v1_path(const struct request *request)
@@ -247,7 +247,7 @@ answer_object(struct exchange_call *call, const struct api_response *answer)
 	response_json(call->response, answer->status, body);
 }
 
-/* --- lists that are read in pieces, since their objects are large --- */
+/* --- lists, sent in pieces because their objects may be large --- */
 
 static void
 add_text(struct exchange_call *call, const char *text)
@@ -270,8 +270,8 @@ add_objects(struct exchange_call *call, struct json_object *list, bool *any)
 }
 
 /*
- * Sends what was read, and reads the next piece in its place. False when there is none, or nobody
- * takes it.
+ * Sends what was read, and reads the next piece in its place. False: there is none, or the client
+ * takes no more.
  */
 static bool
 read_rest(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
@@ -303,7 +303,7 @@ answer_no_rest(struct exchange_call *call, const struct api_response *answer)
 	    "Too many long answers are being sent; try again soon.");
 }
 
-/* Each piece is sent before the next one is read. */
+/* Each piece is sent before the next is read. */
 static void
 answer_list(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
     struct api_response *answer)
@@ -335,7 +335,7 @@ out:
 	json_object_put(first_id);
 }
 
-/* An answer that lacks something is not kept; that one is refused is. */
+/* Stores an answer for its repetition, unless it lacks something for want of memory. */
 static void
 remember(struct v1 *v1, const struct idempotent *idempotent, const struct api_response *answer)
 {
@@ -354,7 +354,7 @@ carry_out(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
     const struct idempotent *idempotent)
 {
 	char *query = v1_query(call->request);
-	/* Nothing interrupts it: a run goes on when its client leaves. */
+	/* Without an interrupt: a run goes on when its client leaves. */
 	const struct listener listener = {.on_event = on_event, .arg = call};
 	struct api_response answer;
 
@@ -375,9 +375,9 @@ carry_out(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
 	free(query);
 }
 
-/* --- the same request again --- */
+/* --- repeated requests --- */
 
-/* Answers as the first one was answered. */
+/* Answers as the first request was answered. */
 static void
 answer_again(struct exchange_call *call, const struct idempotency_found *found)
 {
@@ -392,7 +392,7 @@ answer_again(struct exchange_call *call, const struct idempotency_found *found)
 	json_object_put(answer.body);
 }
 
-/* Whether the request is to be carried out; else it has been answered. */
+/* Whether to carry out the request; if not, it has been answered. */
 static bool
 is_first(struct v1 *v1, const struct idempotent *idempotent, struct exchange_call *call)
 {
@@ -434,7 +434,7 @@ is_first(struct v1 *v1, const struct idempotent *idempotent, struct exchange_cal
 	return false;
 }
 
-/* The header's value, NULL when there is none that counts. False when it was refused. */
+/* Reads the header; NULL: there is none that counts. False: refused. */
 static bool
 read_idempotency_key(struct request *request, struct response *response, const char **key)
 {

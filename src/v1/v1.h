@@ -1,8 +1,7 @@
 /*
- * /v1: the Assistants API's face to the world, for OpenAI's official clients. Keys, requests
- * that come twice, streams; the API itself is assistants/. What else a program asks of its base URL
- * is passed through to the model server. Azure's form of the same, too: an `api-key`
- * header, and paths that begin with /openai.
+ * /v1: the Assistants API over HTTP, for OpenAI's official clients: keys, repeated requests,
+ * streams. The API itself is in assistants/. Other requests are passed on to the model server.
+ * Azure's clients are served, too: an `api-key` header, and paths that begin with /openai.
  */
 #ifndef V1_V1_H
 #define V1_V1_H
@@ -15,21 +14,21 @@
 
 struct v1;
 
-/* Arguments are borrowed, and must live longer. NULL: out of memory. */
+/* Arguments are borrowed. NULL: out of memory. */
 struct v1 *v1_new(const struct config *config, struct api *api, const struct budgets *budgets,
     struct http_client *http_client);
 void v1_free(struct v1 *v1);
 
-/* Whether the request has a key; then request->tenant is the key's name. */
+/* Whether the request has a key; sets request->tenant to the key's name. */
 router_admit_fn v1_admits;
 
 /*
- * The handlers of the paths below /v1 and /openai; their room is the struct v1, or NULL, where the
- * Assistants API is another server's.
+ * Handlers of the paths under /v1 and /openai. Their context is the struct v1; NULL: the Assistants
+ * API is on another server.
  */
 route_handler_fn v1_answer;       /* the Assistants API */
-route_handler_fn v1_pass_through; /* what the model server answers itself */
-route_handler_fn v1_responses;    /* the same, for requests that must not be kept there */
+route_handler_fn v1_pass_through; /* requests that are passed on */
+route_handler_fn v1_responses;    /* the same, if the model server must not store anything */
 route_handler_fn v1_not_yet;      /* files and vector stores */
 
 #endif
