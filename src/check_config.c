@@ -107,7 +107,8 @@ check_quotes(struct checks *checks)
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
 		if (is_quoted(settings[i][1]))
 			return wrong(checks,
-			    "%s has quotes around it, which count as a part of it: take them away",
+			    "%s has quotes around it, which count as part of the value: remove "
+			    "them",
 			    settings[i][0]);
 	return true;
 }
@@ -124,13 +125,13 @@ check_configuration(struct checks *checks)
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
 		if (files[i] && access(files[i], R_OK) < 0)
 			return wrong(checks,
-			    "%s cannot be read by the owner of %s, as whom the program runs: chown "
-			    "or chmod it",
+			    "%s cannot be read by the owner of %s, the user that the program runs "
+			    "as: chown or chmod it",
 			    files[i], checks->config.state_dir);
 	if (!check_quotes(checks))
 		return false;
 	return file ? well(checks, "from %s and the environment", file)
-		    : well(checks, "from the environment alone, there is no file");
+		    : well(checks, "from the environment only, there is no configuration file");
 }
 
 static bool
@@ -150,8 +151,8 @@ static bool
 tell_database(struct checks *checks, const char *error)
 {
 	return wrong(checks,
-	    "%s: see that nothing else holds it and that its disk has room, bring a backup back, "
-	    "or let ASSISTANTS_STATE_DIR name another folder",
+	    "%s: check that no other program has locked it and that its disk has room, restore a "
+	    "backup, or set ASSISTANTS_STATE_DIR to another folder",
 	    error);
 }
 
@@ -166,7 +167,8 @@ check_database(struct checks *checks)
 	if (!config_needs_database(&checks->config))
 		return true;
 	if (!checks->has_folder)
-		return wrong(checks, "not tried, for it is in the state folder: mend that first");
+		return wrong(
+		    checks, "not tested, because it is in the state folder: correct that first");
 	path = config_database_path(&checks->config);
 	if (!path)
 		return wrong(checks, "out of memory");
@@ -196,7 +198,8 @@ check_tools(struct checks *checks)
 		return true;
 	tools = tools_load(folder);
 	if (!tools)
-		return wrong(checks, "%s: %s: make the folder, or let ASSISTANTS_TOOLS_DIR name it",
+		return wrong(checks,
+		    "%s: %s: create the folder, or set ASSISTANTS_TOOLS_DIR to the right one",
 		    folder, strerror(errno));
 	for (size_t i = 0; i < tools_len(tools); i++)
 		buf_printf(&names, "%s%s", i ? ", " : "", tools_name(tools, i));
@@ -217,12 +220,13 @@ check_definition(struct checks *checks)
 	char error[ERROR_SIZE] = "";
 
 	if (!checks->definition)
-		return wrong(checks, "%s; mend the file, or let ASSISTANTS_DEFINITION name another",
+		return wrong(checks,
+		    "%s; correct the file, or set ASSISTANTS_DEFINITION to another one",
 		    checks->definition_error);
 	/* A remote API has rules of its own. */
 	if (!checks->config.upstream_url && !api_would_create_assistant(checks->definition, error))
-		return wrong(checks, "mend %s: %s", file ? file : "ASSISTANTS_MODEL", error);
-	return well(checks, "%s, \"%s\" with %s", file ? file : "the built-in one",
+		return wrong(checks, "correct %s: %s", file ? file : "ASSISTANTS_MODEL", error);
+	return well(checks, "%s, \"%s\" with the model %s", file ? file : "the built-in one",
 	    json_get_string(checks->definition, "name"),
 	    json_get_string(checks->definition, "model"));
 }
@@ -247,7 +251,7 @@ check_keys(struct checks *checks)
 	if (*checks->logged)
 		return wrong(checks, "%s", checks->logged);
 	if (count == 0)
-		return well(checks, "none, so nobody may use /v1; --make-key NAME makes one");
+		return well(checks, "none, so /v1 refuses everything; --make-key NAME makes one");
 	return well(checks, "%s, %zu for /v1", file, count);
 }
 
@@ -260,7 +264,7 @@ check_door(struct checks *checks)
 	char names[64] = "";
 
 	if (config->rate)
-		snprintf(rate, sizeof rate, "%u messages a minute from an address", config->rate);
+		snprintf(rate, sizeof rate, "%u messages a minute from each address", config->rate);
 	if (config->daily_tokens)
 		snprintf(tokens, sizeof tokens, "%u tokens", config->daily_tokens);
 	if (config->key_daily_tokens)
@@ -271,8 +275,8 @@ check_door(struct checks *checks)
 	    config->allow_origin ? config->allow_origin : "",
 	    config->allowed_hosts ? "; the hosts " : "",
 	    config->allowed_hosts ? config->allowed_hosts : "",
-	    config->access_token ? "who has the access token" : "no access token",
-	    config->trusted_proxies ? "; X-Forwarded-For of trusted proxies" : "");
+	    config->access_token ? "only with the access token" : "no access token",
+	    config->trusted_proxies ? "; X-Forwarded-For of trusted proxies is believed" : "");
 }
 
 /* --- servers --- */
@@ -303,13 +307,13 @@ tell_base(struct checks *checks, const struct server *server, const struct askin
 	bool good;
 
 	if (!base)
-		good = wrong(checks, "%s %s, and nothing takes questions there: check %s",
+		good = wrong(checks, "%s %s, and does not accept questions either: check %s",
 		    server->url, came, server->url_setting);
 	else if (strcmp(base, server->url) == 0)
-		good = well(checks, "%s %s, but takes questions by %s", server->url, came, path);
+		good = well(checks, "%s %s, but accepts questions at %s", server->url, came, path);
 	else
-		good = wrong(checks, "%s is not the base URL, %s is: change %s", server->url, base,
-		    server->url_setting);
+		good = wrong(checks, "%s is not the base URL, but %s is: change %s", server->url,
+		    base, server->url_setting);
 	free(base);
 	return good;
 }
@@ -330,12 +334,13 @@ tell_refusal(struct checks *checks, const struct server *server, const struct as
 		return tell_base(checks, server, asking, came);
 	if (status == 401 && !server->key)
 		return wrong(
-		    checks, "%s wants a key (401): set %s", server->url, server->key_setting);
+		    checks, "%s needs a key (401): set %s", server->url, server->key_setting);
 	if (status == 401)
 		return wrong(
 		    checks, "%s refuses the key (401): check %s", server->url, server->key_setting);
 	if (status == 403)
-		return wrong(checks, "%s forbids it (403%s%s): check %s, and what that key may do",
+		return wrong(checks,
+		    "%s forbids the request (403%s%s): check %s, and the permissions of that key",
 		    server->url, colon, words, server->key_setting);
 	if (status == 429 || status == 503)
 		return wrong(checks, "%s is busy (%ld%s%s): try again later", server->url, status,
@@ -389,7 +394,7 @@ read_answer(struct checks *checks, const struct server *server, const struct ask
 	else if (server->is_model_server)
 		good = tell_base(checks, server, asking, "answers, but has no list of models");
 	else
-		good = wrong(checks, "%s answers, but %s is no list: check %s", server->url,
+		good = wrong(checks, "%s answers, but %s returns no list: check %s", server->url,
 		    server->path, server->url_setting);
 	json_object_put(body);
 	return good;
@@ -514,8 +519,9 @@ check_models(struct checks *checks, struct json_object *list)
 		    config->definition ? "change the definition's model, or set ASSISTANTS_MODELS"
 				       : "set ASSISTANTS_MODEL or ASSISTANTS_MODELS");
 	return strcmp(sent, asked) == 0
-	    ? well(checks, "%s knows %s", config->base_url, sent)
-	    : well(checks, "%s knows %s, sent for %s", config->base_url, sent, asked);
+	    ? well(checks, "%s has the model %s", config->base_url, sent)
+	    : well(checks, "%s has the model %s, sent in place of %s", config->base_url, sent,
+		  asked);
 }
 
 static bool
@@ -536,8 +542,8 @@ check_model_server(struct checks *checks)
 		return true;
 	if (checks->config.model_api == MODEL_API_OFFLINE)
 		return well(checks,
-		    "none, a small built-in script plays the assistant: OPENAI_API_KEY or "
-		    "OPENAI_BASE_URL, without ASSISTANTS_MODEL_API=offline, connects a real one");
+		    "none, so a small built-in script answers: set OPENAI_API_KEY or "
+		    "OPENAI_BASE_URL, without ASSISTANTS_MODEL_API=offline, for a real one");
 	good = ask(checks, &server, &list);
 	if (list)
 		good = check_models(checks, list);
@@ -579,7 +585,7 @@ static const struct part parts[] = {
     {"tools", check_tools},
     {"definition", check_definition},
     {"keys", check_keys},
-    {"door", check_door},
+    {"admission", check_door},
 };
 
 /*

@@ -59,8 +59,8 @@ parse_key(const struct setting *setting, const char *value, void *field, char *e
 	for (const char *at = value; *at; at++)
 		if (*at <= ' ' || *at > '~')
 			return fail(error,
-			    "%s has a character that no key has: accepted are visible ASCII "
-			    "characters",
+			    "%s has a character that no key has: only visible ASCII characters are "
+			    "accepted",
 			    setting->name);
 	return parse_text(setting, value, field, error);
 }
@@ -73,9 +73,8 @@ parse_url(const struct setting *setting, const char *value, void *field, char *e
 
 	if (!http_url_valid(value) || strpbrk(value, "?# \t"))
 		return fail(error,
-		    "%s is not a URL that can be used: accepted are http:// and https:// with a "
-		    "host, "
-		    "a path if need be, no user name and no query",
+		    "%s is not a URL that can be used: it must begin with http:// or https:// and "
+		    "have a host; a path is accepted, a user name or a query is not",
 		    setting->name);
 	while (len > 0 && value[len - 1] == '/')
 		len--;
@@ -88,7 +87,7 @@ static int
 parse_path(const struct setting *setting, const char *value, void *field, char *error)
 {
 	if (value[0] != '/')
-		return fail(error, "%s is %s: accepted is an absolute path", setting->name,
+		return fail(error, "%s is %s: it must be an absolute path", setting->name,
 		    *value ? "relative" : "empty");
 	return parse_text(setting, value, field, error);
 }
@@ -155,8 +154,8 @@ read_key_file(
 	while (len > 0 && strchr(" \t\r\n", key[len - 1]))
 		key[--len] = '\0';
 	if (len == 0)
-		result =
-		    fail(error, "%s: %s is empty: it should hold the key", setting->name, value);
+		result = fail(
+		    error, "%s: %s is empty: it must hold the key or token", setting->name, value);
 	else
 		result = parse_key(setting, key, field, error);
 	explicit_bzero(key, len);
@@ -226,9 +225,9 @@ parse_origins(const struct setting *setting, const char *value, void *field, cha
 
 		if (!is_origin(at, len))
 			return fail(error,
-			    "%s has \"%.*s\": accepted are origins as https://example.org, in "
-			    "small letters, without a path, a slash at the end or the scheme's own "
-			    "port, parted by blanks or commas; * for all",
+			    "%s has \"%.*s\": an origin looks like https://example.org, in lower "
+			    "case, without a path, a slash at the end or the scheme's default "
+			    "port; separate them by blanks or commas; * stands for all",
 			    setting->name, (int)(len < 200 ? len : 200), at);
 		at += len;
 	}
@@ -250,8 +249,8 @@ parse_hosts(const struct setting *setting, const char *value, void *field, char 
 		    (*at == '[' && at[len - 1] != ']') || (len > 1 && at[len - 1] == '.') ||
 		    (*at != '[' && memchr(at, ':', len)) || (len > 1 && memchr(at, '*', len)))
 			return fail(error,
-			    "%s has \"%.*s\": accepted are host names as example.org, without "
-			    "scheme, port and path, parted by blanks or commas; * for all",
+			    "%s has \"%.*s\": a host name looks like example.org, without scheme, "
+			    "port and path; separate them by blanks or commas; * stands for all",
 			    setting->name, (int)(len < 200 ? len : 200), at);
 		at += len;
 	}
@@ -271,8 +270,8 @@ parse_ranges(const struct setting *setting, const char *value, void *field, char
 	if (!bad)
 		return fail(error, "out of memory");
 	return fail(error,
-	    "%s has \"%.*s\": accepted are addresses and ranges as 192.0.2.1, 10.0.0.0/8 or "
-	    "2001:db8::/32, parted by blanks or commas",
+	    "%s has \"%.*s\": an address or range looks like 192.0.2.1, 10.0.0.0/8 or "
+	    "2001:db8::/32; separate them by blanks or commas",
 	    setting->name, (int)(bad_len < 200 ? bad_len : 200), bad);
 }
 
@@ -282,7 +281,7 @@ parse_unsigned(const struct setting *setting, const char *value, void *field, ch
 	long long number;
 
 	if (parse_number(value, setting->min, setting->max, &number) < 0)
-		return fail(error, "%s is \"%s\": accepted are whole numbers from %lld to %lld",
+		return fail(error, "%s is \"%s\": it must be a whole number from %lld to %lld",
 		    setting->name, value, setting->min, setting->max);
 	*(unsigned *)field = (unsigned)number;
 	return 0;
@@ -297,7 +296,7 @@ parse_bound(const struct setting *setting, const char *value, void *field, char 
 	if (strcmp(value, "off") != 0 &&
 	    parse_number(value, setting->min, setting->max, &number) < 0)
 		return fail(error,
-		    "%s is \"%s\": accepted are whole numbers from %lld to %lld, and off",
+		    "%s is \"%s\": it must be a whole number from %lld to %lld, or off",
 		    setting->name, value, setting->min, setting->max);
 	*(unsigned *)field = (unsigned)number;
 	return 0;
@@ -335,8 +334,8 @@ parse_models(const struct setting *setting, const char *value, void *field, char
 	if (result < 0) {
 		json_object_put(models);
 		return fail(error,
-		    "%s is \"%s\": accepted are pairs of models as ASKED=SENT, with commas and no "
-		    "blanks between, no model asked for twice, * for all others",
+		    "%s is \"%s\": it must be pairs ASKED=SENT of model names, separated by commas "
+		    "without blanks; no model may be asked for twice; * stands for all others",
 		    setting->name, utf8_valid(value, strlen(value)) ? value : "not UTF-8");
 	}
 	*out = models;
@@ -371,7 +370,8 @@ parse_size(const struct setting *setting, const char *value, void *field, char *
 		return 0;
 	}
 	return fail(error,
-	    "%s is \"%s\": accepted are sizes from %lld to %lld bytes, as 1048576, 1024KiB or 1MiB",
+	    "%s is \"%s\": it must be a size from %lld to %lld bytes, such as 1048576, 1024KiB or "
+	    "1MiB",
 	    setting->name, value, setting->min, setting->max);
 }
 
@@ -391,7 +391,7 @@ parse_word(const struct setting *setting, const char *value, void *field, char *
 		used += (size_t)snprintf(accepted + used, sizeof accepted - used, "%s%s",
 		    i ? ", " : "", setting->words[i]);
 	}
-	return fail(error, "%s is \"%s\": accepted are %s", setting->name, value, accepted);
+	return fail(error, "%s is \"%s\": it must be one of %s", setting->name, value, accepted);
 }
 
 _Static_assert(sizeof(enum log_level) == sizeof(unsigned), "parse_word() writes an unsigned");
@@ -468,8 +468,8 @@ read_line(struct file_values *file, char *line, unsigned number, char *error)
 	equals = strchr(line, '=');
 	if (!equals)
 		return fail(error,
-		    "%s, line %u: accepted are NAME=value, # comments and empty lines", file->path,
-		    number);
+		    "%s, line %u: only NAME=value, # comments and empty lines are accepted",
+		    file->path, number);
 	*equals = '\0';
 	index = setting_index(line);
 	if (index < 0)
@@ -538,8 +538,8 @@ read_file(struct file_values *file, char *error)
 		return fail(error, "the configuration file %s cannot be read: %s%s", file->path,
 		    strerror(errno),
 		    strcmp(file->path, etc_path) == 0
-			? "; ASSISTANTS_CONFIG, or ~/.config/assistants-fcgi/config, is read "
-			  "in its place"
+			? "; to use another file, set ASSISTANTS_CONFIG, or make "
+			  "~/.config/assistants-fcgi/config"
 			: "");
 	file->len = len;
 	if (strlen(file->text) != len)
@@ -567,7 +567,8 @@ apply(struct config *config, const struct file_values *file, char *error)
 			continue;
 		if (is_key && config->api_key)
 			return fail(error,
-			    "OPENAI_API_KEY and OPENAI_API_KEY_FILE are both set: accepted is one");
+			    "OPENAI_API_KEY and OPENAI_API_KEY_FILE are both set: set only one of "
+			    "them");
 		if (setting->parse(setting, value, (char *)config + setting->offset, error) < 0)
 			return -1;
 	}
@@ -596,11 +597,12 @@ complete(struct config *config, char *error)
 		return fail(error, "out of memory");
 	if (config->upstream_key && !config->upstream_url)
 		return fail(error,
-		    "ASSISTANTS_UPSTREAM_KEY is set, and no ASSISTANTS_UPSTREAM_URL to use it for");
+		    "ASSISTANTS_UPSTREAM_KEY is set, but ASSISTANTS_UPSTREAM_URL is not: set both, "
+		    "or none");
 	if (config->upstream_url && config->retention_days)
 		return fail(error,
 		    "ASSISTANTS_RETENTION_DAYS and ASSISTANTS_UPSTREAM_URL are both set: the "
-		    "threads are that server's, and none are kept here");
+		    "threads are on that server, so remove one of the two settings");
 	if (!config->state_dir && find_state_dir(config, error) < 0)
 		return -1;
 	if (!config->keys_file && asprintf(&config->keys_file, "%s/keys", config->state_dir) < 0) {
@@ -704,12 +706,13 @@ config_prepare_state_dir(const struct config *config, char error[ERROR_SIZE])
 	if (!beside &&
 	    (make_folders(config->state_dir) < 0 || access(config->state_dir, W_OK | X_OK) < 0))
 		return fail(error,
-		    "the state folder %s cannot be used: %s; ASSISTANTS_STATE_DIR names another",
+		    "the state folder %s cannot be used: %s; set ASSISTANTS_STATE_DIR to another "
+		    "one",
 		    config->state_dir, strerror(errno));
 	if (beside || is_beside_program(config->state_dir))
 		return fail(error,
 		    "the state folder %s is inside the program's own folder, which web servers may "
-		    "serve: ASSISTANTS_STATE_DIR must name one elsewhere",
+		    "serve: set ASSISTANTS_STATE_DIR to a folder elsewhere",
 		    config->state_dir);
 	return 0;
 }

@@ -82,7 +82,7 @@ static const char usage[] =
     "       assistants.fcgi --export\n"
     "       assistants.fcgi --import FILE|- [--tenant NAME]\n"
     "       assistants.fcgi --check-config | --version | --help\n"
-    "Started by a web server it speaks FastCGI, or CGI. man assistants.fcgi tells the rest.\n";
+    "A web server starts it without options, as FastCGI or CGI. See man assistants.fcgi.\n";
 
 /* Registers secrets before anything can log them. */
 static int
@@ -238,8 +238,8 @@ afford_workers(unsigned workers, bool tools)
 	workers = WORKERS_MIN;
 	if (limit.rlim_cur > DESCRIPTORS_MORE + WORKERS_MIN * DESCRIPTORS_EACH)
 		workers = (unsigned)((limit.rlim_cur - DESCRIPTORS_MORE) / DESCRIPTORS_EACH);
-	log_warn("%llu file descriptors are allowed, enough for %u workers, %llu would be needed: "
-		 "raise the limit (ulimit -Hn), or lower ASSISTANTS_WORKERS",
+	log_warn("the limit of %llu file descriptors is enough for %u workers only, %llu would be "
+		 "needed: raise the limit (ulimit -Hn), or lower ASSISTANTS_WORKERS",
 	    (unsigned long long)limit.rlim_cur, workers, (unsigned long long)wanted);
 	return workers;
 }
@@ -268,7 +268,7 @@ serve_fastcgi(struct app *app, struct router *router, const struct options *opti
 		api_resume(app->api);
 	log_info("assistants-fcgi " VERSION " answers, state in %s", app->config.state_dir);
 	if (!app->config.upstream_url && app->config.model_api == MODEL_API_OFFLINE)
-		log_info("no model server is set: a small built-in script plays the assistant");
+		log_info("no model server is set: a small built-in script answers");
 	result = server_run_fastcgi(fd, options->listen, &server_options);
 	/* A request that did not end still uses everything. */
 	if (result > 0)
@@ -316,8 +316,7 @@ serve_cgi(struct app *app, struct router *router, bool detached)
 static void
 answer_misconfigured(void)
 {
-	struct router router = {
-	    .out_of_order = "The server is not configured rightly; its log says what is wrong."};
+	struct router router = {.out_of_order = "The server cannot start; its log says why."};
 
 	server_run_cgi(router_answer, &router);
 }
@@ -335,8 +334,8 @@ open_seats(const struct app *app)
 		free(path);
 	}
 	if (!seats)
-		log_error(
-		    "the state folder's file conversations cannot be used: %s", strerror(errno));
+		log_error("the file conversations in the state folder cannot be used: %s",
+		    strerror(errno));
 	return seats;
 }
 
@@ -430,14 +429,14 @@ make_key(const char *name)
 		result = keys_make(config.keys_file, name, key, error);
 	if (result == 0 && (printf("%s\n", key) < 0 || fflush(stdout) == EOF)) {
 		snprintf(error, sizeof error,
-		    "the key cannot be printed (%s), so nobody knows it: remove the last line of "
-		    "%.300s",
+		    "the key cannot be printed (%s), so it is lost: remove the last line of %.300s",
 		    strerror(errno), config.keys_file);
 		result = -1;
 	}
 	if (result == 0)
-		fprintf(stderr, "This is the key of %s, shown this once; its hash is in %s.\n",
-		    name, config.keys_file);
+		fprintf(stderr,
+		    "This is the key of %s. It is shown only once; its hash is in %s.\n", name,
+		    config.keys_file);
 	else
 		fprintf(stderr, "%s\n", error);
 	config_free(&config);
@@ -536,8 +535,8 @@ read_options(int argc, char **argv, struct options *options)
 		case 'm':
 			options->mode = (mode_t)strtoul(optarg, &end, 8);
 			if (*end || options->mode > 0777 || end == optarg) {
-				fprintf(stderr, "--mode %s: accepted are octal modes as 0660\n",
-				    optarg);
+				fprintf(stderr,
+				    "--mode %s: it must be an octal mode such as 0660\n", optarg);
 				return EXIT_USAGE + 1;
 			}
 			break;
@@ -568,7 +567,9 @@ read_options(int argc, char **argv, struct options *options)
 		}
 	}
 	if (options->tenant && (!options->import || !keys_is_name(options->tenant))) {
-		fprintf(stderr, "--tenant NAME goes with --import; NAME is a key's name\n");
+		fprintf(stderr,
+		    "--tenant NAME goes with --import; NAME is the name of a key: letters, digits, "
+		    "'_', '.' and '-'\n");
 		return EXIT_USAGE + 1;
 	}
 	if (optind < argc) {

@@ -110,7 +110,7 @@ void
 call_refuse_path(struct call *call, bool known)
 {
 	answer_error(call, known ? 405 : 404, NULL, NULL,
-	    known ? "This path does not take that method." : "There is nothing at this path.");
+	    known ? "This path does not accept this method." : "There is nothing at this path.");
 }
 
 void

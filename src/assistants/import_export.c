@@ -32,7 +32,7 @@ static const struct {
     [TRANSFER_STEP] = {"thread.run.step", run_step_export_sql, run_step_exported, run_step_import},
 };
 
-static const char database_failed[] = "the database failed; its own words are above";
+static const char database_failed[] = "the database failed; its own error is above";
 
 /* --- export --- */
 
@@ -214,9 +214,11 @@ take_value(struct reader *reader)
 	int result;
 
 	if (reader->value.failed)
-		return complain(reader, "an object of more than 64 MiB");
+		return complain(
+		    reader, "the object is larger than 64 MiB, the most that is accepted");
 	if (json_parse(reader->value.data, reader->value.len, &object) < 0)
-		return complain(reader, "this is not JSON, or is too much for one object");
+		return complain(
+		    reader, "this is not JSON, or has more than 64 levels or too many values");
 	name = json_get_string(object, "object");
 	if (name && strcmp(name, "list") == 0)
 		result = keep_list(reader, json_get_array(object, "data"));
@@ -371,7 +373,8 @@ read_back(struct reader *reader, const struct entry *entry)
 		json_parse(text, entry->len, &object);
 	free(text);
 	if (!object)
-		snprintf(reader->error, ERROR_SIZE, "%s: what was read is lost: %s",
+		snprintf(reader->error, ERROR_SIZE,
+		    "%s: an object cannot be read back from the temporary file: %s",
 		    reader->source->folder, strerror(errno));
 	return object;
 }

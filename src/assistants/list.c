@@ -44,14 +44,14 @@ read_parameter(struct call *call, struct page *page, const char *name, char *val
 		if (parse_number(value, 1, LIMIT_MAX, &page->limit) == 0)
 			return true;
 		call_refuse(
-		    call, name, "Invalid 'limit': accepted are integers from 1 to %d.", LIMIT_MAX);
+		    call, name, "Invalid 'limit': it must be an integer from 1 to %d.", LIMIT_MAX);
 		return false;
 	}
 	if (strcmp(name, "order") == 0) {
 		page->ascending = strcmp(value, "asc") == 0;
 		if (page->ascending || strcmp(value, "desc") == 0)
 			return true;
-		call_refuse(call, name, "Invalid 'order': accepted are 'asc' and 'desc'.");
+		call_refuse(call, name, "Invalid 'order': it must be 'asc' or 'desc'.");
 		return false;
 	}
 	return true;
@@ -74,7 +74,8 @@ page_read(struct call *call, struct page *page)
 			good = read_parameter(call, page, name, value);
 		} else {
 			call_refuse(call, NULL,
-			    "The query is broken: its percent-encoding, or a NUL in it.");
+			    "The query is malformed: its percent-encoding is wrong, or it has a "
+			    "NUL character.");
 			good = false;
 		}
 		free(name);

@@ -182,7 +182,8 @@ retention_start(struct retention *retention)
 	retention->started = pthread_create(&retention->thread, &attr, run, retention) == 0;
 	pthread_attr_destroy(&attr);
 	if (!retention->started)
-		log_error("no thread could be started to delete idle threads");
+		log_error(
+		    "the background thread that deletes idle conversations could not be started");
 }
 
 void

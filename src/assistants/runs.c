@@ -121,7 +121,8 @@ check_body(struct call *call, struct json_object *body, const struct field *fiel
 		return false;
 	if (!wants_stream(body) || call->request->listener)
 		return true;
-	call_refuse(call, "stream", "Streams are not served here.");
+	call_refuse(
+	    call, "stream", "Streams are not served here: send the request without 'stream'.");
 	return false;
 }
 
@@ -330,8 +331,8 @@ warn_of_unserved_tools(const struct runs *runs, const struct run *run)
 			    json_get_string(tool, "type"));
 	}
 	if (names.len > 0)
-		log_warn("the run uses %s, only stored yet: the model knows nothing of it, "
-			 "nor of files",
+		log_warn("the run has the tools %s, which are only stored so far: the model is not "
+			 "told of them, nor of files",
 		    names.data);
 	buf_free(&names);
 }

@@ -135,8 +135,8 @@ check_metadata(struct call *call, const char *param, struct json_object *metadat
 		if (has_nul(value) || utf8_chars(key) > METADATA_KEY_MAX ||
 		    measure(value) > METADATA_VALUE_MAX) {
 			call_refuse(call, param,
-			    "Invalid '%s': accepted are names of at most %d characters with "
-			    "strings of at most %d.",
+			    "Invalid '%s': a name may have at most %d characters, its value at "
+			    "most %d, without NUL characters.",
 			    param, METADATA_KEY_MAX, METADATA_VALUE_MAX);
 			return false;
 		}
@@ -185,7 +185,7 @@ check_string(
 	}
 	if (field->types & FIELD_NAME && !is_name(text)) {
 		call_refuse(call, param,
-		    "Invalid '%s': accepted are 1 to %d letters (a-z, A-Z), digits, '_' and '-'.",
+		    "Invalid '%s': it must have 1 to %d letters (a-z, A-Z), digits, '_' and '-'.",
 		    param, NAME_MAX_LEN);
 		return false;
 	}
@@ -196,8 +196,9 @@ check_string(
 	}
 	if (field->types & FIELD_URL && is_forbidden_url(call, text)) {
 		call_refuse(call, param,
-		    "Invalid '%s'. The model server is in a private network, and fetches nothing "
-		    "by private addresses: send the image as data:image/…;base64,…",
+		    "Invalid '%s'. A private address is not accepted, because the model server is "
+		    "in a private network, and would fetch the image from there: send it as "
+		    "data:image/…;base64,…",
 		    param);
 		return false;
 	}
@@ -215,7 +216,7 @@ check_size(
 
 	if (field->max <= 0 || (size >= field->min && size <= field->max))
 		return true;
-	call_refuse(call, param, "Invalid '%s': accepted is %s from %.*f to %.*f.", param,
+	call_refuse(call, param, "Invalid '%s': it must be %s from %.*f to %.*f.", param,
 	    json_object_is_type(value, json_type_string)      ? "a length"
 		: json_object_is_type(value, json_type_array) ? "a number of elements"
 							      : "a number",

@@ -81,7 +81,7 @@ check_overlap(struct call *call, struct json_object *object, const char *prefix)
 		return true;
 	snprintf(param, sizeof param, "%schunk_overlap_tokens", prefix);
 	call_refuse(
-	    call, param, "Invalid '%s': at most half of max_chunk_size_tokens is accepted.", param);
+	    call, param, "Invalid '%s': it must be at most half of max_chunk_size_tokens.", param);
 	return false;
 }
 
@@ -120,7 +120,8 @@ check_one_store(struct call *call, struct json_object *object, const char *prefi
 	if (!json_get(object, "vector_store_ids") || !json_get(object, "vector_stores"))
 		return true;
 	snprintf(param, sizeof param, "%svector_stores", prefix);
-	call_refuse(call, param, "Invalid '%s': it goes without vector_store_ids.", param);
+	call_refuse(
+	    call, param, "Invalid '%s': it cannot be combined with vector_store_ids.", param);
 	return false;
 }
 

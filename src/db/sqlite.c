@@ -81,7 +81,7 @@ struct db {
 static void
 log_failure(struct conn *conn, const char *what)
 {
-	char reason[REASON_SIZE] = "an error before this has ended the transaction";
+	char reason[REASON_SIZE] = "an earlier error has ended the transaction";
 
 	if (sqlite3_errcode(conn->handle) != SQLITE_OK)
 		connect_reason(conn->handle, reason);
@@ -339,7 +339,7 @@ writer_take(struct db *db, struct db_tx *tx)
 
 	tx->writer.durable = durable;
 	if (!writers_take(&db->writers, &tx->writer, BUSY_TIMEOUT_MS)) {
-		log_error("the database %s: begin: others write for too long", db->path);
+		log_error("the database %s: begin: other writers took too long", db->path);
 		return NULL;
 	}
 	if (tx->writer.done)

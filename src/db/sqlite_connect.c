@@ -262,7 +262,7 @@ connect_first(struct place *place, char *error, size_t error_size)
 	place->rollback = *why;
 	code = open_patiently(place, OPEN_OR_CREATE, &handle);
 	if (code == SQLITE_OK && place->rollback)
-		log_info("the database %s uses a rollback journal, no write-ahead log: %s",
+		log_info("the database %s uses a rollback journal instead of a write-ahead log: %s",
 		    place->path, why);
 	return opened(place, handle, code, error, error_size);
 }

@@ -150,20 +150,21 @@ copy_aside(sqlite3 *handle, const char *path, long long version)
 	snprintf(copy, sizeof copy, "%s.version-%lld", path, version);
 	snprintf(partial, sizeof partial, "%s.part", copy);
 	if (!has_room(handle, path)) {
-		log_warn("the database gets a new schema, and is not copied before: there is no "
-			 "room for a copy");
+		log_warn("the database gets a new schema without a copy of the old one: the disk "
+			 "has no room for it");
 		return;
 	}
 	unlink(partial);
 	code = copy_to(path, partial);
 	if (code == SQLITE_OK && rename(partial, copy) == 0) {
 		file_sync_folder(copy);
-		log_info("the database gets a new schema; as it was before it is in %s, which can "
-			 "be deleted",
+		log_info(
+		    "the database gets a new schema; a copy of the old one is in %s, which can "
+		    "be deleted",
 		    copy);
 		return;
 	}
-	log_warn("the database gets a new schema, and could not be copied before: %s",
+	log_warn("the database gets a new schema without a copy of the old one: %s",
 	    code != SQLITE_OK ? sqlite3_errstr(code) : strerror(errno));
 	unlink(partial);
 }
@@ -179,8 +180,8 @@ begin_patiently(sqlite3 *handle, const char *path)
 	int code = connect_exec(handle, "BEGIN IMMEDIATE");
 
 	if (code == SQLITE_BUSY)
-		log_info("the database %s has an older schema, and is locked: it is waited until "
-			 "another process has brought it to the new one",
+		log_info("the database %s has an older schema, and is locked: waiting until "
+			 "another process has migrated it",
 		    path);
 	while (code == SQLITE_BUSY && clock_ms() < end_ms)
 		code = connect_exec(handle, "BEGIN IMMEDIATE");
@@ -205,13 +206,14 @@ migrate(sqlite3 *handle, const char *path, char *error)
 	if (version < 0 || version > newest) {
 		snprintf(error, ERROR_SIZE,
 		    "the database %s has schema version %lld, made by a newer program; this "
-		    "one, " VERSION ", knows versions up to %lld",
+		    "one, " VERSION ", accepts versions up to %lld",
 		    path, version, newest);
 		goto undo;
 	}
 	if (version == 0 && tables > 0) {
 		snprintf(error, ERROR_SIZE,
-		    "the database %s is another program's: it has tables that are not known here",
+		    "the database %s belongs to another program: it has tables that this program "
+		    "did not make",
 		    path);
 		goto undo;
 	}

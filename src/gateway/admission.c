@@ -60,14 +60,14 @@ admission_admits(struct admission *admission, struct request *request, struct re
 	if (!cors_admits(request, admission->config->allow_origin)) {
 		response_problem(response, 403,
 		    "Pages of this origin may not use the assistant here: the server's setting "
-		    "ASSISTANTS_ALLOW_ORIGIN names those that may.");
+		    "ASSISTANTS_ALLOW_ORIGIN lists those that may.");
 		return false;
 	}
 	if (!*admission->token_hash || has_token(admission, request))
 		return true;
 	response_header(response, "WWW-Authenticate", "Bearer");
 	response_problem(response, 401, "This needs an access token: %s.",
-	    request_bearer(request) ? "the one that was sent is not it"
+	    request_bearer(request) ? "the one that was sent is wrong"
 				    : "send it as Authorization: Bearer TOKEN");
 	return false;
 }
@@ -103,7 +103,10 @@ answer_uncounted(struct response *response)
 void
 admission_answer_empty(struct response *response, long long wait_s)
 {
-	answer_empty(response, "The assistant has used up its tokens for now", wait_s);
+	answer_empty(response,
+	    "The assistant has used up its tokens for now (the server's setting "
+	    "ASSISTANTS_DAILY_TOKENS)",
+	    wait_s);
 }
 
 /*
@@ -152,7 +155,8 @@ admission_takes_message(
 	case BUDGET_RESERVED:
 	case BUDGET_HELD: /* the holder may have died: creating the run will tell */
 		return take_one(admission, request, response, "messages", admission->config->rate,
-		    "Too many messages come from your address");
+		    "Too many messages come from your address (the server's setting "
+		    "ASSISTANTS_RATE)");
 	case BUDGET_EMPTY:
 		admission_answer_empty(response, wait_s);
 		return false;

@@ -133,7 +133,7 @@ keep_id(struct openai_answer *answer, struct json_object *object, char id[ASSIST
 		snprintf(id, ASSISTANT_ID_SIZE, "%s", found);
 		return true;
 	}
-	log_error("assistants API: an assistant came without an id that can be used");
+	log_error("assistants API: the server returned an assistant without a usable id");
 	answer->failure = OPENAI_UNREACHABLE;
 	return false;
 }
@@ -195,8 +195,9 @@ post_definition(struct assistant *assistant, const struct definition *definition
 	if (update && answer->failure == OPENAI_ANSWERED && answer->status == 404)
 		return 0;
 	if (update && answer->failure == OPENAI_ANSWERED && answer->status == 400) {
-		log_error("the assistant %s stays as it was, its new definition is refused: %s", id,
-		    openai_answer_error(answer));
+		log_error("the assistant %s is unchanged, because the server refused its new "
+			  "definition: %s",
+		    id, openai_answer_error(answer));
 		return 1;
 	}
 	if (!keep_id(answer, answer->body, id))
@@ -225,10 +226,10 @@ find_or_create(struct assistant *assistant, const struct definition *definition,
 	if (found < 0)
 		return -1;
 	if (write_cache(assistant, definition->hash, id) < 0)
-		log_warn("the assistant's id cannot be kept in %s: %s", assistant->cache_path,
+		log_warn("the assistant's id cannot be stored in %s: %s", assistant->cache_path,
 		    strerror(errno));
 	else if (state == CACHE_DAMAGED)
-		log_warn("the file %s could not be read or understood, and has been made anew",
+		log_warn("the file %s was unreadable or damaged, and has been replaced",
 		    assistant->cache_path);
 	return 0;
 }
@@ -248,8 +249,8 @@ assistant_id(struct assistant *assistant, const struct definition *definition,
 		return -1;
 	}
 	if (lock < 0)
-		log_warn(
-		    "no lock on %s, going on without: %s", assistant->lock_path, strerror(errno));
+		log_warn("no lock on %s, going on without it: %s", assistant->lock_path,
+		    strerror(errno));
 	result = find_or_create(assistant, definition, interrupt, id, answer);
 	if (lock >= 0)
 		close(lock);
@@ -263,7 +264,9 @@ assistant_forget(struct assistant *assistant, const struct interrupt *interrupt,
 	char cached[ASSISTANT_ID_SIZE];
 	enum cache_state state;
 
-	log_warn("the assistant %s is unknown to the server; another is found or created", id);
+	log_warn(
+	    "the server does not know the assistant %s; another is found by its name, or created",
+	    id);
 	/* Another process may have replaced it by now. */
 	state = read_cache(assistant, "", cached);
 	if (state == CACHE_OLD && strcmp(cached, id) == 0)

@@ -163,7 +163,8 @@ deferral_answer_pending(struct response *response, const struct request *request
 		response_json(response, 202, body);
 	} else {
 		response_text(response, 202,
-		    "The assistant has not answered yet; its answer will be at this Location.");
+		    "The assistant has not answered yet; its answer will be at the URL in the "
+		    "Location header.");
 	}
 }
 

@@ -59,7 +59,7 @@ definition_load(const struct config *config, char error[ERROR_SIZE])
 	if (json_get(definition, answer_max_name) &&
 	    json_get_int(definition, answer_max_name, 0) < 1) {
 		snprintf(error, ERROR_SIZE,
-		    "ASSISTANTS_DEFINITION: \"%s\" in %s is not a whole number from 1",
+		    "ASSISTANTS_DEFINITION: \"%s\" in %s must be a whole number of at least 1",
 		    answer_max_name, config->definition);
 		goto fail;
 	}
@@ -205,7 +205,7 @@ reload(struct definitions *definitions, uint64_t state)
 	/* Even if it failed: do not read it again before it changes again. */
 	definitions->now->tools_state = state;
 	if (!changed) {
-		log_error("%s; the tools stay as they were", error);
+		log_error("%s; the tools are not reloaded", error);
 		return;
 	}
 	give(definitions->now);

@@ -70,7 +70,8 @@ gateway_admits_message(void *room, struct request *request, struct response *res
 static void
 answer_bad_id(struct response *response)
 {
-	response_problem(response, 400, "This is not a thread's id: POST /threads answers one.");
+	response_problem(response, 400,
+	    "This is not a thread's id: POST /threads makes a thread and answers its id.");
 }
 
 bool
@@ -130,7 +131,7 @@ answer_unavailable(struct response *response, struct openai_answer *answer)
 	if (answer->failure == OPENAI_ANSWERED && status != 429 && status != 503) {
 		/* openai_call() does not log these. */
 		if (status == 400 || status == 404 || status / 100 == 2)
-			log_error("the Assistants API does not do its part: %d: %s", status,
+			log_error("the Assistants API gave an unexpected answer: %d: %s", status,
 			    openai_answer_error(answer));
 		answer->failure = OPENAI_UNREACHABLE;
 	}
@@ -165,7 +166,7 @@ gateway_metrics(void *room, struct request *request, struct response *response)
 		response_text(response, 200, text.data);
 		response->content_type = "text/plain; version=0.0.4; charset=utf-8";
 	} else {
-		answer_busy(response, -1, "Nothing is counted; the log says why.");
+		answer_busy(response, -1, "There are no metrics; the server's log says why.");
 	}
 	buf_free(&text);
 }

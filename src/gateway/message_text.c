@@ -6,16 +6,14 @@
 enum { MESSAGE_CHARS_MAX = 256000, JSON_VALUES_MAX = 1000 };
 
 static const char too_long[] = "The message is longer than 256000 characters.";
-static const char no_words[] =
-    "The message is empty: send the words for the assistant as the body.";
+static const char no_words[] = "The message is empty: send the text for the assistant as the body.";
 static const char not_utf8[] = "The message is not UTF-8.";
-static const char has_nul[] = "The message has a NUL character in it, which no text has.";
+static const char has_nul[] = "The message has a NUL character in it, which is not accepted.";
 static const char no_json[] =
     "The body is not JSON, or is nested more than 64 deep, or has more than 1000 values.";
 static const char no_memory[] = "The server is out of memory; try again soon.";
-static const char no_text[] =
-    "The JSON must be {\"text\": \"…\"} or {\"messages\": [{\"role\": \"user\", "
-    "\"text\": \"…\"}]}, with a text of the user.";
+static const char no_text[] = "The JSON must be {\"text\": \"…\"} or {\"messages\": [{\"role\": "
+			      "\"user\", \"text\": \"…\"}]}, with the text of a user message.";
 
 /* The user's text in the JSON; NULL: there is none. */
 static struct json_object *

@@ -41,7 +41,7 @@ ask(struct names *names, const char *file)
 		names->files_left = 0;
 	/* openai_call() has logged other failures. */
 	if (answer.failure == OPENAI_INTERRUPTED && !interrupt_raised(names->client))
-		log_warn("assistants API: it did not tell in %d s how the cited files are called",
+		log_warn("assistants API: the names of the cited files did not come within %d s",
 		    WAIT_MS / 1000);
 	if (told && !text_is_blank(told))
 		name = citations_line(told, CITATION_NAME_MAX);

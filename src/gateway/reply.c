@@ -107,7 +107,7 @@ answer_words(struct gateway *gateway, struct stream *stream, const struct reply 
 	citations_init(&citations);
 	words = words_of_reply(reply, texts, &citations);
 	if (!words || !*words) {
-		log_error("the run ended as %s, without words", run_status_words[reply->status]);
+		log_error("the run ended as %s, without any text", run_status_words[reply->status]);
 		response_problem(response, 502, "The assistant ended without an answer.");
 	} else {
 		names_init(&names, gateway->openai, &client);
@@ -142,11 +142,12 @@ answer_run(struct gateway *gateway, struct stream *stream, const struct reply *r
 		answer_busy(
 		    response, answer->retry_after_s, "The assistant is busy; try again later.");
 	} else if (reply->tools == TOOLS_MISSING) {
-		response_problem(response, 502, "The assistant wants a tool that is not here.");
+		response_problem(
+		    response, 502, "The assistant called a tool that this server does not have.");
 	} else if (reply->tools == TOOLS_ENDLESS) {
 		response_problem(response, 502,
-		    "The assistant used its tools %d times without coming to an answer, and was "
-		    "stopped.",
+		    "The assistant called too many tools, more than %d times or 128 at once, and "
+		    "was stopped.",
 		    TOOL_ROUNDS_MAX);
 	} else if (stream_is_left(stream)) {
 		answer_interrupted(response);

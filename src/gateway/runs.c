@@ -76,7 +76,8 @@ gateway_runs_retrieve(void *room, struct request *request, struct response *resp
 
 	if (!id_has_form(request->params[1], "")) {
 		response_problem(response, 400,
-		    "This is not a run's id: a message that is not waited for answers one.");
+		    "This is not a run's id: a message sent with the header Prefer: respond-async "
+		    "answers one.");
 		return;
 	}
 	if (!thread_id_has_form(request, response))

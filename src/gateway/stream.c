@@ -11,7 +11,7 @@ enum { PING_MS = 2000 };
  * 68 bytes, even if it was told not to compress.
  */
 static const char OPENING[] =
-    ": The words as they come; the event done has the whole answer, also as text.\n\n";
+    ": The text as it is written; the event done has the whole answer, also as text.\n\n";
 
 void
 stream_init(struct stream *stream, struct request *request, struct response *response)

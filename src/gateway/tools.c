@@ -80,10 +80,12 @@ read_env(struct tool *tool, struct json_object *env, char *reason)
 		const char *name = json_object_get_string(item);
 
 		if (!json_object_is_type(item, json_type_string) || !*name || strchr(name, '='))
-			return fail(reason, "\"env\" is not an array of variables' names");
+			return fail(
+			    reason, "\"env\" must be an array of names of environment variables");
 		if (is_secret(name))
 			return fail(reason,
-			    "\"env\" names %s, and the program's own settings are not for tools",
+			    "\"env\" names %s, but the program's own settings are not given to "
+			    "tools",
 			    name);
 		tool->env[i] = strdup(name);
 		if (!tool->env[i])
@@ -111,7 +113,8 @@ read_member(struct tool *tool, struct json_object *function, const char *name,
 		tool->parameters = strdup(json_text(value));
 	} else if (strcmp(name, "env") == 0) {
 		if (!json_object_is_type(value, json_type_array))
-			return fail(reason, "\"env\" is not an array of variables' names");
+			return fail(
+			    reason, "\"env\" must be an array of names of environment variables");
 		return read_env(tool, value, reason);
 	} else if (strcmp(name, "timeout_s") == 0) {
 		if (!json_object_is_type(value, json_type_int) || seconds < 1 ||
@@ -121,8 +124,8 @@ read_member(struct tool *tool, struct json_object *function, const char *name,
 		tool->timeout_ms = seconds * 1000;
 	} else {
 		return fail(reason,
-		    "there is no member \"%s\": accepted are description, parameters, env, "
-		    "timeout_s",
+		    "there is no member \"%s\": only description, parameters, env and timeout_s "
+		    "are accepted",
 		    name);
 	}
 	return 0;
@@ -185,7 +188,7 @@ find_executable(const struct tools *tools, struct tool *tool, char *reason)
 	if (!realpath(path, real))
 		return fail(reason, "%s: %s", path, strerror(errno));
 	if (strncmp(real, tools->folder, folder_len) != 0 || real[folder_len] != '/')
-		return fail(reason, "%s is a link out of the folder", path);
+		return fail(reason, "%s is a link to a file outside the folder", path);
 	if (stat(real, &status) < 0 || !S_ISREG(status.st_mode))
 		return fail(reason, "%s is not a file", path);
 	if (access(real, X_OK) < 0)
@@ -214,7 +217,7 @@ add_tool(struct tools *tools, const char *file, size_t name_len)
 	snprintf(path, sizeof path, "%s/%.*s", tools->folder, (int)name_len, file);
 	if (access(path, F_OK) < 0 && errno == ENOENT) {
 		/* Programs bring along files such as package.json. */
-		log_info("no tool: there is no %s for %s", path, file);
+		log_info("there is no executable %s, so the file %s describes no tool", path, file);
 		return;
 	}
 	snprintf(path, sizeof path, "%s/%s", tools->folder, file);
@@ -258,7 +261,7 @@ leave_out_surplus(struct tools *tools)
 {
 	if (tools->len <= TOOLS_MAX)
 		return;
-	log_warn("the tool %s and those behind it are left out: an assistant may have %d",
+	log_warn("the tool %s and all after it, by name, are left out: an assistant may have %d",
 	    tools->tools[TOOLS_MAX].name, TOOLS_MAX);
 	while (tools->len > TOOLS_MAX)
 		tool_free(&tools->tools[--tools->len]);
@@ -499,7 +502,7 @@ describe_end(const char *name, enum child_outcome outcome, int number, struct bu
 		    out, "The tool printed more than %d bytes; the first are:\n", OUTPUT_MAX);
 		break;
 	case CHILD_INTERRUPTED:
-		buf_puts(out, "Nobody waits for the tool any more.\n");
+		buf_puts(out, "The tool was ended, because its request was interrupted.\n");
 		break;
 	default:
 		log_error("tool %s: it cannot be run: %s", name, strerror(number));
@@ -572,7 +575,7 @@ answer_call(const struct calls *calls, struct call *call)
 			   : "There is no tool \"%s\" here.",
 		call->tool ? error : name) < 0)
 		return NULL;
-	log_info("a call of a tool was refused: %s", call->tool ? "its arguments" : "no such tool");
+	log_info("a tool call was refused: %s", call->tool ? "its arguments" : "no such tool");
 	return output;
 }
 

@@ -287,16 +287,16 @@ no_outputs(struct turn *turn, struct json_object *calls, int round)
 {
 	if (!calls || !turn->definition->tools) {
 		turn->reply->tools = TOOLS_MISSING;
-		return calls ? "there are none here" : "it does not say for which";
+		return calls ? "this server has no tools" : "the run does not name the calls";
 	}
 	if (json_len(calls) > CALLS_MAX) {
 		turn->reply->tools = TOOLS_ENDLESS;
-		return "it called more than 128 at once";
+		return "it called more than 128 tools at once";
 	}
 	if (round < TOOL_ROUNDS_MAX)
 		return NULL;
 	turn->reply->tools = TOOLS_ENDLESS;
-	return "it called them endlessly";
+	return "it called tools too often";
 }
 
 /* Answers the run's calls until it calls nothing more. If it may not call, it is cancelled. */
@@ -328,7 +328,7 @@ answer_calls(struct turn *turn)
 	/* openai_call() does not log a 400 or 404. */
 	error = reason ? "" : openai_answer_error(turn->answer);
 	log_error("the run that waited for tools was cancelled: %s%s%s",
-	    reason ? reason : "their outputs were not taken", *error ? ": " : "", error);
+	    reason ? reason : "the server did not accept their outputs", *error ? ": " : "", error);
 }
 
 /* Called about once a second during any wait; while tools run, by all their threads. */

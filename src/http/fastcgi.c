@@ -428,7 +428,7 @@ start_worker(struct server *server)
 	pthread_attr_destroy(&attr);
 	if (error != 0) {
 		atomic_store(&server->missing, server->options->workers - server->alive);
-		log_warn("a worker thread could not be started, %u are there: %s", server->alive,
+		log_warn("a worker thread could not be started, %u are running: %s", server->alive,
 		    strerror(error));
 		return;
 	}

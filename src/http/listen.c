@@ -93,7 +93,8 @@ listen_inet(const char *text, char *error, size_t error_size)
 
 	if (parse_address(text, &address, &len) < 0) {
 		snprintf(error, error_size,
-		    "--listen %s: accepted are unix:/path, 127.0.0.1:9000 and [::1]:9000", text);
+		    "--listen %s: it must look like unix:/path, 127.0.0.1:9000 or [::1]:9000",
+		    text);
 		return -1;
 	}
 	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -81,7 +81,7 @@ answer_without_route(const struct request *request, const char *allow, struct re
 		response->status = 204;
 	else
 		response_problem(
-		    response, 405, "This path does not take that method, but %s.", allow);
+		    response, 405, "This path does not accept this method; it accepts %s.", allow);
 }
 
 static bool
@@ -94,7 +94,7 @@ acceptable(const struct route *route, struct request *request, struct response *
 	request->media = media_negotiate(accept, route->produces);
 	if (request->media != MEDIA_NONE)
 		return true;
-	response_problem(response, 406, "This path answers %s.",
+	response_problem(response, 406, "This path answers only with %s: change the Accept header.",
 	    route->produces & MEDIA_EVENTS ? "text/plain, application/json and text/event-stream"
 		: route->produces & MEDIA_JSON ? "text/plain and application/json"
 					       : "text/plain");
@@ -110,7 +110,7 @@ typed(const struct route *route, struct request *request, struct response *respo
 	if (route->consumes == 0 || (route->consumes & request->body_media))
 		return true;
 	response_problem(response, 415,
-	    "The body's type is not one of text/plain, application/x-www-form-urlencoded and "
+	    "The body's type must be text/plain, application/x-www-form-urlencoded or "
 	    "application/json, in UTF-8.");
 	return false;
 }
@@ -156,7 +156,8 @@ read_body(const struct router *router, const struct route *route, struct request
 	case REQUEST_BODY_NO_MEMORY:
 		break;
 	}
-	answer_crowd(request, response, "Too much is being sent at once; try again soon.");
+	answer_crowd(request, response,
+	    "The bodies that are being sent need too much memory; try again soon.");
 	return false;
 }
 
@@ -181,7 +182,8 @@ take_body(const struct router *router, const struct route *route, struct request
 		    "taking their answers; try again soon.");
 		break;
 	case OCCUPANCY_FULL:
-		answer_crowd(request, response, "Too many requests wait or send; try again soon.");
+		answer_crowd(request, response,
+		    "Too many requests are waiting or being sent; try again soon.");
 	}
 	request_let_go(request);
 	return read;
@@ -235,7 +237,7 @@ answer_other_host(struct request *request, struct response *response)
 	request->route = "(other host)";
 	response_problem(response, 421,
 	    "This host name is not answered here: the server's setting ASSISTANTS_ALLOWED_HOSTS "
-	    "names those that are.");
+	    "lists those that are.");
 }
 
 /* The log shows request->route instead of the path, which has thread ids. */
@@ -259,14 +261,15 @@ dispatch(struct router *router, struct request *request, struct response *respon
 	}
 	if (path == REQUEST_PATH_BAD) {
 		request->route = "(bad)";
-		response_problem(
-		    response, 400, "The path is broken: its percent-encoding, or a NUL in it.");
+		response_problem(response, 400,
+		    "The path is malformed: its percent-encoding is wrong, or it has a NUL "
+		    "character.");
 		return;
 	}
 	if (request->refused_status) {
 		request->route = "(refused)";
-		response_problem(response, request->refused_status,
-		    "The web server could not take this request.");
+		response_problem(
+		    response, request->refused_status, "The web server refused this request.");
 		return;
 	}
 	tidy_api_path(router, request->path);

@@ -32,7 +32,8 @@ ask_chat(struct auto_model *self, const struct model_request *request, struct mo
 	if (!speaks || (!answered && responses == SERVER_MAY_NOT)) {
 		*result = refused;
 	} else if (answered) {
-		log_info("the model server has no Responses API: it is asked by Chat Completions");
+		log_info(
+		    "the model server has no Responses API: Chat Completions are used instead");
 		needs_keep(self->needs, "", NEED_CHAT);
 	}
 }

@@ -424,7 +424,7 @@ broke_off(struct collector *answer, struct json_object *choice, const char *reas
 	if (error)
 		return server_error(answer, choice);
 	return collector_break(
-	    answer, "The model server broke the answer off: %.64s", native ? native : reason);
+	    answer, "The model server broke off the answer: %.64s", native ? native : reason);
 }
 
 static int

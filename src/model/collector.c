@@ -11,7 +11,7 @@
 
 enum { PARTS_MAX = 256, CALLS_MAX = 128 };
 
-static const char not_kept[] = "The answer could not be kept.";
+static const char not_kept[] = "The answer could not be stored.";
 
 void
 collector_init(struct collector *answer, const struct model_request *request,
@@ -118,7 +118,7 @@ collector_is_late(struct collector *answer)
 	if (answer->calls_len == 0)
 		return false;
 	if (!answer->late)
-		log_debug("the model said something after it called functions: left out");
+		log_debug("text that the model sent after its function calls is left out");
 	return answer->late = true;
 }
 

@@ -134,8 +134,7 @@ try_rows(struct question *question, long status, const struct refusal *refusal,
 		if ((at->need & ~question->needs & allowed) == 0 || !strcasestr(text, at->words) ||
 		    !try_form(question, question->needs | at->need))
 			continue;
-		log_info("the model server refuses the request, by \"%s\": it is asked in another "
-			 "form",
+		log_info("the model server refuses the request, by \"%s\": trying another form",
 		    at->words);
 		question->fleeting |= at->once || refusal->of_value ? at->need : 0;
 		question->tried = at->need;
@@ -153,10 +152,10 @@ static const struct resort {
 	bool fleeting; /* not remembered */
 	const char *name;
 } resorts[] = {
-    {NEED_NOTHING_MORE, false, "without further members"},
-    {NEED_CALLS_AS_WORDS, true, "with calls as words"},
+    {NEED_NOTHING_MORE, false, "without the server's own members"},
+    {NEED_CALLS_AS_WORDS, true, "with calls as text"},
     {NEEDS_PLAIN, true, "in the plainest form"},
-    {NEEDS_PLAIN | NEED_LAST_TURN, true, "with the last message alone"},
+    {NEEDS_PLAIN | NEED_LAST_TURN, true, "with the newest message alone"},
 };
 
 static bool
@@ -234,8 +233,8 @@ set_error(struct question *question, long status, const struct refusal *refusal)
 
 	if (refusal->kind == REFUSAL_MODEL)
 		snprintf(hint, sizeof hint,
-		    "The model server does not know the model %.64s; ASSISTANTS_MODELS=%.64s=NAME "
-		    "sends it another name. ",
+		    "The model server does not have the model %.64s; set "
+		    "ASSISTANTS_MODELS=%.64s=NAME to send another name. ",
 		    question->sent, question->asked);
 	if (status)
 		snprintf(came, sizeof came, "answered %ld", status);
@@ -531,7 +530,7 @@ remember(const struct question *question, unsigned known, bool unopened)
 		return;
 	/* The owner should know that the model has not read everything as it was. */
 	if (question->resort && question->resort->fleeting)
-		log_warn("the model server took the question only %s", question->resort->name);
+		log_warn("the model server accepted the question only %s", question->resort->name);
 	if (unopened)
 		found |= NEED_HELD_THOUGHTS;
 	if (found)

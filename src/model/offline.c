@@ -11,7 +11,7 @@
 
 enum { CALLS_MAX = 128, WORDS_MAX = 16 << 20 };
 
-static const char not_kept[] = "The answer could not be kept.";
+static const char not_kept[] = "The answer could not be stored.";
 
 /* A message's first text, the caller's to free. NULL: it has none. */
 static char *

@@ -58,22 +58,22 @@ static const struct family {
     [METRIC_WORKERS_BUSY] = {"assistants_workers_busy", "Requests that are being answered.",
 	.kind = GAUGE, .gauge = 0},
     [METRIC_WAITING] = {"assistants_conversations_waiting",
-	"Requests among them that may wait for a model.", .kind = GAUGE, .gauge = 1},
+	"Those of them that may wait for a model.", .kind = GAUGE, .gauge = 1},
     [METRIC_RUNS] = {"assistants_runs_total", "Runs that are over, by how they ended.", {"status"},
 	.kind = COUNTER},
     [METRIC_FIRST_WORD] = {"assistants_run_first_word_seconds",
-	"From taking a run up, or going on with it after tool outputs, to its first word.",
+	"Time from starting a run, or continuing it after tool outputs, to its first text.",
 	.bounds = model_bounds, .kind = HISTOGRAM},
     [METRIC_RUN_DURATION] = {"assistants_run_duration_seconds",
-	"From taking a run up, or going on with it after tool outputs, to its end.",
+	"Time from starting a run, or continuing it after tool outputs, to its end.",
 	.bounds = model_bounds, .kind = HISTOGRAM},
     [METRIC_TOKENS] = {"assistants_tokens_total", "Tokens, as the model server counts them.",
 	{"type"}, .kind = COUNTER},
     [METRIC_UPSTREAM_ERRORS] = {"assistants_upstream_errors_total",
-	"Calls of another server that failed, by what went wrong: a word, or its status.",
+	"Failed calls to another server, by what went wrong: a word, or the status.",
 	{"upstream", "kind"}, .kind = COUNTER},
     [METRIC_WRITE_WAIT] = {"assistants_database_write_wait_seconds",
-	"How long transactions that write waited for their turn.", .bounds = write_bounds,
+	"How long writing transactions waited for their turn.", .bounds = write_bounds,
 	.kind = HISTOGRAM},
 };
 
@@ -93,7 +93,7 @@ metrics_open(const char *folder)
 	if (buf_printf(&path, "%s/metrics", folder) == 0)
 		file = metrics_file_open(path.data);
 	if (!file)
-		log_warn("nothing is counted, for %s/metrics cannot be used: %s", folder,
+		log_warn("nothing is counted, because %s/metrics cannot be used: %s", folder,
 		    strerror(errno));
 	buf_free(&path);
 }
@@ -283,7 +283,7 @@ metrics_print(struct buf *out)
 		return -1;
 	for (int i = 0; i < METRIC__MAX; i++)
 		print_family(out, &families[i]);
-	print_head(out, dropped, "How often something was not counted, for want of room.", COUNTER);
+	print_head(out, dropped, "Counts that were dropped because there was no room.", COUNTER);
 	buf_printf(out, "%s %" PRIu64 "\n", dropped, metrics_file_dropped(file));
 	return out->failed ? -1 : 0;
 }

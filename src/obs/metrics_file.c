@@ -50,8 +50,8 @@ struct table {
 };
 
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
-    "a lock of one process's would be none of the others'");
-_Static_assert(sizeof(struct entry) == 256, "a page's border would cut entries");
+    "without lock-free atomics, processes would not exclude each other");
+_Static_assert(sizeof(struct entry) == 256, "an entry would cross a page");
 
 static const struct header empty = {"assistants-fcgi metrics", VERSION_OF_FILE, 0};
 

@@ -71,7 +71,7 @@ openai_call(struct openai *openai, const struct openai_call *call, struct openai
 static int
 refuse_list(struct openai_answer *answer)
 {
-	log_error("assistants API: a list has no data, ids that are none, or no end");
+	log_error("assistants API: a list has no data, invalid ids, or no end");
 	answer->failure = OPENAI_UNREACHABLE;
 	return -1;
 }

@@ -348,7 +348,7 @@ read_event(struct remote_run *run, const char *name, struct json_object *object)
 
 	if (strcmp(name, "error") == 0) {
 		message = json_get_string(json_get_object(object, "error"), "message");
-		return break_off(run, message ? message : "an error without words");
+		return break_off(run, message ? message : "an error without a message");
 	}
 	if (of_run && !behind(of_run, "step"))
 		read_run(run, of_run, object);
@@ -483,7 +483,7 @@ poll_pause(const struct remote_run *run, long long step_ms)
 static void
 give_up(struct openai_answer *answer)
 {
-	log_error("assistants API: the run is not over in time");
+	log_error("assistants API: the run did not end in time");
 	answer->failure = OPENAI_SILENT;
 }
 
@@ -594,7 +594,7 @@ follow(struct remote_run *run, enum http_outcome outcome, const struct http_answ
 		return;
 	}
 	answer->failure = OPENAI_UNREACHABLE;
-	log_error("assistants API: the run's creation told no id");
+	log_error("assistants API: the answer to the run's creation has no id");
 }
 
 /* A run cannot be cancelled before its id is known, so wait a moment for the id. */

@@ -182,7 +182,7 @@ take_report(struct run *run)
 	run->is_over = run->reported = true;
 	run->status = report.number;
 	if (report.incomplete)
-		log_warn("what %s has started could not be ended", run->call->path);
+		log_warn("processes that %s started could not be ended", run->call->path);
 }
 
 /*

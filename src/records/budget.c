@@ -224,8 +224,8 @@ void
 budget_print_empty(long long wait_s, char sentence[BUDGET_SENTENCE_SIZE])
 {
 	snprintf(sentence, BUDGET_SENTENCE_SIZE,
-	    "The tokens of this key's day are used up: the server's setting "
-	    "ASSISTANTS_KEY_DAILY_TOKENS says how many there are. Try again in %lld seconds.",
+	    "This key's tokens for the day are used up (the server's setting "
+	    "ASSISTANTS_KEY_DAILY_TOKENS). Try again in %lld seconds.",
 	    wait_s);
 }
 

@@ -184,8 +184,8 @@ hosted_calls_run(struct execution *execution, struct model_result *result)
 	}
 	/* The API has no reason of its own for too many rounds, so it is max_completion_tokens. */
 	if (goes_on && execution->round >= ROUNDS_MAX) {
-		log_warn("the model called tools in %d answers of one run, which is the most: the "
-			 "run ends as incomplete",
+		log_warn("the model called tools in %d answers of one run, the most that is "
+			 "allowed: the run ends as incomplete",
 		    ROUNDS_MAX);
 		result->outcome = MODEL_INCOMPLETE;
 		result->incomplete = MODEL_MAX_TOKENS;

@@ -99,7 +99,7 @@ warn_of_images(const struct model_context *context)
 	}
 	if (images)
 		log_warn("the model cannot see %d image%s of the thread: image_file is only stored "
-			 "yet, image_url is shown",
+			 "so far, use image_url",
 		    images, images == 1 ? "" : "s");
 }
 
@@ -141,7 +141,8 @@ reserve_anew(struct execution *execution, long long *answer_max, struct model_re
 		return true;
 	result->outcome = MODEL_BUSY;
 	result->retry_after_s = (long)wait_s;
-	snprintf(result->error, sizeof result->error, "There are no tokens left for this.");
+	snprintf(result->error, sizeof result->error,
+	    "No tokens of the day's limit are left for this run.");
 	return false;
 }
 
@@ -228,7 +229,7 @@ ask_within_limits(struct execution *execution, struct model_result *result)
 		ask_model(execution, prompt, result);
 	}
 	while (result->outcome == MODEL_TOO_LONG && (prompt /= 2) >= CONTEXT_TOKENS_MIN) {
-		log_info("the model takes less than the thread: at most %lld tokens of it are sent",
+		log_info("the thread is too long for the model: at most %lld tokens of it are sent",
 		    prompt);
 		ask_model(execution, prompt, result);
 	}

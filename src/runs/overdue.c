@@ -34,7 +34,7 @@ on_dead(void *arg, const char *holder)
 	if (db_write(runs->db, DB_WRITE, write_burial, &burial) != 1)
 		return -1;
 	if (burial.ended > 0)
-		log_info("a program died: %d runs that it carried out were ended", burial.ended);
+		log_info("a process died: %d runs that it executed were ended", burial.ended);
 	return 0;
 }
 

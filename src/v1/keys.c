@@ -91,7 +91,7 @@ read_file(struct keys *keys)
 		return;
 	}
 	if (keys->seen.st_mode & S_IWOTH)
-		log_warn("everybody may write to %s, and so add keys: chmod o-w", keys->path);
+		log_warn("every user may write to %s, and so add keys: chmod o-w", keys->path);
 	for (char *line = text, *end = text + text_len; line < end;) {
 		char *next = memchr(line, '\n', (size_t)(end - line));
 		size_t len = (size_t)((next ? next : end) - line);
@@ -101,7 +101,8 @@ read_file(struct keys *keys)
 		while (len > 0 && strchr(" \t\r", line[len - 1]))
 			len--;
 		if (read_line(keys, line, len) < 0)
-			log_error("%s, line %u: accepted is NAME sha256:HEX", keys->path, number);
+			log_error("%s, line %u: a key must look like NAME sha256:HEX", keys->path,
+			    number);
 		line = next ? next + 1 : end;
 	}
 	free(text);
@@ -205,7 +206,7 @@ keys_make(const char *path, const char *name, char key[KEYS_KEY_SIZE], char erro
 
 	if (!keys_is_name(name)) {
 		snprintf(error, ERROR_SIZE,
-		    "the name \"%.80s\" cannot be used: accepted are 1 to %d letters, digits, '_', "
+		    "the name \"%.80s\" cannot be used: it must have 1 to %d letters, digits, '_', "
 		    "'.' and '-'",
 		    name, KEYS_TENANT_SIZE - 1);
 		return -1;
@@ -216,6 +217,7 @@ keys_make(const char *path, const char *name, char key[KEYS_KEY_SIZE], char erro
 	snprintf(line, sizeof line, "\n%s sha256:%s\n", name, hash);
 	if (append(path, line) == 0)
 		return 0;
-	snprintf(error, ERROR_SIZE, "the key cannot be kept in %.256s: %s", path, strerror(errno));
+	snprintf(
+	    error, ERROR_SIZE, "the key cannot be stored in %.256s: %s", path, strerror(errno));
 	return -1;
 }

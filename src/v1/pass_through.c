@@ -364,7 +364,8 @@ answer_failure(struct passage *passage, enum http_outcome outcome)
 	if (passage->key_failed) {
 		v1_forbid_retry(response);
 		v1_error(response, 502, NULL, NULL,
-		    "The model server does not take the key that is set up here.");
+		    "The model server does not accept this server's key: its setting "
+		    "OPENAI_API_KEY must be corrected.");
 	} else if (passage->body != REQUEST_BODY_OK) {
 		answer_bad_body(passage);
 	} else if (outcome == HTTP_INTERRUPTED) {
@@ -425,7 +426,7 @@ call_upstream(struct passage *passage, const char *url, const char *body)
 	passage->left_early = outcome == HTTP_INTERRUPTED || outcome == HTTP_SILENT;
 	http_count_failure("model", passage->key_failed ? HTTP_ANSWERED : outcome, answer.status);
 	if (passage->key_failed)
-		log_error("the model server does not take the key: 401");
+		log_error("the model server does not accept the key (401): check OPENAI_API_KEY");
 	else if (outcome != HTTP_ANSWERED && outcome != HTTP_STOPPED && outcome != HTTP_INTERRUPTED)
 		log_error("the model server: %s", answer.detail);
 	else
@@ -500,7 +501,8 @@ begin(struct passage *passage)
 		return true;
 	v1_forbid_retry(passage->response);
 	v1_error(passage->response, 501, NULL, NULL,
-	    "No model server is set up here, which would answer this.");
+	    "No model server is set here that could answer this: it needs the server's setting "
+	    "OPENAI_API_KEY or OPENAI_BASE_URL.");
 	return false;
 }
 
@@ -605,7 +607,7 @@ v1_responses(void *room, struct request *request, struct response *response)
 	field = forbidden_field(body);
 	if (field) {
 		snprintf(sentence, sizeof sentence,
-		    "'%s' is not taken here, for nothing is kept at the model server: send the "
+		    "'%s' is not accepted here, because the model server stores nothing: send the "
 		    "whole conversation as 'input'.",
 		    field);
 		v1_error(response, 400, field, NULL, sentence);

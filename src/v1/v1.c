@@ -123,7 +123,8 @@ v1_admits(void *room, struct request *request, struct response *response)
 	/* The Assistants API is on another server. */
 	if (!v1) {
 		v1_error(response, 404, NULL, NULL,
-		    "There is nothing at this path: the assistants are those of another server.");
+		    "There is nothing at this path: this server uses the assistants of another one "
+		    "(ASSISTANTS_UPSTREAM_URL).");
 		return false;
 	}
 	switch (keys_find(v1->keys, key ? key : "", request->tenant)) {
@@ -185,7 +186,7 @@ v1_body(struct request *request, struct response *response, struct json_object *
 	case JSON_NO_MEMORY:
 		v1_retry_after(response, -1);
 		v1_error(response, 503, NULL, NULL,
-		    "The server is out of memory for bodies like this one; try again soon.");
+		    "The server has no memory left for this body; try again soon.");
 	}
 	return false;
 }
@@ -384,7 +385,7 @@ answer_again(struct exchange_call *call, const struct idempotency_found *found)
 	struct api_response answer = {.status = found->status, .retry_after_s = -1};
 
 	if (json_parse(found->answer, strlen(found->answer), &answer.body) < 0) {
-		v1_error(call->response, 500, NULL, NULL, "The first answer is not to be found.");
+		v1_error(call->response, 500, NULL, NULL, "The first answer cannot be read back.");
 		return;
 	}
 	response_header(call->response, "Idempotent-Replayed", "true");
@@ -410,11 +411,11 @@ is_first(struct v1 *v1, const struct idempotent *idempotent, struct exchange_cal
 	case IDEMPOTENCY_STREAMED:
 		v1_error(response, 400, header, NULL,
 		    "The answer to this Idempotency-Key was a stream, which is not sent twice: "
-		    "look at the thread's runs for what came of it.");
+		    "list the thread's runs for its result.");
 		break;
 	case IDEMPOTENCY_OTHER:
 		v1_error(response, 422, header, NULL,
-		    "This Idempotency-Key came before, with another body.");
+		    "This Idempotency-Key was used before, with another body.");
 		break;
 	case IDEMPOTENCY_BUSY:
 		v1_retry_after(response, -1);
@@ -425,7 +426,7 @@ is_first(struct v1 *v1, const struct idempotent *idempotent, struct exchange_cal
 		v1_forbid_retry(response);
 		v1_error(response, 409, header, NULL,
 		    "The first request with this Idempotency-Key was not finished, and may have "
-		    "taken effect: look, and send it with another key if it did not.");
+		    "taken effect: check that, and send it with another key if it did not.");
 		break;
 	case IDEMPOTENCY_FAILED:
 		v1_retry_after(response, -1);

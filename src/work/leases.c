@@ -194,7 +194,7 @@ begin(struct leases *leases, leases_dead_fn *on_dead, void *arg)
 		atomic_store(&leases->renewal_ms, clock_ms() + LEASE_RENEWAL_S * 1000);
 		return 0;
 	}
-	log_error("no locked file can be kept in %s: %s", leases->folder, strerror(errno));
+	log_error("no locked file can be made in %s: %s", leases->folder, strerror(errno));
 	return -1;
 }
 

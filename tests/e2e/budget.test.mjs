@@ -224,7 +224,7 @@ e2e('the definition may limit the answer, and then no more is reserved', async (
 	const bad = bench.file('bad.json', JSON.stringify({
 		name: 'brief', model: 'm', max_completion_tokens: 'many' }));
 	const { stdout } = await bench.command(['--check-config'], { ASSISTANTS_DEFINITION: bad });
-	assert.match(stdout, /"max_completion_tokens" in \S+ is not a whole number from 1/);
+	assert.match(stdout, /"max_completion_tokens" in \S+ must be a whole number of at least 1/);
 });
 
 e2e('a server that takes the limit for too long a context is asked with the least', async (bench) => {

@@ -46,7 +46,7 @@ e2e('a cache file that is damaged, in whatever way, is made anew, with one line'
 		Buffer.concat([good, good]), Buffer.concat([good, Buffer.from('\0')]),
 		Buffer.from(String(good).replace(/id .*/, `id ${'a'.repeat(4000)}`)),
 	];
-	bench.expectLog(/\/state\/assistant could not be read or understood, and has been made anew/);
+	bench.expectLog(/\/state\/assistant was unreadable or damaged, and has been replaced/);
 	for (const [index, content] of damaged.entries()) {
 		fs.writeFileSync(made.cache, content);
 		assert.equal(await answered(made), 1, `row ${index}`);
@@ -58,7 +58,7 @@ e2e('a cache file that is damaged, in whatever way, is made anew, with one line'
 });
 
 e2e('a cached id that is another one is looked up and replaced', async (bench) => {
-	bench.expectLog(/is unknown to the server/);
+	bench.expectLog(/does not know the assistant/);
 	const made = await scene(bench);
 	const good = fs.readFileSync(made.cache, 'utf8');
 	fs.writeFileSync(made.cache, good.replace(/\w\n$/, 'X\n'));
@@ -78,7 +78,7 @@ e2e('a cache file that is missing, or links to nothing, is no damage', async (be
 });
 
 e2e('a cache file that cannot be read is replaced', async (bench) => {
-	bench.expectLog(/could not be read or understood/);
+	bench.expectLog(/was unreadable or damaged/);
 	const made = await scene(bench);
 	fs.unlinkSync(made.cache);
 	fs.symlinkSync('assistant', made.cache);
@@ -89,7 +89,7 @@ e2e('a cache file that cannot be read is replaced', async (bench) => {
 
 e2e('a folder in the cache file\'s place: one line a message, and no second assistant',
 	async (bench) => {
-		bench.expectLog(/id cannot be kept in \S+\/state\/assistant: Is a directory/);
+		bench.expectLog(/id cannot be stored in \S+\/state\/assistant: Is a directory/);
 		const made = await scene(bench);
 		fs.unlinkSync(made.cache);
 		fs.mkdirSync(made.cache);
@@ -130,7 +130,7 @@ for (const [what, put] of [
 }
 
 e2e('a lock that cannot be taken: one line, and the assistant is found', async (bench) => {
-	bench.expectLog(/no lock on \S+\/state\/assistant\.lock, going on without: /);
+	bench.expectLog(/no lock on \S+\/state\/assistant\.lock, going on without it: /);
 	const made = await scene(bench);
 	fs.unlinkSync(made.lock);
 	fs.symlinkSync('assistant.lock', made.lock);

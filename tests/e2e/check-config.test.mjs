@@ -47,10 +47,10 @@ e2e('all is well: a line each, and nothing was asked or made that costs', async 
 		configuration: `from ${bench.config} and the environment`,
 		'state folder': bench.state,
 		database: `${bench.state}/assistants.db, 1 thread`,
-		'model server': `${server.url} knows ${MODEL}`,
+		'model server': `${server.url} has the model ${MODEL}`,
 		definition: `the built-in one, "assistants-fcgi" with ${MODEL}`,
 		keys: `${bench.state}/keys, 1 for /v1`,
-		door: 'any number of messages a minute, any number of tokens a day; ' +
+		admission: 'any number of messages a minute, any number of tokens a day; ' +
 			'pages of this site alone; no access token',
 	});
 	assert.deepEqual(server.requests.map(({ method, path: where }) => `${method} ${where}`),
@@ -73,25 +73,25 @@ e2e('nothing is set: the folder and the database are made, no assistant', async 
 // What the model server answers, and what is said of it.
 const SERVER_ANSWERS = [
 	['a list without a wrapping', (response) => response.end(`[{"id":"${MODEL}"}]`),
-		/^http\S+ knows gpt/],
-	['Ollama\'s name', models(`${MODEL}:latest`), /^http\S+ knows gpt/],
-	['Google\'s name', models(`models/${MODEL}`), /^http\S+ knows gpt/],
+		/^http\S+ has the model gpt/],
+	['Ollama\'s name', models(`${MODEL}:latest`), /^http\S+ has the model gpt/],
+	['Google\'s name', models(`models/${MODEL}`), /^http\S+ has the model gpt/],
 	['another model only', models('a', 'b', 'c', 'd', `${MODEL}-pro`),
 		/^NOT ok, http\S+ does not list .*-mini \(it has a, b, c, …\): set ASSISTANTS_MODEL /],
 	['no model', models(), /^NOT ok, .*\(it has none\)/],
 	['nothing at any path', status(404),
-		/^NOT ok, \S+\/v1 has no list of models \(404\), and nothing takes questions there: check OPENAI_BASE_URL$/],
+		/^NOT ok, \S+\/v1 has no list of models \(404\), and does not accept questions either: check OPENAI_BASE_URL$/],
 	['no such list, but questions', (response, { path: at }) => {
 		const there = at === '/v1/chat/completions';
 		return status(there ? 400 : 404)(response);
-	}, /^\S+\/v1 has no list of models \(404\), but takes questions by \/chat\/completions$/],
+	}, /^\S+\/v1 has no list of models \(404\), but accepts questions at \/chat\/completions$/],
 	['401', status(401), /^NOT ok, http\S+ refuses the key \(401\): check OPENAI_API_KEY$/],
 	['403', status(403), new RegExp(`^NOT ok, .* \\(403: ${MARKER}: .*redacted.*OPENAI_API_KEY`)],
 	['500', status(500), /^NOT ok, http\S+ answers 500: .*: check OPENAI_BASE_URL$/],
 	['429', status(429, { 'retry-after': '60' }), /^NOT ok, http\S+ is busy \(429/],
 	['a redirection', status(301, { location: 'https://elsewhere/' }), /^NOT ok, .* answers 301/],
 	['a page', status(200, { 'content-type': 'text/html' }, '<html>'),
-		/^NOT ok, .* no list of models, and nothing takes questions there: check OPENAI_BASE_URL$/],
+		/^NOT ok, .* no list of models, and does not accept questions either: check OPENAI_BASE_URL$/],
 	['words for a terminal', status(500, {}, '{"error":{"message":"a\\u001b[2J\\u009bb\\nc"}}'),
 		/^NOT ok, .*: a \[2J\u00a0b c: check/],
 ];
@@ -115,7 +115,7 @@ for (const base of BASES) {
 		const root = server.url.slice(0, -'/v1'.length);
 		const told = await check(bench, { ...server.env, OPENAI_BASE_URL: `${root}${base}` });
 		assert.equal(told['model server'], 'NOT ok, ' +
-			`${`${root}${base}`.replace(/\/$/, '')} is not the base URL, ${server.url} is: change OPENAI_BASE_URL`);
+			`${`${root}${base}`.replace(/\/$/, '')} is not the base URL, but ${server.url} is: change OPENAI_BASE_URL`);
 		// What was asked costs nothing.
 		const asked = server.requests.filter(({ method }) => method === 'POST');
 		assert.ok(asked.every(({ json }) => JSON.stringify(json) === '{}'));
@@ -135,13 +135,13 @@ e2e('a key with quotes around it', async (bench) => {
 	const server = await serverWith(bench, models(MODEL));
 	const told = await check(bench, { ...server.env, OPENAI_API_KEY: `"${KEY}"` });
 	assert.equal(told.configuration,
-		'NOT ok, OPENAI_API_KEY has quotes around it, which count as a part of it: take them away');
+		'NOT ok, OPENAI_API_KEY has quotes around it, which count as part of the value: remove them');
 });
 
 e2e('a model server without a key that wants one', async (bench) => {
 	const { url } = await serverWith(bench, status(401));
 	const told = await check(bench, { OPENAI_BASE_URL: url });
-	assert.match(told['model server'], /^NOT ok, \S+ wants a key \(401\): set OPENAI_API_KEY$/);
+	assert.match(told['model server'], /^NOT ok, \S+ needs a key \(401\): set OPENAI_API_KEY$/);
 });
 
 e2e('a model server that says nothing', async (bench) => {
@@ -157,7 +157,7 @@ e2e('a model server\'s certificate that is not trusted, and then is', async (ben
 	const distrusted = await check(bench, server.env);
 	assert.match(distrusted['model server'], /^NOT ok, .*certificate.*ASSISTANTS_CA_FILE/);
 	const trusted = await check(bench, { ...server.env, ASSISTANTS_CA_FILE: tls.file });
-	assert.match(trusted['model server'], / knows /);
+	assert.match(trusted['model server'], / has the model /);
 });
 
 e2e('ASSISTANTS_MODELS: what is sent is what must be known', async (bench) => {
@@ -166,7 +166,7 @@ e2e('ASSISTANTS_MODELS: what is sent is what must be known', async (bench) => {
 		const env = { ...server.env, ASSISTANTS_MODELS: pairs };
 		return (await check(bench, env))['model server'];
 	};
-	const known = `${server.url} knows sent, sent for ${MODEL}`;
+	const known = `${server.url} has the model sent, sent in place of ${MODEL}`;
 	assert.equal(await told(`${MODEL}=sent,gpt-4=other`), known);
 	assert.equal(await told('*=sent'), known);
 	assert.match(await told(`${MODEL}=sent,gpt-4=gone`),
@@ -176,9 +176,9 @@ e2e('ASSISTANTS_MODELS: what is sent is what must be known', async (bench) => {
 
 // A definition's file, and what is said of it.
 const DEFINITIONS = [
-	[{ name: 'Math Tutor', model: 'a-model' }, /^\S+\.json, "Math Tutor" with a-model$/],
-	[{ name: 'Tutor', model: 'a-model', temperature: 7 }, /^NOT ok, mend \S+\.json: .*temperature/],
-	[{ name: 'Tutor', model: 'a-model', colour: 'blue' }, /^NOT ok, mend \S+\.json: .*colour/],
+	[{ name: 'Math Tutor', model: 'a-model' }, /^\S+\.json, "Math Tutor" with the model a-model$/],
+	[{ name: 'Tutor', model: 'a-model', temperature: 7 }, /^NOT ok, correct \S+\.json: .*temperature/],
+	[{ name: 'Tutor', model: 'a-model', colour: 'blue' }, /^NOT ok, correct \S+\.json: .*colour/],
 	[{ name: 'Tutor' }, /^NOT ok, ASSISTANTS_DEFINITION: \S+ lacks a "model"/],
 ];
 
@@ -196,7 +196,7 @@ e2e('a remote Assistants API is asked for one assistant, and nothing else is', a
 	const remote = await remoteServer(bench);
 	const told = await check(bench, remote.env);
 	assert.deepEqual(Object.keys(told),
-		['configuration', 'state folder', 'Assistants API', 'definition', 'door']);
+		['configuration', 'state folder', 'Assistants API', 'definition', 'admission']);
 	assert.equal(told['Assistants API'], `${remote.env.ASSISTANTS_UPSTREAM_URL} answers`);
 	const [{ headers }] = remote.requests;
 	assert.equal(headers.authorization, `Bearer ${UPSTREAM_KEY}`);
@@ -218,15 +218,15 @@ e2e('all fails at once, and each part says so', async (bench) => {
 		ASSISTANTS_DEFINITION: '/nowhere/at/all.json',
 		ASSISTANTS_KEYS_FILE: bench.file('some-keys', 'words\n'),
 	};
-	const { configuration, door, ...told } = await check(bench, env);
+	const { configuration, admission, ...told } = await check(bench, env);
 	assert.match(configuration, /^from /);
-	assert.match(door, /^any number/);
+	assert.match(admission, /^any number/);
 	for (const [part, pattern] of Object.entries({
 		'state folder': /^NOT ok, .*a-file cannot be used: .*ASSISTANTS_STATE_DIR/,
-		database: /^NOT ok, not tried/,
+		database: /^NOT ok, not tested/,
 		'model server': /^NOT ok, http\S+ cannot be reached: .*: check OPENAI_BASE_URL$/,
 		definition: /^NOT ok, ASSISTANTS_DEFINITION: \/nowhere\/at\/all\.json: /,
-		keys: /^NOT ok, \S+some-keys, line 1: accepted is/,
+		keys: /^NOT ok, \S+some-keys, line 1: a key must look/,
 	})) {
 		assert.match(told[part], pattern);
 		delete told[part];
@@ -234,25 +234,25 @@ e2e('all fails at once, and each part says so', async (bench) => {
 	assert.deepEqual(told, {});
 });
 
-e2e('the door is told as it is set', async (bench) => {
-	const { door } = await check(bench, {
+e2e('admission is reported as it is set', async (bench) => {
+	const { admission } = await check(bench, {
 		ASSISTANTS_RATE: '6', ASSISTANTS_DAILY_TOKENS: '1000', ASSISTANTS_MODEL_API: 'offline',
 		ASSISTANTS_ALLOW_ORIGIN: 'https://a.example',
 		ASSISTANTS_ACCESS_TOKEN_FILE: bench.file('token', 'a-token-of-some-length'),
 		ASSISTANTS_TRUSTED_PROXIES: '10.0.0.0/8', ASSISTANTS_KEY_DAILY_TOKENS: '500',
 		ASSISTANTS_ALLOWED_HOSTS: 'a.example',
 	});
-	assert.equal(door, '6 messages a minute from an address, 1000 tokens a day, ' +
+	assert.equal(admission, '6 messages a minute from each address, 1000 tokens a day, ' +
 		'500 for each name under /v1; pages of this site and of https://a.example; ' +
-		'the hosts a.example; who has the access token; ' +
-		'X-Forwarded-For of trusted proxies');
+		'the hosts a.example; only with the access token; ' +
+		'X-Forwarded-For of trusted proxies is believed');
 });
 
 e2e('a setting is wrong: nothing is made or asked by the others', async (bench) => {
 	const server = await serverWith(bench, models(MODEL));
 	const told = await check(bench, { ...server.env, ASSISTANTS_WORKERS: '0' });
 	assert.deepEqual(Object.keys(told), ['configuration']);
-	assert.match(told.configuration, /^NOT ok, ASSISTANTS_WORKERS is "0": accepted are/);
+	assert.match(told.configuration, /^NOT ok, ASSISTANTS_WORKERS is "0": it must be a whole number/);
 	assert.deepEqual(server.requests, []);
 	assert.ok(!fs.existsSync(bench.state));
 });

@@ -6,7 +6,7 @@ import { assertSentence, e2e, eventually, newThread, say, transcript } from './l
 import { lock } from './lib-state.mjs';
 import { gate, modelServer, words } from './lib-upstream.mjs';
 
-const LOCKED = /^the database \S+: begin: (database is locked|others write for too long)$/;
+const LOCKED = /^the database \S+: begin: (database is locked|other writers took too long)$/;
 
 function refusals(bench) {
 	return bench.logEntries().filter(({ message }) => LOCKED.test(message)).length;

@@ -113,7 +113,7 @@ test('man assistants.fcgi: its server configurations are lines of the shipped on
 });
 
 e2e('make demo: the program has the configured model, and says why its run failed', async (bench) => {
-	bench.expectLog(/does not know the model a-model/);
+	bench.expectLog(/does not have the model a-model/);
 	const model = await modelServer(bench);
 	model.otherwise = status(404, {}, '{"error":{"message":"no such model","code":"model_not_found"}}');
 	const env = { ...model.env, ASSISTANTS_MODEL: 'a-model', ASSISTANTS_MODEL_API: 'chat' };
@@ -121,7 +121,7 @@ e2e('make demo: the program has the configured model, and says why its run faile
 	const [program] = /^ {2}export [^]*\n {2}node [^]*?;"$/m.exec(printed());
 	folderWithOpenai(bench);
 	const said = await bench.shell(`{ ${program}\n} 2>&1 || echo ended with $?`);
-	assert.match(said, /Error: .*the model a-model; ASSISTANTS_MODELS=a-model=NAME[^]*ended with 1/);
+	assert.match(said, /Error: .*the model a-model; set ASSISTANTS_MODELS=a-model=NAME[^]*ended with 1/);
 });
 
 e2e('make demo: what it prints works as pasted', async (bench) => {

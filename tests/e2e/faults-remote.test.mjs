@@ -106,9 +106,9 @@ const FAULTS = {
 	],
 	'HTML with 200': [html(200), 502, NO_JSON],
 	'[]': [json('[]'), 502, NO_JSON],
-	'{}': [json('{}'), 502, /told no id/],
+	'{}': [json('{}'), 502, /has no id/],
 	'100,000 levels': [json('['.repeat(100_000)), 502, NO_JSON],
-	'an id that is none': [json('{"id":"../../x"}'), 502, /told no id/],
+	'an id that is none': [json('{"id":"../../x"}'), 502, /has no id/],
 	'nothing': [raw(), 502, /the connection ended before the answer/],
 	'a reset': [rawReset(STREAM, 'event: x\n'), 502, /the connection ended before the answer/],
 	'a stream that is none': [raw(STREAM, event('x', '{nonsense')), 502, BROKE],
@@ -119,18 +119,18 @@ const FAULTS = {
 			event('thread.message.completed', 7), event('thread.run.in_progress', '"x"')),
 		502, BROKE,
 	],
-	'an end of another type': [raw(STREAM, event('thread.run.completed', [])), 502, /without words/],
+	'an end of another type': [raw(STREAM, event('thread.run.completed', [])), 502, /without any text/],
 	'an error in a stream': [
 		raw(STREAM, event('error', { error: { message: MARKER } })), 502, new RegExp(MARKER),
 	],
 	'an error of another type': [raw(STREAM, event('error', { error: 7 })), 502, BROKE],
 	'silence': [rawHeld(), 504, /no answer in time/, { env: { ASSISTANTS_RUN_TIMEOUT: '2' } }],
 	'silence in a stream': [
-		rawHeld(STREAM, event('thread.run.queued', {})), 504, /not over in time/,
+		rawHeld(STREAM, event('thread.run.queued', {})), 504, /did not end in time/,
 		{ env: { ASSISTANTS_RUN_TIMEOUT: '2' } },
 	],
 	'pings for ever': [
-		endless([STREAM], () => ': ping\n\n', 100), 504, /not over in time/,
+		endless([STREAM], () => ': ping\n\n', 100), 504, /did not end in time/,
 		{ env: { ASSISTANTS_RUN_TIMEOUT: '2' } },
 	],
 	'a line of 100 MB': [endless([STREAM, 'data: '], () => LONG), 502, /too large/],
@@ -183,7 +183,7 @@ describe('a run whose stream breaks off, and whose polls fail', AT_ONCE, () => {
 		['401', words(401), 502, /answered 401: /],
 		['500, always', words(500), 502, /answered 500: /],
 		['HTML with 200, always', html(200), 502, /cannot be polled: .*text\/html/],
-		['silence', rawHeld(), 504, /not over in time/],
+		['silence', rawHeld(), 504, /did not end in time/],
 	]) {
 		e2e(`${name}: ${code}`, async (bench) => {
 			bench.expectLog(/the run is polled/, cause);

@@ -28,9 +28,9 @@ async function talk(sites, rounds) {
 }
 
 for (const [what, faults, why] of [
-	['NFS', NFS, /uses a rollback journal, no write-ahead log: .*network file system \(NFS\)$/],
+	['NFS', NFS, /uses a rollback journal instead of a write-ahead log: .*network file system \(NFS\)$/],
 	['a file system without shared memory', NO_SHM,
-		/uses a rollback journal, no write-ahead log: .*no shared memory \(No such device\)$/],
+		/uses a rollback journal instead of a write-ahead log: .*no shared memory \(No such device\)$/],
 ]) {
 	e2e(`${what}: the rollback journal, said once a process`, async (bench) => {
 		preload(bench, faults);

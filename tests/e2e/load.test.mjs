@@ -125,7 +125,7 @@ for (const [where, port] of [['a Unix socket', () => undefined], ['TCP', freePor
 }
 
 e2e('too few file descriptors: fewer wait, and the rest are told so', async (bench) => {
-	bench.expectLog(/184 file descriptors are allowed, enough for 6 workers/);
+	bench.expectLog(/184 file descriptors is enough for 6 workers only/);
 	const model = await heldModel(bench);
 	const program = bench.file('limited', `#!/bin/sh\nulimit -n 184\nexec '${PROGRAM}' "$@"\n`,
 		0o700);

@@ -288,7 +288,7 @@ e2e('who is killed is busy no more', async (bench) => {
 });
 
 e2e('where there can be no file everything else works', async (bench) => {
-	bench.expectLog(/^nothing is counted, for .*metrics cannot be used: Is a directory/);
+	bench.expectLog(/^nothing is counted, because .*metrics cannot be used: Is a directory/);
 	fs.mkdirSync(path.join(bench.state, 'metrics'), { recursive: true, mode: 0o700 });
 	const server = await bench.listen({ env: ON });
 	await say(server, await newThread(server), 'words');

@@ -100,5 +100,5 @@ e2e('ASSISTANTS_MODELS is wrong: one line says so', async (bench) => {
 	const { code, stdout } = await bench.command(['--check-config'], { ASSISTANTS_MODELS: 'gpt-4' });
 	assert.equal(code, 1);
 	assert.match(stdout,
-		/^configuration: NOT ok, ASSISTANTS_MODELS is "gpt-4": accepted are pairs .*\n$/);
+		/^configuration: NOT ok, ASSISTANTS_MODELS is "gpt-4": it must be pairs .*\n$/);
 });

@@ -75,7 +75,7 @@ const STRICT = [
 
 for (const [name, turns, answer, options = {}] of STRICT) {
 	e2e(`a server that insists on ${name}`, async (bench) => {
-		if (/heard of/.test(name)) bench.expectLog(/took the question only with calls as words/);
+		if (/heard of/.test(name)) bench.expectLog(/accepted the question only with calls as text/);
 		const server = await oddServer(bench, 'chat', answer);
 		for (const [i, words] of turns.entries()) {
 			const run = await server.turn(words, i === 0 ? {} : options);

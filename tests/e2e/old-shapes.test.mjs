@@ -20,7 +20,7 @@ const RUN = ['assistant_id', 'cancelled_at', 'completed_at', 'created_at', 'expi
 	'response_format', 'started_at', 'status', 'temperature', 'thread_id', 'tool_choice', 'tools',
 	'top_p', 'truncation_strategy', 'usage'];
 
-const HOSTED = /^the run uses code_interpreter and file_search, only stored yet/;
+const HOSTED = /^the run has the tools code_interpreter and file_search, which are only stored so far/;
 
 function assertKeys(object, keys) {
 	assert.deepEqual(Object.keys(object).sort(), keys);

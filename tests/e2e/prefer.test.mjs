@@ -146,10 +146,10 @@ async function assertSame(site, expected) {
 
 const OUTCOMES = {
 	'an answer that is cut short': [incomplete('a beginning'), 200],
-	'one without words': [words(''), 502, /without words/],
+	'one without any text': [words(''), 502, /without any text/],
 	'a model server that fails': [status(500), 502, /answered 500/],
 	'one that is busy': [status(429, { 'retry-after': '0' }), 503, /answered 429/],
-	'a tool that is not here': [sum, 502, /there are none here/],
+	'a tool that is not here': [sum, 502, /this server has no tools/],
 };
 for (const [what, [outcome, code, ...logged]] of Object.entries(OUTCOMES)) {
 	e2e(`${what} is told as if it had been waited for`, async (bench) => {
@@ -175,7 +175,7 @@ for (const [what, [fields, code, logged]] of Object.entries(RUNS)) {
 }
 
 e2e('a remote run that is given up is over, though the server is slow to cancel it', async (bench) => {
-	bench.expectLog(/there are none here/);
+	bench.expectLog(/this server has no tools/);
 	const remote = await remoteServer(bench);
 	const call = { id: 'call_1', type: 'function', function: { name: 'f', arguments: '{}' } };
 	const required_action = { type: 'submit_tool_outputs', submit_tool_outputs: { tool_calls: [call] } };

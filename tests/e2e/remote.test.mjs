@@ -158,7 +158,7 @@ for (const [how, damage] of [
 	['garbage', () => 'asst_?'], ['empty', () => ''], ['cut', (text) => text.slice(0, -9)],
 ]) {
 	e2e(`a cache file that is damaged (${how}) is made anew`, async (bench) => {
-		bench.expectLog(/could not be read or understood/);
+		bench.expectLog(/was unreadable or damaged/);
 		const { remote, site, thread } = await scene(bench);
 		await assertAnswered(site, thread);
 		const [cache] = cacheFiles(bench);
@@ -309,7 +309,7 @@ const ENDS = {
 	'failed by a rate limit': [failure('rate_limit_exceeded'), 503, new RegExp(MARKER)],
 	'was cancelled by others': [{ status: 'cancelled' }, 502, /cancelled/],
 	'expired': [{ status: 'expired' }, 504, /expired/],
-	'was incomplete, without words': [
+	'was incomplete, without any text': [
 		{ status: 'incomplete', incomplete_details: { reason: 'max_prompt_tokens' } }, 502,
 		/incomplete/,
 	],

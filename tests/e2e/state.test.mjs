@@ -202,7 +202,7 @@ for (const [what, damage, line] of [
 	['another program\'s', (bench) => {
 		fs.unlinkSync(database(bench));
 		sql(database(bench), 'CREATE TABLE accounts (name)');
-	}, /is another program's/],
+	}, /belongs to another program/],
 	['another program\'s, of a version that is ours, too', (bench) => {
 		const version = sql(database(bench), 'PRAGMA user_version');
 		fs.unlinkSync(database(bench));
@@ -264,7 +264,7 @@ for (const [what, change] of [
 
 e2e('a database that is deleted while it is in use: 503, and a restart makes a new one',
 	async (bench) => {
-		bench.expectLog(/was moved, deleted or emptied/, /assistant \S+ is unknown/);
+		bench.expectLog(/was moved, deleted or emptied/, /does not know the assistant/);
 		const [thread] = await withConversations(bench);
 		const server = await bench.listen();
 		await newThread(server);

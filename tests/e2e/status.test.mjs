@@ -36,7 +36,7 @@ const FAILURES = {
 	'a failed response': [failed(), 502, /./],
 	'an error event': [errorEvent(), 502, /./],
 	'a call of a function': [functionCall('lookup'), 502, /./],
-	'an answer without words that a limit cut off': [incomplete(''), 502, /./],
+	'an answer without any text that a limit cut off': [incomplete(''), 502, /./],
 	'429 with Retry-After': [status(429, { 'retry-after': '0' }), 503, /429/],
 	'503 with Retry-After': [status(503, { 'retry-after': '0' }), 503, /503/],
 };

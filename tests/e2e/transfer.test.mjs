@@ -212,7 +212,7 @@ e2e('what was saved from OpenAI is imported with its ids', async (bench) => {
 	// It goes on: nothing locks the thread, and the model is told what was said, in order.
 	const next = await mine.call('POST', '/threads/thread_t/runs', { assistant_id: 'asst_b' });
 	assert.equal((await mine.ended(next)).status, 'completed');
-	bench.expectLog(/file_search, only stored yet/);
+	bench.expectLog(/file_search, which are only stored so far/);
 	const { json } = model.requests.at(-1);
 	assert.deepEqual(json.input.map((item) => item.content), ['msg_1', 'msg_2', 'msg_3', 'msg_4']);
 	assert.deepEqual([json.temperature, json.top_p, json.text], [undefined, undefined, undefined]);
@@ -289,7 +289,7 @@ e2e('what cannot be imported is named, and nothing is', async (bench) => {
 	for (const [args, sentence] of [
 		[['--import', '/nowhere'], /^\/nowhere: No such file/m],
 		[['--tenant', 'x'], /goes with --import/],
-		[['--import', '-', '--tenant', 'a b'], /a key's name/],
+		[['--import', '-', '--tenant', 'a b'], /the name of a key/],
 	]) {
 		const { code, stderr } = await bench.command(args);
 		assert.notEqual(code, 0);

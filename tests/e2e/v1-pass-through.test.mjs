@@ -284,7 +284,7 @@ e2e('what goes wrong at the model server', async (bench) => {
 	const nobody = { OPENAI_BASE_URL: `http://127.0.0.1:${await freePort()}/v1` };
 	const site = await fromShell(bench, nobody);
 	assertError(await site.request('GET', '/v1/models', { headers: bearer(key) }), 502);
-	bench.expectLog(/model server does not take the key/, /the model server: the connection ended/,
+	bench.expectLog(/model server does not accept the key/, /the model server: the connection ended/,
 		/the model server: no answer in time/, /the model server: no connection/);
 });
 

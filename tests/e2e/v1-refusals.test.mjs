@@ -127,7 +127,7 @@ eachSdk('what is wrong is named', async (bench, OpenAI) => {
 		[() => threads.runs.create(id, { assistant_id: ASSISTANT, max_prompt_tokens: 0 }),
 			'max_prompt_tokens', /from 1 to 1000000000/],
 		[() => threads.messages.list(id, { limit: 101 }), 'limit', /1 to 100/],
-		[() => threads.messages.list(id, { order: 'up' }), 'order', /'asc' and 'desc'/],
+		[() => threads.messages.list(id, { order: 'up' }), 'order', /'asc' or 'desc'/],
 	];
 	for (const [ask, param, message, code] of wrong) {
 		await assert.rejects(ask(), raises(OpenAI.BadRequestError, 400, message, { param, code }));

@@ -8,7 +8,7 @@ import { USUAL_SEARCH, conversation, eachSdk, stage, textOf } from './lib-sdk.mj
 import { functionCalls, gate, words } from './lib-upstream.mjs';
 
 // What a run says whose assistant has tools that are not here yet.
-const STORED_ONLY = /^the run uses .*only stored yet/;
+const STORED_ONLY = /^the run has the tools .*only stored so far/;
 
 const EQUATION = 'I need to solve the equation `3x + 11 = 14`. Can you help me?';
 const STOCKS = 'What is the stock of apple and facebook rn?';
@@ -281,7 +281,7 @@ eachSdk('the notebook: a premium account, its steps, and the cleanup', async (be
 	assert.deepEqual([run.status, run.instructions, run.tools, run.last_error],
 		['completed', instructions, [{ type: 'code_interpreter' }], null]);
 	assert.equal(model.requests[0].json.instructions, instructions);
-	assert.deepEqual(model.requests[0].json.tools ?? [], [], 'the interpreter is only stored yet');
+	assert.deepEqual(model.requests[0].json.tools ?? [], [], 'the interpreter is only stored so far');
 	const { data } = await threads.messages.list(thread.id);
 	assert.deepEqual(data.toReversed().map(textOf), [EQUATION, SAID[EQUATION]]);
 	const steps = await threads.runs.steps.list(run.id, { thread_id: thread.id });

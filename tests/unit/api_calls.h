@@ -1,6 +1,6 @@
 /*
- * Calls of the Assistants API on a database of their own, for the programs that test its objects.
- * JSON is written with single quotes, for reading.
+ * Calls of the Assistants API on a database of their own, for tests of its objects. JSON is written
+ * with single quotes for readability.
  */
 #ifndef API_CALLS_H
 #define API_CALLS_H
@@ -19,9 +19,9 @@ static struct {
 	char *folder;
 	struct db *db;
 	struct api *api;
-	void (*meanwhile)(void);     /* called by the model, NULL: nothing is */
-	char run[64], message[64];   /* ids of the last run, and of what it wrote */
-	struct json_object *context; /* what the model was asked with */
+	void (*meanwhile)(void);     /* called by the model; NULL: nothing */
+	char run[64], message[64];   /* ids of the last run and of its message */
+	struct json_object *context; /* that the model was sent */
 } here;
 
 static inline void
@@ -103,7 +103,10 @@ json_of(const char *quoted)
 	return object;
 }
 
-/* What is answered, the caller's to put. `target` may have a query; no `body`: NULL. */
+/*
+ * Calls the API; returns the answer, the caller's to put. `target` may have a query; `body` NULL:
+ * none.
+ */
 static inline struct json_object *
 call_as(const char *tenant, const char *method, const char *target, const char *body, int *status)
 {
@@ -123,7 +126,7 @@ call_as(const char *tenant, const char *method, const char *target, const char *
 	return response.body;
 }
 
-/* The answer to what must succeed, the caller's to put. */
+/* The same for a call that must succeed. */
 static inline struct json_object *
 call(const char *method, const char *target, const char *body)
 {
@@ -136,7 +139,10 @@ call(const char *method, const char *target, const char *body)
 	return answer;
 }
 
-/* Makes an object, and writes where it is, as "/threads/thread_x", for `path` in the same form. */
+/*
+ * Makes an object, and writes its path to `at`, such as "/threads/thread_x"; `path` has the same
+ * form.
+ */
 static inline void
 make(char at[256], const char *path, const char *body)
 {
@@ -146,7 +152,7 @@ make(char at[256], const char *path, const char *body)
 	json_object_put(answer);
 }
 
-/* An answer with that status and, in an error, that param (NULL: none) and those words. */
+/* Checks that the call is refused with this status, param (NULL: none) and words. */
 static inline void
 check_refused(const char *method, const char *target, const char *body, int expected,
     const char *param, const char *words)
@@ -167,7 +173,7 @@ check_refused(const char *method, const char *target, const char *body, int expe
 	json_object_put(answer);
 }
 
-/* A member, found by a path like "tools.0.function" ("": all of it), is that JSON. */
+/* Checks the JSON of a member, given by a path such as "tools.0.function" ("": the whole). */
 static inline void
 check_member(const char *row, struct json_object *object, const char *path, const char *quoted)
 {
@@ -185,7 +191,7 @@ check_member(const char *row, struct json_object *object, const char *path, cons
 	json_object_put(expected);
 }
 
-/* A list's objects by a member, parted by blanks, and '+' when there are more. */
+/* Checks a list: a member of each object, separated by blanks, and '+' if there are more. */
 static inline void
 check_list(const char *target, const char *member, const char *expected)
 {
@@ -212,7 +218,7 @@ check_list(const char *target, const char *member, const char *expected)
 	json_object_put(list);
 }
 
-/* What a run streams: the assistant `assistant_at` answers on the thread `thread_at`. */
+/* Runs the assistant `assistant_at` on the thread `thread_at`, as a stream. */
 static inline void
 run_thread(const char *assistant_at, const char *thread_at)
 {

@@ -1,6 +1,6 @@
 /*
- * Calls of the HTTP client as rows of a table, for the two programs that test it. The rows run all
- * at once, with one client, as the program's workers do: the slowest is what they take together.
+ * Tables of calls of the HTTP client, for two test programs. All rows run at once, with one client,
+ * as the program's workers do. So together they take as long as the slowest.
  */
 #ifndef HTTP_ROWS_H
 #define HTTP_ROWS_H
@@ -16,28 +16,28 @@
 
 enum { ANSWER_MAX = 100, PATIENCE_MS = 30000, SHORT_MS = 700, RAISE_AFTER_MS = 500, ROWS_MAX = 64 };
 
-/* When the interrupt is raised; the last two become readable, or hang up, and are not raised. */
+/* When the interrupt is raised. The last two become readable, or hang up, without being raised. */
 enum raising { NEVER, BY_PIPE, BY_ASKING, AT_ONCE, FALSE_ALARM, HUNG_UP };
 
 struct row {
 	const char *name;
-	struct server_turn turns[2]; /* the second, if there is one, is for all but the first */
-	/* The call; what is 0 is a GET that has patience. */
+	struct server_turn turns[2]; /* the second, if set, is for all requests but the first */
+	/* The call; by default a GET with a long timeout. */
 	const char *method;
 	bool repeatable, listens;
-	bool refused;      /* nobody is there */
-	int last, stop_at; /* the event that is the last one, or at which to stop */
+	bool refused;      /* nobody listens */
+	int last, stop_at; /* the number of the last event, or of the one to stop at */
 	long long timeout_ms;
 	enum raising raising;
-	/* What comes of it. */
+	/* The expected result. */
 	enum http_outcome outcome;
 	long status;
 	const char *body;
-	const char *events;      /* "name:data|"; NULL: it was no stream */
-	const char *type;        /* NULL: no matter */
+	const char *events;      /* "name:data|"; NULL: no stream */
+	const char *type;        /* NULL: any */
 	const char *retry_after; /* seconds; NULL: none */
 	int requests;            /* 0: one */
-	bool waiting;            /* ended while it waited for another one */
+	bool waiting;            /* it ended while waiting to repeat */
 	long long at_least_ms;
 };
 
@@ -45,7 +45,7 @@ struct row {
 #define LEN(len) "Content-Length: " #len "\r\n\r\n"
 #define STREAM OK "Content-Type: text/event-stream\r\n\r\n"
 
-/* A row on its way. */
+/* A row being run. */
 struct running {
 	const struct row *row;
 	struct http_client *client;
@@ -95,7 +95,7 @@ raise_later(void *arg)
 	return NULL;
 }
 
-/* In its own thread, so nothing is checked here. */
+/* Runs in a thread, so nothing is checked here. */
 static void *
 run_row(void *arg)
 {
@@ -147,7 +147,7 @@ start_row(struct running *running, const struct row *row, struct http_client *cl
 	assert_int_equal(pthread_create(&running->thread, NULL, run_row, running), 0);
 }
 
-/* How many lines the row's thread has logged: one a repeat. */
+/* How many lines the row's thread has logged, one for each repetition. */
 static int
 lines_of(const char *log, const char *name)
 {
@@ -181,18 +181,18 @@ check_row(struct running *running, const char *log)
 		check_text(row->name, answer->content_type, row->type);
 	snprintf(seconds, sizeof seconds, "%ld", answer->retry_after_s);
 	check_text(row->name, seconds, row->retry_after ? row->retry_after : "-1");
-	/* Raised before it began, it may have been sent, and may not. */
+	/* If it was raised at once, the request may or may not have been sent. */
 	if (row->raising != AT_ONCE)
 		check_int(row->name, running->server.requests, row->refused ? 0 : tries);
 	check_int(row->name, lines_of(log, row->name), tries - 1 + row->waiting);
-	/* Nobody waits on after the end, and nothing turns in circles. */
+	/* It neither waits after the end nor spins. */
 	if (running->took_ms < row->at_least_ms || running->took_ms > PATIENCE_MS / 2)
 		fail_msg("%s: took %lld ms", row->name, running->took_ms);
 	if (running->asked > 100)
 		fail_msg("%s: asked %d times", row->name, running->asked);
 }
 
-/* The checks are last: one that fails leaves the rest lying about. */
+/* Checks come last, because a failing one leaves the rest unfreed. */
 static void
 check_rows(const struct row *rows, size_t rows_len)
 {
@@ -202,7 +202,7 @@ check_rows(const struct row *rows, size_t rows_len)
 	char *log;
 
 	assert_in_range(rows_len, 1, ROWS_MAX);
-	/* The developer's proxy is not for this. */
+	/* The developer's proxy must not be used. */
 	setenv("no_proxy", "*", 1);
 	client = http_client_new(NULL);
 	assert_non_null(client);

@@ -1,7 +1,6 @@
 /*
- * Questions to a model server as tables: what it answers, and what the callbacks, the result and
- * the request then are. JSON in rows may have single quotes,
- * and in the context the server's URL is $.
+ * Tables of questions to a model server: what it answers, and the expected callbacks, result and
+ * request. JSON in rows may have single quotes; $ in the context stands for the server's URL.
  */
 #ifndef MODEL_ROWS_H
 #define MODEL_ROWS_H
@@ -25,21 +24,22 @@ enum { PATIENCE_MS = 30000 };
 
 struct model_row {
 	const char *name;
-	const char *answers[3]; /* one a request */
+	const char *answers[3]; /* one per request */
 	/*
-	 * "M" for a message that begins, "D:words", "R:words" for one of a refusal, "W[part|part]";
-	 * "C0:id:name" for a call, "A0:fragment", "Z0:arguments"; an id that was made is "made".
+	 * The callbacks: "M" begins a message, "D:text" is a delta, "R:text" one of a refusal,
+	 * "W[part|part]" the whole; "C0:id:name" begins a call, "A0:fragment", "Z0:arguments"; a
+	 * generated id is "made".
 	 */
 	const char *heard;
 	enum model_outcome outcome;
-	long long tokens;  /* of both kinds; 0: not told */
-	const char *error; /* in it */
+	long long tokens;  /* prompt and completion; 0: not reported */
+	const char *error; /* a part of it */
 	const char *options, *context;
 	const char *models;      /* asked → sent */
 	long long max_tokens;    /* 0: no limit */
-	const char *sent;        /* in the last request */
-	const char *not_sent;    /* not in it */
-	const char *items;       /* in what is to be given back, of a message or the calls */
+	const char *sent;        /* a part of the last request */
+	const char *not_sent;    /* not a part of it */
+	const char *items;       /* a part of the items of a message or the calls */
 	unsigned asks, requests; /* 0: one */
 	int incomplete;          /* enum model_incomplete */
 };
@@ -48,7 +48,7 @@ struct heard {
 	struct buf text, items;
 };
 
-/* With `url` for each $. The caller frees. */
+/* Replaces each $ by `url`. The caller frees. */
 static char *
 quoted(const char *text, const char *url)
 {
@@ -143,7 +143,7 @@ check_answer(
 		    row->name, result->prompt_tokens + result->completion_tokens, row->tokens);
 	if (row->items)
 		check_has(row->name, heard->items.data ? heard->items.data : "", row->items);
-	/* Of calls it is always known where they came from. */
+	/* Items of calls always say which server made them. */
 	else if (heard->items.data && strchr(heard->items.data, '['))
 		fail_msg("%s: to be given back: %s", row->name, heard->items.data);
 }

@@ -91,7 +91,7 @@ capture_start(struct capture *capture)
 {
 	fflush(stderr);
 	capture->file = memfd_create("stderr", MFD_CLOEXEC);
-	/* Threads write at once, as they would to a log file. */
+	/* Several threads write at once, as to a log file. */
 	assert_int_equal(fcntl(capture->file, F_SETFL, O_APPEND), 0);
 	capture->saved = dup(STDERR_FILENO);
 	assert_true(capture->file >= 0 && capture->saved >= 0);
@@ -191,13 +191,13 @@ fake_free(struct fake *fake)
 
 /* --- a server --- */
 
-/* One thread a connection, since a client may open several at once. */
+/* One thread per connection, because a client may open several at once. */
 struct connection {
 	struct server *server;
 	int fd;
 };
 
-/* Waits for something to read; false when the server stops. */
+/* Waits for data. False: the server is stopping. */
 static bool
 wait_readable(const struct server *server, int fd)
 {
@@ -209,7 +209,7 @@ wait_readable(const struct server *server, int fd)
 	return !fds[0].revents;
 }
 
-/* Reads one request with its body; false when the client closed before its end. */
+/* Reads one request with its body. False: the client closed before its end. */
 static bool
 read_request(const struct server *server, int fd, struct buf *request)
 {
@@ -246,7 +246,7 @@ next_turn(struct server *server, const struct buf *request)
 	return &server->turns[turn < server->turns_len ? turn : server->turns_len - 1];
 }
 
-/* False when the connection has ended. */
+/* False: the connection has ended. */
 static bool
 take_turn(const struct server *server, int fd, const struct server_turn *turn)
 {
@@ -266,7 +266,10 @@ take_turn(const struct server *server, int fd, const struct server_turn *turn)
 	return turn->then == SERVER_KEEP;
 }
 
-/* Closed with something unread, it would be reset, and the client might lose the answer. */
+/*
+ * Reads what is left: closing with unread data would reset the connection, and the client might
+ * lose the answer.
+ */
 static void
 end_connection(int fd)
 {
@@ -313,7 +316,7 @@ accept_all(void *arg)
 			free(connection);
 			break;
 		}
-		/* Each piece is a segment of its own. */
+		/* Each piece must be a segment of its own. */
 		setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
 		if (pthread_create(
 			&server->threads[server->connections++], NULL, serve, connection) != 0)
@@ -345,7 +348,9 @@ server_start(struct server *server, const struct server_turn *turns, size_t turn
 	*server = (struct server){
 	    .turns = turns, .turns_len = turns_len, .last_request = BUF_INIT(REQUEST_MAX)};
 	server->listener = bind_somewhere(&port);
-	/* A port that is bound and not listened on is nobody else's, and refuses. */
+	/*
+	 * A port that is bound but not listening belongs to no one else, and refuses connections.
+	 */
 	if (turns)
 		assert_int_equal(listen(server->listener, SERVER_CONNECTIONS_MAX), 0);
 	snprintf(server->url, sizeof server->url, "http://127.0.0.1:%u", port);

@@ -1,6 +1,6 @@
 /*
- * What several unit tests need: tables' checks that name the row, a folder that goes away, what the
- * program said on standard error, a request without a web server, a web server without a network.
+ * Shared by several unit tests: checks that name the row, a temporary folder, captured standard
+ * error, a request without a web server, a server without a network.
  */
 #ifndef SUPPORT_H
 #define SUPPORT_H
@@ -22,12 +22,12 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Fail with the row's name. NULL is a value, too. */
+/* Fail with the row's name. NULL is a valid value. */
 void check_int(const char *row, long long got, long long expected);
 void check_text(const char *row, const char *got, const char *expected);
 void check_has(const char *row, const char *got, const char *part);
 
-/* A fresh, empty folder; folder_remove() removes it with all that is in it, and frees the name. */
+/* Makes an empty folder. folder_remove() removes it with its content, and frees the name. */
 char *folder_new(void);
 void folder_remove(char *folder);
 
@@ -36,8 +36,8 @@ char *path_in(const char *folder, const char *name);
 void file_write(const char *path, const char *content);
 
 /*
- * What is written to descriptor 2 from start to end; no check may fail between. The text is the
- * caller's to free.
+ * Captures what is written to descriptor 2 from start to end; no check may fail in between. The
+ * text is the caller's to free.
  */
 struct capture {
 	int saved, file;
@@ -45,29 +45,29 @@ struct capture {
 void capture_start(struct capture *capture);
 char *capture_end(struct capture *capture);
 
-/* A request, and where its answer goes. */
+/* A request, and what receives its answer. */
 struct fake {
 	struct exchange exchange;
 	const char *const *variables; /* "NAME=value", NULL-terminated */
 	const char *body;
 	size_t body_len, body_at;
-	size_t piece;  /* bytes that one read gives at most; 0: as many as are asked for */
-	bool breaks;   /* the body breaks off instead of ending */
+	size_t piece;  /* the most that one read returns; 0: no limit */
+	bool breaks;   /* the body breaks off before its end */
 	bool deaf;     /* the server takes no answer */
-	unsigned ends; /* how often the body's end was met */
+	unsigned ends; /* how often the body's end was read */
 	struct buf answer;
 };
 void fake_init(struct fake *fake, const char *const *variables, const char *body);
 void fake_free(struct fake *fake);
 
-/* What the server does with a request, after it has read it whole. */
+/* What the server does with a request, once it has read it. */
 struct server_turn {
-	const char *pieces[6]; /* sent as they are, with a short pause between */
+	const char *pieces[6]; /* sent unchanged, with a short pause in between */
 	enum {
 		SERVER_CLOSE,
 		SERVER_KEEP,
-		SERVER_HOLD,  /* open, and silent */
-		SERVER_VANISH /* and every connection is refused from now on */
+		SERVER_HOLD,  /* keep the connection open, silently */
+		SERVER_VANISH /* refuse every further connection */
 	} then;
 };
 
@@ -93,17 +93,17 @@ enum { SERVER_CONNECTIONS_MAX = 32 };
 /* An HTTP server on a free port of 127.0.0.1, with threads of its own. */
 struct server {
 	char url[64]; /* without a slash at its end */
-	/* To be read after server_stop(). */
+	/* Read these after server_stop(). */
 	unsigned requests, connections;
 	struct buf last_request;
 
-	const struct server_turn *turns; /* one a request; the last one is for all that follow */
+	const struct server_turn *turns; /* one per request; the last one is for all further ones */
 	size_t turns_len;
 	int listener, stop[2];
 	pthread_t acceptor, threads[SERVER_CONNECTIONS_MAX];
-	pthread_mutex_t lock; /* the counters, and last_request */
+	pthread_mutex_t lock; /* protects the counters and last_request */
 };
-/* Without `turns` it refuses every connection. */
+/* Without `turns` it refuses all connections. */
 void server_start(struct server *server, const struct server_turn *turns, size_t turns_len);
 void server_stop(struct server *server);
 void server_free(struct server *server);

@@ -1,4 +1,4 @@
-/* Addresses as text: which are one client's, and which are in a range. */
+/* Addresses as text: what identifies a client, and ranges. */
 #include "support.h"
 
 #include "net/address.h"
@@ -7,7 +7,7 @@ static void
 test_clients(void **state)
 {
 	static const struct {
-		const char *text, *client; /* NULL: it is no address */
+		const char *text, *client; /* NULL: no address */
 	} rows[] = {
 	    {"192.0.2.1", "192.0.2.1"},
 	    {"192.0.2.1:8080", "192.0.2.1"},

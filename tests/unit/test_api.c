@@ -1,6 +1,4 @@
-/*
- * The Assistants API, asked as the gateway asks it, with a model whose every word is scripted here.
- */
+/* The Assistants API, called as the gateway calls it, with a scripted model. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -16,12 +14,12 @@
 #include "text/json.h"
 #include "text/text.h"
 
-/* 141 bytes; cut after an even number of them it ends in half a character. */
+/* 141 bytes; cut after an even number, it ends in half a character. */
 #define TEN_E "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
 #define MANY_E "a" TEN_E TEN_E TEN_E TEN_E TEN_E TEN_E TEN_E
 
 /*
- * A step of the scripted model: M begins a message, D gives a delta, W the whole, X runs
+ * The scripted model's steps: M begins a message, D sends a delta, W the whole, X calls
  * `meanwhile`.
  */
 struct scripted {
@@ -29,16 +27,16 @@ struct scripted {
 	const char *steps; /* "MDW" */
 	struct model_result result;
 	void (*meanwhile)(void);
-	struct json_object *seen; /* the messages that it was asked with */
+	struct json_object *seen; /* the messages that it was sent */
 };
 
 static struct scripted scripted;
 static struct db *db;
 static struct api *api;
 static char folder[64];
-static char events[4096]; /* names of the events so far, parted by blanks, without "thread." */
+static char events[4096]; /* names of the events so far, without "thread." */
 static struct json_object *last_event;
-static char assistant[64], thread[64], run[64]; /* ids, of the last run */
+static char assistant[64], thread[64], run[64]; /* ids; the last run's */
 
 static void
 scripted_ask(struct model *model, const struct model_request *request, struct model_result *result)
@@ -90,7 +88,7 @@ on_event_heard(void *arg, const struct event *event)
 	event_hear(event, on_event, arg);
 }
 
-/* Asks; `body` is JSON, single-quoted for reading. The answer is the caller's. */
+/* Calls the API; `body` is JSON with single quotes. The answer is the caller's. */
 static struct json_object *
 ask_as(const char *tenant, const char *method, const char *path, const char *body, int *status)
 {
@@ -124,7 +122,7 @@ ask(const char *method, const char *path, const char *body, int *status)
 	return ask_as("gateway", method, path, body, status);
 }
 
-/* Asks for what must succeed and keeps the new object's id. */
+/* Makes an object and keeps its id; must succeed. */
 static void
 make(const char *path, const char *body, char id[64])
 {
@@ -241,7 +239,7 @@ assistants_live(void **state)
 	assert_status("DELETE", path, NULL, 404);
 }
 
-/* Names of a list's objects, "a5 a4 …", and whether there are more: '+'. */
+/* Checks the names in a list, "a5 a4 …", and whether there are more: '+'. */
 static void
 assert_names(const char *query, const char *expected)
 {
@@ -325,7 +323,7 @@ another_tenant_sees_nothing(void **state)
 
 /* --- bad input --- */
 
-/* What is cut, or no UTF-8 at all, is said again in words that are JSON. */
+/* An error that quotes text which was cut, or is not UTF-8, is still valid JSON. */
 static void
 errors_are_utf8(void **state)
 {
@@ -334,7 +332,7 @@ errors_are_utf8(void **state)
 	} calls[] = {
 	    {"GET", "/assistants?after=%ff", NULL},
 	    {"GET", "/threads/%c3", NULL},
-	    /* 128 bytes of a name are shown, and 64 of a word. */
+	    /* Of a name 128 bytes are quoted, of a word 64. */
 	    {"POST", "/threads", "{'" MANY_E "': 1}"},
 	    {"POST", "/assistants", "{'model': 'm', 'reasoning_effort': '" MANY_E "'}"},
 	};
@@ -404,7 +402,7 @@ bad_bodies_are_refused_by_name(void **state)
 		    !(param && cases[i].param ? strcmp(param, cases[i].param) == 0
 					      : param == cases[i].param))
 			fail_msg("%s: %d %s", cases[i].body, status, json_text(object));
-		/* All four keys, always. */
+		/* All four members, always. */
 		assert_int_equal(json_object_object_length(error), 4);
 		json_object_put(object);
 	}
@@ -484,7 +482,7 @@ a_run_streams_in_the_apis_order(void **state)
 	    BEGIN " " OPEN " message.delta message.completed run.step.completed run.completed");
 	usage = json_get(last_event, "usage");
 	assert_int_equal(json_get_int(usage, "total_tokens", 0), 9);
-	/* The run object's keys that clients need, null or not. */
+	/* The run object has the members that clients need, even if null. */
 	assert_true(json_object_object_length(last_event) >= 25);
 	assert_words("order=asc", "u:hi:co a:one two:co");
 	stream(STREAM,
@@ -582,7 +580,7 @@ cancel_it(void)
 
 	snprintf(path, sizeof path, "/runs/%s/cancel", run);
 	assert_status("POST", thread_at(path), NULL, 200);
-	/* It is noticed at the next question, once the last one is old enough. */
+	/* The next check notices it, once the last one is old enough. */
 	usleep(1000000);
 }
 
@@ -617,7 +615,7 @@ expire_it(void)
 	assert_int_equal(db_commit(tx), 0);
 }
 
-/* A process that was stopped for a while does not write into what came after its run. */
+/* A process that was suspended must not write into what followed its run. */
 static void
 a_run_that_others_ended_writes_nothing_more(void **state)
 {
@@ -678,7 +676,7 @@ an_overdue_run_is_ended_by_whoever_meets_it(void **state)
 	int status;
 
 	(void)state;
-	/* As a program that was killed would leave it behind. */
+	/* As a killed program would leave it. */
 	tx = db_begin(db, DB_WRITE);
 	stmt = db_prepare(tx, "INSERT INTO run_options (hash, body) VALUES ('', '{}')");
 	assert_int_equal(db_execute(stmt), 1);

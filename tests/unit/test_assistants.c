@@ -1,4 +1,4 @@
-/* Assistants: what is shown of them, and what of it can be changed. */
+/* Assistants: what is shown, and what can be changed. */
 #include "api_calls.h"
 
 #include "os/clock.h"
@@ -82,7 +82,7 @@ everything_that_is_given_is_kept(void **state)
 	"{'type': 'file_search', 'file_search': {'max_num_results': null, 'ranking_options': "     \
 	"{'ranker': 'default_2024_08_21', 'score_threshold': 0.0}}}"
 
-/* As the original showed it, where nothing was asked. */
+/* What the original shows for what was not set. */
 static void
 what_counts_is_shown(void **state)
 {

@@ -1,4 +1,4 @@
-/* Which API a model server is asked by when nobody has said, and what is remembered of it. */
+/* Which API a model server is asked by if none is configured, and what is remembered. */
 #include "model_rows.h"
 
 #define NOT_FOUND ERROR("404", "{\"detail\":\"Not Found\"}")
@@ -16,7 +16,7 @@ static unsigned
 recall(void *arg, const char *name)
 {
 	(void)arg;
-	/* What its models need is another matter. */
+	/* The needs of its models are tested elsewhere. */
 	if (*name)
 		return 0;
 	recalled++;
@@ -73,7 +73,7 @@ static const struct row {
 	.kept = 1},
     {{"no such model", {ERROR("404", NO_MODEL)}, .heard = "", .outcome = MODEL_FAILED,
 	 .error =
-	     "ASSISTANTS_MODELS=m=NAME sends it another name. The model server answered 404: oh"},
+	     "ASSISTANTS_MODELS=m=NAME to send another name. The model server answered 404: oh"},
 	.kept = 0},
     {{"neither", {NOT_FOUND}, .heard = "", .outcome = MODEL_FAILED, .error = "answered 404",
 	 .asks = 2, .requests = 4, .sent = "POST /chat/completions"},
@@ -113,7 +113,7 @@ main(void)
 	    cmocka_unit_test(test_without_memory),
 	};
 
-	/* The developer's proxy is not for this. */
+	/* The developer's proxy must not be used. */
 	setenv("no_proxy", "*", 1);
 	return cmocka_run_group_tests_name("auto", tests, NULL, NULL);
 }

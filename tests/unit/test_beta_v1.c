@@ -1,4 +1,4 @@
-/* The first version's shapes: each body and object, from one version to the other. */
+/* Version 1's shapes: each body and object, converted in both directions. */
 #include "api_calls.h"
 
 #include "v1/beta_v1.h"
@@ -165,7 +165,7 @@ objects_are_shown_as_the_firsts(void **state)
 		struct json_object *shown = beta_v1_shown(object);
 
 		check_json(rows[i].now, shown, rows[i].old);
-		/* What is shown may be a part of what will be stored. */
+		/* Converting must not change what will be stored. */
 		check_json("the object itself", object, rows[i].now);
 		json_object_put(shown);
 		json_object_put(object);

@@ -1,4 +1,5 @@
-/* What is reserved for a question, what it costs in the end, and who settles what was left behind.
+/*
+ * What is reserved for a question, what it finally costs, and who settles abandoned reservations.
  */
 #include "support.h"
 
@@ -13,7 +14,7 @@ static struct db *db;
 static struct budgets budgets;
 static long long now_s;
 
-/* Instead of the program's own. */
+/* Replaces the program's clock. */
 long long
 clock_ms(void)
 {
@@ -61,7 +62,7 @@ tear_down(void **state)
 	return 0;
 }
 
-/* What is left, below 0 when it is owed, as the bucket says it. */
+/* The bucket's level; negative: a debt. */
 static long long
 left(void)
 {
@@ -78,9 +79,9 @@ left(void)
 struct row {
 	const char *name;
 	long long bytes, answer_max;
-	long long before; /* tokens that are gone before */
+	long long before; /* tokens spent before */
 	enum budget_result result;
-	long long answer, tokens; /* what new limit the answer has, and all that is reserved */
+	long long answer, tokens; /* the answer's new limit, and all that is reserved */
 };
 
 static const struct row rows[] = {
@@ -109,7 +110,7 @@ take(const char *id, long long bytes, long long answer_max, long long *answer, l
 	return budget_take(&budgets, "gateway", &question, answer, wait_s);
 }
 
-/* So many are spent. */
+/* Spends tokens. */
 static void
 spend(long long tokens)
 {
@@ -134,7 +135,7 @@ what_is_reserved(void **state)
 		check_int(row->name, answer, row->answer);
 		check_int(row->name, wait_s > 0, row->result == BUDGET_EMPTY);
 		check_int(row->name, DAY_TOKENS - row->before - left(), row->tokens);
-		/* Settled as nothing, all of it is there again; and only once. */
+		/* Settled with a cost of 0 everything is returned, and only once. */
 		budget_give(&budgets, "a", 0, 0, 0);
 		budget_give(&budgets, "a", 0, 0, 0);
 		check_int(row->name, left(), DAY_TOKENS - row->before);
@@ -169,7 +170,7 @@ what_it_costs(void **state)
 		check_int(table[i].name, take("a", 1000, 0, &answer, &wait_s), BUDGET_RESERVED);
 		now_s += 7;
 		budget_give(&budgets, "a", table[i].cost, table[i].said, table[i].seconds);
-		/* In 7 seconds so many came back, if so many were missing. */
+		/* What 7 seconds bring back, if that much was missing. */
 		check_int(table[i].name, DAY_TOKENS - left(),
 		    table[i].spent > 7 ? table[i].spent - 7 : 0);
 		tear_down(state);
@@ -212,7 +213,7 @@ who_finds_others_reservations_asks_again_soon(void **state)
 	assert_true(wait_s > 1000);
 }
 
-/* Their process died. */
+/* As if their process had died. */
 static void
 overdue_reservations_are_settled_by_others(void **state)
 {
@@ -224,15 +225,15 @@ overdue_reservations_are_settled_by_others(void **state)
 	assert_int_equal(take("b", 1, 0, &answer, &wait_s), BUDGET_RESERVED);
 	budget_give(&budgets, "b", 0, 0, 0);
 	now_s += 61;
-	/* 661 seconds of 200 tokens are more than was reserved: it has cost all of it. */
+	/* 661 seconds of 200 tokens exceed the reservation, so all of it is charged. */
 	assert_int_equal(take("c", 1, 0, &answer, &wait_s), BUDGET_RESERVED);
 	assert_true(answer > 0);
-	/* Whoever comes late changes nothing. */
+	/* Settling it once more changes nothing. */
 	budget_give(&budgets, "a", 0, 0, 0);
 	assert_int_equal(take("d", 1, 0, &answer, &wait_s), BUDGET_HELD);
 }
 
-/* Whoever only looks would be told for hours to come again soon. */
+/* Otherwise a caller that only looks would be told for hours to come back soon. */
 static void
 who_looks_settles_what_is_overdue(void **state)
 {

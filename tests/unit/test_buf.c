@@ -1,4 +1,4 @@
-/* The growing buffer: its maximum, what a failure leaves, and that its text is always a string. */
+/* The growing buffer: its maximum, what a failure leaves, and that it is always a string. */
 #include "support.h"
 
 #include "text/buf.h"
@@ -44,7 +44,7 @@ check_row(const struct row *row, int (*append)(struct buf *, const char *))
 	taken = buf_take(&buf);
 	check_text(row->name, taken, row->failed ? NULL : row->text ? row->text : "");
 	free(taken);
-	/* What was taken, or freed, is a new buffer with the old maximum. */
+	/* After take or free it is a new buffer with the old maximum. */
 	check_text(row->name, buf.data, NULL);
 	check_int(row->name, (long long)buf.max, (long long)row->max);
 	check_int(row->name, append(&buf, ""), 0);
@@ -100,7 +100,7 @@ test_drop(void **state)
 		buf_drop(&buf, drops[i].drop);
 		check_text(drops[i].text, buf.data, drops[i].left);
 		check_int(drops[i].text, (long long)buf.len, (long long)strlen(drops[i].left));
-		/* What was dropped makes room again. */
+		/* Dropped bytes make room. */
 		check_int(drops[i].text, buf_puts(&buf, "efgh"), 0);
 		buf_free(&buf);
 	}
@@ -130,7 +130,7 @@ test_growth(void **state)
 	buf_free(&buf);
 }
 
-/* A length near the largest number there is must not wrap around. */
+/* A length near the largest number must not wrap around. */
 static void
 test_huge_len(void **state)
 {

@@ -1,4 +1,4 @@
-/* What Chat Completions is asked, and what its answers, in all their servers' ways, come to. */
+/* Requests to Chat Completions, and its answers in all the ways of its servers. */
 #include "model_rows.h"
 
 #define CHOICE(more) DATA("{\"choices\":[{\"index\":0," more "}]}")
@@ -308,7 +308,7 @@ main(void)
 	    cmocka_unit_test(test_requests),
 	};
 
-	/* The developer's proxy is not for this. */
+	/* The developer's proxy must not be used. */
 	setenv("no_proxy", "*", 1);
 	return cmocka_run_group_tests_name("chat_completions", tests, NULL, NULL);
 }

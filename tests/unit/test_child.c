@@ -1,4 +1,4 @@
-/* Outside programs: what they say and how they end, and that nothing of them is ever left. */
+/* Outside programs: their output, how they end, and that nothing of them is left. */
 #include "support.h"
 
 #include <dirent.h>
@@ -19,15 +19,15 @@
 
 enum { LONG_MS = 60000, SHORT_MS = 500, STEP_MS = 10, OUTPUT_MAX = 100000, INPUT_LEN = 1 << 20 };
 
-/* --- a program, and who descends from it --- */
+/* --- a program and its descendants --- */
 
 struct trial {
 	char *folder, *path;
-	char *mark; /* in the environment of all that comes of the program */
+	char *mark; /* in the environment of all its processes */
 	const char *environment[3];
 	struct child_call call;
 	atomic_bool raised;
-	struct interrupt interrupt; /* not the call's, if it is not made so */
+	struct interrupt interrupt; /* only used if the call is given it */
 	struct buf output;
 	enum child_outcome outcome;
 	int number;
@@ -70,7 +70,7 @@ trial_init(struct trial *trial, const char *script)
 	free(content);
 }
 
-/* As what a thread runs. */
+/* To be run in a thread. */
 static void *
 trial_run(void *arg)
 {
@@ -107,7 +107,7 @@ trial_await_file(const struct trial *trial, const char *name)
 	free(path);
 }
 
-/* Whether the file of process `pid` has `text` in it. */
+/* Whether the file of process `pid` contains `text`. */
 static bool
 process_has(const char *pid, const char *file, const char *text)
 {
@@ -124,8 +124,8 @@ process_has(const char *pid, const char *file, const char *text)
 }
 
 /*
- * How many processes have the mark in their environment, or go by the name (may be NULL). The dead
- * that wait for init have no environment any more, but a name.
+ * How many processes have the mark in their environment, or this name (may be NULL). Zombies have
+ * no environment any more, but a name.
  */
 static int
 count_alive(const char *mark, const char *name)
@@ -199,7 +199,7 @@ static const struct row outcomes[] = {
     {"all that may be", "printf 1234567890", CHILD_EXITED, 0, "1234567890", 0, 10},
     {"one more", "printf 12345678901; exit 9", CHILD_TOO_MUCH, 0, NULL, 0, 10},
     {"much at its end", "head -c 60000 /dev/zero | tr '\\0' x", CHILD_EXITED, 0, NULL, 0, 60000},
-    /* What each of these leaves holds the output open, if it does not say otherwise. */
+    /* Each of these leaves a process that holds the output open, unless it says otherwise. */
     {"a child", "echo said; sleep 1000 &", CHILD_EXITED, 0, "said\n"},
     {"a session", "echo said; setsid sleep 1000 &", CHILD_EXITED, 0, "said\n"},
     {"a daemon",
@@ -278,7 +278,7 @@ test_not_started(void **state)
 		const char *name, *content;
 		mode_t mode;
 		int error;
-		const char *path, *folder; /* NULL: as they are */
+		const char *path, *folder; /* NULL: unchanged */
 	} rows[] = {
 	    {"no such file", "", 0755, ENOENT, "/nowhere/program"},
 	    {"not executable", "#!/bin/sh\n", 0644, EACCES},
@@ -313,7 +313,7 @@ test_not_started(void **state)
 /* --- standard error --- */
 
 struct said {
-	struct buf text; /* lines, each ended by '|' */
+	struct buf text; /* lines, each followed by '|' */
 	size_t bytes, longest;
 };
 
@@ -335,7 +335,7 @@ test_errors(void **state)
 	static const struct {
 		const char *name, *script;
 		size_t bytes, longest;
-		const char *text; /* NULL: the numbers alone */
+		const char *text; /* NULL: check only the numbers */
 	} rows[] = {
 	    {"none", "echo out", 0, 0, ""},
 	    {"lines", "echo one >&2; echo out; echo two >&2", 6, 3, "one|two|"},
@@ -375,7 +375,7 @@ on_error_line_slowly(void *arg, const char *line)
 	interrupt_sleep(NULL, SHORT_MS);
 }
 
-/* It has ended before we come to read what it said; more of it than one read takes. */
+/* It has ended before its output is read, which is more than one read takes. */
 static void
 test_read_late(void **state)
 {
@@ -396,15 +396,15 @@ test_read_late(void **state)
 	trial_free(&trial);
 }
 
-/* --- what it is given --- */
+/* --- what it inherits --- */
 
 static const char *const some_variables[] = {"B=2", "A=1 and\nmore", "EMPTY=", NULL};
 static const char *const no_variables[] = {NULL};
 
 static const struct {
 	const char *name, *script, *output;
-	const char *path;               /* in place of the script */
-	const char *const *environment; /* NULL: the usual */
+	const char *path;               /* instead of the script */
+	const char *const *environment; /* NULL: the usual one */
 } gifts[] = {
     {"environment", "", "B=2\nA=1 and\nmore\nEMPTY=\n", "/usr/bin/env", some_variables},
     {"no environment", "", "", "/usr/bin/env", no_variables},
@@ -412,7 +412,7 @@ static const struct {
     {"arguments", "echo $#", "0\n"},
     /* The last one is that of the folder that is listed. */
     {"descriptors", "ls /proc/self/fd", "0\n1\n2\n3\n"},
-    /* Of the others, 32 and 33 are the C library's own: who is ignored there stays so. */
+    /* Of the others, 32 and 33 are the C library's own; ignored ones stay ignored. */
     {"signals",
 	"for set in $(sed -n 's/^Sig\\(Blk\\|Ign\\):.*\\(........\\)$/\\2/p' /proc/self/status); "
 	"do "
@@ -458,7 +458,7 @@ test_given(void **state)
 	signal(SIGHUP, SIG_DFL);
 }
 
-/* As a web server may have left it: the kernel reaps, and nobody learns a status by waiting. */
+/* With SIGCHLD ignored, as a web server may leave it, the kernel reaps, and there is no status. */
 static void
 test_children_ignored(void **state)
 {
@@ -556,11 +556,11 @@ test_interrupt(void **state)
 	interrupt_one("by asking", true);
 	for (int i = 0; i < TIMES; i++)
 		took_ms += interrupt_one("by a descriptor that hangs up", false);
-	/* Asking alone would take nearly all of it. */
+	/* Polling alone would take nearly all of it. */
 	assert_in_range(took_ms, 0, TIMES * ASKED_EACH_MS / 2);
 }
 
-/* A descriptor that is readable for ever says nothing while it is not raised. */
+/* A descriptor that is always readable says nothing unless the interrupt is raised. */
 static void
 test_interrupt_readable(void **state)
 {
@@ -584,7 +584,7 @@ is_raised_early(void *arg)
 	return true;
 }
 
-/* Raised before: it does not even start. */
+/* If it is raised before, the program does not even start. */
 static void
 test_interrupt_before(void **state)
 {
@@ -603,7 +603,7 @@ test_interrupt_before(void **state)
 	trial_free(&trial);
 }
 
-/* A connection that we close is closed, though a program runs that was started before. */
+/* Closing a connection closes it, even if a program runs that was started before. */
 static void
 test_nothing_kept_open(void **state)
 {
@@ -630,7 +630,7 @@ test_nothing_kept_open(void **state)
 	trial_free(&trial);
 }
 
-/* --- when we are short of something, and when we die --- */
+/* --- shortages, and when we are killed --- */
 
 static void
 test_many_times(void **state)
@@ -648,7 +648,7 @@ test_many_times(void **state)
 	trial_free(&trial);
 }
 
-/* Each pipe is once the one that cannot be opened, until all can. */
+/* Each pipe in turn is the one that cannot be opened, until all can. */
 static void
 test_few_descriptors(void **state)
 {
@@ -680,7 +680,7 @@ test_few_descriptors(void **state)
 	trial_free(&trial);
 }
 
-/* The lowest numbers are free, and so the pipes get them. */
+/* The lowest numbers are free, so the pipes get them. */
 static void
 test_low_descriptors(void **state)
 {
@@ -708,7 +708,7 @@ test_low_descriptors(void **state)
 	trial_free(&trial);
 }
 
-/* kill -9 of who called, of which the script tells by a file, if it does not do it itself. */
+/* kill -9 of the caller, which the script triggers by a file, unless it kills by itself. */
 static void
 die(const char *row, const char *script, bool by_us)
 {
@@ -722,14 +722,14 @@ die(const char *row, const char *script, bool by_us)
 	caller = fork();
 	assert_true(caller >= 0);
 	if (caller == 0) {
-		/* The keeper inherits it, and what is executed does not. */
+		/* The supervisor inherits the name; an executed program does not. */
 		prctl(PR_SET_NAME, name);
 		trial_run(&trial);
 		_exit(0);
 	}
 	if (by_us) {
 		trial_await_file(&trial, "started");
-		/* The caller, the keeper, the program; and at least one of the others. */
+		/* The caller, the supervisor, the program, and at least one more. */
 		assert_true(count_alive(trial.mark, name) >= 4);
 		assert_int_equal(kill(caller, SIGKILL), 0);
 	}

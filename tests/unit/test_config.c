@@ -1,4 +1,4 @@
-/* Settings from environment and file: what they become, and which one an error names. */
+/* Settings from environment and file: their values, and which one an error names. */
 #include "support.h"
 
 #include <sys/prctl.h>
@@ -17,14 +17,14 @@ static const char *const names[] = {"OPENAI_API_KEY", "OPENAI_API_KEY_FILE", "OP
     "ASSISTANTS_ACCESS_TOKEN_FILE", "ASSISTANTS_TOOLS_DIR", "ASSISTANTS_RETENTION_DAYS",
     "ASSISTANTS_METRICS", "ASSISTANTS_ALLOWED_HOSTS", "ASSISTANTS_KEY_DAILY_TOKENS"};
 
-/* A folder with a file "key"; $ in a row's texts stands for it. */
+/* A folder with a file "key"; $ in a row stands for it. */
 static char *folder;
 
 struct row {
 	const char *environment[3]; /* NAME=value */
-	const char *file;           /* ASSISTANTS_CONFIG's; NULL: an empty one */
-	const char *field;          /* what to look at; NULL: it is an error */
-	const char *expected;       /* its value, or a part of the error */
+	const char *file;           /* the file's content; NULL: empty */
+	const char *field;          /* the member to check; NULL: an error is expected */
+	const char *expected;       /* the member's value, or a part of the error */
 };
 
 static const struct row values[] = {
@@ -70,7 +70,7 @@ static const struct row values[] = {
     {{"ASSISTANTS_LOG=debug"}, NULL, "log_level", "debug"},
     {{"ASSISTANTS_METRICS=on"}, NULL, "metrics", "on"},
     {{"ASSISTANTS_METRICS=off"}, "ASSISTANTS_METRICS=on\n", "metrics", "off"},
-    /* which model API, when nobody says */
+    /* which model API, if none is configured */
     {{"OPENAI_API_KEY=sk-1"}, NULL, "model_api", "auto"},
     {{"OPENAI_API_KEY_FILE=$/key"}, NULL, "model_api", "auto"},
     {{"OPENAI_BASE_URL=http://127.0.0.1"}, NULL, "model_api", "auto"},
@@ -88,7 +88,7 @@ static const struct row values[] = {
     {{"ASSISTANTS_MAX_BODY=16 MiB"}, NULL, "max_body", "16777216"},
     {{"ASSISTANTS_MAX_BODY=1GiB"}, NULL, "max_body", "1073741824"},
     {{"ASSISTANTS_MAX_BODY=1073741824"}, NULL, "max_body", "1073741824"},
-    /* the door, and tools */
+    /* admission, and tools */
     {{NULL}, NULL, "rate", "30"},
     {{NULL}, NULL, "daily_tokens", "2000000"},
     {{NULL}, NULL, "access_token", "(null)"},
@@ -111,7 +111,7 @@ static const struct row values[] = {
     {{"ASSISTANTS_ALLOW_ORIGIN=http://[::1]:443 https://x-1_2.example:80"}, NULL, "allow_origin",
 	"http://[::1]:443 https://x-1_2.example:80"},
     {{"ASSISTANTS_TOOLS_DIR=/tools"}, NULL, "tools_dir", "/tools"},
-    /* the file, and what is before it */
+    /* the file, and what overrides it */
     {{NULL}, "ASSISTANTS_MODEL=m\n", "model", "m"},
     {{NULL}, "ASSISTANTS_MODEL=m", "model", "m"},
     {{NULL}, "# c\n\n \t\r\n  ASSISTANTS_MODEL=m \t\r\n #x\n", "model", "m"},
@@ -121,12 +121,12 @@ static const struct row values[] = {
     {{NULL}, "ASSISTANTS_MODEL=\n", "model", "gpt-5.4-mini"},
     {{"ASSISTANTS_MODEL=e"}, "ASSISTANTS_MODEL=f\n", "model", "e"},
     {{"ASSISTANTS_MODEL=e"}, "ASSISTANTS_WORKERS=7\n", "workers", "7"},
-    /* what the environment hides is not even looked at */
+    /* what the environment overrides is not even checked */
     {{"ASSISTANTS_WORKERS=9"}, "ASSISTANTS_WORKERS=nonsense\n", "workers", "9"},
     {{"OPENAI_API_KEY=sk-e"}, "OPENAI_API_KEY=sk-f\n", "api_key", "sk-e"},
     {{"OPENAI_API_KEY=sk-e"}, "OPENAI_API_KEY_FILE=/none\n", "api_key", "sk-e"},
     {{"OPENAI_API_KEY_FILE=$/key"}, "OPENAI_API_KEY=sk-f\n", "api_key", "sk-from-file"},
-    /* empty is no value, and hides the file's all the same */
+    /* an empty variable is no value, but still hides the file's */
     {{"ASSISTANTS_MODEL="}, "ASSISTANTS_MODEL=f\n", "model", "gpt-5.4-mini"},
     {{"OPENAI_API_KEY="}, "OPENAI_API_KEY=sk-f\n", "api_key", "(null)"},
     {{"ASSISTANTS_MODEL="}, NULL, "model", "gpt-5.4-mini"},
@@ -134,7 +134,8 @@ static const struct row values[] = {
 };
 
 static const struct row errors[] = {
-    {{"ASSISTANTS_METRICS=yes"}, NULL, NULL, "ASSISTANTS_METRICS is \"yes\": accepted are off, on"},
+    {{"ASSISTANTS_METRICS=yes"}, NULL, NULL,
+	"ASSISTANTS_METRICS is \"yes\": it must be one of off, on"},
     {{"OPENAI_API_KEY=sk 1"}, NULL, NULL, "OPENAI_API_KEY has a character"},
     {{"OPENAI_API_KEY=sk\r\nX: 1"}, NULL, NULL, "OPENAI_API_KEY has a character"},
     {{"OPENAI_API_KEY=sk-\xc3\xa9"}, NULL, NULL, "OPENAI_API_KEY has a character"},
@@ -157,41 +158,41 @@ static const struct row errors[] = {
     {{"OPENAI_BASE_URL=http://example.org/a b"}, NULL, NULL, "OPENAI_BASE_URL is not a URL"},
     {{"OPENAI_BASE_URL=http://example.org:99999"}, NULL, NULL, "OPENAI_BASE_URL is not a URL"},
     {{"ASSISTANTS_UPSTREAM_URL=/v1"}, NULL, NULL, "ASSISTANTS_UPSTREAM_URL is not a URL"},
-    {{"ASSISTANTS_UPSTREAM_KEY=k"}, NULL, NULL, "no ASSISTANTS_UPSTREAM_URL"},
+    {{"ASSISTANTS_UPSTREAM_KEY=k"}, NULL, NULL, "ASSISTANTS_UPSTREAM_URL is not"},
     {{"ASSISTANTS_UPSTREAM_URL=https://example.org", "ASSISTANTS_RETENTION_DAYS=1"}, NULL, NULL,
 	"ASSISTANTS_RETENTION_DAYS and ASSISTANTS_UPSTREAM_URL are both set"},
     {{"ASSISTANTS_RETENTION_DAYS=0"}, NULL, NULL,
-	"ASSISTANTS_RETENTION_DAYS is \"0\": accepted are whole numbers from 1 to 36500, and off"},
-    {{"ASSISTANTS_RETENTION_DAYS=36501"}, NULL, NULL, "numbers from 1 to 36500"},
-    {{"ASSISTANTS_RETENTION_DAYS=1.5"}, NULL, NULL, "numbers from 1 to 36500"},
-    {{"ASSISTANTS_RETENTION_DAYS=never"}, NULL, NULL, "and off"},
+	"ASSISTANTS_RETENTION_DAYS is \"0\": it must be a whole number from 1 to 36500, or off"},
+    {{"ASSISTANTS_RETENTION_DAYS=36501"}, NULL, NULL, "number from 1 to 36500"},
+    {{"ASSISTANTS_RETENTION_DAYS=1.5"}, NULL, NULL, "number from 1 to 36500"},
+    {{"ASSISTANTS_RETENTION_DAYS=never"}, NULL, NULL, ", or off"},
     {{"ASSISTANTS_MODEL_API=Chat"}, NULL, NULL,
-	"ASSISTANTS_MODEL_API is \"Chat\": accepted are auto, responses, chat, offline"},
+	"ASSISTANTS_MODEL_API is \"Chat\": it must be one of auto, responses, chat, offline"},
     {{"ASSISTANTS_MODELS=a"}, NULL, NULL,
-	"ASSISTANTS_MODELS is \"a\": accepted are pairs of models as ASKED=SENT"},
+	"ASSISTANTS_MODELS is \"a\": it must be pairs ASKED=SENT of model names"},
     {{"ASSISTANTS_MODELS=a=b,"}, NULL, NULL, "ASSISTANTS_MODELS is \"a=b,\""},
     {{"ASSISTANTS_MODELS=a=b,,c=d"}, NULL, NULL, "ASSISTANTS_MODELS is"},
     {{"ASSISTANTS_MODELS==b"}, NULL, NULL, "ASSISTANTS_MODELS is"},
     {{"ASSISTANTS_MODELS=a="}, NULL, NULL, "ASSISTANTS_MODELS is"},
-    {{"ASSISTANTS_MODELS=a=b, c=d"}, NULL, NULL, "and no blanks between"},
+    {{"ASSISTANTS_MODELS=a=b, c=d"}, NULL, NULL, "commas without blanks"},
     {{"ASSISTANTS_MODELS=a=b,a=c"}, NULL, NULL, "ASSISTANTS_MODELS is"},
     {{"ASSISTANTS_MODELS=a=\xff"}, NULL, NULL, "ASSISTANTS_MODELS is \"not UTF-8\""},
     {{"ASSISTANTS_SYNC=FULL"}, NULL, NULL,
-	"ASSISTANTS_SYNC is \"FULL\": accepted are full, normal"},
-    {{"ASSISTANTS_LOG=loud"}, NULL, NULL, "accepted are error, warn, info, debug"},
+	"ASSISTANTS_SYNC is \"FULL\": it must be one of full, normal"},
+    {{"ASSISTANTS_LOG=loud"}, NULL, NULL, "it must be one of error, warn, info, debug"},
     {{"ASSISTANTS_MODEL= "}, NULL, NULL, "ASSISTANTS_MODEL is empty or not UTF-8"},
     {{"ASSISTANTS_MODEL=\xff"}, NULL, NULL, "ASSISTANTS_MODEL is empty or not UTF-8"},
     {{"ASSISTANTS_CA_FILE=ca.pem"}, NULL, NULL, "ASSISTANTS_CA_FILE is relative"},
     {{"ASSISTANTS_DEFINITION=./a"}, NULL, NULL, "ASSISTANTS_DEFINITION is relative"},
     {{"ASSISTANTS_STATE_DIR=~/a"}, NULL, NULL, "ASSISTANTS_STATE_DIR is relative"},
     {{"ASSISTANTS_WORKERS=2"}, NULL, NULL, "ASSISTANTS_WORKERS is \"2\""},
-    {{"ASSISTANTS_WORKERS=100001"}, NULL, NULL, "whole numbers from 3 to 100000"},
+    {{"ASSISTANTS_WORKERS=100001"}, NULL, NULL, "whole number from 3 to 100000"},
     {{"ASSISTANTS_WORKERS=-3"}, NULL, NULL, "ASSISTANTS_WORKERS is \"-3\""},
     {{"ASSISTANTS_WORKERS=4 "}, NULL, NULL, "ASSISTANTS_WORKERS is \"4 \""},
     {{"ASSISTANTS_WORKERS=99999999999999999999"}, NULL, NULL, "ASSISTANTS_WORKERS is"},
     {{"ASSISTANTS_RUN_TIMEOUT=0"}, NULL, NULL, "ASSISTANTS_RUN_TIMEOUT is \"0\""},
     {{"ASSISTANTS_RUN_TIMEOUT=10s"}, NULL, NULL, "ASSISTANTS_RUN_TIMEOUT is \"10s\""},
-    {{"ASSISTANTS_MAX_BODY=1023"}, NULL, NULL, "sizes from 1024 to 1073741824 bytes"},
+    {{"ASSISTANTS_MAX_BODY=1023"}, NULL, NULL, "size from 1024 to 1073741824 bytes"},
     {{"ASSISTANTS_MAX_BODY=0KiB"}, NULL, NULL, "ASSISTANTS_MAX_BODY is \"0KiB\""},
     {{"ASSISTANTS_MAX_BODY=1073741825"}, NULL, NULL, "ASSISTANTS_MAX_BODY is"},
     {{"ASSISTANTS_MAX_BODY=2GiB"}, NULL, NULL, "ASSISTANTS_MAX_BODY is \"2GiB\""},
@@ -201,29 +202,29 @@ static const struct row errors[] = {
     {{"ASSISTANTS_MAX_BODY=1.5MiB"}, NULL, NULL, "ASSISTANTS_MAX_BODY is \"1.5MiB\""},
     {{"ASSISTANTS_MAX_BODY=MiB"}, NULL, NULL, "ASSISTANTS_MAX_BODY is \"MiB\""},
     {{"ASSISTANTS_MAX_BODY=-1MiB"}, NULL, NULL, "ASSISTANTS_MAX_BODY is \"-1MiB\""},
-    /* the door, and tools */
+    /* admission, and tools */
     {{"ASSISTANTS_RATE=0"}, NULL, NULL,
-	"ASSISTANTS_RATE is \"0\": accepted are whole numbers from 1 to 1000000, and off"},
+	"ASSISTANTS_RATE is \"0\": it must be a whole number from 1 to 1000000, or off"},
     {{"ASSISTANTS_RATE=OFF"}, NULL, NULL, "ASSISTANTS_RATE is \"OFF\""},
     {{"ASSISTANTS_RATE=1000001"}, NULL, NULL, "ASSISTANTS_RATE is"},
-    {{"ASSISTANTS_DAILY_TOKENS=1000000001"}, NULL, NULL, "from 1 to 1000000000, and off"},
+    {{"ASSISTANTS_DAILY_TOKENS=1000000001"}, NULL, NULL, "from 1 to 1000000000, or off"},
     {{"ASSISTANTS_DAILY_TOKENS=2M"}, NULL, NULL, "ASSISTANTS_DAILY_TOKENS is \"2M\""},
-    {{"ASSISTANTS_KEY_DAILY_TOKENS=0"}, NULL, NULL, "from 1 to 1000000000, and off"},
+    {{"ASSISTANTS_KEY_DAILY_TOKENS=0"}, NULL, NULL, "from 1 to 1000000000, or off"},
     {{"ASSISTANTS_ALLOWED_HOSTS=a.example https://b.example"}, NULL, NULL,
-	"ASSISTANTS_ALLOWED_HOSTS has \"https://b.example\": accepted are host names as"},
+	"ASSISTANTS_ALLOWED_HOSTS has \"https://b.example\": a host name looks like"},
     {{"ASSISTANTS_ALLOWED_HOSTS=a.example:80"}, NULL, NULL, "has \"a.example:80\""},
     {{"ASSISTANTS_ALLOWED_HOSTS=*.example"}, NULL, NULL, "has \"*.example\""},
     {{"ASSISTANTS_ALLOW_ORIGIN=https://a.example/"}, NULL, NULL,
-	"ASSISTANTS_ALLOW_ORIGIN has \"https://a.example/\": accepted are origins as"},
+	"ASSISTANTS_ALLOW_ORIGIN has \"https://a.example/\": an origin looks like"},
     {{"ASSISTANTS_ALLOW_ORIGIN=*,a.example"}, NULL, NULL, "has \"a.example\""},
     {{"ASSISTANTS_ALLOW_ORIGIN=https://"}, NULL, NULL, "has \"https://\""},
     {{"ASSISTANTS_ALLOW_ORIGIN=https://*.a.example"}, NULL, NULL, "has \"https://*.a.example\""},
     {{"ASSISTANTS_ALLOW_ORIGIN=https://A.example"}, NULL, NULL, "has \"https://A.example\""},
-    {{"ASSISTANTS_ALLOW_ORIGIN=https://a.example:443"}, NULL, NULL, "in small letters"},
-    {{"ASSISTANTS_ALLOW_ORIGIN=http://a.example:80"}, NULL, NULL, "the scheme's own port"},
+    {{"ASSISTANTS_ALLOW_ORIGIN=https://a.example:443"}, NULL, NULL, "in lower case"},
+    {{"ASSISTANTS_ALLOW_ORIGIN=http://a.example:80"}, NULL, NULL, "the scheme's default port"},
     {{"ASSISTANTS_ALLOW_ORIGIN=https://a.example?b"}, NULL, NULL, "has \"https://a.example?b\""},
     {{"ASSISTANTS_TRUSTED_PROXIES=10.0.0.0/8 localhost"}, NULL, NULL,
-	"ASSISTANTS_TRUSTED_PROXIES has \"localhost\": accepted are addresses and ranges"},
+	"ASSISTANTS_TRUSTED_PROXIES has \"localhost\": an address or range looks like"},
     {{"ASSISTANTS_ACCESS_TOKEN_FILE=$/key"}, NULL, NULL,
 	"has fewer than 16 characters: `openssl rand -hex 32` makes"},
     {{"ASSISTANTS_ACCESS_TOKEN_FILE=token"}, NULL, NULL, "is not an absolute path"},
@@ -236,12 +237,12 @@ static const struct row errors[] = {
     {{NULL}, "export ASSISTANTS_MODEL=m\n", NULL, "line 1: there is no setting"},
     {{NULL}, "ASSISTANTS_CONFIG=/x\n", NULL, "there is no setting \"ASSISTANTS_CONFIG\""},
     {{NULL}, "=m\n", NULL, "line 1: there is no setting \"\""},
-    {{NULL}, "ASSISTANTS_LOG=warn\nmodel\n", NULL, "line 2: accepted are NAME=value"},
+    {{NULL}, "ASSISTANTS_LOG=warn\nmodel\n", NULL, "line 2: only NAME=value"},
     {{NULL}, "ASSISTANTS_LOG=warn\n#\nASSISTANTS_LOG=info\n", NULL,
 	"line 3: ASSISTANTS_LOG is set a second time"},
     {{NULL}, "ASSISTANTS_WORKERS=many\n", NULL, "ASSISTANTS_WORKERS is \"many\""},
-    /* a wrong line of the file is an error also where the environment says all */
-    {{"ASSISTANTS_MODEL=e"}, "nonsense\n", NULL, "line 1: accepted are"},
+    /* a wrong line in the file is an error even if the environment sets everything */
+    {{"ASSISTANTS_MODEL=e"}, "nonsense\n", NULL, "line 1: only NAME=value"},
 };
 
 /* `text` with the folder for each $; the caller frees. */
@@ -279,7 +280,7 @@ load(const struct row *row, struct config *config, char *error)
 	return config_load(config, error);
 }
 
-/* A field as text. */
+/* A member as text. */
 static const char *
 shown(const struct config *config, const char *field, char number[32])
 {
@@ -339,7 +340,7 @@ check_rows(const struct row *rows, size_t count)
 		} else {
 			check_has(name, error, rows[i].expected);
 			check_int(name, result, -1);
-			/* One sentence, and no key in it. */
+			/* One sentence, without any key. */
 			if (strchr(error, '\n') || strstr(error, "sk-") || strstr(error, "sk 1"))
 				fail_msg("%s: %s", name, error);
 		}
@@ -379,7 +380,7 @@ test_file_with_nul(void **state)
 	free(path);
 }
 
-/* Not set: somewhere, and absolute. */
+/* Not set: there is a default, an absolute path. */
 static void
 test_default_state_dir(void **state)
 {
@@ -393,7 +394,7 @@ test_default_state_dir(void **state)
 	config_free(&config);
 }
 
-/* Also one that stands there twice, and one that is not taken, since another setting is wrong. */
+/* Even one that occurs twice, and one that is not used because another setting is wrong. */
 static void
 test_keys_are_wiped(void **state)
 {

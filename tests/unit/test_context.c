@@ -1,6 +1,6 @@
 /*
- * The conversation as a model is told it: in order, with its calls where they were made, and cut
- * to what it takes.
+ * The conversation in the form for a model: in order, with calls where they were made, and cut to
+ * fit.
  */
 #include "contexts.h"
 #include "runs/context.h"
@@ -24,7 +24,7 @@ run_sql(const char *sql)
 	assert_int_equal(db_commit(tx), 0);
 }
 
-/* Thread 1 has the messages 1 to 9; thread 2 has one. Calls stand behind message 4. */
+/* Thread 1 has the messages 1 to 9, thread 2 has one. Calls follow message 4. */
 static int
 set_up(void **state)
 {

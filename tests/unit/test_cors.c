@@ -1,4 +1,4 @@
-/* Which pages may send something, by what their browser says of them. */
+/* Which pages may send requests, judging by what their browsers say. */
 #include "support.h"
 
 #include "http/cors.h"
@@ -11,7 +11,7 @@ static void
 test_admits(void **state)
 {
 	static const struct {
-		const char *origins; /* of the setting */
+		const char *origins; /* the setting */
 		const char *variables[4];
 		bool admitted;
 	} rows[] = {
@@ -41,7 +41,7 @@ test_admits(void **state)
 	    {NULL, {HOST(""), ORIGIN("https://")}, false},
 	    {NULL, {HOST("a.example"), ORIGIN("https://b.example"), SITE("same-site")}, false},
 	    {NULL, {HOST("a.example"), ORIGIN("https://b.example"), SITE("none")}, false},
-	    /* those that the setting names */
+	    /* origins in the setting */
 	    {"https://b.example", {HOST("a.example"), ORIGIN("https://b.example")}, true},
 	    {"https://b.example", {HOST("a.example"), ORIGIN("http://b.example")}, false},
 	    {"https://b.example", {HOST("a.example"), ORIGIN("https://b.example:444")}, false},

@@ -1,4 +1,4 @@
-/* The database: its schema, what a transaction sees and leaves, and several at once. */
+/* The database: schema, isolation, and several transactions at once. */
 #include "support.h"
 
 #include <signal.h>
@@ -44,7 +44,7 @@ open_db(void)
 	return db;
 }
 
-/* The one number that a statement without parameters answers. */
+/* The number that a statement without parameters returns. */
 static long long
 number(struct db_tx *tx, const char *sql)
 {
@@ -184,7 +184,7 @@ test_open_fails(void **state)
 	free(text);
 }
 
-/* Made by `sql` instead of by this program. */
+/* Makes a database by `sql`, not by this program. */
 static void
 make_by_hand(const char *sql)
 {
@@ -205,7 +205,7 @@ version_of(struct db *db)
 	return version;
 }
 
-/* A newer program's database, or somebody else's, is refused, and stays as it is. */
+/* A database of a newer or another program is refused, and stays unchanged. */
 static void
 test_other_version(void **state)
 {
@@ -223,7 +223,7 @@ test_other_version(void **state)
 		assert_null(db_open(here.path, true, here.error));
 		snprintf(said, sizeof said, "schema version %d", versions[i]);
 		check_has("version", here.error, said);
-		/* Fails where it is another one now. */
+		/* Fails if it has changed. */
 		snprintf(sql, sizeof sql,
 		    "CREATE TEMP TABLE t (v CHECK (v = %d)); INSERT INTO t SELECT user_version "
 		    "FROM pragma_user_version",
@@ -236,14 +236,14 @@ test_other_version(void **state)
 	db_close(db);
 }
 
-/* Another program's database is refused, whatever version it says, and gets no tables of ours. */
+/* Another program's database is refused, whatever its version, and gets no tables. */
 static void
 test_other_program(void **state)
 {
 	static const struct {
 		int version;
 		const char *said;
-	} rows[] = {{0, "is another program's"}, {1, "no such table"}};
+	} rows[] = {{0, "belongs to another program"}, {1, "no such table"}};
 
 	(void)state;
 	make_by_hand("CREATE TABLE messages (mine TEXT); INSERT INTO messages VALUES ('x')");
@@ -254,13 +254,13 @@ test_other_program(void **state)
 		make_by_hand(pragma);
 		assert_null(db_open(here.path, true, here.error));
 		check_has("other", here.error, rows[i].said);
-		/* Fails where there is another number of them now. */
+		/* Fails if their number has changed. */
 		make_by_hand("CREATE TEMP TABLE t (v CHECK (v = 1)); INSERT INTO t SELECT count(*) "
 			     "FROM sqlite_master; INSERT INTO t SELECT count(*) FROM messages");
 	}
 }
 
-/* A database of the first version gets what came since, and keeps what it has. */
+/* A database of version 1 is migrated, and keeps its content. */
 static void
 test_older_version(void **state)
 {
@@ -285,7 +285,7 @@ test_older_version(void **state)
 	    "WHERE o.body = '{}'");
 }
 
-/* A file of that name beside the database. */
+/* Whether a file with this suffix is beside the database. */
 static bool
 is_beside(const char *suffix)
 {
@@ -295,7 +295,7 @@ is_beside(const char *suffix)
 	return access(path, F_OK) == 0;
 }
 
-/* What somebody holds, what waits, and what is over; asked alike, but for the metadata. */
+/* Held, queued and finished runs with the same options, except for the metadata. */
 static void
 test_version_7(void **state)
 {
@@ -350,7 +350,7 @@ test_version_7(void **state)
 	    "WHERE r.id IN ('r1', 'r2', 'r3')");
 }
 
-/* A migration that fails half-way, here since a file may not grow, leaves nothing of itself. */
+/* A migration that fails half-way, here because a file may not grow, leaves nothing behind. */
 static void
 test_migration_fails(void **state)
 {
@@ -373,7 +373,7 @@ test_migration_fails(void **state)
 	db_close(open_db());
 }
 
-/* What a writer does is seen by others when it has committed; a reader's view does not change. */
+/* Others see what a writer does once it is committed; a reader's view does not change. */
 static void
 test_isolation(void **state)
 {
@@ -390,7 +390,7 @@ test_isolation(void **state)
 	assert_int_equal(threads_now(db), 0);
 	assert_int_equal(db_commit(writer), 0);
 	assert_int_equal(threads_in(early), 0);
-	/* Its moment is that of its first statement, not of its beginning. */
+	/* Its view is that of its first statement, not of its beginning. */
 	assert_int_equal(threads_in(late), 1);
 	assert_int_equal(threads_now(db), 1);
 	assert_int_equal(db_commit(early), 0);
@@ -427,7 +427,7 @@ size_of(const char *end)
 	return status.st_size;
 }
 
-/* Of some pages each. */
+/* Adds rows of several pages each. */
 static void
 add_many(struct db *db, int from, int to)
 {
@@ -444,7 +444,7 @@ add_many(struct db *db, int from, int to)
 	}
 }
 
-/* How often the log began anew, as its header counts it. */
+/* How often the log has restarted, from its header. */
 static uint32_t
 times_begun(void)
 {
@@ -461,12 +461,12 @@ times_begun(void)
 	return header[3];
 }
 
-/* The log goes into the database while that is open, and then begins anew. */
+/* The log is copied into the open database, and then restarts. */
 static void
 test_log(void **state)
 {
 	char error[ERROR_SIZE];
-	/* Not durable: that is quicker. */
+	/* Not durable, because that is faster. */
 	struct db *db = db_open(here.path, false, error);
 	long long before = size_of("");
 	uint32_t begun;
@@ -527,7 +527,7 @@ test_values(void **state)
 	db_close(db);
 }
 
-/* How many rows a statement changed; a unique index that says no is no failure. */
+/* How many rows a statement changed; a violated unique index is no failure. */
 static void
 test_execute(void **state)
 {
@@ -556,7 +556,7 @@ test_execute(void **state)
 	db_close(db);
 }
 
-/* One active run a thread; the thread's end is its runs' end. */
+/* One active run per thread; deleting the thread deletes its runs. */
 static void
 test_schema_rules(void **state)
 {

@@ -1,4 +1,4 @@
-/* The place where the database is: what its file system bears, and a file that goes away. */
+/* Where the database is: what the file system supports, and a file that disappears. */
 #include "support.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 static char *folder, *path;
 
-/* Instead of the system's, for this program alone: the kind of file system that is said. */
+/* Replaces statfs(2): the kind of file system to report. */
 static unsigned long fs_type;
 static bool statfs_fails;
 
@@ -72,7 +72,7 @@ open_db(void)
 	return db;
 }
 
-/* The same, and what was logged: the caller's to free. */
+/* The same, and what was logged, the caller's to free. */
 static struct db *
 open_logged(char **said)
 {
@@ -91,7 +91,7 @@ open_logged(char **said)
 static void
 check_journal(const char *row, struct db *db, const char *expected)
 {
-	/* Readers that are opened later have it as the writer has. */
+	/* Readers that are opened later have the writer's settings. */
 	for (int mode = DB_READ; mode <= DB_WRITE; mode++) {
 		struct db_tx *tx = db_begin(db, (enum db_mode)mode);
 		struct db_stmt *stmt = db_prepare(tx, "PRAGMA journal_mode");
@@ -127,7 +127,7 @@ threads_in(struct db *db)
 	return count;
 }
 
-/* The same database goes from one to the other, and nothing of it is lost. */
+/* The same database moves from one to the other, and nothing is lost. */
 static void
 test_kinds(void **state)
 {
@@ -138,7 +138,7 @@ test_kinds(void **state)
 	} rows[] = {
 	    {"ext4", 0xef53, "wal", ""},
 	    {"NFS", 0x6969, "delete",
-		"test.db uses a rollback journal, no write-ahead log: it is "
+		"test.db uses a rollback journal instead of a write-ahead log: it is "
 		"on a network file system (NFS)"},
 	    {"tmpfs", 0x01021994, "wal", ""},
 	    {"CIFS", 0xff534d42, "delete", "(SMB)"},
@@ -171,7 +171,7 @@ test_kinds(void **state)
 	}
 }
 
-/* Who cannot be told is taken for local. */
+/* An unknown file system counts as local. */
 static void
 test_kind_unknown(void **state)
 {
@@ -184,7 +184,7 @@ test_kind_unknown(void **state)
 	db_close(db);
 }
 
-/* With a log that is there, from a process that was killed, and without. */
+/* With and without a log that a killed process left. */
 static void
 test_no_shared_memory(void **state)
 {
@@ -196,7 +196,8 @@ test_no_shared_memory(void **state)
 		mapping_fails = true;
 		db = open_logged(&said);
 		check_has("said", said,
-		    "test.db uses a rollback journal, no write-ahead log: its file system has no "
+		    "test.db uses a rollback journal instead of a write-ahead log: its file system "
+		    "has no "
 		    "shared memory (No such device)");
 		free(said);
 		check_journal("no memory", db, "delete");
@@ -214,8 +215,8 @@ test_no_shared_memory(void **state)
 }
 
 /*
- * What loss of power may undo, it undoes whole: with a rollback journal NORMAL could leave a
- * damaged database behind.
+ * Loss of power undoes whole transactions: with a rollback journal, NORMAL could leave a damaged
+ * database.
  */
 static void
 test_synchronous(void **state)
@@ -259,7 +260,7 @@ test_synchronous(void **state)
 	}
 }
 
-/* Who opens it beside others changes nothing under them, not for a moment. */
+/* Opening it beside other processes changes nothing for them, not for a moment. */
 static void
 test_beside_others(void **state)
 {
@@ -274,7 +275,7 @@ test_beside_others(void **state)
 		struct db_tx *tx = db_begin(first, DB_READ);
 		struct db_stmt *stmt = db_prepare(tx, "SELECT count(*) FROM threads");
 
-		/* One that reads would keep the journal from being changed. */
+		/* A reader would keep the journal from being changed. */
 		assert_int_equal(db_step(stmt), DB_ROW);
 		second = open_logged(&said);
 		free(said);
@@ -288,7 +289,7 @@ test_beside_others(void **state)
 	db_close(first);
 }
 
-/* No transaction begins, in the log, too, until the file is back. */
+/* No transaction begins, and the log says so, until the file is back. */
 static void
 test_gone(void **state)
 {
@@ -309,7 +310,7 @@ test_gone(void **state)
 		assert_null(tx);
 		check_has("said", said, "test.db was moved, deleted or emptied");
 		free(said);
-		/* Another file in its place is not it. */
+		/* Another file in its place does not count. */
 		file_write(path, "another");
 		capture_start(&capture);
 		tx = db_begin(db, (enum db_mode)mode);

@@ -1,4 +1,4 @@
-/* The database, several at once: threads, processes that share a file, statements that are kept. */
+/* The database used by several threads and processes at once, and statements that are kept. */
 #include "support.h"
 
 #include <errno.h>
@@ -17,8 +17,8 @@ enum { THREADS = 4, ROUNDS = 50, STATEMENTS = 100 };
 static char *folder, *path;
 
 /*
- * Instead of SQLite's own, for this program alone: the patience that db/sqlite.c asks for is too
- * long for a test that waits for its end.
+ * Replaces SQLite's function: the patience that db/sqlite.c asks for is too long for a test that
+ * waits for its end.
  */
 static atomic_int patience_ms = 60000;
 
@@ -37,7 +37,7 @@ sqlite3_busy_timeout(sqlite3 *handle, int ms)
 	return sqlite3_busy_handler(handle, wait_for_lock, NULL);
 }
 
-/* The same, so that a test knows who stands in the queue of writers. */
+/* The same, so that a test knows how many writers are queued. */
 static atomic_int queued;
 
 int
@@ -126,10 +126,7 @@ threads_now(struct db *db)
 	return count;
 }
 
-/*
- * Reads how many there are, and adds the one that follows: a second one with that number would
- * conflict.
- */
+/* Counts the threads and adds the next: two with the same number would conflict. */
 static int
 add_next(struct db *db)
 {
@@ -167,7 +164,7 @@ work(void *arg)
 	return NULL;
 }
 
-/* By as many handles as there are; a handle of its own is what another process would have. */
+/* Through all these handles; each handle is like another process. */
 static void
 write_from_threads(struct db *const *dbs, size_t dbs_len)
 {
@@ -218,7 +215,7 @@ open_it(void *arg)
 	return NULL;
 }
 
-/* Who comes first makes the schema; the others find it, whole. */
+/* The first one makes the schema; the others find all of it. */
 static void
 test_open_at_once(void **state)
 {
@@ -234,7 +231,10 @@ test_open_at_once(void **state)
 		check_text("opened", errors[i], "");
 }
 
-/* Somebody else writes and does not stop: no for an answer, in the log, too; then it goes on. */
+/*
+ * Another program writes and does not stop: the answer is no, and logged; afterwards it works
+ * again.
+ */
 static void
 test_busy(void **state)
 {
@@ -267,7 +267,7 @@ struct follower {
 	struct db *db;
 	pthread_t thread;
 	long long index;
-	bool commits; /* else it takes back what it wrote */
+	bool commits; /* false: it rolls back */
 	bool whole;   /* by db_write() */
 	int result;
 };
@@ -277,7 +277,7 @@ write_one(struct db_tx *tx, void *arg)
 {
 	struct follower *follower = arg;
 
-	/* It may be another thread that does it: a failure of cmocka's would not be seen. */
+	/* Another thread may run this, where a failure of cmocka's would not be seen. */
 	return add_thread(tx, follower->index) == DB_DONE && follower->commits;
 }
 
@@ -304,8 +304,7 @@ follow(void *arg)
 	return NULL;
 }
 
-/* Writers in a queue, of whom each third takes back what it wrote; `result`: of those who commit.
- */
+/* Queues writers, of which each third rolls back; `result`: of those that commit. */
 static void
 write_in_queue(struct db *db, rlim_t size_max, int result)
 {
@@ -333,7 +332,7 @@ write_in_queue(struct db *db, rlim_t size_max, int result)
 		assert_int_equal(followers[i].result, followers[i].commits ? result : -2);
 }
 
-/* What one takes back is gone, and nothing else is. */
+/* What one writer rolls back is gone, and nothing else. */
 static void
 test_queue(void **state)
 {
@@ -349,7 +348,7 @@ test_queue(void **state)
 	db_close(db);
 }
 
-/* A commit that fails fails for all who share it; and all goes on. */
+/* A failed commit fails for all that share it; afterwards everything works again. */
 static void
 test_queue_not_kept(void **state)
 {
@@ -377,7 +376,7 @@ struct looker {
 	long long seen, kept;
 };
 
-/* Who looks as a writer, and takes back nothing; and then as a reader. */
+/* Looks as a writer, which rolls nothing back, and then as a reader. */
 static void *
 look(void *arg)
 {
@@ -392,7 +391,7 @@ look(void *arg)
 	return NULL;
 }
 
-/* Nobody's end waits for it: it only gives the one before the time to be seen too early. */
+/* Nothing waits for this one's end: it gives the one before it time to be seen too early. */
 static void *
 dawdle(void *arg)
 {
@@ -403,7 +402,7 @@ dawdle(void *arg)
 	return NULL;
 }
 
-/* What a writer has seen of those before it is kept when it has ended, however it did. */
+/* What a writer has seen of earlier writers is committed when it has ended, however it ended. */
 static void
 test_queue_seen(void **state)
 {
@@ -427,7 +426,9 @@ test_queue_seen(void **state)
 	db_close(db);
 }
 
-/* The file goes while some have written, and others wait: nobody is told that it is kept. */
+/*
+ * The file disappears while some have written and others wait: none is told that it is committed.
+ */
 static void
 test_queue_deleted(void **state)
 {
@@ -458,7 +459,7 @@ run_sql(struct db_tx *tx, const char *sql)
 	return db_finish(stmt, db_step(stmt));
 }
 
-/* More than there is room for in the database. */
+/* More than the database has room for. */
 static enum db_result
 add_too_much(struct db_tx *tx)
 {
@@ -479,7 +480,7 @@ static bool
 write_too_much(struct db_tx *tx, void *result)
 {
 	*(enum db_result *)result = add_too_much(tx);
-	/* Wrong, of course: nothing is kept all the same. */
+	/* Wrong, but nothing is committed anyway. */
 	return true;
 }
 
@@ -502,7 +503,7 @@ overfill(void *arg)
 	return result == DB_ERROR ? arg : NULL;
 }
 
-/* In the middle of a queue: those before have lost what they wrote, and are told so. */
+/* In the middle of a queue: earlier writers have lost their work, and are told so. */
 static void
 overfill_queue(void *fill(void *), bool whole)
 {
@@ -547,8 +548,8 @@ test_queue_full_whole(void **state)
 }
 
 /*
- * A full disk ends the transaction: who goes on all the same, and says that it is to be kept, has
- * kept nothing, and does not take along who follows.
+ * A full disk ends the transaction: a writer that goes on and claims success has committed nothing,
+ * and does not affect later writers.
  */
 static void
 test_full(void **state)
@@ -577,7 +578,7 @@ test_full(void **state)
 	assert_int_equal(db_commit(first), -1);
 	said = capture_end(&capture);
 	check_has("logged", said, "database or disk is full");
-	check_has("logged", said, "commit: an error before this has ended the transaction");
+	check_has("logged", said, "commit: an earlier error has ended the transaction");
 	free(said);
 	for (size_t i = 0; i < COUNT(followers); i++) {
 		pthread_join(followers[i].thread, NULL);
@@ -594,7 +595,7 @@ read_one(void *arg)
 	return NULL;
 }
 
-/* As many readers at once as there may be; each sees what is there, and who comes beyond waits. */
+/* As many readers at once as allowed; each sees the content, and further ones wait. */
 static void
 test_many_readers(void **state)
 {
@@ -627,10 +628,7 @@ prepare_it(struct db_tx *tx)
 	return db_prepare(tx, "SELECT 1 WHERE ? IS NULL");
 }
 
-/*
- * Prepared once a connection, however often it is used; and nothing of one use is left for the
- * next.
- */
+/* A statement is prepared once per connection, and one use leaves nothing for the next. */
 static void
 test_statements_are_kept(void **state)
 {
@@ -645,7 +643,7 @@ test_statements_are_kept(void **state)
 		if (first)
 			assert_ptr_equal(stmt, first);
 		first = stmt;
-		/* What was bound is not bound any more, and it begins at its first row. */
+		/* Nothing is bound any more, and it starts at its first row. */
 		assert_int_equal(db_step(stmt), DB_ROW);
 		db_finish(stmt, DB_DONE);
 		assert_ptr_equal(prepare_it(tx), first);
@@ -675,7 +673,7 @@ test_many_statements(void **state)
 	db_close(db);
 }
 
-/* A parameter that is not there: that use fails, in the log, too, and the next one does not. */
+/* A parameter that does not exist: that use fails and is logged; the next one works. */
 static void
 test_bad_binding(void **state)
 {

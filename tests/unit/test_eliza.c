@@ -1,4 +1,4 @@
-/* The offline script: what it says to what, and that nothing makes it crash or say broken UTF-8. */
+/* The offline script: its answers, and that no input makes it crash or print invalid UTF-8. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,7 +48,7 @@ static const struct dialogue equations[] = {
     {0, "2x + 3y = 6", "Sorry, I only solve"},
 };
 
-/* None of these is an equation that the script may claim to have solved. */
+/* The script must not claim to have solved any of these. */
 static const char *const no_equations[] = {"2 + 2 = 4", "E = mc^2", "f(x) = 2x + 1", "if x == 5",
     "y <= 5", "x != 5", "sin x = 1", "3 times x + 1 = 2", "3x = 4 times 2", "3x = 2(4)",
     "2(x+3) = 8", "1.5x = 3", "x = 1,000", "x = 1.5", "x = 6 \u2212 2", "3x \u2212 4 = 5",
@@ -89,7 +89,7 @@ static const struct dialogue dialogues[] = {
     {0, "\xe2\x80", "You are very quiet."},
 };
 
-/* Asks, checks what holds for every answer, and gives the answer to the caller, who frees it. */
+/* Asks, checks what holds for every answer, and returns it; the caller frees. */
 static char *
 ask(const char *said, unsigned turn)
 {
@@ -144,7 +144,7 @@ test_dialogues(void **state)
 	check(dialogues, COUNT(dialogues));
 }
 
-/* Turns follow one another through a rule's answers, and begin anew. */
+/* Turns go through a rule's answers, and start again. */
 static void
 test_turns(void **state)
 {
@@ -159,7 +159,7 @@ test_turns(void **state)
 	free(third);
 }
 
-/* Long words of the user's are cut between characters, at every length of the cut one. */
+/* Long words of the user are cut between characters, at every length. */
 static void
 test_long(void **state)
 {
@@ -187,7 +187,7 @@ test_long(void **state)
 	free(ask(said, 0));
 }
 
-/* Bytes without any sense, the same in each run. */
+/* Random bytes, the same in each run. */
 static void
 test_noise(void **state)
 {

@@ -1,4 +1,4 @@
-/* Workers: that they end again after a peak, and what happens when the system has no more. */
+/* Workers: that they end after a peak, and what happens when the system has no more threads. */
 #include "support.h"
 
 #include <dirent.h>
@@ -18,14 +18,14 @@
 enum {
 	WORKERS = 40,
 	FEW = 5,
-	THREADS_KEPT = 12, /* those eight that stay, this test's own, a sanitizer's */
+	THREADS_KEPT = 12, /* the eight that stay, this test's own, a sanitizer's */
 	PIECE = 1000,
 	PIECES = 500,
 	PATIENCE_MS = 60000,
 	STEP_MS = 10
 };
 
-/* The program's threads that the system refuses after so many; -1: none. */
+/* How many threads the system still starts for the program; -1: any number. */
 static atomic_int threads_left = -1;
 
 int
@@ -41,7 +41,7 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *
 	return real(thread, attr, fn, arg);
 }
 
-/* How many workers are giving memory back, and that they wait in it. */
+/* How many workers are returning memory, which then waits for the test. */
 static atomic_uint trimming;
 static atomic_bool trim_waits;
 
@@ -58,7 +58,7 @@ malloc_trim(size_t pad)
 	return real(pad);
 }
 
-/* A server whose requests wait in the handler for a gate. */
+/* A server whose handler waits at a gate. */
 struct bench {
 	struct server_options options;
 	char *folder, *socket;
@@ -69,7 +69,7 @@ struct bench {
 	void *_Atomic kept;
 };
 
-/* A peak's memory, with some in it that stays, so that the rest is not at the heap's end. */
+/* Uses memory like a peak; some of it stays, so that the rest is not at the heap's end. */
 static void
 wait_with_memory(struct bench *bench)
 {
@@ -153,7 +153,7 @@ bench_stop(void **state)
 	return 0;
 }
 
-/* Sends a request as a web server does that keeps its connections. */
+/* Sends a request like a web server that keeps its connections. */
 static int
 send_request(const struct bench *bench)
 {
@@ -170,7 +170,7 @@ send_request(const struct bench *bench)
 	return fd;
 }
 
-/* Reads to the connection's end, which the program makes. */
+/* Reads until the program closes the connection. */
 static void
 read_answer(int fd)
 {
@@ -257,7 +257,7 @@ peak_is_over(long resident_before_kib)
 	    resident_kib() < resident_before_kib + WORKERS * PIECES * PIECE / 1024 / 4;
 }
 
-/* After a peak it is quiet, or there is a little to do, which any of the workers does. */
+/* After a peak there is nothing to do, or a little, which any worker does. */
 static void
 peak(struct bench *bench, bool quiet)
 {
@@ -274,7 +274,7 @@ peak(struct bench *bench, bool quiet)
 		interrupt_sleep(NULL, 1);
 	}
 	assert_true(peak_is_over(before));
-	/* And there are as many again when they are needed. */
+	/* When they are needed again, there are as many again. */
 	all_wait(bench, fds);
 	all_are_answered(bench, fds);
 }
@@ -337,7 +337,7 @@ the_system_has_no_more_threads(void **state)
 		read_answer(fds[i]);
 	atomic_store(&threads_left, -1);
 	log = capture_end(&capture);
-	check_has("log", log, "a worker thread could not be started, 5 are there");
+	check_has("log", log, "a worker thread could not be started, 5 are running");
 	check_int("missing", atomic_load(&bench->missing), WORKERS - FEW);
 	free(log);
 }

@@ -1,4 +1,4 @@
-/* Small files: read whole, replaced as one step, locked between threads and processes. */
+/* Small files: read as a whole, replaced in one step, locked between threads and processes. */
 #include "support.h"
 
 #include <dirent.h>
@@ -70,7 +70,7 @@ test_read(void **state)
 	folder_remove(folder);
 }
 
-/* Longer than what is read at once, and with a NUL in it. */
+/* Longer than one read, and with a NUL in it. */
 static void
 test_read_long(void **state)
 {
@@ -113,7 +113,7 @@ test_replace(void **state)
 		assert_int_equal(stat(path, &info), 0);
 		check_int("mode", info.st_mode & 07777, 0600);
 		check_int("files", entries(folder), 1);
-		/* An older file's wide mode does not stay. */
+		/* The old file's wide mode does not stay. */
 		assert_int_equal(chmod(path, 0666), 0);
 	}
 	umask(mask);
@@ -121,7 +121,7 @@ test_replace(void **state)
 	folder_remove(folder);
 }
 
-/* A path without a folder in it is one, too. */
+/* A path without a folder works, too. */
 static void
 test_replace_here(void **state)
 {
@@ -140,7 +140,7 @@ test_replace_here(void **state)
 	folder_remove(folder);
 }
 
-/* A disk that is full, as far as this process can tell; the old content, and no rest of the new. */
+/* The disk is full, for this process: the old content stays, and nothing of the new. */
 static void
 test_replace_full(void **state)
 {
@@ -176,7 +176,7 @@ test_replace_fails(void **state)
 	static char long_path[6000];
 
 	(void)state;
-	/* What stands at the path is a folder. */
+	/* There is a folder at the path. */
 	assert_int_equal(mkdir(taken, 0700), 0);
 	assert_int_equal(file_replace(taken, "x"), -1);
 	assert_int_equal(errno, EISDIR);
@@ -212,7 +212,7 @@ replace_often(void *arg)
 	return NULL;
 }
 
-/* Who reads meanwhile sees the one or the other, whole. */
+/* A reader sees the old or the new content, never a mixture. */
 static void
 test_replace_atomic(void **state)
 {
@@ -324,7 +324,7 @@ test_lock_timeout(void **state)
 	folder_remove(folder);
 }
 
-/* A folder in the lock's place does as well. */
+/* A folder in the lock's place works as well. */
 static void
 test_lock_folder(void **state)
 {
@@ -342,7 +342,7 @@ test_lock_folder(void **state)
 	folder_remove(folder);
 }
 
-/* Another process has it; when that dies, it is free, without anybody giving it back. */
+/* Another process holds the lock; when it dies, the lock is free. */
 static void
 test_lock_processes(void **state)
 {
@@ -356,7 +356,7 @@ test_lock_processes(void **state)
 	child = fork();
 	assert_true(child >= 0);
 	if (child == 0) {
-		/* Should the test fail, nobody ends it. */
+		/* Ends it if the test fails. */
 		alarm(60);
 		byte = file_lock(path, 0, NULL) >= 0 ? 'y' : 'n';
 		if (write(ready[1], &byte, 1) != 1)

@@ -1,4 +1,4 @@
-/* The writers' queue: whose turn it is, who waits for whose commit, and who is told what. */
+/* The queue of writers: turns, who waits for which commit, and what each is told. */
 #include "support.h"
 
 #include <stdatomic.h>
@@ -11,20 +11,20 @@ enum { PATIENCE_MS = 60000, QUEUED_MAX = 8 };
 
 static struct writers writers;
 
-/* Who takes the turn, and passes it on when he has written; or commits, if there is no next. */
+/* A writer that takes its turn, writes, and passes it on; or commits, if it is the last. */
 struct queued {
 	struct writer writer;
 	pthread_t thread;
-	bool keeps;  /* what he says when he is the one to commit */
-	bool writes; /* else he has nothing to pass on */
+	bool keeps;  /* the result when it commits */
+	bool writes; /* false: it has nothing to pass on */
 	bool passed;
 	bool by_anybody;
-	int place; /* in which he had his turn */
+	int place; /* the order of its turn */
 };
 
 static atomic_int turns;
 
-/* It stands still: a commit is shared however busy the machine is. */
+/* Stands still, so that a commit is shared however busy the machine is. */
 long long
 clock_ms(void)
 {
@@ -81,7 +81,7 @@ queue_up(void *arg)
 	return NULL;
 }
 
-/* Has them all in the queue, one after the other, behind one who is first. */
+/* Queues all of them behind a first writer. */
 static void
 run(struct queued *all, size_t len, bool keeps)
 {
@@ -113,7 +113,7 @@ test_alone(void **state)
 	run(NULL, 0, true);
 }
 
-/* In the order in which they came; the last commits, and all are told what became of it. */
+/* In the order of arrival; the last one commits, and all are told the result. */
 static void
 test_queue(void **state)
 {
@@ -133,7 +133,10 @@ test_queue(void **state)
 	}
 }
 
-/* Whose work anybody can do sleeps until it is settled; where it must be durable, it must wait. */
+/*
+ * A writer whose work another thread may do sleeps until it is settled. If it must be durable, it
+ * waits for such a commit.
+ */
 static void
 test_by_anybody(void **state)
 {
@@ -156,7 +159,7 @@ test_by_anybody(void **state)
 	}
 }
 
-/* Who comes too late leaves the queue, and the others stay in it. */
+/* A writer that times out leaves the queue; the others stay. */
 static void
 test_late(void **state)
 {

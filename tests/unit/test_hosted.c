@@ -1,6 +1,6 @@
 /*
- * Tools that the server runs itself, proved by a small one: several rounds, beside functions,
- * cancelled, killed in the middle, listened to and polled.
+ * Hosted tools, tested with a small one: several rounds, beside functions, cancelled, killed in the
+ * middle, streamed and polled.
  */
 #include "support.h"
 
@@ -21,13 +21,13 @@ static struct api *api;
 static char *folder;
 static char events[4096];
 static char assistant[64], thread[64], run[64];
-/* What the model says in each round: "h" calls the hosted tool, "f" a function; "" ends. */
+/* The model's answer in each round: "h" calls the hosted tool, "f" a function; "" ends. */
 static const char *const *script;
 static int rounds;
 static struct json_object *first_choice;
-static struct json_object *seen, *tools, *choice; /* what the model was told the last time */
+static struct json_object *seen, *tools, *choice; /* what the model was sent last */
 static enum { ANSWERS, CANCELLED, STAYS, FORGETS, HAS_NO_MEMORY } tool_does;
-static int told[2]; /* the child's word that its tool is at work */
+static int told[2]; /* the child writes when its tool is running */
 
 /* --- the model --- */
 
@@ -123,7 +123,7 @@ static const struct hosted_tool tool = {
     .type = "file_search", .name = "search", .function = function, .begin = begin, .run = run_tool};
 static const struct hosted_tool *const hosted[] = {&tool, NULL};
 
-/* --- the world --- */
+/* --- events --- */
 
 static void
 on_event(void *arg, const char *event, struct json_object *data)
@@ -320,7 +320,7 @@ hosted_calls_are_run_before_functions_are_waited_for(void **state)
 	    "{'tool_outputs': [{'tool_call_id': 'call_0_0', 'output': 'rain'}]" STREAM "}");
 	json_object_put(object);
 	check_text("events", events, "run.step.completed run.queued run.in_progress " ANSWER);
-	/* Of one answer of the model's. */
+	/* Both belong to one answer of the model. */
 	check_int("entries", (long long)json_len(seen), 2);
 	check_member(seen, "/1/calls/0/name", "search");
 	check_member(seen, "/1/calls/1/output", "rain");
@@ -341,7 +341,7 @@ nobody_need_listen(void **state)
 	check_text("events", events, "");
 }
 
-/* What a thread's earlier runs did does not count. */
+/* The rounds of the thread's earlier runs do not count. */
 static void
 a_run_has_twenty_rounds(void **state)
 {
@@ -369,7 +369,7 @@ a_choice_is_for_the_first_answer(void **state)
 	script = two;
 	start(STREAM ", 'tool_choice': {'type': 'file_search'}");
 	check_member(first_choice, "/function/name", "search");
-	/* Else the model could do nothing but call. */
+	/* Otherwise the model could only call. */
 	assert_null(choice);
 }
 
@@ -393,7 +393,7 @@ a_tool_at_work_is_cancelled(void **state)
 	json_object_put(object);
 }
 
-/* What lacks something is not stored as whole. */
+/* Nothing incomplete is stored as complete. */
 static void
 without_memory_the_run_fails(void **state)
 {
@@ -414,7 +414,7 @@ without_memory_the_run_fails(void **state)
 	check_run("completed", "30");
 }
 
-/* What the dead had begun is over, and no model is told of it. */
+/* What the dead process had begun is over, and no model is sent it. */
 static void
 a_process_that_is_killed_ends_its_run(void **state)
 {

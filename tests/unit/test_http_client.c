@@ -1,4 +1,4 @@
-/* The HTTP client: what comes of an answer, of a stream, of silence, and of being interrupted. */
+/* The HTTP client: answers, streams, silence, and interrupts. */
 #include "http_rows.h"
 
 #define CHUNKED_STREAM OK "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -131,7 +131,7 @@ test_answers(void **state)
 	check_rows(answers, COUNT(answers));
 }
 
-/* The first event is the last one. */
+/* Treats the first event as the last. */
 static int
 take_one(void *arg, const char *event, const char *data, size_t len)
 {
@@ -142,7 +142,7 @@ take_one(void *arg, const char *event, const char *data, size_t len)
 	return 1;
 }
 
-/* One call; the answer is the caller's to free. */
+/* Makes one call; the answer is the caller's to free. */
 static enum http_outcome
 call_server(struct http_client *client, const struct server *server, const char *method,
     const char *const *headers, const char *body, struct http_answer *answer)
@@ -160,7 +160,7 @@ call_server(struct http_client *client, const struct server *server, const char 
 	return http_client_call(client, &call, answer);
 }
 
-/* What arrives at the server. */
+/* What the server receives. */
 static void
 test_request(void **state)
 {
@@ -201,7 +201,8 @@ test_request(void **state)
 		if (rows[i].body)
 			check_has(name, seen, "\r\nContent-Type: application/json\r\n");
 		/*
-		 * curl's own words: a type that the API refuses, a leave to send that none gives.
+		 * Headers that curl adds by default: a type that the API refuses, and Expect, which
+		 * no server answers.
 		 */
 		if (strstr(seen, "x-www-form-urlencoded") || strcasestr(seen, "\r\nExpect:"))
 			fail_msg("%s: sent %.500s", name, seen);
@@ -211,7 +212,7 @@ test_request(void **state)
 	http_client_free(client);
 }
 
-/* Two calls, one connection; where one cannot be used again, the next call makes another. */
+/* Two calls use one connection; if it cannot be reused, the next call makes another. */
 static void
 test_connections(void **state)
 {
@@ -250,8 +251,8 @@ test_connections(void **state)
 }
 
 /*
- * A kept connection breaks off: what may have taken effect is not sent again on another one, be the
- * server there or not.
+ * A kept connection breaks: a request that may have taken effect is not sent again, whether the
+ * server is still there or not.
  */
 static void
 test_kept_connection_breaks(void **state)
@@ -362,7 +363,7 @@ main(void)
 	    cmocka_unit_test(test_urls),
 	};
 
-	/* The developer's proxy is not for this. */
+	/* The developer's proxy must not be used. */
 	setenv("no_proxy", "*", 1);
 	return cmocka_run_group_tests_name("http_client", tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The HTTP client where it passes on: what the callbacks get, and what ends a call. */
+/* The HTTP client when it passes on: what the callbacks get, and what ends a call. */
 #include "support.h"
 
 #include "net/http_client.h"
@@ -16,15 +16,15 @@ struct row {
 	/* The request. */
 	const char *body; /* NULL: GET */
 	bool length_unknown, body_breaks;
-	bool refused; /* nobody is there */
+	bool refused; /* nobody listens */
 	bool stop_at_head, stop_at_piece;
 	bool short_patience;
-	long long slow_ms; /* that the body's reader sleeps each time */
-	/* What comes of it. */
+	long long slow_ms; /* how long each read of the body sleeps */
+	/* The expected result. */
 	enum http_outcome outcome;
 	const char *head; /* status|content-type|length| of on_head */
 	const char *pieces;
-	const char *sent; /* a part of the request, as the server saw it */
+	const char *sent; /* a part of the request as the server saw it */
 	const char *sent_body;
 };
 
@@ -155,7 +155,7 @@ check_row(struct http_client *client, const struct row *row)
 	check_text(row->name, running.head.data, row->head);
 	check_int(row->name, running.heads, row->head != NULL);
 	check_text(row->name, running.pieces.data ? running.pieces.data : "", row->pieces);
-	/* Nothing is repeated; a body that breaks off may do so before the connection is there. */
+	/* Nothing is repeated. A body may break off before the connection is made. */
 	if (!row->body_breaks)
 		check_int(row->name, server.connections, !row->refused);
 	seen = server.last_request.data ? server.last_request.data : "";
@@ -184,7 +184,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows)};
 
-	/* The developer's proxy is not for this. */
+	/* The developer's proxy must not be used. */
 	setenv("no_proxy", "*", 1);
 	return cmocka_run_group_tests_name("http_pass", tests, NULL, NULL);
 }

@@ -9,8 +9,8 @@
 #define THEN_OK CLOSES(OK LEN(2) "ok")
 
 /*
- * Instead of the system's, for this program alone: the one byte that the client asks for, to wait
- * longer or shorter, is always the one for the shortest wait.
+ * Replaces the system's function: the one random byte that the client asks for, as jitter, always
+ * means the shortest wait.
  */
 ssize_t
 getrandom(void *bytes, size_t len, unsigned flags)

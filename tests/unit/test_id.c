@@ -33,7 +33,7 @@ test_form(void **state)
 	}
 }
 
-/* None twice, and each place takes each of the 62 letters about as often. */
+/* No id twice, and each position has each of the 62 letters about equally often. */
 static void
 test_random(void **state)
 {
@@ -50,7 +50,7 @@ test_random(void **state)
 	for (size_t i = 1; i < IDS; i++)
 		assert_string_not_equal(ids[i - 1], ids[i]);
 	/*
-	 * 3097 are expected, with a standard deviation of 55. Were bytes just taken modulo 62,
+	 * 3097 are expected, with a standard deviation of 55. With bytes just taken modulo 62,
 	 * eight letters would come 3750 times.
 	 */
 	for (const char *at = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"; *at;
@@ -58,7 +58,7 @@ test_random(void **state)
 		assert_in_range(counts[(unsigned char)*at], 3097 - 400, 3097 + 400);
 }
 
-/* Later ones come later in an index, and none comes twice. */
+/* Later ids sort later, and none comes twice. */
 static void
 test_in_order(void **state)
 {
@@ -71,7 +71,7 @@ test_in_order(void **state)
 		assert_int_equal(strlen(ids[i]), 2 + RANDOM_LEN);
 		if (i > 0)
 			assert_true(memcmp(ids[i - 1], ids[i], 2 + TIME_LEN) <= 0);
-		/* Some in each millisecond. */
+		/* Several in each millisecond. */
 		if (i % 100 == 0)
 			interrupt_sleep(NULL, 1);
 		steps += i > 0 && memcmp(ids[i - 1], ids[i], 2 + TIME_LEN) < 0;

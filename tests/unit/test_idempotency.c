@@ -1,4 +1,4 @@
-/* Requests that come twice with one key: what each is told, now and later. */
+/* Requests repeated with one key: what each is answered, now and later. */
 #include "support.h"
 
 #include <time.h>
@@ -10,7 +10,7 @@ static char *folder, *path;
 static struct db *db;
 static long long later_s;
 
-/* Instead of the program's own: tests cannot wait for a day. */
+/* Replaces the program's clock: tests cannot wait for a day. */
 long long
 clock_ms(void)
 {
@@ -53,11 +53,11 @@ enum { MINUTE = 60, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
 /* One after the other, on one database. */
 static const struct {
 	const char *name;
-	long long wait_s; /* before it */
+	long long wait_s; /* before the request */
 	const char *tenant, *path, *key, *body;
 	bool streams;
 	enum idempotency told;
-	int status; /* it ends with that; 0: its process ends before */
+	int status; /* its answer; 0: its process is killed before */
 	const char *answer;
 } rows[] = {
     {"the first", 0, "a", "/threads", "k", "{}", false, IDEMPOTENCY_FIRST, 200, "{\"n\":1}"},
@@ -125,7 +125,7 @@ test_rows(void **state)
 			idempotency_end(db, &request, rows[i].status, rows[i].answer);
 		}
 	}
-	/* Those of yesterday have gone. */
+	/* Yesterday's are gone. */
 	check_int("kept", rows_kept(), 1);
 }
 

@@ -1,4 +1,4 @@
-/* Imports: what comes first, and what a model is told of it. */
+/* Imports: their order, and what a model is sent of them. */
 #include "api_calls.h"
 
 #include "assistants/import_export.h"
@@ -62,7 +62,7 @@ order_is_by_time_then_as_it_was_saved(void **state)
 	    {LIST(USER("d", "2") ", " USER("c", "2")) LIST(USER("b", "2") ", " USER("a", "2")),
 		"a b c d"},
 	    {"[" USER("a", "1") ",\n" USER("b", "1") "]", "a b"},
-	    /* An export's order is the database's. */
+	    /* An export has the database's order. */
 	    {MESSAGE("a", "5", "user", ", 'tenant': 'us'")
 		    MESSAGE("b", "4", "user", ", 'tenant': 'us'"),
 		"a b"},
@@ -77,7 +77,7 @@ order_is_by_time_then_as_it_was_saved(void **state)
 	}
 }
 
-/* The context as words and "(call,call)", parted by blanks. */
+/* Checks the context: text and "(call,call)", separated by blanks. */
 static void
 check_context(const char *row, const char *expected)
 {
@@ -161,7 +161,7 @@ active_runs_are_over(void **state)
 	char saved[512];
 
 	(void)state;
-	/* In the future: whoever reads a run that is overdue ends it. */
+	/* In the future, because reading an overdue run ends it. */
 	import(THREAD);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct json_object *run;

@@ -1,4 +1,4 @@
-/* JSON from outside: what is taken for it and what is not, and getters that ask for a type. */
+/* JSON from outside: what is accepted and what is not, and getters with a type. */
 #include "support.h"
 
 #include <sys/resource.h>
@@ -9,7 +9,7 @@
 
 static const struct {
 	const char *text;
-	const char *again; /* as it is written again; NULL: it is not JSON */
+	const char *again; /* as it is printed again; NULL: not JSON */
 } texts[] = {
     {"{}", "{}"},
     {"[]", "[]"},
@@ -100,7 +100,7 @@ test_parse(void **state)
 	}
 }
 
-/* The length counts, not a NUL, and not what stands behind. */
+/* The length counts, not a NUL, nor what follows. */
 static void
 test_parse_len(void **state)
 {
@@ -218,7 +218,7 @@ test_parse_within(void **state)
 #if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
 static const struct json_bounds all = {.values = SIZE_MAX};
 
-/* Bytes of this process's. */
+/* Of this process, in bytes. */
 static size_t
 address_space(void)
 {
@@ -231,7 +231,7 @@ address_space(void)
 }
 #endif
 
-/* Memory is out: that is not the text's fault. */
+/* Out of memory, which is not the text's fault. */
 static void
 test_parse_without_memory(void **state)
 {
@@ -342,7 +342,7 @@ test_get(void **state)
 		check_int(key, json_get_array(object, key) != NULL, strcmp(key, "a") == 0);
 		check_text(key, json_get_string(object, key), string);
 		check_int(key, json_get_int(object, key, -7), number);
-		/* Of what is no object, and of nothing. */
+		/* From something that is no object, and from nothing. */
 		assert_null(json_get(json_get(object, "a"), key));
 		assert_null(json_get(json_get(object, "s"), key));
 		assert_null(json_get(NULL, key));
@@ -360,8 +360,7 @@ test_get(void **state)
 	json_object_put(object);
 }
 
-/* Each text's "key", and "a" behind it; NULL where that is missing, all NULL where it is no object.
- */
+/* Each text's "key", followed by "a"; NULL: missing; all NULL: no object. */
 static void
 test_peek(void **state)
 {
@@ -409,7 +408,7 @@ test_peek(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		size_t len = strlen(rows[i].text);
-		/* Without a NUL behind it, so that reading too far is found. */
+		/* Without a NUL after it, so that reading too far is detected. */
 		char *text = malloc(len + !len);
 		struct json_raw values[2];
 

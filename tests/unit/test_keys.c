@@ -1,4 +1,4 @@
-/* The file of keys: what counts as one, what is complained of, and that changes are seen. */
+/* The file of keys: what is a key, what is complained about, and that changes are noticed. */
 #include "support.h"
 
 #include <fcntl.h>
@@ -32,7 +32,7 @@ tear_down(void **state)
 #define ONE "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
 #define TWO "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3"
 
-/* Whose key "one" is, "-" for nobody's; what was said on the way is the caller's to free. */
+/* Whose key "one" is, "-": nobody's; `said`, what was logged, is the caller's to free. */
 static const char *
 owner_of_one(struct keys *keys, char tenant[KEYS_TENANT_SIZE], char **said)
 {
@@ -88,7 +88,7 @@ test_lines(void **state)
 		check_has(rows[i].name, said, rows[i].complaint ? rows[i].complaint : "");
 		if (!rows[i].complaint)
 			check_text(rows[i].name, said, "");
-		/* Said once, not with each request; and never what stands there. */
+		/* Logged once, not with each request; and never the content. */
 		if (strstr(said, "sha256:7") || strstr(said, "me one"))
 			fail_msg("%s: said %s", rows[i].name, said);
 		free(said);
@@ -99,7 +99,7 @@ test_lines(void **state)
 	}
 }
 
-/* A NUL, at which a string would end. */
+/* A NUL, at which a C string would end. */
 static void
 test_nul(void **state)
 {
@@ -117,7 +117,7 @@ test_nul(void **state)
 	keys_free(keys);
 }
 
-/* What the file may be instead of a file with keys. */
+/* What may be there instead of a file with keys. */
 static void
 test_files(void **state)
 {
@@ -174,7 +174,7 @@ test_files(void **state)
 	keys_free(keys);
 }
 
-/* A key that is taken out is refused at once, one that is added is taken at once. */
+/* A removed key is refused at once, an added one is accepted at once. */
 static void
 test_changes(void **state)
 {
@@ -189,7 +189,7 @@ test_changes(void **state)
 		/* Of the same length each time. */
 		snprintf(content, sizeof content, "%s sha256:" ONE "\n", owner);
 		file_write(path, content);
-		/* The clock of files goes by jiffies. */
+		/* File times have the resolution of a jiffy. */
 		usleep(20000);
 		assert_int_equal(chmod(path, 0600), 0);
 		check_text("changed", owner_of_one(keys, tenant, &said), owner);
@@ -216,7 +216,7 @@ test_make(void **state)
 	check_int("made", keys_find(keys, key, tenant), KEYS_KNOWN);
 	check_text("made", tenant, "new");
 
-	/* Behind a line that an editor left without an end, which stays as it was. */
+	/* After a last line without a newline, which stays as it was. */
 	file_write(path, "me sha256:" ONE);
 	assert_int_equal(keys_make(path, "new", key, error), 0);
 	check_text("appended", owner_of_one(keys, tenant, &said), "me");
@@ -227,7 +227,7 @@ test_make(void **state)
 	unlink(path);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_equal(keys_make(path, "new", key, error), -1);
-	check_has("a pipe", error, "cannot be kept");
+	check_has("a pipe", error, "cannot be stored");
 	unlink(path);
 	keys_free(keys);
 }

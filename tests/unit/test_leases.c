@@ -1,6 +1,6 @@
 /*
- * Runs whose process died: seen at once on this machine, by the lease from another one; those of
- * the living are left alone.
+ * Runs whose process died: on this machine noticed at once, from another machine by the lease. Runs
+ * of living processes are left alone.
  */
 #include "support.h"
 
@@ -22,10 +22,10 @@ static char *folder;
 static struct db *db;
 static struct api *api;
 static char assistant[64], thread[64];
-static int told[2]; /* the child's word that its run is under way */
+static int told[2]; /* the child writes when its run is under way */
 static long long later_s;
 
-/* Instead of the program's own: tests cannot wait for a lease to end. */
+/* Replaces the program's clock: tests cannot wait for a lease to end. */
 long long
 clock_ms(void)
 {
@@ -47,7 +47,7 @@ clock_unix_ns(void)
 	return clock_unix() * 1000000000;
 }
 
-/* In the child it waits for its end; in the parent it answers. */
+/* In the child the model waits until it is killed; in the parent it answers. */
 static pid_t parent;
 
 static void
@@ -58,7 +58,7 @@ ask(struct model *model, const struct model_request *request, struct model_resul
 	(void)model;
 	if (getpid() != parent) {
 		assert_int_equal(write(told[1], "", 1), 1);
-		/* As every model does while it waits; the lease is renewed by it. */
+		/* Waits as every model does; that renews the lease. */
 		for (;;)
 			interrupt_sleep(request->interrupt, 60000);
 	}
@@ -100,7 +100,7 @@ call(const char *method, const char *path, struct json_object *body, int *status
 	return response.body;
 }
 
-/* The status of a POST of a run that streams. */
+/* Posts a streaming run; returns its status. */
 static int
 run(void)
 {
@@ -169,7 +169,7 @@ tear_down(void **state)
 	return 0;
 }
 
-/* Another process, whose run on the thread is under way. It knows no end but a signal. */
+/* Starts another process, which executes a run on the thread until it is killed. */
 static pid_t
 start_runner(void)
 {
@@ -178,7 +178,7 @@ start_runner(void)
 
 	assert_true(child >= 0);
 	if (child == 0) {
-		/* When a check fails, too. */
+		/* Also if a check fails. */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		open_api();
 		run();
@@ -199,7 +199,7 @@ kill_runner(pid_t child)
 	assert_true(WIFSIGNALED(status));
 }
 
-/* What one column of the oldest run is; the caller's to free. `sql` changes something before. */
+/* A column of the oldest run, the caller's to free. `sql` is run before. */
 static char *
 query(const char *sql, const char *column)
 {
@@ -255,7 +255,7 @@ the_run_of_a_killed_process_ends_at_once(void **state)
 	check_run("", "status", "failed");
 	check_run("", "json_extract(last_error, '$.code')", "server_error");
 	check_run("", "ended_at > 0", "1");
-	/* The dead one's file is gone, this process has its own. */
+	/* The dead process's file is gone; this process has its own. */
 	assert_int_equal(files(), 1);
 }
 
@@ -376,7 +376,7 @@ another_machine_has_until_its_lease_ends(void **state)
 	check_run("", "status", "failed");
 }
 
-/* Not by its file, which may be gone with somebody's cleaning, and not by the time. */
+/* Not even if its file was removed, nor by the time. */
 static void
 a_process_never_gives_up_its_own(void **state)
 {
@@ -394,7 +394,9 @@ a_process_never_gives_up_its_own(void **state)
 	free(path);
 }
 
-/* Who renews holds the database: it must not be then that a process begins, and buries the dead. */
+/*
+ * Renewing holds the database; a process must not make its file, and settle dead ones, just then.
+ */
 static void
 nothing_is_renewed_before_there_is_a_lease(void **state)
 {
@@ -412,7 +414,7 @@ nothing_is_renewed_before_there_is_a_lease(void **state)
 	leases_free(leases);
 }
 
-/* A lease is renewed while its run waits: the wait's questions do it. */
+/* A waiting run's lease is renewed by the checks of that wait. */
 static void
 ask_and_renew(struct model *self, const struct model_request *request, struct model_result *result)
 {

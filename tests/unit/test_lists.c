@@ -1,4 +1,4 @@
-/* Lists: every page of them, and that a deep one costs what the first one does. */
+/* Lists: all pages, and that a deep page costs no more than the first. */
 #include "api_calls.h"
 
 #include <dlfcn.h>
@@ -6,18 +6,18 @@
 
 enum { MANY = 45, STATEMENTS_MAX = 256 };
 
-/* The statements that were prepared, for their plans. */
+/* The prepared statements, to look at their plans. */
 static char *statements[STATEMENTS_MAX];
 static size_t statements_len;
 
-/* Instead of SQLite's own, for this program alone: looks at what passes. */
+/* Replaces SQLite's function, to see the statements. */
 int
 sqlite3_prepare_v3(sqlite3 *handle, const char *sql, int len, unsigned flags, sqlite3_stmt **stmt,
     const char **tail)
 {
 	int (*real)(sqlite3 *, const char *, int, unsigned, sqlite3_stmt **, const char **);
 
-	/* ISO C has no cast from an object's pointer to a function's. */
+	/* ISO C has no cast from an object pointer to a function pointer. */
 	*(void **)&real = dlsym(RTLD_NEXT, "sqlite3_prepare_v3");
 	if (statements_len < STATEMENTS_MAX)
 		statements[statements_len++] = strdup(sql);
@@ -31,7 +31,7 @@ forget_statements(void)
 		free(statements[--statements_len]);
 }
 
-/* A list's objects are named by their metadata, 1, 2, …, in the order of their creation. */
+/* The objects of a list are named by their metadata, 1, 2, …, in the order of creation. */
 struct kind {
 	const char *path, *body, *prefix, *object, *unknown;
 };
@@ -45,7 +45,7 @@ static const struct kind kinds[] = {
 	"No message found with id 'msg_none'."},
 };
 
-/* Where a list of that kind is, with nothing in it: messages get a new thread. */
+/* The path of an empty list of that kind; messages get a new thread. */
 static const char *
 path_of(const struct kind *kind)
 {
@@ -79,7 +79,7 @@ make_some(const struct kind *kind, const char *path, int count, char ids[][64])
 static void
 pages_are_what_was_asked_for(void **state)
 {
-	/* {N} stands for the id of the Nth. */
+	/* {N} stands for the id of the Nth object. */
 	static const struct {
 		const char *query, *expected;
 	} rows[] = {
@@ -101,7 +101,7 @@ pages_are_what_was_asked_for(void **state)
 	    {"?after={6}&before={3}", "5 4"},
 	    {"?order=asc&after={2}&before={6}&limit=2", "3 4+"},
 	    {"?after={3}&before={6}", ""},
-	    /* As programs send what they have not set, or know better than the API. */
+	    /* Programs send empty or unknown parameters. */
 	    {"?limit=&order=&after=&before=", "7 6 5 4 3 2 1"},
 	    {"?after={5}&include%5B%5D=x&include[]=y&foo=bar&limit=1", "4+"},
 	    {"?run_id=&limit=1", "7+"},
@@ -143,7 +143,7 @@ bad_queries_are_refused(void **state)
 	    {"limit=-1", "limit", "from 1 to 100"},
 	    {"limit=2.0", "limit", "from 1 to 100"},
 	    {"limit=ten", "limit", "from 1 to 100"},
-	    {"order=up", "order", "'asc' and 'desc'"},
+	    {"order=up", "order", "'asc' or 'desc'"},
 	    {"after=%zz", NULL, "percent-encoding"},
 	    {"after=a%00", NULL, "NUL"},
 	    {"after=undefined", "after",
@@ -163,14 +163,14 @@ bad_queries_are_refused(void **state)
 		snprintf(target, sizeof target, "%s?after=%s_none", path, kinds[k].prefix);
 		check_refused("GET", target, NULL, 404, NULL, kinds[k].unknown);
 	}
-	/* What is there, but in another list. */
+	/* An existing object, but of another list. */
 	make(message, path_of(&kinds[2]), kinds[2].body);
 	snprintf(
 	    target, sizeof target, "%s?after=%s", path_of(&kinds[2]), strrchr(message, '/') + 1);
 	check_refused("GET", target, NULL, 404, NULL, "No message found with id");
 }
 
-/* As SDKs read a list to its end; all of it was made within a second or two. */
+/* As SDKs read a list to its end; all objects were made within a second or two. */
 static void
 page_by_page_everything_comes_once(void **state)
 {
@@ -206,7 +206,7 @@ page_by_page_everything_comes_once(void **state)
 	}
 }
 
-/* Everything is found by a value, and a list's objects between two bounds, in their order. */
+/* Everything is looked up by a value, and a list is a range in order. */
 static void
 check_plan(sqlite3 *handle, const char *sql)
 {
@@ -228,7 +228,7 @@ check_plan(sqlite3 *handle, const char *sql)
 	sqlite3_finalize(stmt);
 }
 
-/* An index leads to the page's first object, and from one to the next: nothing is sorted. */
+/* An index leads to the page's first object, and on to the next: nothing is sorted. */
 static void
 no_page_reads_more_than_it_shows(void **state)
 {

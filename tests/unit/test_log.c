@@ -1,4 +1,4 @@
-/* The log: one JSON object a line, whatever is said; no secrets; lines that do not mix. */
+/* The log: one JSON object a line, whatever is logged; no secrets; lines that do not mix. */
 #include "support.h"
 
 #include <sys/wait.h>
@@ -9,7 +9,7 @@
 
 static const char secret[] = "hunter2-hunter2", odd_secret[] = "\"quo\\ted\" secret";
 
-/* Each line as JSON; fails where one is not, or has members that it should not have. */
+/* Each line must be JSON, with only the expected members. */
 static struct json_object *
 parse_line(const char *line, size_t len)
 {
@@ -63,7 +63,7 @@ test_messages(void **state)
 		text = capture_end(&capture);
 		line = only_line(rows[i].said, text);
 		check_text(rows[i].said, json_get_string(line, "message"), rows[i].message);
-		/* Nothing that moves a terminal's cursor. */
+		/* Nothing that a terminal obeys. */
 		for (const char *at = text; at[1]; at++)
 			if ((unsigned char)*at < ' ' || *at == 0x7f)
 				fail_msg("%s: a raw control character", rows[i].said);
@@ -85,7 +85,7 @@ test_redaction(void **state)
 	    {"hunter2-hunter", "hunter2-hunter"},
 	    {"hunter2-hunter2-hunter2", "[redacted]-hunter2"},
 	    {"a \"quo\\ted\" secret!", "a [redacted]!"},
-	    {"short", "short"}, /* registered, and too short to be looked for */
+	    {"short", "short"}, /* registered, but too short to be looked for */
 	    {"Bearer sk-abcdefgh12345678", "Bearer [redacted]"},
 	    {"sk-proj-Ab_9*****xyz.", "[redacted]."},
 	    {"\"sk-svcacct-1\"", "\"[redacted]\""},
@@ -93,7 +93,7 @@ test_redaction(void **state)
 	    {"sk-", "sk-"},
 	    {"sk", "sk"},
 	    {"hunter2-hunter2-and-more", "[redacted]"},
-	    /* who has a thread's id has the thread: enough is shown to find it again */
+	    /* whoever has a thread's id has the thread: only enough of it is shown to find it */
 	    {"/threads/thread_abcdEFGH12345678/x", "/threads/thread_abcd\u2026/x"},
 	    {"thread_abcd", "thread_abcd"},
 	    {"thread_", "thread_"},
@@ -121,9 +121,7 @@ test_redaction(void **state)
 	}
 }
 
-/*
- * A handful of secrets; one more is an error, and not forgotten in silence. After test_redaction().
- */
+/* One secret too many is an error, not silently ignored. Runs after test_redaction(). */
 static void
 test_too_many_secrets(void **state)
 {
@@ -147,7 +145,7 @@ test_request(void **state)
 {
 	static const struct {
 		struct log_request request;
-		const char *end; /* behind the message */
+		const char *end; /* after the message */
 	} rows[] = {
 	    {{"GET", "/threads/{id}", 200, 7, 12, true},
 		"\"method\":\"GET\",\"route\":\"/threads/"
@@ -185,7 +183,7 @@ test_request(void **state)
 	log_set_request_id(NULL);
 }
 
-/* A long message loses its end; its line stays a line. */
+/* A long message is cut; its line stays valid. */
 static void
 test_long(void **state)
 {
@@ -213,7 +211,7 @@ test_long(void **state)
 	}
 }
 
-/* Half a secret, at the place where a message is cut, would not look like one any more. */
+/* Where a message is cut, half a secret would not be recognised. */
 static void
 test_secret_at_the_end(void **state)
 {
@@ -312,7 +310,7 @@ say_often(void *arg)
 	return NULL;
 }
 
-/* Threads' lines do not mix, and each has its own thread's id. */
+/* Lines of several threads do not mix, and each has its own request id. */
 static void
 test_threads(void **state)
 {
@@ -343,7 +341,7 @@ test_threads(void **state)
 	free(text);
 }
 
-/* In a process of its own, since there is no way back. */
+/* In a process of its own, because it cannot be undone. */
 static void
 test_capture(void **state)
 {

@@ -41,7 +41,7 @@ test_accept(void **state)
 	    {"text/plainer", BOTH, MEDIA_NONE},
 	    {"text/plai", BOTH, MEDIA_NONE},
 	    {"application/json-seq, application/jsonp", BOTH, MEDIA_NONE},
-	    /* both liked the same: our order, not the client's */
+	    /* both liked equally: our order, not the client's */
 	    {"application/json, text/plain", BOTH, MEDIA_TEXT},
 	    {"application/json, */*", BOTH, MEDIA_TEXT},
 	    /* q */
@@ -58,12 +58,12 @@ test_accept(void **state)
 	    {"text/plain;q=0.", BOTH, MEDIA_NONE},
 	    {"text/plain;charset=utf-8;q=0.3, application/json;q=0.4", BOTH, MEDIA_JSON},
 	    {"text/plain;x=\"a,b;q=0\", application/json;q=0.5", BOTH, MEDIA_TEXT},
-	    /* what cannot be read counts as 1 */
+	    /* malformed values count as 1 */
 	    {"text/plain;q=oops, application/json;q=0.9", BOTH, MEDIA_TEXT},
 	    {"text/plain;q=, application/json;q=0.9", BOTH, MEDIA_TEXT},
 	    {"text/plain;q=-1, application/json;q=0.9", BOTH, MEDIA_TEXT},
 	    {"text/plain;q=1.5, application/json;q=1", BOTH, MEDIA_TEXT},
-	    /* the more exact one counts, wherever it stands */
+	    /* the more precise range counts, wherever it is */
 	    {"*/*, text/plain;q=0.1", BOTH, MEDIA_JSON},
 	    {"text/plain;q=0.1, */*", BOTH, MEDIA_JSON},
 	    {"*/*;q=0.1, application/json", BOTH, MEDIA_JSON},
@@ -72,7 +72,7 @@ test_accept(void **state)
 	    {"text/*;q=0, text/plain", BOTH, MEDIA_TEXT},
 	    {"*/*;q=0, application/*;q=0.1", BOTH, MEDIA_JSON},
 	    {"*/*;q=0", BOTH, MEDIA_NONE},
-	    /* a browser's, and curl's */
+	    /* a browser's and curl's */
 	    {"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", BOTH, MEDIA_TEXT},
 	    {"application/json, text/plain, */*", BOTH, MEDIA_TEXT},
 	    /* nonsense */

@@ -1,4 +1,4 @@
-/* The gateway's words: of a client's body, and of a message with citations. */
+/* Text of a client's body, and of a message with citations. */
 #include "support.h"
 
 #include "gateway/message_text.h"
@@ -6,7 +6,7 @@
 #include "openai/transport.h"
 #include "os/clock.h"
 
-/* What an annotation says: its marker and offsets as JSON has them, and a file. */
+/* An annotation: its marker and offsets as JSON has them, and a file. */
 #define AT(marker, start, end, file)                                                               \
 	"{'type':'file_citation','text':'" marker "','start_index':" #start ",'end_index':" #end   \
 	",'file_citation':{'file_id':'" file "'}}"
@@ -23,7 +23,7 @@
 #define TEXT(value, annotations)                                                                   \
 	"{'type':'text','text':{'value':'" value "','annotations':[" annotations "]}}"
 
-/* Single-quoted for reading. */
+/* Parses JSON with single quotes. */
 static struct json_object *
 parse(const char *quoted)
 {
@@ -79,7 +79,7 @@ new_files(int status)
 
 struct message_row {
 	const char *name, *content, *words;
-	const char *footnotes; /* where the Assistants API knows no names; "" if there are none */
+	const char *footnotes; /* if the Assistants API has no names; "": none */
 };
 
 static void
@@ -348,7 +348,7 @@ test_names(void **state)
 	}
 }
 
-/* A name is cut, at a character's end: it may be shown for each of many quotes. */
+/* A name is cut between characters, because it may be shown for each of many quotes. */
 static void
 test_long_name(void **state)
 {
@@ -411,7 +411,7 @@ annotation_of(const char *marker, long long start, long long end, int file)
 	return annotation;
 }
 
-/* Each of these takes long, or memory without end, where an annotation means a pass. */
+/* Each of these takes long, or endless memory, if an annotation costs a pass over the text. */
 static struct json_object *
 hostile_annotation(const char *kind, int i)
 {
@@ -427,11 +427,11 @@ hostile_annotation(const char *kind, int i)
 		marker[1 + i % 200] = '\0';
 		return annotation_of(marker, -1, -1, i);
 	}
-	/* Each within the one before. */
+	/* Each is within the one before. */
 	return annotation_of(NULL, i, WORDS_LEN - i, i);
 }
 
-/* Milliseconds of the processor's time: other programs' load does not count. */
+/* Processor time in milliseconds, so that other programs do not count. */
 static long long
 worked_ms(void)
 {

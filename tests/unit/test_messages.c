@@ -1,4 +1,4 @@
-/* Messages: what is shown of them, by whom they are, and what can be changed. */
+/* Messages: what is shown, who wrote them, and what can be changed. */
 #include "api_calls.h"
 
 static char assistant[256], thread[256], messages[300];
@@ -147,7 +147,7 @@ a_runs_messages_are_found_by_it(void **state)
 	snprintf(query, sizeof query, "%s?run_id=null", messages);
 	check_refused("GET", query, NULL, 400, "run_id", "Invalid 'run_id': 'null'.");
 
-	/* What a run wrote can be changed and deleted like any other. */
+	/* A run's message can be changed and deleted like any other. */
 	snprintf(at, sizeof at, "%s/%s", messages, here.message);
 	message = call("POST", at, "{'metadata': {'a': 'b'}}");
 	check_text("run", json_get_string(message, "run_id"), here.run);
@@ -180,7 +180,7 @@ a_deleted_message_is_gone(void **state)
 	make(doomed, messages, "{'role': 'user', 'content': 'a'}");
 	json_object_put(call("POST", messages, "{'role': 'user', 'content': 'b'}"));
 
-	/* In another thread it is not, and stays. */
+	/* In another thread it is not found, and stays. */
 	make(other, "/threads", "{}");
 	snprintf(elsewhere, sizeof elsewhere, "%s/messages/%s", other, strrchr(doomed, '/') + 1);
 	snprintf(expected, sizeof expected, "No message found with id '%.64s'.",
@@ -215,7 +215,7 @@ a_message_is_deleted_beside_a_run(void **state)
 	check_list(messages, "/content/0/text/value", "word");
 }
 
-/* What a run is asked with: all that was said, images too, without what was deleted. */
+/* A run is sent all messages, images too, without the deleted ones. */
 static void
 a_run_sees_the_messages(void **state)
 {

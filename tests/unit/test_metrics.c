@@ -1,4 +1,6 @@
-/* What is counted: by threads and processes at once, also by some that are killed; and printed. */
+/*
+ * Counters: by threads and processes at once, some of which are killed; and how they are printed.
+ */
 #include "support.h"
 
 #include <dirent.h>
@@ -34,7 +36,7 @@ tear_down(void **state)
 	return 0;
 }
 
-/* The whole text, the caller's to free. */
+/* All of the text, the caller's to free. */
 static char *
 printed(void)
 {
@@ -122,7 +124,7 @@ counters_add_up(void **state)
 	check_value("assistants_metrics_dropped_total", 0);
 }
 
-/* What took `us` falls into its bucket, and into all that are larger. */
+/* A time of `us` counts in its bucket, and in all larger ones. */
 static void
 histograms_are_cumulative(void **state)
 {
@@ -174,7 +176,7 @@ counts_stay_when_the_program_ends(void **state)
 	}
 	assert_int_equal(stat(path, &status), 0);
 	assert_int_equal(status.st_mode & 0777, 0600);
-	/* No block of it can be missing later. */
+	/* All its blocks are allocated. */
 	assert_true(status.st_blocks * 512 >= status.st_size);
 	free(path);
 }
@@ -206,7 +208,7 @@ count_in_threads(void)
 		pthread_join(threads[i], NULL);
 }
 
-/* A process of its own, with its own opened file; it does not outlive a test that fails. */
+/* Starts a process that opens the file itself, and ends with the test. */
 static pid_t
 start_process(void (*work)(void))
 {
@@ -263,7 +265,7 @@ processes_count_together(void **state)
 		check_value(series, PROCESSES * TIMES);
 	}
 	check_value("assistants_database_write_wait_seconds_count", PROCESSES * THREADS * TIMES);
-	/* The file and its lock; nothing else was left. */
+	/* The file and its lock; nothing else is left. */
 	assert_int_equal(files(), 2);
 }
 
@@ -281,7 +283,7 @@ count_new_ones(void *arg)
 	return NULL;
 }
 
-/* Two that take the same place at the same moment: the second one goes on to the next. */
+/* Two processes take the same entry at the same moment: the second goes on to the next. */
 static void
 no_place_is_taken_twice(void **state)
 {
@@ -311,7 +313,7 @@ no_place_is_taken_twice(void **state)
 
 static int told[2];
 
-/* Tells the number of what it has counted after each one; the labels are ever new ones. */
+/* Counts ever new labels, and writes the number after each. */
 static void
 count_and_tell(void)
 {
@@ -425,7 +427,7 @@ write_at(size_t at, const void *bytes, size_t len)
 	free(path);
 }
 
-/* Who was killed after it had taken a place, and before it had written what for. */
+/* A process is killed after taking an entry, and before writing its text. */
 static void
 a_place_without_a_text_gets_it(void **state)
 {
@@ -482,7 +484,7 @@ another_content_is_replaced(void **state)
 	free(path);
 }
 
-/* A file of another version that is in use goes on being used by who has it. */
+/* A process goes on using a file of another version that it has mapped. */
 static void
 who_has_the_old_file_keeps_it(void **state)
 {
@@ -506,7 +508,7 @@ who_has_the_old_file_keeps_it(void **state)
 	check_value("assistants_runs_total{status=\"failed\"}", -1);
 }
 
-/* Noise in all that stands behind the header: nothing crashes, and no line is forged. */
+/* Noise in everything after the header: nothing crashes, and no line is forged. */
 static void
 noise_is_no_line(void **state)
 {
@@ -549,15 +551,15 @@ a_full_file_drops_what_is_new(void **state)
 	for (const char *at = text; (at = strstr(at, "\nassistants_runs_total{")); at++)
 		kept++;
 	free(text);
-	/* It need not be quite full: a place is looked for only near where it should be. */
+	/* It need not be quite full, because an entry is looked for only near its place. */
 	assert_in_range(kept, ENTRIES * 3 / 4, ENTRIES);
 	check_value("assistants_metrics_dropped_total", 2 * ENTRIES + 1 - kept);
-	/* What was there counts on. */
+	/* Existing counters still count. */
 	count_run("first");
 	check_value("assistants_runs_total{status=\"first\"}", 2);
 }
 
-/* A text that is too long for its place is dropped, and not cut. */
+/* A text that is too long for an entry is dropped, not cut. */
 static void
 a_long_text_is_dropped(void **state)
 {
@@ -574,7 +576,7 @@ a_long_text_is_dropped(void **state)
 	check_value("assistants_metrics_dropped_total", 1);
 }
 
-/* Opens it where that must fail, which is said, once; nothing is left behind. */
+/* Opens it where that must fail: logged once, and nothing is left behind. */
 static void
 fail_to_open(const char *where, const char *reason)
 {

@@ -1,4 +1,4 @@
-/* Who may occupy how much: workers, memory, the machine's seats. */
+/* What clients may occupy: workers, memory, the machine's seats. */
 #include "support.h"
 
 #include <sys/wait.h>
@@ -50,7 +50,7 @@ bodies_leave_a_worker_and_others_a_part(void **state)
 		check_int(table[i].name,
 		    occupancy_begin_body(occupancy, table[i].client, table[i].missing),
 		    table[i].result);
-	/* Of ten workers nine read: nobody may wait, and one is left. */
+	/* Of ten workers nine read, so none may wait, and one is left. */
 	assert_int_equal(occupancy_begin_body(occupancy, &d, 0), OCCUPANCY_TAKEN);
 	assert_false(occupancy_begin_wait(occupancy, 0, &seat));
 	occupancy_end_body(occupancy, &d);
@@ -103,7 +103,7 @@ memory_is_held_until_it_is_given_back(void **state)
 	occupancy_free(occupancy);
 }
 
-/* Processes share the file; each counts its own threads besides. */
+/* Processes share the file; each counts its own threads as well. */
 static void
 seats_are_the_machine_s(void **state)
 {
@@ -122,7 +122,7 @@ seats_are_the_machine_s(void **state)
 	assert_int_equal(seats_take(mine), -1);
 	assert_int_equal(seats_take(others), -1);
 	seats_give_back(mine, first);
-	/* One that dies gives it back. */
+	/* A process that dies gives its seat back. */
 	child = fork();
 	if (child == 0) {
 		struct seats *its = seats_open(path, 3);
@@ -139,7 +139,7 @@ seats_are_the_machine_s(void **state)
 	folder_remove(folder);
 }
 
-/* In this process there is room, and on the machine not. */
+/* This process has room, the machine has not. */
 static void
 who_finds_no_seat_does_not_wait(void **state)
 {

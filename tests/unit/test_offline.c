@@ -1,4 +1,4 @@
-/* What the model that needs no server says, and which functions it calls. */
+/* The offline model: its answers, and which functions it calls. */
 #include "model_rows.h"
 
 #define F(name) "{'type': 'function', 'function': {'name': '" name "'}}"

@@ -10,7 +10,7 @@
 static const struct row {
 	const char *pattern, *path;
 	bool matches;
-	const char *names; /* what stands for them, parted by '|' */
+	const char *names; /* what they stand for, separated by '|' */
 } rows[] = {
     {"/health", "/health", true, ""},
     {"/health", "/health/", false, ""},

@@ -1,4 +1,4 @@
-/* Prefer. */
+/* The header Prefer. */
 #include "support.h"
 
 #include "http/prefer.h"

@@ -1,4 +1,4 @@
-/* What is read out of the many forms in which model servers refuse. */
+/* What is understood of the many forms in which model servers refuse. */
 #include "support.h"
 
 #include "model/refusal.h"

@@ -1,4 +1,4 @@
-/* A request's path and base, as web servers give them, and its body. */
+/* A request's path and base, as web servers pass them, and its body. */
 #include "support.h"
 
 #include "http/request.h"
@@ -10,7 +10,7 @@ struct path_row {
 	const char *base;
 };
 
-/* What the servers send, by the set-ups that the manual recommends, and some that it does not. */
+/* What the servers send in the recommended set-ups, and in some others. */
 static const struct path_row paths[] = {
     {"FastCGI at the root", {"SCRIPT_NAME=", "PATH_INFO=/a/b", "REQUEST_URI=/a/b"}, "/a/b", ""},
     {"FastCGI below a prefix",
@@ -117,7 +117,7 @@ test_refused(void **state)
 	static const struct {
 		const char *method, *status;
 		int refused_status;
-		const char *path, *shown; /* the method as it is then */
+		const char *path, *shown; /* the resulting method */
 	} rows[] = {
 	    {"REQUEST_METHOD=GET", "X=", 0, "/handler", "GET"},
 	    {"REQUEST_METHOD=GET", "REDIRECT_STATUS=200", 0, "/handler", "GET"},
@@ -126,7 +126,7 @@ test_refused(void **state)
 	    {"REQUEST_METHOD=GET", "REDIRECT_STATUS=600", 0, "/handler", "GET"},
 	    {"REQUEST_METHOD=GET", "REDIRECT_STATUS=413", 413, "/handler", "GET"},
 	    {"REQUEST_METHOD=POST", "REDIRECT_STATUS=413", 0, "/handler", "POST"},
-	    /* a POST without a length, which we take */
+	    /* a POST without a length, which is accepted here */
 	    {"REQUEST_METHOD=GET", "REDIRECT_STATUS=411", 0, "/threads", "POST"},
 	};
 
@@ -345,7 +345,7 @@ test_slow_bodies(void **state)
 		request_init(&request, &fake.exchange);
 		request.begun_ms -= rows[i].begun_ms_ago;
 		check_int(rows[i].name, request_read_body(&request, sizeof sent), rows[i].result);
-		/* Nor is what is left of it waited for. */
+		/* The rest of it is not waited for either. */
 		request_drain(&request);
 		check_int(rows[i].name, fake.ends > 0, rows[i].result == REQUEST_BODY_OK);
 		request_free(&request);
@@ -414,7 +414,7 @@ check_body(const struct body_row *row, size_t piece)
 	check_text(row->name, request.body, row->body);
 	if (row->body)
 		check_int(row->name, (long long)request.body_len, (long long)strlen(row->body));
-	/* What was announced as too large is not even read. */
+	/* A body announced as too large is not read at all. */
 	if (row->result == REQUEST_BODY_TOO_LARGE && row->length)
 		check_int(row->name, (long long)fake.body_at, 0);
 	request_drain(&request);
@@ -435,7 +435,7 @@ test_bodies(void **state)
 	}
 }
 
-/* Longer than what is read at once, and with NULs in it. */
+/* Longer than one read, and with NULs in it. */
 static void
 test_long_body(void **state)
 {

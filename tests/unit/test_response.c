@@ -1,4 +1,4 @@
-/* Bodies that are sent in pieces, or whole, or broken off. */
+/* Bodies sent in pieces, whole, or broken off. */
 #include "support.h"
 
 #include "http/response.h"
@@ -18,12 +18,12 @@ static const struct row {
 	const char *name;
 	unsigned pieces; /* of PIECE bytes each */
 	bool breakable;
-	bool head;   /* it is a HEAD */
-	bool deaf;   /* nobody takes it */
-	bool breaks; /* there is no end */
-	/* What comes of it. */
-	bool in_pieces; /* the head was sent before the end, and without a length */
-	bool another;   /* another answer can be given */
+	bool head;   /* the request is a HEAD */
+	bool deaf;   /* the server takes nothing */
+	bool breaks; /* it is broken off */
+	/* The expected result. */
+	bool in_pieces; /* the head was sent before the end, without a length */
+	bool another;   /* another answer can still be sent */
 	unsigned broken;
 	size_t sent;
 } rows[] = {

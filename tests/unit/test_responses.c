@@ -1,4 +1,4 @@
-/* What the Responses API is asked, and what its answers come to. */
+/* Requests to the Responses API, and its answers. */
 #include "model_rows.h"
 
 #define EVENT(type, more) DATA("{\"type\":\"response." type "\"" more "}")
@@ -37,14 +37,14 @@ static const struct model_row messages[] = {
 	.heard = "M D:a D:b W[a|b] "},
     {"no end", {STREAM DELTA("a")}, .heard = "M D:a ", MODEL_FAILED,
 	.error = "The model server's stream ended before its answer did."},
-    /* A message that is announced, and gets no words, is a message nevertheless. */
+    /* A message that is announced but gets no text is still a message. */
     {"announced", {STREAM ADDED END("")}, .heard = "M W[] "},
     {"announced behind another", {STREAM DONE(TEXT("a")) ADDED END("")},
 	.heard = "M D:a W[a] M W[] "},
-    /* More than anybody can count is not added up. */
+    /* Impossible counts are not added. */
     {"a large count", {STREAM END(USAGE("9223372036854775807", "1"))}, .heard = ""},
     {"a negative count", {STREAM END(USAGE("1", "-1"))}, .heard = ""},
-    /* The error is stored as JSON: it must be UTF-8, where it is cut, too. */
+    /* The error is stored as JSON, so it must be UTF-8, even where it is cut. */
     {"not UTF-8", {STREAM DATA("\xff")}, .heard = "", MODEL_FAILED,
 	.error = "The model server sent an event that is not JSON."},
     {"a long error",
@@ -56,7 +56,7 @@ static const struct model_row messages[] = {
 	{STREAM EVENT("refusal.delta", ",\"delta\":\"no\"")
 		ITEM("message\",\"content\":[{\"type\":\"refusal\",\"refusal\":\"no\"}]") END("")},
 	.heard = "M R:no W[no] "},
-    /* What servers call their events, which some do wrongly. */
+    /* Event names, which some servers get wrong. */
     {"named",
 	{STREAM NAMED("created") EVENT("created", "") NAMED("output_text.delta") DELTA("a")
 		NAMED("output_text.done") EVENT("output_text.done", ",\"text\":\"a\"")
@@ -218,7 +218,7 @@ static const struct model_row errors[] = {
 	.heard = "", MODEL_BUSY, .error = "oh"},
     {"another", {ERROR("400", CODE("invalid_prompt"))}, .heard = "", MODEL_FAILED,
 	.error = "answered 400: oh"},
-    /* What can be left out is left out. */
+    /* Everything optional is left out. */
     {"no encrypted reasoning",
 	{ERROR("400",
 	     "{\"error\":{\"message\":\"Encrypted content is not supported with this "
@@ -371,7 +371,7 @@ main(void)
 	    cmocka_unit_test(test_requests),
 	};
 
-	/* The developer's proxy is not for this. */
+	/* The developer's proxy must not be used. */
 	setenv("no_proxy", "*", 1);
 	return cmocka_run_group_tests_name("responses", tests, NULL, NULL);
 }

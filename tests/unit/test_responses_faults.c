@@ -1,4 +1,4 @@
-/* What is made of a Responses API's answers that no well-behaved server gives. */
+/* Answers that no well-behaved server with a Responses API sends. */
 #include "support.h"
 
 #include "model/model.h"
@@ -25,9 +25,9 @@ static const struct row {
 	const char *name;
 	struct server_turn turn;
 	enum model_outcome outcome;
-	const char *seen;  /* deltas as they come, "(" whole ")" for each message */
-	const char *error; /* in it */
-	long long tokens;  /* of both kinds; 0: not told */
+	const char *seen;  /* deltas, and "(" whole ")" for each message */
+	const char *error; /* a part of it */
+	long long tokens;  /* prompt and completion; 0: not reported */
 } rows[] = {
     {"words", CLOSES(STREAM SAYS("a") SAYS("b") ENDS(USAGE("3", "4"))), MODEL_COMPLETED, "ab(ab)",
 	"", 7},
@@ -175,7 +175,7 @@ main(void)
 	    cmocka_unit_test(test_output_of_too_many_parts),
 	};
 
-	/* The developer's proxy is not for this. */
+	/* The developer's proxy must not be used. */
 	setenv("no_proxy", "*", 1);
 	return cmocka_run_group_tests_name("responses", tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * Which threads go when they are idle, in whose steps, and what becomes of a message that comes at
- * that very moment.
+ * Retention: which threads are deleted, in which steps, and what happens to a message that arrives
+ * at that very moment.
  */
 #include "api_calls.h"
 
@@ -18,7 +18,7 @@ static struct db *other_db;
 static struct api *other_api;
 static char assistant[256];
 
-/* Instead of the program's own: tests cannot wait for days, and must come between two steps. */
+/* Replaces the program's clock: tests cannot wait for days, and must act between two steps. */
 long long
 clock_ms(void)
 {
@@ -42,7 +42,7 @@ clock_unix_ns(void)
 	return clock_unix() * 1000000000;
 }
 
-/* Instead of SQLite's own: who would wait here waits for itself. */
+/* Replaces SQLite's function: a wait here would wait for itself. */
 int
 sqlite3_busy_timeout(sqlite3 *handle, int ms)
 {
@@ -63,7 +63,7 @@ call_function(struct model *model, const struct model_request *request, struct m
 
 static struct model caller = {.ask = call_function};
 
-/* What the first column of the first row is, as a number. */
+/* The first column of the first row, a number. */
 static long long
 number(const char *sql)
 {
@@ -86,7 +86,7 @@ number(const char *sql)
 static struct api *
 new_api(struct db *db, struct model *model)
 {
-	/* A run's time is longer than a thread's. */
+	/* A run lives longer than a thread. */
 	struct api *api = api_new(db, model, here.folder, 2 * DAYS * DAY_S, 100000);
 
 	assert_non_null(api);
@@ -119,7 +119,7 @@ tear_down(void **state)
 	return api_close(state);
 }
 
-/* All the steps of a sweep, by both in turns. How many there were. */
+/* Runs all steps of a sweep, alternating between both processes. Returns how many. */
 static int
 sweep(void)
 {
@@ -169,7 +169,7 @@ nothing(const char *thread)
 	(void)thread;
 }
 
-/* As one that was moved in newest first. */
+/* Reverses the messages, as in a thread that was imported newest first. */
 static void
 turn_around(const char *thread)
 {
@@ -197,7 +197,6 @@ is_there(const char *thread)
 static void
 check_rows(const char *row, long long threads)
 {
-	/* With a thread there is a message. */
 	check_int(row, number("SELECT count(*) FROM threads"), threads);
 	if (threads == 0) {
 		check_int(row, number("SELECT count(*) FROM messages"), 0);
@@ -206,13 +205,13 @@ check_rows(const char *row, long long threads)
 	}
 }
 
-/* On the day 0 a thread is made; the sweep is on the day 11, or at another second. */
+/* A thread is made on day 0; the sweep is on day 11, or at another second. */
 static const struct row {
 	const char *name;
 	void (*at_once)(const char *thread);
 	int then_s;
 	void (*then)(const char *thread);
-	long long sweep_s; /* 0: on the day 11 */
+	long long sweep_s; /* 0: on day 11 */
 	bool kept;
 } rows[] = {
     {"idle", nothing, 0, nothing, 0, false},
@@ -291,7 +290,7 @@ a_sweep_is_due_every_hour(void **state)
 	assert_int_equal(sweep(), 1);
 }
 
-/* A clock that jumps makes all threads old at once: it has a day to be set right. */
+/* A clock that jumps makes all threads old at once: there is a day to correct it. */
 static void
 a_sweep_that_is_late_waits_for_a_day(void **state)
 {
@@ -371,7 +370,7 @@ a_long_thread_goes_whole(void **state)
 	check_rows("none", 0);
 }
 
-/* Its process was killed: nobody has put due_at back. */
+/* Its process was killed, so due_at was not set back. */
 static void
 a_step_that_never_ended_is_done_again(void **state)
 {
@@ -429,7 +428,7 @@ what_is_half_removed_is_finished(void **state)
 
 	(void)state;
 	leave_half_removed(at);
-	/* By the next sweep, though it is young. */
+	/* By the next sweep, although it is young. */
 	sweep();
 	check_rows("by a sweep", 0);
 	leave_half_removed(at);
@@ -471,7 +470,7 @@ run_by_the_other(void)
 	here.api = mine;
 }
 
-/* How often the thread was kept, found no more, or the writer refused, whenever that came. */
+/* How often the thread was kept, was not found, or the writer was refused. */
 static void
 come_between(void (*what)(void), int counts[3])
 {
@@ -515,7 +514,7 @@ what_comes_in_between_is_kept_or_refused(void **state)
 		int counts[3] = {0};
 
 		come_between(comers[i], counts);
-		/* Before it is looked at, after, while it is deleted, and then. */
+		/* Before the look, after it, during the deletion, and afterwards. */
 		assert_true(counts[0] >= 3);
 		assert_true(counts[1] >= 1);
 		assert_true(counts[2] >= 1);

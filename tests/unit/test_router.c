@@ -1,4 +1,4 @@
-/* From a request to its answer: what the router says itself, and what a handler gets to see. */
+/* From a request to its answer: what the router answers itself, and what a handler gets. */
 #include "support.h"
 
 #include "http/router.h"
@@ -7,7 +7,7 @@
 
 enum { BOTH = MEDIA_TEXT | MEDIA_JSON, BODY_MAX = 20, MEMORY_MAX = 1000 };
 
-/* Says what it was given. */
+/* Answers what it was given. */
 static void
 tell(void *room, struct request *request, struct response *response)
 {
@@ -42,7 +42,7 @@ do_nothing(void *room, struct request *request, struct response *response)
 	(void)response;
 }
 
-/* Puts what the client sent into a header, as it is. */
+/* Puts what the client sent into a header, unchanged. */
 static void
 move(void *room, struct request *request, struct response *response)
 {
@@ -53,10 +53,10 @@ move(void *room, struct request *request, struct response *response)
 	response_text(response, 201, "moved");
 }
 
-/* Another request comes while this one waits. */
+/* Answers another request while this one waits. */
 static void meet_another(void *room, struct request *request, struct response *response);
 
-/* Nobody from a path that says so. */
+/* Refuses on a path that says so. */
 static bool
 admit(void *room, struct request *request, struct response *response)
 {
@@ -68,7 +68,7 @@ admit(void *room, struct request *request, struct response *response)
 	return false;
 }
 
-/* Answers piece by piece, on a path that only it knows. */
+/* Answers in pieces, on a path that only this handler knows. */
 static void
 stream(void *room, struct request *request, struct response *response)
 {
@@ -137,10 +137,10 @@ tear_down_router(void **state)
 }
 
 struct row {
-	const char *variables[5]; /* REQUEST_METHOD first; what begins with '/' is PATH_INFO */
+	const char *variables[5]; /* REQUEST_METHOD first; PATH_INFO begins with '/' */
 	const char *body;
 	int status;
-	const char *head; /* a line of the answer's head, NULL: no matter */
+	const char *head; /* a line of the head; NULL: any */
 	const char *text; /* the answer's body */
 };
 
@@ -164,7 +164,7 @@ static const struct row rows[] = {
     {{"POST", "/things", "CONTENT_TYPE=application/json"}, "{}", 200, NULL, "[POST](2: {})"},
     {{"DELETE", "/things/x"}, NULL, 204, NULL, ""},
     {{"DELETE", "/things/x", "HTTP_ACCEPT=image/png"}, NULL, 204, NULL, ""},
-    /* the door, before what it may answer and before its body */
+    /* admission comes before formats and body */
     {{"POST", "/closed"}, "too long for it", 403, is_text, "Not you."},
     {{"POST", "/closed", ACCEPT_JSON}, NULL, 403, is_problem, NULL},
     {{"GET", "/closed"}, NULL, 405, NULL, NULL},
@@ -185,15 +185,15 @@ static const struct row rows[] = {
 	"{\"title\":\"Not Found\",\"status\":404,\"detail\":\"There is nothing at this path.\"}"},
     {{"GET", "/thing", "HTTP_ACCEPT=image/png"}, NULL, 404, is_text, not_found},
     {{"GET", "REQUEST_URI=/a%00"}, NULL, 400, is_text,
-	"The path is broken: its percent-encoding, or a NUL in it."},
-    /* what the web server refused itself */
+	"The path is malformed: its percent-encoding is wrong, or it has a NUL character."},
+    /* errors of the web server */
     {{"GET", "/things", "REDIRECT_STATUS=417"}, NULL, 417, is_text,
-	"The web server could not take this request."},
+	"The web server refused this request."},
     {{"GET", "/things", "REDIRECT_STATUS=200"}, NULL, 200, NULL, "[GET]"},
     {{"GET", "REQUEST_URI=/things", "REDIRECT_STATUS=411"}, NULL, 200, NULL, "[POST](1: )"},
     /* methods */
     {{"PUT", "/things"}, NULL, 405, "Allow: GET, HEAD, POST, OPTIONS",
-	"This path does not take that method, but GET, HEAD, POST, OPTIONS."},
+	"This path does not accept this method; it accepts GET, HEAD, POST, OPTIONS."},
     {{"GET", "/things/x"}, NULL, 405, "Allow: DELETE, OPTIONS", NULL},
     {{"PUT", "/things", ACCEPT_JSON}, NULL, 405, is_problem, NULL},
     {{"get", "/things"}, NULL, 405, NULL, NULL},
@@ -203,9 +203,9 @@ static const struct row rows[] = {
     {{"HEAD", "/things/x"}, NULL, 405, "Allow: DELETE, OPTIONS", ""},
     {{"HEAD", "/things"}, NULL, 200, "Content-Length: 6", ""},
     {{"HEAD", "/thing"}, NULL, 404, "Content-Length: 30", ""},
-    /* what it answers, what it takes */
+    /* formats of answers and bodies */
     {{"GET", "/things", "HTTP_ACCEPT=image/png"}, NULL, 406, is_text,
-	"This path answers text/plain and application/json."},
+	"This path answers only with text/plain and application/json: change the Accept header."},
     {{"GET", "/text", ACCEPT_JSON}, NULL, 406, is_problem, NULL},
     {{"GET", "/json"}, NULL, 200, is_json, "\"[GET]\""},
     {{"GET", "/text"}, NULL, 200, is_text, "[GET]"},
@@ -224,7 +224,7 @@ static const struct row rows[] = {
 	"The Content-Length is not a number."},
     {{"POST", "/things", "CONTENT_LENGTH=2"}, "1", 400, NULL,
 	"The body ended before its Content-Length."},
-    /* a handler that says nothing is an error; that says nothing to the outside */
+    /* a handler that answers nothing is an error, which clients are not told */
     {{"GET", "/nothing"}, NULL, 500, NULL, ""},
     /* headers */
     {{"GET", "/move/there"}, NULL, 201, "Location: there", "moved"},
@@ -249,7 +249,7 @@ static const struct row rows[] = {
 	NULL, 204, "Allow: GET, HEAD, POST, DELETE, OPTIONS", ""},
 };
 
-/* The request's line of the log, and the answer, freed by fake_free(). */
+/* The request's log line, and the answer, freed by fake_free(). */
 static struct json_object *
 answer(struct fake *fake, const struct row *row)
 {
@@ -273,9 +273,7 @@ answer(struct fake *fake, const struct row *row)
 	router_answer(&router, &fake->exchange);
 	said = capture_end(&capture);
 	fake->variables = NULL;
-	/*
-	 * When one waits while another is answered, there are two lines; the last is the outer's.
-	 */
+	/* If one waits while another is answered, there are two lines; the outer one's is last. */
 	end = strrchr(said, '\n');
 	assert_non_null(end);
 	last = memrchr(said, '\n', (size_t)(end - said));
@@ -285,7 +283,7 @@ answer(struct fake *fake, const struct row *row)
 	return line;
 }
 
-/* What every answer must be. `head` is cut off behind its last line, the body returned. */
+/* Checks what holds for every answer. `head` is cut after its last line; returns the body. */
 static const char *
 check_form(const char *name, struct fake *fake, bool is_head)
 {
@@ -304,7 +302,7 @@ check_form(const char *name, struct fake *fake, bool is_head)
 	check_int(name, length != NULL, strstr(fake->answer.data, "\r\nContent-Type: ") != NULL);
 	if (!is_head)
 		check_int(name, length ? strtol(length + 18, NULL, 10) : 0, (long)strlen(body));
-	/* The request was read to its end, whatever was said to it. */
+	/* The request was read to its end, whatever was answered. */
 	check_int(name, (long long)fake->body_at, (long long)fake->body_len);
 	check_int(name, fake->ends > 0, true);
 	return body;
@@ -332,7 +330,7 @@ test_rows(void **state)
 		}
 		if (row->text)
 			check_text(name, body, row->text);
-		/* The log and the client call it by the same name. */
+		/* The log and the client have the same request id. */
 		snprintf(
 		    id, sizeof id, "\r\nx-request-id: %s\r\n", json_get_string(line, "request_id"));
 		check_has(name, fake.answer.data, id);
@@ -357,7 +355,7 @@ test_path_too_long(void **state)
 	fake_free(&fake);
 }
 
-/* A path that is not there is as unknown as any, whatever is asked of it. */
+/* An unknown path is 404, whatever the method. */
 static void
 test_seldom(void **state)
 {
@@ -384,7 +382,7 @@ test_seldom(void **state)
 	}
 }
 
-/* The log says the pattern, and never the ids that stand in a path. */
+/* The log has the pattern, and never the ids in a path. */
 static void
 test_log_line(void **state)
 {
@@ -400,12 +398,14 @@ test_log_line(void **state)
 	    {{{"DELETE", "/things/secret"}}, "DELETE", "/things/{id}", 204, 0},
 	    {{{"GET", "/secret"}}, "GET", "(none)", 404, sizeof not_found - 1},
 	    {{{"GET", "REQUEST_URI=/secret%00"}}, "GET", "(bad)", 400,
-		sizeof "The path is broken: its percent-encoding, or a NUL in it." - 1},
+		sizeof "The path is malformed: its percent-encoding is wrong, or it has a NUL "
+		       "character." -
+		    1},
 	    {{{"HEAD", "/secret"}}, "HEAD", "(none)", 404, 0},
 	    {{{"0123456789abcdefg", "/move/secret"}}, "0123456789abcdef", "(none)", 405,
-		sizeof "This path does not take that method, but GET, HEAD, OPTIONS." - 1},
+		sizeof "This path does not accept this method; it accepts GET, HEAD, OPTIONS." - 1},
 	    {{{"A\nB", "/move/secret"}}, "A\nB", "(none)", 405,
-		sizeof "This path does not take that method, but GET, HEAD, OPTIONS." - 1},
+		sizeof "This path does not accept this method; it accepts GET, HEAD, OPTIONS." - 1},
 	    {{{"GET", "/api/x"}}, "GET", "/api/{*}", 200, sizeof "[GET](1: )" - 1},
 	    {{{"GET", "/api/stream/secret"}}, "GET", "/api/stream/{id}", 200,
 		sizeof "event: one\ndata: 1\n\nand more" - 1},
@@ -430,7 +430,7 @@ test_log_line(void **state)
 	}
 }
 
-/* At debug the path is there, but for the half of a thread's id, whatever its form. */
+/* At debug the path is logged, without half of the thread's id, whatever its form. */
 static void
 test_path_line(void **state)
 {
@@ -476,7 +476,7 @@ test_path_line(void **state)
 	log_set_level(LOG_LEVEL_INFO);
 }
 
-/* A web server that takes no answer: nothing to be done, and the log says so. */
+/* The web server takes no answer: nothing can be done, and the log says so. */
 static void
 test_deaf(void **state)
 {
@@ -500,7 +500,7 @@ test_deaf(void **state)
 	}
 }
 
-/* Of the one that came while another waited. */
+/* The answer to the request that came while another waited. */
 static char met[2000];
 static unsigned workers_missing;
 
@@ -528,14 +528,14 @@ test_too_many_wait(void **state)
 {
 	static const struct {
 		unsigned workers, missing;
-		const char *outer, *inner; /* inner NULL: there was none */
+		const char *outer, *inner; /* inner NULL: there is none */
 	} turns[] = {
 	    {3, 0, "Status: 200 OK\r\n", "Status: 503 Service Unavailable\r\n"},
 	    {4, 0, "Status: 200 OK\r\n", "Status: 200 OK\r\n"},
 	    {5, 1, "Status: 200 OK\r\n", "Status: 200 OK\r\n"},
 	    {5, 2, "Status: 200 OK\r\n", "Status: 503 Service Unavailable\r\n"},
 	    {2, 0, "Status: 503 Service Unavailable\r\n", NULL},
-	    /* Nothing of the turns before is counted any more. */
+	    /* Earlier requests are no longer counted. */
 	    {3, 0, "Status: 200 OK\r\n", "Status: 503 Service Unavailable\r\n"},
 	};
 	const struct row row = {{"GET", "/wait"}, NULL, 200, NULL, NULL};

@@ -1,6 +1,6 @@
 /*
- * A run's end, when the database is busy with somebody else: the answer is kept as soon as it can
- * be, and a run that could not be ended at all is over with its time. And when the program stops.
+ * The end of a run while the database is busy: the answer is stored as soon as possible, and a run
+ * that could not be ended is over when its time is. Also when the program stops.
  */
 #include "support.h"
 
@@ -20,11 +20,10 @@ static pthread_t holder;
 static struct api *api;
 static char assistant[64], thread[64], events[2048];
 static enum model_outcome outcome;
-static int hold_ms; /* 0: nobody holds the lock */
+static int hold_ms; /* 0: the lock is free */
 static atomic_bool asked, stopping;
 
-/* Instead of SQLite's own, for this program alone: ten seconds of patience are too long for a test.
- */
+/* Replaces SQLite's function: ten seconds are too long for a test. */
 int
 sqlite3_busy_timeout(sqlite3 *handle, int ms)
 {
@@ -33,7 +32,9 @@ sqlite3_busy_timeout(sqlite3 *handle, int ms)
 	return SQLITE_OK;
 }
 
-/* Another program, as far as the database can tell: it writes for as long as *arg says, or is let.
+/*
+ * For the database this is another program: it writes for *arg milliseconds, or until it is
+ * stopped.
  */
 static void *
 hold_lock(void *arg)
@@ -62,7 +63,7 @@ wait_for_the_stop(
 	result->outcome = MODEL_INTERRUPTED;
 }
 
-/* Half an answer, and then the database is somebody else's. */
+/* Sends half an answer; then another program locks the database. */
 static void
 ask(struct model *model, const struct model_request *request, struct model_result *result)
 {
@@ -170,7 +171,7 @@ assert_ends(const char *end)
 		fail_msg("%s: not …%s", events, end);
 }
 
-/* Runs while the lock is held, without what is logged then. */
+/* Runs while the lock is held, without the log lines of that time. */
 static void
 run_against(int ms)
 {
@@ -210,7 +211,7 @@ a_run_that_cannot_be_ended_fails(void **state)
 		run_against(60000);
 		assert_ends("thread.message.incomplete thread.run.step.failed thread.run.failed ");
 		outcome = MODEL_COMPLETED;
-		/* Times are in whole seconds: now that of the run is surely over. */
+		/* Times have whole seconds: now the run's time is certainly over. */
 		interrupt_sleep(NULL, 1100);
 		run();
 		assert_ends("thread.run.completed ");
@@ -231,7 +232,7 @@ check_run(const char *run_path, const char *status)
 	json_object_put(response.body);
 }
 
-/* The program stops before it could notice that its run is to be cancelled. */
+/* The program stops before it could notice the cancellation. */
 static void
 a_run_that_is_cancelling_is_cancelled_by_the_stop(void **state)
 {

@@ -1,4 +1,4 @@
-/* Bodies: what is refused, by which name and with which words, and what just passes. */
+/* Bodies: what is refused, with which param and words, and what is just accepted. */
 #include "api_calls.h"
 
 #include "text/text.h"
@@ -6,12 +6,12 @@
 enum { BODY_SIZE = 600000 };
 
 struct row {
-	const char *body;  /* @N stands for N letters, @@N for N of two bytes; NULL: no body */
+	const char *body;  /* @N: N letters, @@N: N of two bytes; NULL: no body */
 	const char *param; /* NULL: none */
 	const char *words; /* NULL: it is accepted */
 };
 
-/* Puts @N and @@N into words. */
+/* Expands @N and @@N. */
 static void
 fill(char *out, const char *body)
 {
@@ -209,7 +209,7 @@ tool_resources_are_checked(void **state)
 	    {"'" STORE "}]}", NULL, NULL},
 	    {"'" STORE "}, {}]}", "tool_resources.file_search.vector_stores", "from 0 to 1"},
 	    {"'" STORE "}], 'vector_store_ids': []}", "tool_resources.file_search.vector_stores",
-		"goes without"},
+		"cannot be combined with"},
 	    {"'" STORE "'name': 'n'}]}", IN_STORE "name", "Unknown"},
 	    {"'" STORE "'file_ids': [7]}]}", IN_STORE "file_ids[0]", "expected a string"},
 	    {"'" STORE "'metadata': {'a': true}}]}", IN_STORE "metadata.a", "expected a string"},
@@ -257,13 +257,13 @@ metadata_is_checked_everywhere(void **state)
 	    {"{" PAIRS_15 ", '16': ''}", NULL, NULL},
 	    {"{" PAIRS_15 ", '16': '', '17': ''}", "metadata", "at most 16 pairs"},
 	    {"{'@@64': '@@512'}", NULL, NULL},
-	    {"{'@65': ''}", "metadata", "names of at most 64"},
-	    {"{'a': '@513'}", "metadata", "strings of at most 512"},
+	    {"{'@65': ''}", "metadata", "a name may have at most 64"},
+	    {"{'a': '@513'}", "metadata", "its value at most 512"},
 	    {"{'a': 1}", "metadata.a", "expected a string, but got an integer"},
 	    {"{'a': true}", "metadata.a", "expected a string, but got a boolean"},
 	    {"{'a': null}", "metadata.a", "expected a string, but got null"},
 	    {"{'a': {}}", "metadata.a", "expected a string, but got an object"},
-	    {"{'a': '\\u0000@600'}", "metadata", "strings"},
+	    {"{'a': '\\u0000@600'}", "metadata", "without NUL characters"},
 	    {"[]", "metadata", "expected an object, but got an array"},
 	    {"'a=b'", "metadata", "expected an object, but got a string"},
 	};
@@ -355,7 +355,7 @@ static const struct row messages_rows[] = {
 	"Unknown parameter: 'attachments[0].tools[0].file_search'."},
 };
 
-/* The same rows as a message of its own, and as the second of a new thread's. */
+/* The same rows as a message of its own, and as the second one of a new thread. */
 static void
 messages_are_checked(void **state)
 {
@@ -371,7 +371,7 @@ messages_are_checked(void **state)
 		snprintf(param, sizeof param, "messages[1].%s", row.param ? row.param : "");
 		if (row.param)
 			row.param = param;
-		/* What quotes the name does so without what goes before it. */
+		/* A sentence that quotes the name omits its prefix. */
 		if (row.words && strchr(row.words, '['))
 			row.words = "parameter";
 		check_rows(
@@ -399,7 +399,7 @@ what_was_refused_left_nothing(void **state)
 	check_list("/assistants", "/id", "");
 }
 
-/* An answer is UTF-8 whatever was asked for, and however long. */
+/* An answer is UTF-8 whatever the request was, and however long. */
 static void
 errors_are_utf8(void **state)
 {

@@ -5,7 +5,7 @@
 
 enum { DATA_MAX = 1000 };
 
-/* Events as one text: "name:data|" for each, '\n' in data as it is. */
+/* Collects events as text: "name:data|" for each. */
 static int
 write_down(void *arg, const char *event, const char *data, size_t len)
 {
@@ -90,7 +90,7 @@ test_table(void **state)
 	}
 }
 
-/* The last piece is in memory of its own size, so that a read past it is found. */
+/* Copies the last piece into memory of its own size, so that reading past it is detected. */
 static void
 feed_copy(struct sse *sse, const char *bytes, size_t len, struct buf *seen)
 {
@@ -111,7 +111,7 @@ test_cuts(void **state)
 	size_t len = strlen(stream);
 
 	(void)state;
-	/* In three pieces, cut at every two places; empty pieces, too. */
+	/* In three pieces, cut at any two places; also empty pieces. */
 	for (size_t first = 0; first <= len; first++)
 		for (size_t second = first; second <= len; second++) {
 			struct buf seen = BUF_INIT(DATA_MAX);
@@ -125,7 +125,7 @@ test_cuts(void **state)
 			sse_free(&sse);
 			buf_free(&seen);
 		}
-	/* In pieces of the same size, from single bytes on. */
+	/* In pieces of equal size, from single bytes on. */
 	for (size_t size = 1; size <= len; size++) {
 		struct buf seen = BUF_INIT(DATA_MAX);
 		struct sse sse;
@@ -153,7 +153,7 @@ test_bounds(void **state)
 {
 	static const struct {
 		const char *name, *line;
-		unsigned times; /* the line, before the empty one */
+		unsigned times; /* lines before the empty one */
 		size_t max;
 		int result;
 		size_t data_len;
@@ -184,7 +184,7 @@ test_bounds(void **state)
 	}
 }
 
-/* Without a line's end, too, it stops growing; and what all events have together is not bounded. */
+/* Even without the end of a line it stops growing; all events together are not bounded. */
 static void
 test_endless(void **state)
 {
@@ -205,7 +205,7 @@ test_endless(void **state)
 	sse_free(&sse);
 }
 
-/* Says no at its third event. */
+/* Stops at its third event. */
 static int
 stop_at_third(void *arg, const char *event, const char *data, size_t len)
 {
@@ -229,7 +229,7 @@ test_stop(void **state)
 	sse_free(&sse);
 }
 
-/* A name that is too long is cut, and harms nothing. */
+/* A name that is too long is cut, without harm. */
 static void
 test_long_name(void **state)
 {

@@ -1,6 +1,4 @@
-/*
- * The state folder: made where it is missing. What web servers may serve is no place for secrets.
- */
+/* The state folder: made if it is missing. Web servers must not be able to serve it. */
 #include "support.h"
 
 #include <limits.h>
@@ -41,7 +39,7 @@ test_state_dir(void **state)
 		char *path = path_in(folder, good[i]);
 		struct stat info;
 
-		/* The second time it is there already. */
+		/* The second time it exists already. */
 		check_int(good[i], prepare(path, error), 0);
 		check_int(good[i], prepare(path, error), 0);
 		assert_int_equal(stat(path, &info), 0);
@@ -84,7 +82,7 @@ test_state_dir_refused(void **state)
 		/* It is not even made there. */
 		assert_int_equal(rmdir(below), -1);
 	}
-	/* A neighbour whose name only begins like it is another folder. */
+	/* A folder whose name only begins like it is another folder. */
 	free(below);
 	assert_true(asprintf(&below, "%s-state", program) > 0);
 	assert_int_equal(prepare(below, error), 0);

@@ -1,13 +1,13 @@
 /*
- * Tenants: whatever path a program asks for with another tenant's ids, it is told that there is no
- * such thing, and nothing changes.
+ * Tenants: whatever path a program uses with another tenant's ids, it is told that there is no such
+ * object, and nothing changes.
  */
 
 #include "api_calls.h"
 
 #include <sqlite3.h>
 
-/* Who asks, and the ids of one of each that he has. */
+/* A tenant, and the id of one object of each kind that it has. */
 struct tenant {
 	const char *name;
 	char assistant[64], thread[64], message[64], run[64], step[64], file[64];
@@ -104,7 +104,7 @@ add_table(void *arg, int columns, char **values, char **names)
 	return sqlite3_exec(to->handle, sql, add_row, to->out, NULL);
 }
 
-/* All that is in the database, as text that the caller frees. */
+/* Everything in the database as text, the caller's to free. */
 static char *
 dump(void)
 {
@@ -126,8 +126,7 @@ dump(void)
 	return buf_take(&out);
 }
 
-/* The id that stands for the {name} after "…/KINDs/": the first one is `first`'s, others `rest`'s.
- */
+/* The id for the {name} after "…/KINDs/": the first is `first`'s, the others are `rest`'s. */
 static void
 fill_path(
     char path[512], const char *pattern, const struct tenant *first, const struct tenant *rest)
@@ -162,7 +161,7 @@ fill_path(
 	}
 }
 
-/* An operation by what it is called by. */
+/* An operation, by method and path. */
 struct api_row {
 	const char *method, *pattern;
 };
@@ -194,7 +193,7 @@ body_of(const struct api_row *row, const char *assistant_id)
 	return "{}";
 }
 
-/* Asked by them: 404, and the database is what it was. */
+/* The call gets 404, and the database does not change. */
 static void
 check_unseen(const struct api_row *row, const char *path, const char *body)
 {
@@ -232,7 +231,7 @@ anothers_ids_are_unknown_on_every_path(void **state)
 		check_unseen(row, path, body_of(row, us.assistant));
 		check_unseen(row, path, body_of(row, them.assistant));
 		rows++;
-		/* In their own thread, too. */
+		/* In the tenant's own thread, too. */
 		if (!strchr(first + 1, '{'))
 			continue;
 		fill_path(path, row->pattern, &them, &us);
@@ -242,7 +241,7 @@ anothers_ids_are_unknown_on_every_path(void **state)
 	assert_true(rows >= 14 && mixed >= 5);
 }
 
-/* The table would also let through a path that cannot be asked for at all. */
+/* Without this, a path that never works would pass the test above. */
 static void
 ones_own_are_known_on_every_path(void **state)
 {

@@ -43,7 +43,7 @@ test_utf8(void **state)
 {
 	static const struct {
 		const char *text;
-		size_t first; /* bytes of the first sequence */
+		size_t first; /* length of the first sequence */
 		bool valid;
 	} rows[] = {
 	    {"a", 1, true},
@@ -92,7 +92,7 @@ test_utf8(void **state)
 	assert_false(utf8_valid("a\0\xff", 3));
 }
 
-/* The sequences of a length that are well-formed are as many as the characters that need it. */
+/* There are as many well-formed sequences of each length as characters that need it. */
 static void
 test_utf8_all(void **state)
 {
@@ -107,7 +107,7 @@ test_utf8_all(void **state)
 			three += utf8_sequence_len(at, 3) == 3;
 			four += utf8_sequence_len(at, 4) == 4;
 		}
-	/* The third and fourth byte stand still; they have 64 values each. */
+	/* The third and fourth byte are fixed; they have 64 values each. */
 	assert_int_equal(two, 0x800 - 0x80);
 	assert_int_equal(three * 64, 0x10000 - 0x800 - (0xe000 - 0xd800));
 	assert_int_equal(four * 64 * 64, 0x110000 - 0x10000);
@@ -189,7 +189,9 @@ test_percent_decode(void **state)
 		check_text(rows[i].text, decoded, rows[i].decoded);
 		free(decoded);
 	}
-	/* Only so many bytes count: neither more of the text, nor more of a sequence. */
+	/*
+	 * Only the given length counts: no byte beyond it is read, nor a sequence that crosses it.
+	 */
 	decoded = percent_decode("abc", 2);
 	assert_string_equal(decoded, "ab");
 	free(decoded);

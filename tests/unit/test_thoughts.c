@@ -1,4 +1,4 @@
-/* What of an answer is a thought, whole and in pieces of any size. */
+/* Which part of an answer is reasoning, in one piece and in pieces of any size. */
 #include "support.h"
 
 #include "model/thoughts.h"
@@ -42,7 +42,7 @@ test_whole(void **state)
 	}
 }
 
-/* In pieces of `size`, as an answer of which it is known, or not, that thoughts come first. */
+/* In pieces of `size`; `held`: it is known that reasoning comes first. */
 static void
 check_pieces(const char *text, const char *words, bool held, size_t size)
 {
@@ -67,7 +67,7 @@ test_pieces(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++)
 		for (size_t size = 1; size < 12; size++) {
-			/* Nobody can know before the tag: it has all been shown. */
+			/* Before the tag nothing could be known, so everything has been shown. */
 			if (!rows[i].unopened)
 				check_pieces(rows[i].text, rows[i].words, false, size);
 			check_pieces(rows[i].text, rows[i].words, true, size);

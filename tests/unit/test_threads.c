@@ -1,4 +1,4 @@
-/* Threads: what is shown of them, what can be changed, and what goes with them. */
+/* Threads: what is shown, what can be changed, and what is deleted with them. */
 
 #include "api_calls.h"
 

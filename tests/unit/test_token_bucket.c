@@ -1,4 +1,4 @@
-/* Token buckets: how much they hold and when they are full again, alone and with many who take. */
+/* Token buckets: their capacity and refilling, with one user and with many. */
 #include "support.h"
 
 #include <sys/wait.h>
@@ -11,7 +11,7 @@ static char *folder, *path;
 static struct db *db;
 static long long now_ms; /* the clock that the buckets see */
 
-/* Instead of the program's own. */
+/* Replaces the program's clock. */
 long long
 clock_ms(void)
 {
@@ -83,7 +83,7 @@ a_minute(const char *name, long long capacity)
 	return (struct bucket){.name = name, .capacity = capacity, .fill_s = 60};
 }
 
-/* 0: taken; else the seconds to wait. */
+/* 0: taken; otherwise the seconds to wait. */
 static long long
 take(struct bucket bucket)
 {
@@ -101,8 +101,8 @@ what_a_minute_holds(void **state)
 		const char *name;
 		long long later_ms;
 		long long capacity;
-		int taken;      /* so many, and the next is refused */
-		long long wait; /* for so many seconds */
+		int taken;      /* how many can be taken before one is refused */
+		long long wait; /* the wait then */
 	} table[] = {
 	    {"thirty at once", 0, 30, 30, 2},
 	    {"none the next moment", 0, 30, 0, 2},
@@ -140,7 +140,7 @@ enum { HOUR = 3600, DAY = 24 * HOUR };
 /* A unit a second. */
 static const struct bucket day = {.name = "tokens", .capacity = DAY, .fill_s = DAY};
 
-/* Takes so many, and tells what is left; and in *wait_s when there is one. */
+/* Takes units; returns what is left, and in *wait_s when there is one again. */
 static long long
 use(long long units, long long *wait_s)
 {

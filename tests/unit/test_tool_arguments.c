@@ -1,4 +1,4 @@
-/* What a model gives to a function, against what the function's parameters say. */
+/* A model's arguments, checked against a function's parameters. */
 #include "support.h"
 
 #include "gateway/tool_arguments.h"
@@ -46,7 +46,7 @@ test_rows(void **state)
 		"{\"p\":{\"q\":1}}", "\"p.q\" must be of type string"},
 	    {"{\"properties\":{\"l\":{\"type\":\"array\",\"items\":{\"type\":\"number\"}}}}",
 		"{\"l\":[1,2,\"3\"]}", "\"l.[]\" must be of type number"},
-	    /* a schema that says nothing, or nonsense */
+	    /* a schema without content, or nonsense */
 	    {"{}", "{\"a\":1}", NULL},
 	    {"{\"type\":5}", "{\"a\":1}", NULL},
 	    {"{\"type\":[5]}", "{\"a\":1}", "the arguments must be of type [5]"},
@@ -73,7 +73,7 @@ test_rows(void **state)
 	}
 }
 
-/* What the model made up is cut at a character, and never too long. */
+/* What the model invented is cut between characters, and never too long. */
 static void
 test_long_names(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * Runs that call functions: what the world sees, in which order, and what the model is told when
- * the outputs are there.
+ * Runs that call functions: which events clients see, in which order, and what the model is sent
+ * once the outputs are there.
  */
 #include "support.h"
 
@@ -17,15 +17,15 @@ static struct api *api;
 static char *folder;
 static char events[4096];
 static char assistant[64], thread[64], run[64];
-static bool cancels;             /* somebody cancels the run while the model calls */
+static bool cancels;             /* the run is cancelled while the model calls */
 static long long cost;           /* tokens that each answer costs; 0: a few */
-static bool too_long;            /* the model takes no more than six entries */
-static long long max_output;     /* what it was allowed to say the last time */
+static bool too_long;            /* the model accepts at most six entries */
+static long long max_output;     /* the limit it was sent last */
 static int rounds;               /* how often the model was asked */
 				 /* how often the model was asked */
-static struct json_object *seen; /* what it was asked with the last time */
+static struct json_object *seen; /* the context it was sent last */
 
-/* First a sentence and two calls at once, then words. */
+/* First a sentence and two calls at once, then text. */
 static void
 ask(struct model *model, const struct model_request *request, struct model_result *result)
 {
@@ -236,7 +236,7 @@ calls_are_told_and_waited_for(void **state)
 	    "{\"city\":\"SF\"}");
 	check_member(
 	    object, "/required_action/submit_tool_outputs/tool_calls/1/function/name", "rain");
-	/* Counted, and shown when there will be no more. */
+	/* It is counted, but shown only when the run is over. */
 	check_member(object, "/usage", NULL);
 	json_object_put(object);
 	object = call_well("GET", run_path("/steps"), NULL);
@@ -351,7 +351,7 @@ a_cancelled_run_s_step_is_cancelled(void **state)
 	check_member(object, "/data/0/status", "cancelled");
 	assert_non_null(json_get(json_at(json_get(object, "data"), 0), "cancelled_at"));
 	json_object_put(object);
-	/* Calls without outputs are nothing to tell a model. */
+	/* A model is not sent calls without outputs. */
 	start("");
 	check_int("context", (long long)json_len(seen), 3);
 }
@@ -398,12 +398,12 @@ half_of_what_is_too_long_is_tried_once(void **state)
 	check_member(object, "/status", "completed");
 	json_object_put(object);
 	assert_true(json_len(seen) <= 6);
-	/* How it began, and how it goes on. */
+	/* The beginning and the end. */
 	check_has("first", json_text(json_at(seen, 0)), "\"0x");
 	check_has("last", json_text(json_at(seen, json_len(seen) - 1)), "Weather?");
 }
 
-/* The limits are the run's, in all its rounds together. */
+/* The limits are for all rounds of the run together. */
 static void
 limits_of_tokens_hold_over_all_rounds(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * What a run cost whose model server could not say so any more: which servers were at work, and
- * what is counted then.
+ * The cost of a run whose model server could not report it: which servers were at work, and what is
+ * counted then.
  */
 #include "api_calls.h"
 
@@ -151,10 +151,10 @@ static const struct end {
 	const char *name;
 	enum model_outcome outcome;
 	bool charged;
-	long long told; /* tokens of either kind, as the server says; -1: it does not */
+	long long told; /* reported tokens of each kind; -1: none */
 	const char *status, *usage;
 } ends[] = {
-    /* Told: instructions of 9 bytes, a message of 6. Said: words of 5 bytes, a call of 9. */
+    /* Sent: instructions of 9 bytes, a message of 6. Received: 5 bytes of text, a call of 9. */
     {"left", MODEL_INTERRUPTED, true, -1, "cancelled", "[4,4,8]"},
     {"expired", MODEL_SILENT, true, -1, "expired", "[4,4,8]"},
     {"broke off", MODEL_FAILED, true, -1, "failed", "[4,4,8]"},
@@ -192,7 +192,7 @@ speak(struct model *model, const struct model_request *request, struct model_res
 
 static struct model speaker = {.ask = speak};
 
-/* A thread in which somebody speaks, and a run on it. `more` is the run's. */
+/* A thread with a message, and a run on it. `more`: members of the run. */
 static void
 start(char thread[256], const char *more)
 {
@@ -269,7 +269,7 @@ tools_count_too(void **state)
 	json_object_put(shown);
 }
 
-/* Two rounds, of which the first one's cost was told. */
+/* Two rounds; the server reported the first one's cost. */
 static void
 rounds_add_up(void **state)
 {
