@@ -103,10 +103,7 @@ answer_uncounted(struct response *response)
 void
 admission_answer_empty(struct response *response, long long wait_s)
 {
-	answer_empty(response,
-	    "The assistant has used up its tokens for now (the server's setting "
-	    "ASSISTANTS_DAILY_TOKENS)",
-	    wait_s);
+	answer_empty(response, "The assistant has used up its tokens for now", wait_s);
 }
 
 /*
@@ -155,8 +152,7 @@ admission_takes_message(
 	case BUDGET_RESERVED:
 	case BUDGET_HELD: /* the holder may have died: creating the run will tell */
 		return take_one(admission, request, response, "messages", admission->config->rate,
-		    "Too many messages come from your address (the server's setting "
-		    "ASSISTANTS_RATE)");
+		    "Too many messages come from your address");
 	case BUDGET_EMPTY:
 		admission_answer_empty(response, wait_s);
 		return false;

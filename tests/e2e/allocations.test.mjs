@@ -1,5 +1,5 @@
-// Each allocation of a request fails once, by LD_PRELOAD: the request is answered, or fails; the
-// process lives, and the database is whole. Some of them, and more with SOAK=full.
+// Makes each allocation of a request fail once, by LD_PRELOAD. The request is answered or fails, the
+// process lives, and the database is whole. `make check` tries some of them, SOAK=full more.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -12,7 +12,7 @@ import { bearer, makeKey } from './lib-v1.mjs';
 
 const EACH = process.env.SOAK === 'full' ? 500 : 30;
 
-/** allocations.c as a library, and the variables that the program needs for it. */
+/** allocations.c as a library, and the variables that load it. */
 function failing(bench, variables) {
 	const library = path.join(bench.dir, 'allocations.so');
 	const source = path.join(import.meta.dirname, 'allocations.c');
@@ -20,7 +20,7 @@ function failing(bench, variables) {
 	return { LD_PRELOAD: library, ...variables };
 }
 
-/** Numbers from 1 to `last`, not more than EACH, always others. */
+/** Random numbers from 1 to `last`, at most EACH, others each time. */
 function some(last) {
 	const step = Math.max(1, last / EACH);
 	const numbers = new Set();
@@ -88,7 +88,7 @@ e2e('FastCGI: whichever allocation fails, the process lives', async (bench) => {
 	});
 	const { thread, all } = await requests(bench, site);
 	for (const [method, uri, more] of all) {
-		// So many that none of them is met: what a request has is counted.
+		// So late that none fails: this counts the allocations of a request.
 		fail(2 ** 40);
 		await site.request(method, uri, more);
 		for (const at of some(Number(numbers()))) {

@@ -1,5 +1,5 @@
-// Bounds: what requests may hold and fill, however large, slow or many they are; and that the
-// program lives, and answers others, while somebody tries.
+// Bounds: what requests may hold and fill, however large, slow or many they are; and that other requests
+// are answered meanwhile.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -20,13 +20,13 @@ const MIB = 1 << 20;
 const JSON_TYPE = { 'content-type': 'application/json' };
 const FORM_TYPE = { 'content-type': 'application/x-www-form-urlencoded' };
 
-/** The most memory that the process ever had, or has now, in KiB. */
+/** The peak of the process's memory (VmHWM), or its current size (VmRSS), in KiB. */
 function memory(pid, what = 'VmHWM') {
 	return Number(new RegExp(`${what}:\\s+(\\d+) kB`)
 		.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 }
 
-/** Ask for /health all the time until the returned function is called; all must be answered. */
+/** Ask for /health until the returned function is called; each request must be answered. */
 function watchHealth(site) {
 	let over = false, asked = 0;
 	const watch = (async () => {
@@ -49,7 +49,7 @@ function watchHealth(site) {
 const filled = (before, piece, after) =>
 	before + piece.repeat(Math.floor((MIB - before.length - after.length) / piece.length)) + after;
 
-/** The largest bodies that are allowed, and the most of what can be made of one. */
+/** The largest bodies that are accepted, and those that need the most memory. */
 const BODIES = {
 	'whole numbers': [JSON_TYPE, filled('{"text":"x","a":[', '1,', '1]}')],
 	'objects': [JSON_TYPE, filled('{"text":"x","a":[', '{},', '1]}')],
@@ -90,7 +90,7 @@ e2e('in 512 MB, the worst bodies of all at once, from nobody with a key', async 
 	// Nothing broke.
 	assert.ok(!seen.has(500) && !seen.has(502), [...seen].join());
 	assert.equal((await say(site, await newThread(site), 'words')).status, 200);
-	// What they took is given back.
+	// The memory is returned.
 	await eventually('the memory is given back', () =>
 		memory(site.child.pid, 'VmRSS') < idle + (30 << 10));
 });
@@ -98,7 +98,7 @@ e2e('in 512 MB, the worst bodies of all at once, from nobody with a key', async 
 e2e('a gateway body has at most 1,000 values', async (bench) => {
 	const site = await bench.listen();
 	const thread = await newThread(site);
-	// The object, the text, the array, and what is in it.
+	// The object, the text, the array, and its elements.
 	const body = (count, value) => `{"text":"words","a":[${Array(count - 3).fill(value).join()}]}`;
 	for (const value of ['1', '{}', '"\\""', 'null']) {
 		const most = await say(site, thread, body(1_000, value), JSON_TYPE);
@@ -121,7 +121,7 @@ e2e('who comes too often is told so before the body has come', async (bench) => 
 	assertSentence(await within(early, 'the answer'), 429);
 });
 
-// --- those who are slow ---
+// --- slow clients ---
 
 const slowly = (port, thread) => {
 	const socket = net.connect(port, '127.0.0.1');
@@ -203,7 +203,7 @@ e2e('a run that nobody waits for has a seat as well, or is queued', async (bench
 	await eventually('it waits', () => model.requests.length === 1);
 	const { id: assistant_id } = (await ask('POST', '/assistants', { model: 'm',
 		instructions: 'x' })).json;
-	// Made while another one waits: without a stream only its row is.
+	// Made while another client waits: without a stream only the row is.
 	const thread = (await ask('POST', '/threads', {})).json.id;
 	const made = await ask('POST', `/threads/${thread}/runs`, { assistant_id });
 	if (made.status === 200) {
@@ -299,7 +299,7 @@ e2e('lists of large objects are whole, in any order and from any place', async (
 		const told = await list(query);
 		assert.deepEqual([told.ids, told.has_more], [expected, has_more], query);
 	}
-	// The nearest to a place, and whoever reads on gets all.
+	// The nearest to a cursor; reading on gives all of them.
 	const read = [];
 	for (let place = ids[11], more = true; more;) {
 		const told = await list(`order=asc&limit=100&before=${place}`);
@@ -309,7 +309,7 @@ e2e('lists of large objects are whole, in any order and from any place', async (
 		more = told.has_more;
 	}
 	assert.deepEqual(read, ids.slice(0, 11));
-	// In the first version's shapes, too.
+	// Also in version 1.
 	const old = await list('limit=100', { 'openai-beta': 'assistants=v1' });
 	assert.deepEqual(old.ids, newest);
 	assert.ok(old.data.every((one) => Array.isArray(one.file_ids)));

@@ -1,5 +1,5 @@
-// The tokens of a day: what is reserved before the model is asked, what it has cost in the end, and
-// that no way of asking spends more, whoever leaves, dies or comes at once.
+// The day's tokens: what is reserved before the model is asked, what a question finally costs, and that no
+// way of asking spends more: leaving, dying, or asking all at once.
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
@@ -15,18 +15,18 @@ import { assertError, bearer, json, makeKey, rawUpstream } from './lib-v1.mjs';
 
 const PART = { type: 'output_text', text: 'hello', annotations: [] };
 
-/** The end of a response for which the model server wants so many tokens. */
+/** The end of a response whose usage is this many tokens. */
 const costing = (tokens) => ({
 	status: 'completed', usage: { ...usage, input_tokens: 0, output_tokens: tokens },
 });
 
-/** An answer that costs so much; `until` holds it back. */
+/** An answer that costs this many tokens; `until` delays it. */
 const costs = (tokens, until) => stream(messageEvents(PART, costing(tokens)), until);
 
-/** What it may answer with, by its request; undefined: as much as it likes. */
+/** The limit in a request; undefined: none. */
 const limitOf = ({ json: asked }) => asked.max_output_tokens;
 
-/** Answers with what it is asked for, but no more than `most`, and adds up what that costs. */
+/** Use the whole limit of each request, but at most `most`, and add up the cost. */
 function ledger(model, most, until) {
 	const bill = { tokens: 0, count: 0 };
 	model.otherwise = (response, request) => {
@@ -74,7 +74,7 @@ e2e('what is left is the limit that the model is sent', async (bench) => {
 	assert.equal((await say(site, await newThread(site), 'words')).status, 200);
 	const limit = limitOf(model.requests[1]);
 	assert.ok(limit > 9_900 && limit < 10_010, `${limit}`);
-	// It did not keep to it: that is owed, and not forgiven.
+	// The model ignored the limit: the difference is owed, and not forgiven.
 	const wait = assertEmpty(await say(site, await newThread(site), 'words'), 86_400);
 	assert.ok(wait > 0.39 * 86_400, `${wait}`);
 	await site.stop();
@@ -114,7 +114,7 @@ for (const processes of [1, 4]) {
 			}
 			assert.ok(answers.some((answer) => answer.status === 200));
 			assert.ok(bill.tokens <= 15_000, `${bill.tokens} tokens`);
-			// Of a message that was refused nothing is kept.
+			// A refused message is not stored.
 			const refused = answers.findIndex((answer) => answer.status === 429);
 			assert.deepEqual(await transcript(sites[0], threads[refused]), []);
 		});
@@ -168,7 +168,7 @@ e2e('who leaves before the first word pays by the second', async (bench) => {
 	const thread = await newThread(site);
 	await eventually('it is settled', async () => (await say(site, thread, 'words')).status === 200);
 	const limit = limitOf(model.requests.at(-1));
-	// 200 a second, beside what the words were.
+	// 200 tokens a second, plus the text.
 	assert.ok(limit > 10_000 - 8 * 200 - 100 && limit <= 10_000 - 4 * 200, `${limit}`);
 });
 
@@ -252,7 +252,7 @@ e2e('a conversation that has more than a day\'s tokens waits for a whole day\'s'
 	model.queue.push(costs(500));
 	assert.equal((await say(site, thread, 'hi')).status, 200);
 	assertEmpty(await say(site, thread, 'hi'), 0.06 * 86_400);
-	// Shorter ones have what is left.
+	// Shorter ones get what is left.
 	assert.equal((await say(site, await newThread(site), 'hi')).status, 200);
 });
 
@@ -363,6 +363,6 @@ e2e('/v1: who leaves what is passed through pays by the second; a body\'s limit 
 		await eventually('it is asked, too', () => limits.length === 2);
 		second.destroy();
 		assert.equal(limits[0], 3_000);
-		// The rest, after 4 or 5 seconds of 200.
+		// The rest, after 4 or 5 seconds of 200 tokens.
 		assert.ok(limits[1] > 8_500 && limits[1] < 9_250, `${limits[1]}`);
 	});

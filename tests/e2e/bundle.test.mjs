@@ -1,5 +1,5 @@
-// The bundle for shared hosts, on a host that has nothing but glibc: a root folder with glibc's
-// libraries, a user, and that user's home, in which the archive was unpacked.
+// The bundle for shared hosts, on a simulated host that has only glibc: a root folder with glibc's
+// libraries, a user, and a home in which the archive was unpacked.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -12,10 +12,10 @@ const TOP = path.resolve(import.meta.dirname, '../..');
 const HOME = 'home/me';
 const USER = 1000;
 
-// That user may read the host's folders, whatever the umask of who runs the tests.
+// That user may read the host's folders, whatever the umask of the test run.
 process.umask(0o022);
 
-// What the make that may have started this one handed down is not for this one.
+// Without the variables of a make that may have started this one.
 const run = (command, args) => execFileSync(command, args, {
 	cwd: TOP, encoding: 'utf8', env: { ...process.env, MAKEFLAGS: '' },
 });
@@ -29,7 +29,7 @@ function bundled(name, body) {
 	});
 }
 
-// Make the bundle in a new folder; returns the archive's path and what was said of it.
+// Make the bundle in a new folder; returns the archive's path and the output.
 function pack(folder) {
 	const program = 'build/release/bundle/assistants.fcgi';
 	run('make', ['-s', program]);
@@ -38,7 +38,7 @@ function pack(folder) {
 	return { archive: path.join(folder, fs.readdirSync(folder)[0]), said };
 }
 
-// A host on which the archive is unpacked and its web folder lies in public_html.
+// A host where the archive is unpacked and its web folder is in public_html.
 function makeHost(bench) {
 	const root = path.join(bench.dir, 'root');
 	const { archive } = pack(path.join(bench.dir, 'packed'));
@@ -50,10 +50,10 @@ function makeHost(bench) {
 	fs.mkdirSync(at('etc'));
 	fs.writeFileSync(at('etc/passwd'), `me:x:${USER}:${USER}::/${HOME}:/bin/sh\n`);
 	const program = `/${HOME}/public_html/assistant/assistants.fcgi`;
-	// The loader finds $ORIGIN there.
+	// From this link the loader takes $ORIGIN.
 	fs.mkdirSync(at('proc/self'), { recursive: true });
 	fs.symlinkSync(program, at('proc/self/exe'));
-	// Nothing of the bench's own: the settings are where a user has them.
+	// Without the bench's variables: settings are where a user has them.
 	bench.env = { PATH: process.env.PATH };
 	const command = [...asUser(root), program];
 	const request = (method, uri, more) => bench.cgi({ command, method, path: uri, ...more });
@@ -70,7 +70,7 @@ function copyGlibc(root) {
 	}
 }
 
-// What starts a command below `root` as an ordinary user, whoever runs the tests.
+// The command line that runs a command below `root` as an ordinary user, whoever runs the tests.
 function asUser(root) {
 	if (process.getuid() !== 0) {
 		return ['unshare', `--map-user=${USER}`, `--map-group=${USER}`, `--root=${root}`];
@@ -117,7 +117,7 @@ bundled('a conversation where there is nothing but glibc', async (bench) => {
 	assert.ok(fs.readdirSync(state).includes('assistants.db'));
 });
 
-// Debian's place, which Debian's libcurl knows, and those that it does not know.
+// Debian's place, which Debian's libcurl knows, and places that it does not know.
 const CERTIFICATES = [
 	'etc/ssl/certs/ca-certificates.crt', 'etc/pki/tls/certs/ca-bundle.crt', 'etc/ssl/ca-bundle.pem',
 	'etc/ssl/cert.pem',

@@ -1,4 +1,4 @@
-// A thread that stays busy; apart from other tests, for it takes the half minute that it is about.
+// A thread that stays busy; in a file of its own, because the time-out takes half a minute.
 
 import assert from 'node:assert/strict';
 import { assertSentence, e2e, eventually, newThread, say, transcript } from './lib.mjs';

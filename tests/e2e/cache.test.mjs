@@ -1,4 +1,4 @@
-// The assistant's cached id, damaged: it is found by its name again, and never made a second time.
+// The assistant's cached id, damaged: the assistant is found by its name, and never made twice.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -8,7 +8,7 @@ import { remoteServer, requested } from './lib-remote.mjs';
 
 const LIST = 'GET /v1/assistants?limit=100';
 
-// A remote, a server, a thread, and the paths of the cache and its lock; the cache is written.
+// A remote API, a server, a thread, and the paths of the cache and its lock; the cache is written.
 async function scene(bench) {
 	const remote = await remoteServer(bench);
 	remote.mode = 'stream';
@@ -20,7 +20,7 @@ async function scene(bench) {
 	return made;
 }
 
-// Have a message answered; returns how often the assistant was looked for.
+// Send a message; returns how often the assistant was looked for.
 async function answered({ remote, server, thread }) {
 	remote.takeLog();
 	assert.equal((await say(server, thread, 'words')).text.trimEnd(), 'hello');

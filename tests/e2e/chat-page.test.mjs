@@ -17,7 +17,7 @@ import {
 const TOP = path.resolve(import.meta.dirname, '../..');
 const HELLO = ['Assistant', 'Hello! What can I do for you?'];
 
-// The demo with a model server that does as the test says, and the page in a browser.
+// The demo with a scripted model server, and the page in a browser.
 async function scene(bench, options) {
 	const model = await modelServer(bench);
 	const demo = await startDemo(bench, demoTree(bench), model.env);
@@ -26,7 +26,7 @@ async function scene(bench, options) {
 	return { model, demo, chat };
 }
 
-// The demo is the other build, and is tested with that one.
+// The demo always runs the release build, so it is tested with that one only.
 function inBrowser(name, body) {
 	e2e(name, (bench, t) => {
 		if (fs.readFileSync(PROGRAM).includes('__asan_init')) return t.skip('a page of one build');
@@ -134,7 +134,7 @@ inBrowser('a model server that fails: the words come back, and the way on works'
 	await chat.button('Try again').click();
 	await chat.sees(['You', 'And now?'], ['Assistant', 'hello']);
 	assert.equal(await chat.input.innerText(), 'Not sent yet');
-	// What was tried again is in the thread twice, and is shown once.
+	// A message that was sent again is in the thread twice, and shown once.
 	const said = (await transcript(demo, await threadOf(chat))).map(([, text]) => text);
 	assert.equal(said.filter((text) => text === 'How *long*?').length, 2);
 	await chat.page.reload();
@@ -374,7 +374,7 @@ assert 3 * x + 11 == 14
 
 const BEGUN = 'Because an equation stays true as long as the same is done to both of its';
 
-// Begins to answer with these words, and breaks off.
+// Begins to answer with this text, and breaks off.
 function brokenOff(text, until) {
 	const events = messageEvents({ type: 'output_text', text, annotations: [] });
 	events.find(({ type }) => type.endsWith('.delta')).delta = text;
@@ -416,7 +416,7 @@ for (const [name, options] of Object.entries({
 inBrowser('by keyboard alone, and what a screen reader is told', async (bench) => {
 	const { chat } = await scene(bench);
 	const { keyboard } = chat.page;
-	// The page begins where one types.
+	// The focus is in the input.
 	await keyboard.type('One');
 	await keyboard.press('Shift+Enter');
 	await keyboard.type('two');
@@ -502,7 +502,7 @@ test('docs/page.md: the lines of HTML are those of the page and of embed.html', 
 	assert.ok(file('www/embed.html').includes(manualBlock('html', '<script defer')));
 });
 
-// What a site's style sheet, or another script of its page, may do without a thought.
+// Careless styles of a site's style sheet, and a careless script.
 const CARELESS = `<style>
 html { font-size: 62.5%; color: red }
 * { margin: 0; color: red; text-transform: uppercase; letter-spacing: 1em }
@@ -540,7 +540,7 @@ inBrowser('on the page of another site', async (bench) => {
 
 	await chat.page.goto(`${site.url}/careless`);
 	await chat.sees(HELLO, ['You', 'One'], ['Assistant', 'hello you']);
-	// Light, as the page is, in a browser that would rather have it dark.
+	// Light, like the page, although the browser prefers dark.
 	const looks = await chat.page.getByText('hello you').evaluate((one) => {
 		const { color, fontSize, letterSpacing, textTransform } = getComputedStyle(one);
 		return { color, fontSize, letterSpacing, textTransform };
@@ -548,7 +548,7 @@ inBrowser('on the page of another site', async (bench) => {
 	assert.deepEqual(looks, {
 		color: 'rgb(29, 33, 38)', fontSize: '16px', letterSpacing: 'normal', textTransform: 'none',
 	});
-	// Its colours it may choose.
+	// It may choose colours.
 	const mine = await chat.page.locator('.user-message-text')
 		.evaluate((one) => getComputedStyle(one).backgroundColor);
 	assert.equal(mine, 'rgb(1, 2, 3)');
@@ -579,7 +579,7 @@ inBrowser('docs/page.md: deep-chat with no adapter shows the words as they come'
 	await send('One');
 	await seen('One', 'hello *');
 	held.open();
-	// The end has all of the text once more, in place of the pieces.
+	// The end repeats the whole text, in place of the pieces.
 	await seen('One', 'hello you');
 	await send('Two');
 	await seen('One', 'hello you', 'Two', 'hello again');

@@ -1,4 +1,4 @@
-// --check-config: a line for each part, that it is well or what to do.
+// --check-config: a line for each part: it is fine, or what to do.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -10,7 +10,7 @@ import { makeKey } from './lib-v1.mjs';
 
 const MODEL = 'gpt-5.4-mini';
 
-// What the program says, as {part: words}; those that are not well begin with "NOT ok".
+// Its output as {part: text}; text of a failed part begins with "NOT ok".
 async function check(bench, env = {}) {
 	const { code, stdout, stderr } = await bench.command(['--check-config'], env);
 	assert.equal(stderr, '');
@@ -48,7 +48,7 @@ e2e('all is well: a line each, and nothing was asked or made that costs', async 
 		'state folder': bench.state,
 		database: `${bench.state}/assistants.db, 1 thread`,
 		'model server': `${server.url} has the model ${MODEL}`,
-		definition: `the built-in one, "assistants-fcgi" with ${MODEL}`,
+		definition: `the built-in one, "assistants-fcgi" with the model ${MODEL}`,
 		keys: `${bench.state}/keys, 1 for /v1`,
 		admission: 'any number of messages a minute, any number of tokens a day; ' +
 			'pages of this site alone; no access token',
@@ -70,7 +70,7 @@ e2e('nothing is set: the folder and the database are made, no assistant', async 
 	assert.equal(made, '0\n');
 });
 
-// What the model server answers, and what is said of it.
+// The model server's answer, and what is reported.
 const SERVER_ANSWERS = [
 	['a list without a wrapping', (response) => response.end(`[{"id":"${MODEL}"}]`),
 		/^http\S+ has the model gpt/],
@@ -103,7 +103,7 @@ for (const [name, answer, pattern] of SERVER_ANSWERS) {
 	});
 }
 
-// The base URL that was set, below the one that works.
+// What is set after the working base URL.
 const BASES = ['', '/', '/v1/chat/completions', '/v1/responses', '/chat/completions', '/v1/v1', '/v1/models'];
 
 for (const base of BASES) {
@@ -116,7 +116,7 @@ for (const base of BASES) {
 		const told = await check(bench, { ...server.env, OPENAI_BASE_URL: `${root}${base}` });
 		assert.equal(told['model server'], 'NOT ok, ' +
 			`${`${root}${base}`.replace(/\/$/, '')} is not the base URL, but ${server.url} is: change OPENAI_BASE_URL`);
-		// What was asked costs nothing.
+		// Nothing that costs tokens was asked.
 		const asked = server.requests.filter(({ method }) => method === 'POST');
 		assert.ok(asked.every(({ json }) => JSON.stringify(json) === '{}'));
 	});
@@ -174,7 +174,7 @@ e2e('ASSISTANTS_MODELS: what is sent is what must be known', async (bench) => {
 	assert.match(await told('gpt-4=other'), /^NOT ok, .* gpt-5.4-mini .*ASSISTANTS_MODELS$/);
 });
 
-// A definition's file, and what is said of it.
+// A definition's file, and what is reported.
 const DEFINITIONS = [
 	[{ name: 'Math Tutor', model: 'a-model' }, /^\S+\.json, "Math Tutor" with the model a-model$/],
 	[{ name: 'Tutor', model: 'a-model', temperature: 7 }, /^NOT ok, correct \S+\.json: .*temperature/],

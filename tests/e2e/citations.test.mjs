@@ -1,5 +1,5 @@
-// What the gateway makes of a remote Assistants API's annotations: numbers in the words, and
-// footnotes with the files' names, which it asks for.
+// A remote Assistants API's annotations in the gateway: numbers in the text, and footnotes with the names
+// of files, which it asks for.
 
 import assert from 'node:assert/strict';
 import { e2e, newThread, say } from './lib.mjs';
@@ -9,7 +9,7 @@ import { fromShell } from './lib-servers.mjs';
 const JSON_ACCEPTED = { accept: 'application/json' };
 const MARKER = '【4:0†source】';
 
-// What file search and the code interpreter leave behind; `at` is the marker's place.
+// An annotation of file search or code interpreter; `at` is the marker's place.
 function cite(file_id, at, quote) {
 	const end_index = at + [...MARKER].length;
 	const file_citation = { file_id, ...quote && { quote } };
@@ -24,7 +24,7 @@ function page(url, title, start_index, end_index) {
 	return { type: 'url_citation', start_index, end_index, url_citation: { url, title } };
 }
 
-// A remote whose next runs answer with these messages, each [words, annotations].
+// A remote API whose next runs answer with these messages, each [text, annotations].
 async function scene(bench, ...answers) {
 	const remote = await remoteServer(bench);
 	const site = await fromShell(bench, remote.env);
@@ -101,7 +101,7 @@ e2e('pages are cited by title and URL, and nothing is asked', async (bench) => {
 	assert.ok(!requested(remote, /files/));
 });
 
-// What may come in place of a file, what the log then has, and how many of two files are asked for.
+// Answers in place of a file, the log line then, and how many of two files are asked for.
 const REFUSALS = {
 	'404': [problem(404, 'none'), null, 2],
 	'500': [problem(500, 'broken'), /answered 500/, 1],

@@ -1,4 +1,4 @@
-// The database in another program's hands; apart from other tests, for SQLite's patience is long.
+// The database locked by another program; in a file of its own, because SQLite's time-out is long.
 
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -30,7 +30,7 @@ e2e('a locked database: 503 for what is new; an answer that comes then is not lo
 		const told = await refused;
 		assertSentence(told, 503);
 		assert.match(told.headers['retry-after'], /^\d+$/);
-		// One for the new thread; one for the answer, if it has come to that.
+		// One for the new thread; one for the answer, if it has come already.
 		assert.ok(refusals(bench) <= 2);
 		await unlock();
 		const answer = await waiting;

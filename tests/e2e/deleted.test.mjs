@@ -1,4 +1,4 @@
-// A thread that is deleted while its run goes on: what the run brings is nobody's.
+// A thread that is deleted while its run goes on: nothing of the run is stored.
 
 import assert from 'node:assert/strict';
 import { e2e, eventually, newThread, say, transcript } from './lib.mjs';

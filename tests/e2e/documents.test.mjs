@@ -76,7 +76,7 @@ for (const [page, blocks] of pagesWith('sh', talksToDemo)) {
 for (const [page, blocks] of pagesWith('sh', (block) => isCgi(block) || isCommand(block))) {
 	e2e(`${page}: the examples with the program alone do what they say`, async (bench) => {
 		for (const block of blocks) {
-			// A command says on standard error what it did; that is no log.
+			// A command's standard error says what it did; it is not a log.
 			const script = `set -eu\n${isCgi(block) ? '' : 'exec 2>&1\n'}${block}`;
 			assert.match(await bench.shell(script.replaceAll('cgi-bin/assistants.fcgi', PROGRAM)),
 				isCgi(block) ? /^Status: 2/ : /\S/);

@@ -1,5 +1,5 @@
-// Who may come in, and how much he may use: strangers' pages, floods, forged addresses, tokens, slow
-// bodies. Each is refused before the model server hears of it, while others are answered.
+// Admission: pages of other origins, floods, forged addresses, tokens, slow bodies. Each is refused before
+// the model server is asked, while other requests are answered.
 
 import assert from 'node:assert/strict';
 import net from 'node:net';
@@ -19,7 +19,7 @@ const TOKEN = 'a-token-of-some-length-7c1d';
 
 const bearer = (token) => ({ authorization: `Bearer ${token}` });
 
-/** The site, to a client at that address. */
+/** The site as a client with that address sees it. */
 function from(site, address, forwarded) {
 	const headers = forwarded ? { 'x-forwarded-for': forwarded } : {};
 	return {
@@ -120,7 +120,7 @@ e2e('a flood from one address is refused, and others are answered', async (bench
 		model.requests.length], [200, 6]);
 	// Reading costs nothing, and is not counted.
 	assert.deepEqual(await transcript(flood, thread), []);
-	// Of a refused message nothing is kept.
+	// A refused message is not stored.
 	assertRefused(await say(flood, thread, 'flood'), 12);
 	assert.deepEqual(await transcript(flood, thread), []);
 	// In JSON, too.
@@ -145,10 +145,10 @@ e2e('X-Forwarded-For counts from trusted proxies alone, from the right', async (
 	const site = await bench.listen({ env });
 	const thread = await newThread(site);
 	const once = async (client) => (await say(client, thread, 'words')).status;
-	// Not a proxy: what it says counts nothing.
+	// Not a proxy, so its header is ignored.
 	assert.equal(await once(from(site, '192.0.2.1', '203.0.113.1')), 200);
 	assert.equal(await once(from(site, '192.0.2.1', '203.0.113.2')), 429);
-	// A client who forges what stands on the left, behind one proxy and behind two.
+	// A client forges the left part, behind one proxy and behind two.
 	assert.equal(await once(from(site, '10.0.0.1', '203.0.113.1, 192.0.2.7')), 200);
 	assert.equal(await once(from(site, '10.0.0.1', '203.0.113.2, 192.0.2.7')), 429);
 	assert.equal(await once(from(site, '::1', '203.0.113.3, 192.0.2.7, 10.1.1.1')), 429);
@@ -244,7 +244,7 @@ e2e('a body that comes a byte a second is given up, and others are answered', as
 	const slow = Array.from({ length: 5 }, (_, i) => fcgiTrickle(site.socket,
 		{ ...params, REMOTE_ADDR: `192.0.2.${i}`, CONTENT_LENGTH: '1000' }));
 	assert.equal((await say(site, await newThread(site), 'words')).status, 200);
-	// Also who is refused for something else is not waited for.
+	// The body of a request that is refused for another reason is not waited for either.
 	const stranger = { ...params, CONTENT_LENGTH: '1000', HTTP_ORIGIN: EVIL };
 	// However much of it comes.
 	const long = { ...stranger, CONTENT_LENGTH: '1000000000' };

@@ -1,5 +1,5 @@
-// Doors that are closed: host names that were rebound, what a model server writes ahead of its
-// answer, addresses that only it can reach, ids that would lead elsewhere.
+// Attacks: rebound host names, interim answers of a model server, addresses that only a model server can
+// reach, ids that would lead elsewhere.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -174,7 +174,7 @@ e2e('imported ids of odd form become no file\'s name', async (bench) => {
 	for (const id of ids.slice(0, 3)) assert.ok(!fs.existsSync(path.resolve(bench.state, id)), id);
 });
 
-// --- the front door of a shared host ---
+// --- the folder on a shared host ---
 
 e2e('mod_cgid: the folder leads to the chat page, if that is there', async (bench) => {
 	const site = await behindCgid(bench, {}, { prefix: true });

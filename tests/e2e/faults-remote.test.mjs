@@ -1,5 +1,5 @@
-// Faults of a remote Assistants API, the same as those of a model server in faults.test.mjs: one
-// sentence for the client, one cause in the log, and the thread lives on.
+// Faults of a remote Assistants API, as faults.test.mjs has them for a model server: one sentence for the
+// client, one cause in the log, and the thread still works.
 
 import assert from 'node:assert/strict';
 import { describe } from 'node:test';
@@ -17,12 +17,12 @@ const AT_ONCE = { concurrency: 12 };
 const LONG = 'x'.repeat(1 << 20);
 const listens = (bench, env) => bench.listen({ env });
 
-// As it goes over the wire; data that is no string is told as JSON.
+// An event as bytes; data that is no string is printed as JSON.
 function event(name, data) {
 	return `event: ${name}\ndata: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`;
 }
 
-// The errors of the log, and nothing else, tell the cause once.
+// Assert that the log has one error, which names the cause.
 function assertErrorOnce(bench, cause) {
 	const errors = bench.logEntries().filter(({ level }) => level === 'error')
 		.map(({ message }) => message.slice(0, 500));
@@ -30,7 +30,7 @@ function assertErrorOnce(bench, cause) {
 	assert.match(errors[0], cause);
 }
 
-// A site whose assistant is known, and a thread.
+// A site whose assistant exists, and a thread.
 async function scene(bench, env, open = listens) {
 	const remote = await remoteServer(bench);
 	const site = await open(bench, { ...remote.env, ...env });
@@ -44,7 +44,7 @@ async function assertAnswered(site, thread) {
 	assert.deepEqual([answer.status, answer.text.trimEnd()], [200, 'hello']);
 }
 
-// One message whose run cannot be created as it should, and another that can.
+// Send a message whose run cannot be created properly, and then one that works.
 async function assertFault(bench, answer, code, cause, { env, open } = {}) {
 	bench.expectLog(cause);
 	const { remote, site, thread } = await scene(bench, env, open);
@@ -90,7 +90,7 @@ const words = (code, headers) => problem(code, `${MARKER}, you sent ${UPSTREAM_K
 const NO_JSON = /not with a JSON object/;
 const BROKE = /the stream broke off: /;
 
-// A row: what the run's creation is answered, the client's status, the log's line, the rest.
+// A row: the answer to the run's creation, the client's status, the log's line, the rest.
 const FAULTS = {
 	'401': [words(401), 502, /answered 401: /],
 	'403 in HTML': [html(403), 502, /answered 403/],

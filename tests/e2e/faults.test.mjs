@@ -1,7 +1,6 @@
-// Faults of a model server below and beside its words: connections, TLS, bytes that are no answer,
-// streams that break off, silence, and more than anybody asked for. Each time the client is told
-// one sentence, the log one cause, and the thread lives on. status.test.mjs has the table of
-// statuses.
+// Faults of a model server below its words: connections, TLS, bytes that are no answer, streams that break
+// off, silence, and far too much. Each time the client gets one sentence, the log one cause, and the thread
+// still works. status.test.mjs has the table of statuses.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -21,17 +20,17 @@ import { MARKER, gate, messageEvents, modelServer, sse, status } from './lib-ups
 
 const MEGABYTE = 1 << 20;
 const LONG = 'x'.repeat(MEGABYTE);
-// Most of a row is waiting.
+// These mostly wait.
 const AT_ONCE = { concurrency: 12 };
 
-// Longer than the tries of a connection need, if they are not too many.
+// Longer than the tries of a connection take, if there are not too many.
 const SOON = { env: { ASSISTANTS_RUN_TIMEOUT: '2' } };
 
 const said = (text) => messageEvents({ type: 'output_text', text, annotations: [] });
 const delta = (fields) => sse([{ type: 'response.output_text.delta', ...fields }]);
 const listens = (bench, env) => bench.listen({ env });
 
-// One message that meets the fault, and then another that does not.
+// Send a message that meets the fault, and then one that does not.
 async function assertFault(bench, answer, code, cause, { env = {}, open = listens } = {}) {
 	bench.expectLog(cause);
 	const model = await modelServer(bench);
@@ -48,7 +47,7 @@ async function assertFault(bench, answer, code, cause, { env = {}, open = listen
 
 // --- no answer at all ---
 
-// A certificate that is its own authority, in a file; `openssl req` makes none that has expired.
+// A self-signed certificate in a file; `openssl req` cannot make an expired one.
 function certificate(bench, { ends = '20991231235959Z', name = 'IP:127.0.0.1' } = {}) {
 	const [key, request, file] = ['key', 'request', 'cert']
 		.map((kind) => path.join(bench.dir, kind));
@@ -73,7 +72,7 @@ commonName = supplied
 	return { key: fs.readFileSync(key), cert: fs.readFileSync(file), file };
 }
 
-// A server whose process stands still: the kernel takes connections up to the backlog, nobody else.
+// A suspended server process: the kernel accepts connections up to the backlog.
 async function stoppedServer(bench, backlog) {
 	const port = await freePort();
 	const script = `net.createServer().listen(${port}, '127.0.0.1', ${backlog},
@@ -88,7 +87,7 @@ async function stoppedServer(bench, backlog) {
 	return { port, url: `http://127.0.0.1:${port}/v1` };
 }
 
-// Takes all room in the backlog.
+// Fills the backlog.
 async function fillBacklog(bench, port, count) {
 	for (let i = 0; i < count; i++) {
 		const connection = net.connect(port, '127.0.0.1');
@@ -97,7 +96,7 @@ async function fillBacklog(bench, port, count) {
 	}
 }
 
-// A row makes OPENAI_BASE_URL, and what else the environment needs.
+// A row returns OPENAI_BASE_URL, and other variables that it needs.
 const UNREACHED = {
 	'connections are refused': [
 		async () => ({ OPENAI_BASE_URL: `http://127.0.0.1:${await freePort()}/v1`, ...SOON.env }),
@@ -220,7 +219,7 @@ describe('the model server is busy for long: 503, without a wait', AT_ONCE, () =
 	}
 });
 
-// --- what is no answer ---
+// --- answers that are none ---
 
 const json = (value) => {
 	const text = typeof value === 'string' ? value : JSON.stringify(value);
@@ -349,7 +348,7 @@ describe('the model server\'s answer is cut: 502', AT_ONCE, () => {
 	}
 });
 
-// --- silence, and what is as good as that ---
+// --- silence, and its like ---
 
 const SILENT = /did not answer in time/;
 const QUIET = {
@@ -375,7 +374,7 @@ describe('the model server is silent: 504', AT_ONCE, () => {
 
 // --- too much ---
 
-// The most memory that the process has had, in MiB.
+// The peak of the process's memory, in MiB.
 function peak({ child }) {
 	const { 1: kib } = /^VmHWM:\s*(\d+) kB$/m
 		.exec(fs.readFileSync(`/proc/${child.pid}/status`, 'latin1'));
@@ -418,7 +417,7 @@ describe('the model server sends too much: 502, in bounded memory', { concurrenc
 		e2e(name, async (bench) => {
 			bench.expectLog(cause);
 			const model = await modelServer(bench);
-			// AddressSanitizer keeps what was freed for a while.
+			// AddressSanitizer keeps freed memory for a while.
 			const env = { ...model.env, ASAN_OPTIONS: 'quarantine_size_mb=1' };
 			const server = await bench.listen({ env });
 			const thread = await newThread(server);
@@ -436,7 +435,7 @@ describe('the model server sends too much: 502, in bounded memory', { concurrenc
 	}
 });
 
-// --- odd, and right ---
+// --- odd, but valid ---
 
 const usage = (input_tokens, output_tokens) => ({ input_tokens, output_tokens });
 const MANY = Array.from({ length: 10_000 }, (_, i) => `X-${i}: words`);
@@ -448,7 +447,7 @@ const ODD = {
 	'HTTP/1.0, without a length': [raw(STREAM.replace('1.1', '1.0'), WHOLE)],
 	'10,000 headers': [raw(head(200, 'Content-Type: text/event-stream', ...MANY), WHOLE)],
 	'gzip, though not asked for': [bomb(WHOLE)],
-	// Pauses between, or they would go out together.
+	// With pauses, because otherwise they would be sent together.
 	'a few bytes at a time': [raw(STREAM, ...WHOLE.match(/[^]{1,12}/g).flatMap((few) => [few, 1]))],
 	'a length too short, behind the last event': [
 		raw(head(200, 'Content-Type: text/event-stream', `Content-Length: ${WHOLE.length}`)

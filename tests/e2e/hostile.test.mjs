@@ -1,4 +1,4 @@
-// What no well-meaning client sends, and much of it no web server lets through: by raw FastCGI.
+// What no well-meaning client sends, and most of which no web server passes on: by raw FastCGI.
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
@@ -14,7 +14,7 @@ function assertRefused({ status }, what) {
 	assert.ok(status >= 400 && status < 500, `${what.slice(0, 100)}: ${status}`);
 }
 
-// What the web server would make of each, PATH_INFO, and REQUEST_URI as it came.
+// PATH_INFO as the web server would make it, and REQUEST_URI as it came.
 const PATHS = [
 	['/threads\0', '/threads%00'], ['/health\0/x', '/health%00/x'],
 	['/threads/a/b/messages', '/threads/a%2Fb/messages'],
@@ -168,7 +168,7 @@ for (const [name, open] of [['lighttpd', behindLighttpd], ['nginx', behindNginx]
 		assert.equal((await site.request('POST', path, { body: large })).status, 413);
 		assert.equal((await chunked(site.port, path, large)).status, 413);
 		assert.equal((await chunked(site.port, path, 'words')).status, 200);
-		// The servers' own limits stop these two, which the program must not hide.
+		// The servers' own limits stop these two; the program's must not come first.
 		const headers = { 'content-length': String(20 * MEGABYTE) };
 		assert.equal((await site.request('POST', path, { headers })).status, 413);
 		await httpRequest(site.port, 'GET', `/${'a'.repeat(MEGABYTE)}`).catch(() => {});
@@ -199,7 +199,7 @@ for (const [where, port] of [['a Unix socket', () => undefined], ['TCP', freePor
 			assert.equal((await within(asked, '/health', 5000)).status, 200);
 		};
 		const whole = fcgiBytes(cgiVariables({ method: 'GET', path: '/health' }));
-		// Nothing, a byte, half of a record's head, and then in the middle of PARAMS.
+		// Nothing, a byte, half of a record's head, and then within PARAMS.
 		for (const count of [0, 1, 4, 16, 24, 60, 200]) {
 			const stalled = await fcgiStall(server.socket, whole, count);
 			bench.onClose(() => stalled.destroy());

@@ -1,4 +1,4 @@
-// File systems without memory that all processes share: the rollback journal does the work there.
+// File systems without memory that all processes share: the rollback journal is used.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -15,7 +15,7 @@ function journalMode(bench) {
 	return sql(database(bench), 'PRAGMA journal_mode');
 }
 
-// Talk in a thread of one's own, several times; each request may come from another site.
+// Talk in a new thread, several rounds; each request may go to another site.
 async function talk(sites, rounds) {
 	const site = (round) => sites[round % sites.length];
 	const thread = await newThread(site(0));

@@ -1,5 +1,5 @@
-// What a process was started with can be read by others of its user, and by those that it starts:
-// no key stands there, nor in its arguments.
+// Other processes of the same user, and child processes, can read a process's initial environment: no key
+// may be there, nor in its arguments.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -15,7 +15,7 @@ import { parseCgi } from './lib-cgi.mjs';
 const SOMEBODY = 65534;
 const asSomebody = ['setpriv', `--reuid=${SOMEBODY}`, `--regid=${SOMEBODY}`, '--clear-groups'];
 
-// As root, and as the program's own user where that is another.
+// As root, and as the program's own user if that is another.
 function assertHidden(pid, uid = process.getuid()) {
 	for (const name of ['environ', 'cmdline']) {
 		const file = `/proc/${pid}/${name}`;

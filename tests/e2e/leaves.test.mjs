@@ -15,10 +15,10 @@ const NOT_TOLD = [
 	['lighttpd', behindLighttpd], ['mod_proxy_fcgi', behindProxyFcgi], ['mod_fcgid', behindFcgid],
 	['mod_cgid', behindCgid], ['mod_cgi', behindCgi], ['fcgiwrap', behindFcgiwrap],
 ];
-// Whoever is told at once is told within this.
+// The program is told at once: that is, within this time.
 const TOLD_BY_NOW_MS = 500;
 
-// Say something, and leave when the model has been asked.
+// Send a message, and leave when the model has been asked.
 async function leave(model, site, thread, leaving = (client) => client.destroy()) {
 	const client = site.open('POST', `/threads/${thread}/messages`, 'first words');
 	await eventually('the model is asked', () => model.requests.length === 1);
@@ -103,7 +103,7 @@ e2e('a client that leaves while it waits for a busy thread adds nothing to it', 
 	assert.equal(asked.length, 2);
 });
 
-/** The program's own memory, KiB, when the threads that a peak took have ended. */
+/** The program's own memory in KiB, once the threads of a peak have ended. */
 async function restingMemory({ child }) {
 	const read = (file, name) => Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm')
 		.exec(fs.readFileSync(`/proc/${child.pid}/${file}`, 'utf8'))[1]);
@@ -127,7 +127,7 @@ e2e('1,000 clients that leave in the middle leave no run, no lock and no memory'
 		threads.push(...mine);
 	};
 	for (let i = 0; i < 10; i++) await leaveTogether();
-	// Sanitizers keep what is freed; AddressSanitizer finds what is lost by itself.
+	// Sanitizers keep freed memory; AddressSanitizer itself finds leaks.
 	const weighed = !/asan|tsan/.test(PROGRAM);
 	const once = weighed && await restingMemory(site);
 	for (let i = 0; i < 10; i++) await leaveTogether();
@@ -135,7 +135,7 @@ e2e('1,000 clients that leave in the middle leave no run, no lock and no memory'
 		`SELECT count(*) FROM runs WHERE ${condition}`));
 	await eventually('the runs are over', () => count('status = \'cancelled\'') === 1000);
 	assert.equal(count('status <> \'cancelled\''), 0);
-	// Pools of connections are filled by the first half.
+	// The first half has filled the pools of connections.
 	const more = weighed ? await restingMemory(site) - once : 0;
 	assert.ok(more < 4096, `${more} KiB more after the second half than after the first`);
 	model.otherwise = words('hello');

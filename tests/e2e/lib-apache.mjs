@@ -1,4 +1,4 @@
-// Apache, by each of its modules that reach a FastCGI or CGI program.
+// Apache, by each of its modules that run or reach a FastCGI or CGI program.
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -11,8 +11,8 @@ const USER = 'www-data';
 const ALWAYS = ['alias', 'authz_core', 'authz_host', 'dir', 'env', 'headers', 'mime', 'negotiation'];
 
 /*
- * What Debian's own apache2.conf says where the examples are sites: nothing may be reached unless a
- * site says so, and .htaccess is nobody's to read.
+ * What Debian's apache2.conf sets for all sites: nothing is served unless a site allows it, and
+ * .htaccess cannot be read.
  */
 function mainConfig(bench, modules, site) {
 	const at = (name) => path.join(bench.dir, name);
@@ -51,8 +51,8 @@ async function apache(bench, modules, site, { port, base, compress }) {
 	return serve(bench, 'apache2', args, { port, env, base, detached: true });
 }
 
-// The bench for a program that Apache starts: as root, Apache has its children run as somebody else,
-// who may get at nothing that is root's.
+// Prepare the bench for a program that Apache starts: Apache run by root starts its children as another
+// user, who cannot read root's files.
 function programOfApache(bench, where, env, program) {
 	fs.chmodSync(bench.config, 0o644);
 	fs.chmodSync(bench.logFile, 0o666);
@@ -80,7 +80,7 @@ export async function behindProxyFcgi(bench, env = {}, { program, prefix, compre
 	return apache(bench, ['mpm_event', 'proxy', 'proxy_fcgi'], site, { port, base, compress });
 }
 
-/** By mod_fcgid, which starts the program, as many processes as requests are under way. */
+/** By mod_fcgid, which starts the program: one process for each request under way. */
 export async function behindFcgid(bench, env = {}, { program, prefix, compress } = {}) {
 	const port = await freePort();
 	fs.mkdirSync(path.join(bench.dir, 'cgi-bin'));
@@ -94,7 +94,7 @@ export async function behindFcgid(bench, env = {}, { program, prefix, compress }
 	return { ...await apache(bench, ['mpm_event', 'fcgid'], site, { port, base, compress }), started };
 }
 
-// A folder with the program and the shipped .htaccess, and with other files, as such a folder has.
+// A folder with the program, the shipped .htaccess, and other files, as such a folder has.
 function cgiFolder(bench, folder, env, program) {
 	fs.mkdirSync(path.join(bench.dir, folder, 'lib'), { recursive: true });
 	programOfApache(bench, `${folder}/assistants.fcgi`, env, program);
@@ -106,7 +106,7 @@ function cgiFolder(bench, folder, env, program) {
 	}
 }
 
-/** By mod_cgid, for .htaccess in a folder of the site, or in the folder that is the site. */
+/** By mod_cgid, with .htaccess in a folder of the site, or in the site's own folder. */
 export async function behindCgid(bench, env = {}, { program, prefix, compress } = {}) {
 	const port = await freePort();
 	const base = prefix ? PREFIX : '';
@@ -122,7 +122,7 @@ Require all granted
 	return apache(bench, ['mpm_event', 'cgid', 'rewrite'], site, { port, base, compress });
 }
 
-/** By mod_cgi, for .htaccess in a folder of scripts. */
+/** By mod_cgi, with .htaccess in a folder of scripts. */
 export async function behindCgi(bench, env = {}, { program, compress } = {}) {
 	const port = await freePort();
 	cgiFolder(bench, 'scripts', env, program);

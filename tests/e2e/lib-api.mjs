@@ -1,4 +1,4 @@
-// /v1 as a program sees it that writes its own HTTP.
+// /v1 as seen by a program that writes its own HTTP.
 
 import assert from 'node:assert/strict';
 import { eventually } from './lib.mjs';
@@ -11,8 +11,8 @@ export async function makeKey(bench, name) {
 }
 
 /**
- * A program with a key. `call` answers the JSON of what must succeed, `refused` the error of what
- * must not; `version` is what the program says of itself in OpenAI-Beta.
+ * A program with a key. `call` returns the JSON of a call that must succeed, `refused` the error of
+ * one that must fail; `version` is sent as OpenAI-Beta.
  */
 export class Program {
 	constructor(server, key, version = 'assistants=v2') {
@@ -51,7 +51,7 @@ export class Program {
 		});
 	}
 
-	/** The run as it is once it is over. */
+	/** Wait for the run's end; returns the run. */
 	ended(run) {
 		return eventually('the run\'s end', async () => {
 			const now = await this.call('GET', `/threads/${run.thread_id}/runs/${run.id}`);

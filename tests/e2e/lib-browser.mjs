@@ -1,4 +1,4 @@
-// Debian's Chromium without a window, and the chat page in it as a user finds it: by role and name.
+// Debian's headless Chromium, and the chat page in it as a user finds it: by role and name.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -19,9 +19,8 @@ let browser;
 after(() => browser?.close());
 
 /**
- * Open an address in a browser that knows nothing yet; `options` are playwright's. At the end of the
- * test the page must not have asked another origin for anything but those of `origins`, and its
- * console must be empty but for requests that failed.
+ * Open an address in a fresh browser; `options` are playwright's. At the end of the test, the page
+ * must have asked no other origins than `origins`, and its console may only have failed requests.
  */
 export async function openPage(bench, url, { origins = [], ...options } = {}) {
 	// Without its sandbox, which does not work for root.
@@ -46,8 +45,8 @@ export async function openPage(bench, url, { origins = [], ...options } = {}) {
 }
 
 /**
- * A site of another origin; `pages` has for a path its content, its Content-Security-Policy and its
- * type, HTML if none is said.
+ * A site of another origin. `pages` maps a path to its content, its Content-Security-Policy and its
+ * type, which is HTML by default.
  */
 export async function siteOf(bench) {
 	const pages = new Map();
@@ -66,7 +65,7 @@ export async function siteOf(bench) {
 	return { pages, url: `http://127.0.0.1:${server.address().port}` };
 }
 
-/** The chat page, by what a user of a screen reader is told of it. */
+/** The chat page, by what a screen reader is told. */
 class Chat {
 	constructor(page, said) {
 		Object.assign(this, { page, said });
@@ -78,20 +77,20 @@ class Chat {
 		return this.page.getByRole('button', { name, exact: true });
 	}
 
-	/** Type words and send them by the keyboard. */
+	/** Type text and send it by the keyboard. */
 	async say(words) {
 		await this.input.click();
 		await this.page.keyboard.type(words);
 		await this.page.keyboard.press('Enter');
 	}
 
-	/** The conversation as it is seen, [speaker, words] each. */
+	/** The conversation on the screen, [speaker, text] each. */
 	conversation() {
 		return this.page.getByRole('log').getByRole('group').evaluateAll((groups) => groups
 			.map((one) => [one.getAttribute('aria-label'), one.innerText.trim()]));
 	}
 
-	/** Wait until the conversation ends in these messages. */
+	/** Wait until the conversation ends with these messages. */
 	async sees(...messages) {
 		let seen;
 		await eventually(`${JSON.stringify(messages)} are seen`, async () => {
@@ -100,22 +99,22 @@ class Chat {
 		}).catch((error) => { throw new Error(`${error.message}; but ${JSON.stringify(seen)}`); });
 	}
 
-	/** Wait for a live region that says this. */
+	/** Wait for a live region with this text. */
 	told(words) {
 		return this.page.getByRole('status').filter({ hasText: words }).waitFor({ state: 'attached' });
 	}
 
-	/** Wait until the alert says this; with `name`, that its button has this name. */
+	/** Wait for an alert with this text, and, with `name`, a button of that name. */
 	async alerted(words, name) {
 		await this.alert.filter({ hasText: words }).waitFor();
 		if (name) await this.alert.getByRole('button', { name, exact: true }).waitFor();
 	}
 
-	/** A picture, as build/screenshots/NAME.png, of a page without findings of axe-core's. */
+	/** Save a screenshot as build/screenshots/NAME.png; axe-core must find nothing. */
 	async picture(name) {
 		fs.mkdirSync(SCREENSHOTS, { recursive: true });
 		await this.page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`), animations: 'disabled' });
-		// axe-core itself tries things that the page's policy refuses.
+		// axe-core itself tries things that the page's policy blocks.
 		const silent = this.said.length;
 		await this.page.evaluate(AXE);
 		const { violations } = await this.page.evaluate('axe.run()');

@@ -1,8 +1,8 @@
-// The common gateway interface, from the web server's side.
+// The Common Gateway Interface, from the web server's side.
 
 import assert from 'node:assert/strict';
 
-/** An answer as the tests read it; `body` is a Buffer. */
+/** An answer; `body` is a Buffer. */
 export class Answer {
 	constructor(status, headers, body) {
 		Object.assign(this, { status, headers, body });
@@ -17,7 +17,7 @@ export class Answer {
 	}
 }
 
-/** The answer of a CGI program: header lines, an empty line, the body. */
+/** Parse a CGI program's output: header lines, an empty line, the body. */
 export function parseCgi(output) {
 	const end = output.indexOf('\r\n\r\n');
 	assert.notEqual(end, -1, `no end of the headers in: ${output.toString().slice(0, 500)}`);
@@ -32,7 +32,7 @@ export function parseCgi(output) {
 	return new Answer(status, headers, output.subarray(end + 4));
 }
 
-/** What a web server tells a program of a request: RFC 3875's variables. */
+/** The variables of a request (RFC 3875). */
 export function cgiVariables({ method, path: uri, headers = {}, body = '', scriptName = '',
 	withLength = true, remoteAddr = '127.0.0.1' }) {
 	const [pathname, query = ''] = uri.split('?');

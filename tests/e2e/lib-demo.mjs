@@ -1,4 +1,4 @@
-// The demo, in a tree of its own beside one that somebody may have started.
+// The demo, in a tree of its own, so that it does not disturb a running one.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -8,7 +8,7 @@ import { stop } from './lib-servers.mjs';
 
 const TOP = path.resolve(import.meta.dirname, '../..');
 
-/** The parts of this tree that the demo needs, in a folder of the bench's; returns the folder. */
+/** Copy the parts of this tree that the demo needs into the bench's folder; returns the copy. */
 export function demoTree(bench) {
 	const tree = path.join(bench.dir, 'a tree');
 	fs.mkdirSync(path.join(tree, 'cgi-bin'), { recursive: true });
@@ -20,11 +20,11 @@ export function demoTree(bench) {
 	return tree;
 }
 
-/** Run the demo in such a tree until the test is over; `printed()` is what it says. */
+/** Run the demo in such a tree until the test is over; `printed()` returns its output. */
 export async function startDemo(bench, tree, env = {}) {
 	const port = await freePort();
 	const [out, err] = [bench.file('demo.out', ''), bench.file('demo.err', '')];
-	// Of what is said on standard error, the program's lines.
+	// Of its standard error, only the program's lines.
 	bench.onClose(() => fs.appendFileSync(bench.logFile,
 		fs.readFileSync(err, 'utf8').replace(/^[^{].*\n/gm, '')));
 	const fds = [out, err].map((file) => fs.openSync(file, 'a'));

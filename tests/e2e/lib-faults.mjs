@@ -1,5 +1,4 @@
-// What every fault of a model server has in common: what is asserted after it, and how a server
-// misbehaves below HTTP.
+// Faults of a model server: assertions that hold after each, and misbehaviour below HTTP.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -7,14 +6,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { KEY, UPSTREAM_KEY, say, transcript } from './lib.mjs';
 import { MARKER } from './lib-upstream.mjs';
 
-/** Assert that an answer shows neither a key nor the model server's words. */
+/** Assert that an answer has neither a key nor the model server's words. */
 export function assertSecretsKept({ headers, text }) {
 	const shown = JSON.stringify(headers) + text;
 	for (const key of [KEY, UPSTREAM_KEY]) assert.ok(!shown.includes(key), 'a key is shown');
 	assert.ok(!shown.includes(MARKER), 'the model server\'s words are shown');
 }
 
-/** Assert that of all that went wrong until now the log tells one cause, once, as an error. */
+/** Assert that the log has one error, once, for everything that failed so far. */
 export function assertCauseOnce(bench, cause) {
 	const loud = bench.logEntries().filter(({ level }) => /error|warn/.test(level))
 		.map(({ level, message }) => `${level}: ${message.slice(0, 500)}`);
@@ -23,7 +22,9 @@ export function assertCauseOnce(bench, cause) {
 	assert.match(loud[0], cause);
 }
 
-/** Assert that the words before a fault, 'first words', were kept, and the thread answers again. */
+/**
+ * Assert that the text before a fault, 'first words', is stored, and that the thread still works.
+ */
 export async function assertThreadLives(site, thread) {
 	const [first] = await transcript(site, thread);
 	assert.deepEqual(first, ['user', 'first words']);
@@ -33,14 +34,14 @@ export async function assertThreadLives(site, thread) {
 		[['user', 'second words'], ['assistant', 'hello']]);
 }
 
-/** The head of an answer as it goes over the wire. */
+/** The head of an answer as bytes. */
 export function head(status, ...lines) {
 	return [`HTTP/1.1 ${status} Words`, ...lines, '', ''].join('\r\n');
 }
 
 export const STREAM = head(200, 'Content-Type: text/event-stream');
 
-/** Write pieces, numbers being pauses in ms, past Node's own HTTP, and close the connection. */
+/** Write pieces directly to the socket, where numbers are pauses in ms, and close it. */
 export function raw(...pieces) {
 	return async ({ socket }) => {
 		await write(socket, pieces);
@@ -48,22 +49,22 @@ export function raw(...pieces) {
 	};
 }
 
-/** The same, and reset the connection. */
+/** The same, but reset the connection. */
 export function rawReset(...pieces) {
 	return async ({ socket }) => {
 		await write(socket, pieces);
-		// What was written must be on its way before a reset throws it away.
+		// Let the data leave before the reset discards it.
 		await sleep(50);
 		socket.resetAndDestroy();
 	};
 }
 
-/** The same, and stay. */
+/** The same, but keep the connection open. */
 export function rawHeld(...pieces) {
 	return ({ socket }) => write(socket, pieces);
 }
 
-/** Write `pieces`, then `piece()` for ever, as fast as it is taken or each `pause_ms`. */
+/** Write `pieces`, then `piece()` forever, as fast as it is read, or every `pause_ms`. */
 export function endless(pieces, piece, pause_ms = 0) {
 	return async ({ socket }) => {
 		await write(socket, pieces);
@@ -82,7 +83,7 @@ async function write(socket, pieces) {
 	}
 }
 
-// Until more may be written, or nobody is there any more.
+// Wait until more can be written, or the peer has gone.
 async function room(socket) {
 	if (socket.destroyed) return;
 	const over = new AbortController();

@@ -1,4 +1,4 @@
-// A FastCGI client that sends what no web server lets through. It speaks one request a connection.
+// A FastCGI client that sends what no web server passes on; one request per connection.
 
 import assert from 'node:assert/strict';
 import net from 'node:net';
@@ -15,7 +15,7 @@ function record(type, content) {
 	return Buffer.concat([header, content]);
 }
 
-// A stream is records of at most 64 KiB, closed by an empty one.
+// A stream: records of at most 64 KiB, and an empty one.
 function stream(type, content) {
 	const records = [];
 	for (let at = 0; at < content.length; at += RECORD_MAX) {
@@ -38,7 +38,7 @@ function pairs(params) {
 	}));
 }
 
-/** A whole request as it goes over the wire. */
+/** A whole request as bytes. */
 export function fcgiBytes(params, body = '', { keepConnection = false } = {}) {
 	const flags = keepConnection ? KEEP_CONNECTION : 0;
 	return Buffer.concat([
@@ -48,7 +48,7 @@ export function fcgiBytes(params, body = '', { keepConnection = false } = {}) {
 	]);
 }
 
-// The records that have wholly come, as [type, content] pairs.
+// The complete records in `bytes`, as [type, content] pairs.
 function* recordsOf(bytes) {
 	for (let at = 0; at + 8 <= bytes.length;) {
 		const size = bytes.readUInt16BE(at + 4);
@@ -75,7 +75,7 @@ export function fcgiRequest(socket, params, body, options) {
 		const pieces = [];
 		const connection = net.connect(socket);
 		connection.on('data', (piece) => pieces.push(piece));
-		// The program may answer and close before it has read all that we send.
+		// The program may answer and close before it has read everything.
 		connection.on('error', (error) => pieces.length > 0 || reject(error));
 		connection.on('close', () => {
 			try {
@@ -88,11 +88,11 @@ export function fcgiRequest(socket, params, body, options) {
 	});
 }
 
-/** Send a request whose body comes a byte a second, or a larger piece; resolves to its Answer. */
+/** Send a request whose body arrives at a piece a second; resolves to its Answer. */
 export async function fcgiTrickle(socket, params, piece = 'x') {
 	const connection = net.connect(socket);
 	const whole = fcgiBytes(params);
-	// All but the end of the body.
+	// Everything but the end of the body.
 	connection.write(whole.subarray(0, whole.length - record(STDIN, Buffer.alloc(0)).length));
 	const trickle = setInterval(() => connection.write(record(STDIN, Buffer.from(piece))), 1000);
 	const pieces = [];
@@ -105,7 +105,7 @@ export async function fcgiTrickle(socket, params, piece = 'x') {
 	return parseAnswer(Buffer.concat(pieces));
 }
 
-/** Send the first `count` bytes of a request, and stay; resolves to the open connection. */
+/** Send the first `count` bytes of a request, and wait; resolves to the open connection. */
 export function fcgiStall(socket, bytes, count) {
 	return new Promise((resolve, reject) => {
 		const connection = net.connect(socket);
@@ -114,7 +114,7 @@ export function fcgiStall(socket, bytes, count) {
 	});
 }
 
-/** Send the first `count` bytes of a request, and leave. */
+/** Send the first `count` bytes of a request, and close. */
 export function fcgiCutOff(socket, bytes, count) {
 	return new Promise((resolve, reject) => {
 		const connection = net.connect(socket);

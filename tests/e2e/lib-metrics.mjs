@@ -1,4 +1,4 @@
-// What GET /metrics says, read by Prometheus' own parser for Python.
+// GET /metrics, read by Prometheus' own parser for Python.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -12,7 +12,7 @@ print(json.dumps([[family.name, family.type, family.documentation,
 	for family in text_string_to_metric_families(sys.stdin.read())]))
 `;
 
-/** All that is counted, once; asserts that it is as Prometheus wants it. */
+/** All metrics; asserts that they are as Prometheus wants them. */
 export async function scrape(site) {
 	const answer = await site.request('GET', '/metrics');
 	assert.equal(answer.status, 200, answer.text);
@@ -23,7 +23,7 @@ export async function scrape(site) {
 	return new Metrics(JSON.parse(json), answer.text);
 }
 
-/** The metrics once `probe`, given them, says something truthy. */
+/** Poll until `probe`, given the metrics, returns something truthy; returns the metrics. */
 export function scrapeUntil(site, what, probe) {
 	return eventually(what, async () => {
 		const metrics = await scrape(site);
@@ -59,7 +59,7 @@ class Metrics {
 		assert.equal(counts.at(-1), this.sum(`${name}_count`), name);
 	}
 
-	/** The sum of the samples of that name that have these labels; 0 for none. */
+	/** The sum of the samples with this name and these labels; 0: none. */
 	sum(name, labels = {}) {
 		return this.samples
 			.filter(([one, has]) => one === name &&
@@ -67,7 +67,7 @@ class Metrics {
 			.reduce((sum, [, , value]) => sum + value, 0);
 	}
 
-	/** The samples of that name as {value of the label: value}. */
+	/** The samples with this name as {label's value: value}. */
 	by(name, label) {
 		return Object.fromEntries(this.samples.filter(([one]) => one === name)
 			.map(([, labels, value]) => [labels[label], value]));

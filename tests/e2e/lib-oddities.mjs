@@ -1,5 +1,4 @@
-// Model servers with oddities: each is a function of a request's body that gives the answer, or what
-// it refuses the request with.
+// Odd model servers: each is a function of a request's body that returns the answer, or a refusal.
 
 import assert from 'node:assert/strict';
 import { eventually } from './lib.mjs';
@@ -8,7 +7,7 @@ import { bearer, makeKey } from './lib-v1.mjs';
 
 const WEATHER = { type: 'function', function: { name: 'get_weather' } };
 
-/** A refusal; `form` wraps its words as the server at hand does. */
+/** A refusal; `form` wraps its words in the server's form. */
 export function refusal(message, status = 400, form = (text) => ({ error: { message: text } })) {
 	return { status, body: form(message) };
 }
@@ -51,9 +50,9 @@ function send(response, answer, chat) {
 }
 
 /**
- * A server that answers as `answer(body, path)` says, and the program before it: `.say(words)` asks
- * the gateway, in one thread; `.turn(words)` adds the words to a thread of /v1, runs its assistant and
- * answers its calls. `.asked` are the bodies that came.
+ * A server that answers by `answer(body, path)`, and the program in front of it. `.say(words)` asks
+ * the gateway, in one thread. `.turn(words)` adds a message to a thread of /v1, runs its assistant
+ * and answers its calls. `.asked` has the bodies that the server got.
  */
 export async function oddServer(bench, api, answer, { name } = {}) {
 	const server = await modelServer(bench);
@@ -70,7 +69,7 @@ export async function oddServer(bench, api, answer, { name } = {}) {
 	return { ...talk(site, key), asked, state, url: server.url, key };
 }
 
-/** How one talks with a site, by the gateway and by /v1. */
+/** Two ways to talk with a site: the gateway and /v1. */
 export function talk(site, key, at = {}) {
 	const call = async (method, path, body) => {
 		const answered = await site.request(method, `/v1${path}`, {

@@ -1,5 +1,5 @@
-// A scripted remote Assistants API, version 2: it keeps assistants, threads, messages and runs, and
-// carries runs out as the test says.
+// A scripted remote Assistants API, version 2: it stores assistants, threads, messages and runs, and its
+// runs go as the test says.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -10,7 +10,7 @@ const TERMINAL = /^(completed|failed|cancelled|expired|incomplete)$/;
 
 let made = 0;
 
-// Ids of the API's form that sort by age.
+// An id of the API's form; ids sort by age.
 function newId(prefix) {
 	made += 1;
 	return `${prefix}_${String(made).padStart(24, '0')}`;
@@ -18,7 +18,7 @@ function newId(prefix) {
 
 const now = () => Math.floor(Date.now() / 1000);
 
-/** Start a remote that is empty, and whose runs complete at once with the words 'hello'. */
+/** Start an empty remote whose runs complete at once with the text 'hello'. */
 export async function remoteServer(bench) {
 	const remote = new Remote();
 	const server = http.createServer((request, response) => remote.serve(request, response));
@@ -40,41 +40,42 @@ class Remote {
 	constructor() {
 		this.assistants = [];
 		this.threads = new Map();
-		// What GET /files/{id} knows: names by id.
+		// For GET /files/{id}: id → name.
 		this.files = new Map();
 		// Every request as {line: 'METHOD /path?query', headers, body}.
 		this.requests = [];
 		this.connections = 0;
 		/*
-		 * How the next runs go, and after those all others: `states` are what one poll
-		 * after the other finds, the run's fields to set; `answers` its messages.
+		 * How the next runs go, and then all others: `states` are the run's fields at each
+		 * poll; `answers` are its messages.
 		 */
 		this.nextRuns = [];
 		this.run = { states: [{ status: 'completed' }], answers: ['hello'] };
 		/*
-		 * 'json': stream:true is not understood; 'stream'; 'cut': after thread.run.created;
-		 * 'cut late': before the run's last event;
-		 * 'open': the stream goes on, without a word, after the run's last event.
+		 * 'json': ignores stream:true; 'stream'; 'cut': breaks after thread.run.created;
+		 * 'cut late': breaks before the run's last event; 'open': stays open, silently,
+		 * after the run's last event.
 		 */
 		this.mode = 'json';
 		this.runHeaders = {};
 		this.pageSize = 100;
-		// Lists know no `after`: they have the first page for ever, and more behind it.
+		// Lists ignore `after`: they return the first page forever, with has_more.
 		this.endless = false;
-		// What a new run's id waits for, and what follows it in a stream.
+		// A promise that delays a new run's id, and what follows it in a stream.
 		this.beforeCreated = Promise.resolve();
 		this.afterCreated = Promise.resolve();
-		// Given a path, what to answer instead, a function of the response too, or undefined.
+		// Given a path, returns the answer to send instead, perhaps a function of the response; or
+		// undefined.
 		this.refuse = () => undefined;
 	}
 
-	/** The requests since the last call, a line each, ids as ID. */
+	/** The requests since the last call, one a line, with ids as ID. */
 	takeLog() {
 		return this.requests.splice(0)
 			.map(({ line }) => line.replace(/(asst|thread|run|msg)_\w{24}/g, 'ID'));
 	}
 
-	/** Add an assistant, the newest one. */
+	/** Add an assistant as the newest one. */
 	addAssistant(fields) {
 		const assistant = {
 			id: newId('asst'), object: 'assistant', created_at: now(), name: null,
@@ -237,7 +238,7 @@ class Remote {
 	}
 }
 
-/** An answer of status `code` with an error of the API's form. */
+/** An error in the API's form with the status `code`. */
 export function problem(code, message, headers = {}) {
 	const type = 'invalid_request_error';
 	return { code, headers, json: { error: { message, type, param: null, code: null } } };
@@ -271,7 +272,7 @@ function makeRun({ thread }, { assistant_id, metadata = {} }, { states, answers 
 	};
 }
 
-// A run as the API shows it: without what steers it.
+// A run as the API shows it, without the test's own fields.
 function shown({ states, answers, ...run }) {
 	return run;
 }
@@ -309,19 +310,19 @@ function sendMessage(send, message) {
 	send('thread.message.completed', message);
 }
 
-/** Whether a request of this line, a pattern, came. */
+/** Whether a request with this line, a pattern, was received. */
 export function requested(remote, line) {
 	return remote.requests.some((one) => line.test(one.line));
 }
 
-/** Assert that a run was cancelled, by a request that says that it has no body. */
+/** Assert that a run was cancelled, by a request with Content-Length: 0. */
 export function assertCancelled(remote) {
 	const cancel = remote.requests.find(({ line }) => line.endsWith('/cancel'));
 	assert.ok(cancel, 'no run was cancelled');
 	assert.equal(cancel.headers['content-length'], '0');
 }
 
-/** Assert that a request came as the Assistants API's second version wants it. */
+/** Assert that a request has the headers of version 2. */
 export function assertCredentials({ headers }) {
 	assert.equal(headers.authorization, `Bearer ${UPSTREAM_KEY}`);
 	assert.equal(headers['openai-beta'], 'assistants=v2');

@@ -1,5 +1,5 @@
-// OpenAI's official client in three majors, spoken to as one, and every answer that it gets held
-// against OpenAI's own description of the API.
+// Three majors of OpenAI's official client behind one interface. Every answer is validated against OpenAI's
+// own description of the API.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -14,10 +14,10 @@ import { modelServer } from './lib-upstream.mjs';
 
 const SDKS = [['openai 4', OpenAI4], ['openai 6', OpenAI6], ['openai 7', OpenAI7]];
 
-/** A test for each major; the body gets the bench and the class. */
+/** One test for each major; the body gets the bench and the class. */
 export function eachSdk(name, body) {
 	for (const [major, OpenAI] of SDKS) {
-		// The client's own polling has no end.
+		// The client's own polling never gives up.
 		e2e(`${major}: ${name}`, (bench) => within(body(bench, OpenAI), name));
 	}
 }
@@ -29,18 +29,18 @@ export async function makeKey(bench, tenant) {
 	return stdout.trim();
 }
 
-/** A client of a site that validates; what its methods take is the newest major's. */
+/** A client of a site that validates; its methods have the newest major's arguments. */
 export function connect(bench, OpenAI, site, apiKey) {
 	const baseURL = `http://127.0.0.1:${site.port}${site.base}/v1`;
-	// A retry would hide what was retried.
+	// A retry would hide a failure.
 	const client = new OpenAI({ apiKey, baseURL, maxRetries: 0 });
 	validate(bench, client);
 	return modern(client);
 }
 
 /**
- * The program behind a web server, with a scripted model server, a key and a client:
- * {model, site, key, openai}.
+ * The program behind a web server, with a scripted model server, a key and a client: {model, site,
+ * key, openai}.
  */
 export async function stage(bench, OpenAI, { behind = behindNginx, model, env } = {}) {
 	model ??= await modelServer(bench);
@@ -49,7 +49,7 @@ export async function stage(bench, OpenAI, { behind = behindNginx, model, env } 
 	return { model, site, key, openai: connect(bench, OpenAI, site, key) };
 }
 
-/** What the handler `name` of a stream is called with first. */
+/** The first arguments with which the stream's handler `name` is called. */
 export function handled(stream, name) {
 	const called = new Promise((resolve, reject) => {
 		stream.once(name, resolve).once('error', reject)
@@ -58,12 +58,12 @@ export function handled(stream, name) {
 	return within(called, name);
 }
 
-/** A message's words. */
+/** A message's text. */
 export function textOf({ content }) {
 	return content.map((part) => part.text.value).join('');
 }
 
-/** A thread's conversation as [[role, words], …], oldest first. */
+/** A thread's conversation as [[role, text], …], oldest first. */
 export async function conversation(openai, thread) {
 	const said = [];
 	for await (const message of openai.beta.threads.messages.list(thread, { order: 'asc' })) {
@@ -74,7 +74,7 @@ export async function conversation(openai, thread) {
 
 // --- three majors as one ---
 
-// `object`, some of whose methods are others.
+// `object` with some of its methods replaced.
 function overlay(object, methods) {
 	return new Proxy(object, {
 		get(target, name) {
@@ -85,8 +85,8 @@ function overlay(object, methods) {
 }
 
 /*
- * Major 4 takes all the ids of a path in its order; later ones the last id, and the others in the
- * body or query. What they call delete it calls del.
+ * Major 4 takes all ids of a path in order; later ones take the last id, and the others in the body
+ * or query. What they call delete, it calls del.
  */
 export function modern(client) {
 	const { assistants, threads } = client.beta;
@@ -132,13 +132,13 @@ const counts = (...names) => ({
 	type: 'object', required: names, additionalProperties: false,
 	properties: Object.fromEntries(names.map((name) => [name, { type: 'integer', minimum: 0 }])),
 });
-/** A file_search tool as it is shown, for which nothing was asked. */
+/** A file_search tool as it is shown if nothing was set. */
 export const USUAL_SEARCH = { type: 'file_search', file_search: {
 	max_num_results: null,
 	ranking_options: { ranker: 'default_2024_08_21', score_threshold: 0 },
 } };
 
-/** A usage as it is shown, of a model server that told of no details. */
+/** A usage as it is shown if the model server reported no details. */
 export const usageOf = (prompt_tokens, completion_tokens) => ({
 	prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens,
 	prompt_token_details: { cached_tokens: 0 }, completion_tokens_details: { reasoning_tokens: 0 },
@@ -150,7 +150,7 @@ const USAGE = { ...TOKENS, properties: {
 	completion_tokens_details: counts('reasoning_tokens'),
 } };
 
-// What the description does not say of its objects' properties, and why it holds all the same.
+// Properties that differ from the description, and why that is right.
 const EXCEPTIONS = [
 	['AssistantObject', 'reasoning_effort', { $ref: '#/$defs/ReasoningEffort' },
 		'requests set it, and the object shows what was set'],
@@ -174,7 +174,7 @@ const EXCEPTIONS = [
 				'an empty list has none'])),
 ];
 
-// The deltas of a stream, which the description leaves out, as the clients' own types have them.
+// The deltas of a stream, which the description omits, after the clients' own types.
 const facts = (properties, required) =>
 	({ type: 'object', properties, required, additionalProperties: false });
 const word = (value) => ({ type: 'string', enum: [value] });
@@ -248,7 +248,7 @@ async function validateEvents(body, where) {
 	assert.deepEqual([last, text], ['done', ''], `the end of the stream of ${where}`);
 }
 
-// One event; returns its name, nothing for a comment.
+// Validates one event; returns its name, or nothing for a comment.
 function validateEvent(block, where) {
 	if (/^:/.test(block)) return undefined;
 	const [, event, data] = /^event: (.*)\ndata: (.*)$/.exec(block) ?? assert.fail(block);
@@ -277,7 +277,7 @@ async function validateAnswer(response, method, url) {
 	return conforms(value, answer.schema, where);
 }
 
-/** Have all that a client gets validated; what does not conform fails the test at its end. */
+/** Validate everything that a client receives; what does not conform fails the test at its end. */
 export function validate(bench, client) {
 	const send = client.fetch, checks = [];
 	client.fetch = async (url, init) => {
@@ -287,7 +287,7 @@ export function validate(bench, client) {
 		});
 		const method = init.method.toUpperCase();
 		const checked = validateAnswer(response.clone(), method, String(url));
-		// A client that leaves has no whole answer.
+		// A client that leaves has no complete answer.
 		checks.push(Promise.race([checked, left])
 			.catch((error) => { if (!init.signal?.aborted) return error; }));
 		return response;

@@ -1,10 +1,10 @@
-// The ways to the program that users take: a shell, lighttpd and nginx here, Apache in
-// lib-apache.mjs; the servers from the shipped examples, in which only paths and ports are replaced.
+// The ways of hosting that users have: a shell, lighttpd and nginx here, Apache in lib-apache.mjs. The
+// servers use the shipped examples, with only paths and ports replaced.
 //
-// Each way is a function of the bench, the program's environment, and options: `program`, what is
-// served instead of the program itself, `prefix`, which takes the form of the example that is below
-// /assistant, and `compress`: the server compresses whatever it can. It resolves to a site, whose
-// requests' paths are the program's; `base` is what stands before them.
+// Each way is a function of the bench, the program's environment, and options. `program` is served instead
+// of the program. `prefix` uses the part of the example for /assistant. `compress`: the server compresses
+// whatever it can. It resolves to a site; the paths of its requests are the program's, and `base` is what
+// precedes them.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -18,19 +18,19 @@ export const PREFIX = '/assistant';
 export const PAGE = /\/usr\/local\/lib\/assistants-fcgi\/www\b/g;
 export const PAGE_BELOW = [/(?<=["^ ])\/chat\//g, `${PREFIX}/chat/`];
 
-/** As plain CGI: a process a request. */
+/** As plain CGI: one process per request. */
 export async function fromShell(bench, env) {
 	const request = (method, uri, more) => bench.cgi({ env, method, path: uri, ...more });
 	const open = (method, uri, body) => {
 		const child = bench.startCgi({ env, method, path: uri, body });
-		// Who leaves closes the pipe.
+		// Leaving closes the pipe.
 		child.output.catch(() => {});
 		return { child, destroy: () => child.stdout.destroy() };
 	};
 	return { request, open, base: '' };
 }
 
-/** Read a shipped file and replace in it; a pattern that is not there means that it has moved on. */
+/** Read a shipped file and replace in it; each pattern must be found. */
 export function adapt(file, replacements) {
 	let text = fs.readFileSync(path.join(TOP, file), 'utf8');
 	for (const [pattern, value] of replacements) {
@@ -40,12 +40,12 @@ export function adapt(file, replacements) {
 	return text;
 }
 
-/** For adapt(): take `other`, which is commented out, instead of `first`. */
+/** For adapt(): use `other`, which is commented out, instead of `first`. */
 export function instead(first, other) {
 	return [[first, ''], [other, (block) => block.replace(/^(\t*)#/gm, '$1')]];
 }
 
-/** Start a web server that stays in the foreground, and wait until it listens. */
+/** Start a web server in the foreground, and wait until it listens. */
 export async function serve(bench, command, args, { port, env, base = '', detached }) {
 	const log = path.join(bench.dir, 'server.log');
 	const out = fs.openSync(log, 'a');
@@ -66,19 +66,19 @@ function listens(port) {
 	return httpRequest(port, 'GET', '/health').then(() => true, () => false);
 }
 
-// What a web server makes of its end is its own affair: lighttpd's exit code is 1 at times.
+// A web server's exit code does not matter: lighttpd's is sometimes 1.
 export async function stop(child) {
 	assert.equal(child.exitCode ?? child.signalCode, null, 'the web server died');
 	child.end('SIGTERM');
 	await child.ended;
 }
 
-/** Put the chat page where the servers look for it, or into `folder` of the bench's. */
+/** Put the chat page where the servers look for it, or into a folder of the bench. */
 export function placePage(bench, folder = 'www') {
 	execFileSync(path.join(TOP, 'tools/copy-page.sh'), [path.join(bench.dir, folder)]);
 }
 
-// Debian keeps servers where an ordinary user's PATH does not look.
+// Debian has servers in sbin, which is not in an ordinary user's PATH.
 function sbin(name) {
 	const found = [...process.env.PATH.split(':'), '/usr/sbin', '/usr/local/sbin']
 		.map((folder) => path.join(folder, name)).find((file) => fs.existsSync(file));
@@ -87,9 +87,9 @@ function sbin(name) {
 }
 
 /**
- * Write a script that is the program to a server that starts it, with `env` and a log of the
- * bench's. Returns `script` and `started()`, the ids of the processes that it became, which must be
- * gone when the test is over.
+ * Write a script that starts the program, with `env` and the bench's log, for a server to run.
+ * Returns `script` and `started()`, the ids of its processes, which must be gone when the test is
+ * over.
  */
 export function startedByServer(bench, where, env, program = PROGRAM) {
 	const pids = bench.file('pids', '', 0o666);
@@ -106,7 +106,7 @@ exec ${program} 2>>${bench.logFile}
 	return { script, started };
 }
 
-// A process that is not our child; a zombie counts as gone.
+// Whether a process that is not our child lives; a zombie does not.
 function alive(pid) {
 	try {
 		return !/\) Z/.test(fs.readFileSync(`/proc/${pid}/stat`, 'latin1'));
@@ -134,7 +134,7 @@ export async function behindLighttpd(bench, env = {}, { program, prefix, compres
 deflate.allowed-encodings = ("gzip")
 $& "mod_deflate", `]] : []),
 	]);
-	// lighttpd starts a dead program again.
+	// lighttpd would start a dead program again.
 	bench.onClose(() => assert.equal(started().length, 1, 'the program was started again'));
 	const args = ['-D', '-f', bench.file('lighttpd.conf', config)];
 	const base = prefix ? PREFIX : '';
@@ -145,11 +145,11 @@ const COMPRESSING = [
 	[/^http \{/m, '$&\n\tgzip on; gzip_types *; gzip_min_length 0; gzip_proxied any;'],
 ];
 
-/** Behind nginx, to which the program listens on a socket; `kept`: nginx keeps connections to it. */
+/** Behind nginx, with the program listening on a socket; `kept`: nginx keeps connections to it. */
 export async function behindNginx(bench, env = {}, { program, prefix, kept, compress } = {}) {
 	const server = await bench.listen({ env, program });
 	const { socket, child } = server;
-	// When root runs the tests, nginx's workers are somebody else, in nobody's group here.
+	// If root runs the tests, nginx's workers are another user, in no group of ours.
 	fs.chmodSync(socket, 0o666);
 	const site = await nginx(bench, prefix ? PREFIX : '', [
 		...(compress ? COMPRESSING : []),
@@ -164,7 +164,7 @@ export async function behindNginx(bench, env = {}, { program, prefix, kept, comp
 	return { ...site, child, kill: () => server.kill() };
 }
 
-/** Behind nginx, for which fcgiwrap runs the program as CGI. */
+/** Behind nginx, with fcgiwrap running the program as CGI. */
 export async function behindFcgiwrap(bench, env = {}, { program, compress } = {}) {
 	const { script } = startedByServer(bench, 'program', { ...bench.env, ...env }, program);
 	const socket = path.join(bench.dir, 'fcgiwrap-socket');
@@ -182,7 +182,7 @@ export async function behindFcgiwrap(bench, env = {}, { program, compress } = {}
 	]);
 }
 
-/** nginx by the shipped example, after these replacements. */
+/** nginx with the shipped example, after these replacements. */
 export async function nginx(bench, base, replacements) {
 	const port = await freePort();
 	const [at, temp] = [(name) => path.join(bench.dir, name), path.join(bench.dir, 'nginx')];

@@ -1,5 +1,5 @@
-// Faults of the state folder: a small file system of its own, system calls that fail, a look into
-// the database from outside.
+// Faults of the state folder: a small file system, failing system calls, and access to the database from
+// outside.
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { start } from './lib.mjs';
 
-/** The database's path, or that of a file beside it. */
+/** The path of the database, or of a file beside it. */
 export function database(bench, suffix = '') {
 	return path.join(bench.state, `assistants.db${suffix}`);
 }
@@ -19,7 +19,7 @@ export function sql(file, statements) {
 	return execFileSync('sqlite3', args, { encoding: 'utf8' }).trim();
 }
 
-/** Take a lock as another program does; resolves to what gives it back. */
+/** Lock the database like another program; resolves to a function that unlocks it. */
 export async function lock(bench, kind = 'EXCLUSIVE') {
 	const shell = start('sqlite3', ['-bail', database(bench)], {
 		stdio: ['pipe', 'pipe', 'inherit'],
@@ -33,19 +33,19 @@ export async function lock(bench, kind = 'EXCLUSIVE') {
 	};
 }
 
-/** Have faults.c in the program; `faults` are its variables. */
+/** Load faults.c into the program; `faults` are its variables. */
 export function preload(bench, faults) {
 	const library = path.join(bench.dir, 'faults.so');
 	const source = path.join(import.meta.dirname, 'faults.c');
 	execFileSync('cc', ['-shared', '-fPIC', '-o', library, source]);
-	// AddressSanitizer wants to be the first library.
+	// AddressSanitizer insists on being the first library.
 	const env = { LD_PRELOAD: library, ASAN_OPTIONS: 'verify_asan_link_order=0', ...faults };
 	Object.assign(bench.env, env);
 }
 
 /**
- * Have the program started with a file system of its own on the state folder, which is gone when
- * the program is; `then` is a shell's command that is run on it before.
+ * Start the program with a file system of its own on the state folder, which vanishes with the
+ * program. `then` is a shell command to run on it first.
  */
 export function ownFileSystem(bench, options, then = ':') {
 	const unshare = process.getuid() === 0 ? ['unshare', '-m'] : ['unshare', '-Urm'];
@@ -58,12 +58,12 @@ export function ownFileSystem(bench, options, then = ':') {
 	bench.via = [...unshare, '/bin/sh', '-c', script, 'sh'];
 }
 
-/** The state folder as a server sees it that has a file system of its own there. */
+/** The state folder as seen by a server with a file system of its own there. */
 export function seenBy(server, bench) {
 	return path.join(`/proc/${server.child.pid}/root`, bench.state);
 }
 
-/** Fill the file system that `folder` is on; returns what makes room again. */
+/** Fill the file system of `folder`; returns a function that makes room again. */
 export function fill(folder) {
 	const file = path.join(folder, 'filler');
 	const fd = fs.openSync(file, 'w');

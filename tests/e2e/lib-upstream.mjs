@@ -1,4 +1,4 @@
-// A model server that does as the test says: what aimock, which behaves, can't do.
+// A scripted model server, for what aimock, which behaves well, cannot do.
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -21,10 +21,10 @@ async function record(request) {
 }
 
 /**
- * Start the server. Each request is answered by the first answer of `.queue`, and when that is
- * empty by `.otherwise`; an answer is a function of the response and the request. `.requests` are
- * what came, each with `.left`, a promise kept when its client leaves without the whole answer;
- * `.connections` is how many connections they came by.
+ * Start the server. Each request is answered by the first answer in `.queue`, or, if that is empty,
+ * by `.otherwise`; an answer is a function of the response and the request. `.requests` has what
+ * was received; `.left` of each is a promise, fulfilled when its client leaves without the whole
+ * answer. `.connections` counts connections.
  */
 export async function modelServer(bench, { port = 0, tls } = {}) {
 	const served = { requests: [], connections: 0, queue: [], otherwise: words('hello') };
@@ -51,7 +51,7 @@ export async function modelServer(bench, { port = 0, tls } = {}) {
 	return served;
 }
 
-/** A server before another one at `url` that has everything but the Responses API; its base URL. */
+/** A server in front of `url` that has everything but the Responses API; returns its base URL. */
 export async function withoutResponses(bench, url) {
 	const server = http.createServer((request, response) => {
 		if (request.url === '/v1/responses') {
@@ -74,7 +74,9 @@ export async function withoutResponses(bench, url) {
 	return `http://127.0.0.1:${server.address().port}/v1`;
 }
 
-/** The newest words of a request: messages that nobody answered stand before them, in one. */
+/**
+ * The newest message of a request. Messages that were not answered precede it in the same entry.
+ */
 export const newestWords = ({ input }) => input.at(-1).content.split('\n\n').at(-1);
 
 /** Answer with a status, headers and a body. */
@@ -82,7 +84,7 @@ export function status(code, headers = {}, body = errorBody(code)) {
 	return (response) => response.writeHead(code, headers).end(body);
 }
 
-/** An error in OpenAI's form; like OpenAI's own it repeats the key that was sent. */
+/** An error in OpenAI's form; like OpenAI's it repeats the key that was sent. */
 function errorBody(code) {
 	const message = `${MARKER}: ${code}, you sent ${KEY}`;
 	return JSON.stringify({ error: { message, type: 'test', param: null, code: null } });
@@ -97,13 +99,13 @@ export function silence() {
 export function cutAfter(count, events) {
 	return async (response) => {
 		sendEvents(response, events.slice(0, count));
-		// What was written must be on its way before the connection is cut.
+		// Let the data leave before the connection is cut.
 		await sleep(50);
 		response.destroy();
 	};
 }
 
-/** Send these events as a stream; `until`, a promise, holds back what follows the first words. */
+/** Send these events as a stream; `until`, a promise, delays what follows the first text. */
 export function stream(events, until) {
 	const begun = events.findIndex(({ type }) => type.endsWith('.delta')) + 1;
 	return async (response) => {
@@ -121,25 +123,25 @@ function sendEvents(response, events) {
 	response.write(sse(events));
 }
 
-/** Events as they go over the wire. */
+/** Events as bytes. */
 export function sse(events) {
 	return events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)
 		.join('');
 }
 
-/** A gate: `.opened` is kept once `.open()` was called. */
+/** A gate: `.opened` is fulfilled once `.open()` is called. */
 export function gate() {
 	const made = {};
 	made.opened = new Promise((resolve) => { made.open = resolve; });
 	return made;
 }
 
-/** Answer with these words, as the Responses API streams them. */
+/** Answer with this text, streamed as in the Responses API. */
 export function words(text, until) {
 	return stream(messageEvents({ type: 'output_text', text, annotations: [] }), until);
 }
 
-/** Answer with these words, to the last event, and leave the stream open. */
+/** Answer with this text, to the last event, and leave the stream open. */
 export function unended(text) {
 	const events = messageEvents({ type: 'output_text', text, annotations: [] });
 	return (response) => sendEvents(response, events);
@@ -150,7 +152,7 @@ export function refusal(text) {
 	return stream(messageEvents({ type: 'refusal', refusal: text }));
 }
 
-/** Answer with words, or none, that a token limit cut off. */
+/** Answer with text, or none, that a token limit cut off. */
 export function incomplete(text) {
 	const part = { type: 'output_text', text, annotations: [] };
 	const reason = { reason: 'max_output_tokens' };
@@ -158,7 +160,7 @@ export function incomplete(text) {
 	return stream(text === '' ? responseEvents([], end) : messageEvents(part, end));
 }
 
-/** Answer with a call of a function; `end` is what the response says of itself in the end. */
+/** Answer with a function call; `end` has members for the final response. */
 export function functionCall(name, end) {
 	const id = 'fc_0001';
 	const item = { id, type: 'function_call', call_id: 'call_0001', name, arguments: '{}' };
@@ -168,7 +170,7 @@ export function functionCall(name, end) {
 	return stream(responseEvents([{ item, begun: { ...item, arguments: '' }, between }], end));
 }
 
-/** Answer with calls of functions, [id, name, arguments] each, side by side. */
+/** Answer with parallel function calls, [id, name, arguments] each. */
 export function functionCalls(...calls) {
 	return stream(responseEvents(calls.map(([call_id, name, args], output_index) => {
 		const id = `fc_${output_index}`;
@@ -182,19 +184,19 @@ export function functionCalls(...calls) {
 	})));
 }
 
-/** Begin as if all were well, then report that the response failed. */
+/** Begin normally, then report that the response failed. */
 export function failed() {
 	const error = { code: 'server_error', message: MARKER };
 	return stream(responseEvents([], { status: 'failed', error }));
 }
 
-/** Begin as if all were well, then send the stream's own error event. */
+/** Begin normally, then send the stream's own error event. */
 export function errorEvent() {
 	const event = { type: 'error', code: 'server_error', message: MARKER, param: null };
 	return stream([...responseEvents([]).slice(0, 2), { ...event, sequence_number: 2 }]);
 }
 
-/** The events of a response that is one message with one part. */
+/** The events of a response with one message of one part. */
 export function messageEvents(part, end) {
 	const id = 'msg_0001';
 	const item = { id, type: 'message', role: 'assistant', content: [part] };
@@ -211,7 +213,7 @@ export function messageEvents(part, end) {
 	return responseEvents([{ item, begun: { ...item, content: [] }, between }], end);
 }
 
-// A whole response: `items` are {item, as it begins, the events between its begin and its end}.
+// A whole response: `items` are {item, its first form, the events between its begin and its end}.
 function responseEvents(items, end = { status: 'completed' }) {
 	const response = {
 		id: 'resp_0001', object: 'response', created_at: 1_790_000_000, model: 'a-model',
@@ -240,7 +242,7 @@ export const usage = {
 	output_tokens: 7, output_tokens_details: { reasoning_tokens: 0 }, total_tokens: 18,
 };
 
-/** A key and a certificate for 127.0.0.1 that signs itself, for modelServer's `tls`. */
+/** A key and a self-signed certificate for 127.0.0.1, for modelServer's `tls`. */
 export function certificate(bench) {
 	const [key, cert] = ['key.pem', 'cert.pem'].map((name) => path.join(bench.dir, name));
 	execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt',

@@ -1,11 +1,11 @@
-// For tests of /v1: keys, and a model server that is told each step.
+// For tests of /v1: keys, and a model server that the test drives step by step.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import { KEY } from './lib.mjs';
 
-/** A new key of the tenant `name`, made as an operator makes one. */
+/** Make a key for the tenant `name`, as an operator would. */
 export async function makeKey(bench, name = 'a-program') {
 	const { code, stdout, stderr } = await bench.command(['--make-key', name]);
 	assert.equal(code, 0, stderr);
@@ -17,7 +17,7 @@ export function bearer(key, more = {}) {
 	return { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...more };
 }
 
-/** Assert the API's error, all four keys of it. */
+/** Assert an error of the API with all four members. */
 export function assertError(answer, status, pattern = /./) {
 	assert.equal(answer.status, status, answer.text);
 	const { error } = answer.json;
@@ -27,8 +27,8 @@ export function assertError(answer, status, pattern = /./) {
 }
 
 /**
- * A model server whose listener is the test's, with Node's request and response; `.requests` are
- * {method, path, headers} as they came.
+ * A model server with the test's own listener, which gets Node's request and response; `.requests`
+ * are {method, path, headers}.
  */
 export async function rawUpstream(bench, listener) {
 	const served = { requests: [] };
@@ -65,7 +65,9 @@ export function json(value, status = 200, headers = {}) {
 	};
 }
 
-/** A request whose answer is read piece by piece: `.next()` resolves to the next one, '' at the end. */
+/**
+ * Send a request and read its answer in pieces: `.next()` resolves to the next one, '' at the end.
+ */
 export async function openAnswer(port, method, uri, { headers = {}, body = '' } = {}) {
 	const length = { 'content-length': Buffer.byteLength(body) };
 	const request = http.request({

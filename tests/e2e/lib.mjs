@@ -1,5 +1,5 @@
-// The bench that each end-to-end test stands on: a folder, an environment and a log of its own, the
-// program started in any of its ways, and after the test a look at what the program left behind.
+// The bench of each end-to-end test: a folder, an environment and a log, ways to start the program, and
+// checks of what the program left behind.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -17,18 +17,18 @@ import { fcgiRequest } from './lib-fcgi.mjs';
 export const PROGRAM = process.env.ASSISTANTS_FCGI;
 assert.ok(PROGRAM, 'ASSISTANTS_FCGI names no program; run the tests by tools/e2e.sh');
 
-// Secrets that no answer and no log may show; one looks like a key of OpenAI's, one does not.
+// Secrets that no answer and no log may have; one looks like a key of OpenAI's, one does not.
 export const KEY = 'sk-test-4kWq0Zc7mB2xT9';
 export const UPSTREAM_KEY = 'the-upstream-s-key-9vQ2sT';
-// How long anything may take before a test gives up; generous, for builds with sanitizers.
+// The time-out of every wait; generous, for builds with sanitizers.
 export const PATIENCE_MS = 60_000;
 
 const children = new Set();
-// A test run that is cut short leaves nothing running.
+// A test run that is interrupted leaves nothing running.
 process.on('exit', () => children.forEach((child) => child.end('SIGKILL')));
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
-/** A test with a bench; whatever the program wrote that the test did not expect fails it. */
+/** A test with a bench; an unexpected line on the program's standard error fails it. */
 export function e2e(name, body) {
 	test(name, async (t) => {
 		const bench = new Bench();
@@ -45,7 +45,7 @@ export function e2e(name, body) {
 	});
 }
 
-/** Poll until `probe` gives something truthy, and return that. */
+/** Poll until `probe` returns something truthy; returns that. */
 export async function eventually(what, probe) {
 	for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await sleep(20)) {
 		const found = await probe();
@@ -55,8 +55,8 @@ export async function eventually(what, probe) {
 }
 
 /*
- * Ports for servers that can't choose their own. They are below those that the kernel hands out,
- * and each test file, a process, has a hundred to itself: nobody takes one before the server does.
+ * Ports for servers that cannot choose one. They are below the kernel's own range, and each test
+ * file, a process, has a hundred for itself, so nothing else takes one first.
  */
 let nextPort = 10_000 + (process.pid % 200) * 100;
 
@@ -70,8 +70,8 @@ export async function freePort() {
 }
 
 /**
- * A child process; `.ended` resolves to {code, signal}. `.end(signal)` sends a signal, to a detached
- * one and all its children.
+ * A child process; `.ended` resolves to {code, signal}. `.end(signal)` sends a signal, to a
+ * detached one and all its children.
  */
 export function start(command, args, options) {
 	const child = spawn(command, args, options);
@@ -90,7 +90,7 @@ export function start(command, args, options) {
 	return child;
 }
 
-/** `promise`, or a failure when it takes too long. */
+/** `promise`, or a failure if it takes too long. */
 export function within(promise, what, limit_ms = PATIENCE_MS) {
 	const late = sleep(limit_ms, undefined, { ref: false })
 		.then(() => assert.fail(`waited ${limit_ms} ms in vain: ${what}`));
@@ -103,7 +103,7 @@ async function collect(stream) {
 	return Buffer.concat(pieces);
 }
 
-/** One HTTP request; the path goes out as it is, and no connection is shared. */
+/** Send one HTTP request; the path is sent unchanged, on a connection of its own. */
 export function httpRequest(port, method, uri, { headers = {}, body } = {}) {
 	const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) };
 	const sent = new Promise((resolve, reject) => {
@@ -120,11 +120,11 @@ export function httpRequest(port, method, uri, { headers = {}, body } = {}) {
 	return within(sent, `${method} ${uri}`);
 }
 
-/** Send a request and wait for nothing; its destroy() is the client's leaving. */
+/** Send a request without waiting; destroy() makes the client leave. */
 export function openRequest(port, method, uri, body) {
 	const headers = { 'content-length': Buffer.byteLength(body) };
 	const options = { host: '127.0.0.1', port, method, path: uri, agent: false, headers };
-	// Leaving before the answer is an error to Node.
+	// For Node, leaving before the answer is an error.
 	const request = http.request(options).on('error', () => {});
 	request.end(body);
 	return request;
@@ -133,7 +133,7 @@ export function openRequest(port, method, uri, body) {
 export class Bench {
 	constructor() {
 		this.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'assistants-e2e-'));
-		// A web server that drops root's rights must reach the socket in here.
+		// A web server that drops root's rights must reach the socket in this folder.
 		fs.chmodSync(this.dir, 0o711);
 		this.config = this.file('config', '');
 		this.state = path.join(this.dir, 'state');
@@ -141,10 +141,10 @@ export class Bench {
 		this.env = {
 			PATH: process.env.PATH, HOME: this.dir,
 			ASSISTANTS_CONFIG: this.config, ASSISTANTS_STATE_DIR: this.state,
-			// All clients of a test have one address, and some are told megabytes.
+			// All clients of a test have one address, and some receive megabytes.
 			ASSISTANTS_RATE: 'off', ASSISTANTS_DAILY_TOKENS: 'off',
 		};
-		// The command that starts the program, whose words come behind: a shell, setpriv.
+		// A command that starts the program, such as a shell or setpriv.
 		this.via = [];
 		this.expected = [];
 		this.closers = [];
@@ -161,12 +161,12 @@ export class Bench {
 		return fs.readFileSync(this.logFile, 'utf8');
 	}
 
-	/** Have `closer` called at the end of the test, the last one first. */
+	/** Call `closer` at the end of the test; the last one first. */
 	onClose(closer) {
 		this.closers.push(closer);
 	}
 
-	/** Declare a line of level warn or error; one that matches must then be there. */
+	/** Expect log lines of level warn or error; each pattern must then match one. */
 	expectLog(...patterns) {
 		this.expected.push(...patterns);
 	}
@@ -175,7 +175,7 @@ export class Bench {
 		while (this.closers.length > 0) await this.closers.pop()();
 	}
 
-	/** After a failed test: end what still runs without a word, and remove the folder. */
+	/** After a failed test: stop everything silently, and remove the folder. */
 	async clear() {
 		for (const closer of this.closers.reverse()) {
 			await Promise.resolve().then(closer).catch(() => {});
@@ -183,7 +183,7 @@ export class Bench {
 		fs.rmSync(this.dir, { recursive: true, force: true });
 	}
 
-	/** The program's log as objects; a line that is not one fails the test. */
+	/** The program's log as objects; any other line fails the test. */
 	logEntries() {
 		return this.log().split('\n').filter(Boolean).map((line) => {
 			const entry = JSON.parse(line);
@@ -196,7 +196,7 @@ export class Bench {
 	assertQuiet() {
 		const keys = [KEY, UPSTREAM_KEY].filter((key) => this.log().includes(key));
 		assert.deepEqual(keys, [], 'a key in the log');
-		// Who has a thread's id has the conversation.
+		// Whoever has a thread's id has the conversation.
 		const ids = this.log().match(/.*thread_[A-Za-z0-9]{24}.*/g) ?? [];
 		assert.deepEqual(ids, [], 'a whole thread id in the log');
 		const loud = this.logEntries().filter(({ level }) => /error|warn/.test(level))
@@ -208,7 +208,7 @@ export class Bench {
 		assert.deepEqual(missing, [], 'expected in the log, and not there');
 	}
 
-	/** A copy of the program in a folder of its own, in which a test may write. */
+	/** A copy of the program in a folder in which the test may write. */
 	programCopy() {
 		const folder = path.join(this.dir, 'program');
 		fs.mkdirSync(folder);
@@ -217,7 +217,10 @@ export class Bench {
 		return { folder, program };
 	}
 
-	/** A copy of the example tools: a web server's user may not reach where the project lies. */
+	/**
+	 * A copy of the example tools, because a web server's user may not reach the project's
+	 * folder.
+	 */
 	exampleTools() {
 		const folder = path.join(this.dir, 'example-tools');
 		fs.cpSync(path.resolve(import.meta.dirname, '../../examples/tools'), folder, { recursive: true });
@@ -254,7 +257,7 @@ export class Bench {
 		return start(command, rest, options);
 	}
 
-	/** Start it as plain CGI on one request; `.output` is kept with what it has written. */
+	/** Start it as plain CGI on one request; `.output` resolves to what it wrote. */
 	startCgi({ env = {}, body = '', command = [PROGRAM], ...request }) {
 		const log = fs.openSync(this.logFile, 'a');
 		const child = this.startProgram(command, {
@@ -262,14 +265,14 @@ export class Bench {
 			stdio: ['pipe', 'pipe', log],
 		});
 		fs.closeSync(log);
-		// A program that answers without reading all of a body may close the pipe first.
+		// A program that answers without reading the whole body may close the pipe first.
 		child.stdin.on('error', () => {});
 		child.stdin.end(body);
 		child.output = collect(child.stdout);
 		return child;
 	}
 
-	/** Answer one request as plain CGI: environment and standard input, nothing else. */
+	/** Answer one request as plain CGI, by environment and standard input. */
 	async cgi(request) {
 		const child = this.startCgi(request);
 		const ended = await within(child.ended, `${request.method} as CGI`);
@@ -277,7 +280,9 @@ export class Bench {
 		return parseCgi(await child.output);
 	}
 
-	/** The program as a FastCGI server, on a socket in the bench's folder or on a port. */
+	/**
+	 * Start the program as a FastCGI server, on a socket in the bench's folder or on a port.
+	 */
 	async listen({ env = {}, args = [], port, name = 'socket', program = PROGRAM } = {}) {
 		const log = fs.openSync(this.logFile, 'a');
 		const address = port ? `127.0.0.1:${port}` : `unix:${this.dir}/${name}`;
@@ -294,7 +299,7 @@ export class Bench {
 	}
 }
 
-/** Whether a connection to the program's socket is taken. */
+/** Whether the program accepts a connection on its socket. */
 export function answers(socket) {
 	return new Promise((resolve) => {
 		const probe = net.connect(socket, () => probe.end());
@@ -302,7 +307,7 @@ export function answers(socket) {
 	});
 }
 
-/** The program, started with --listen and spoken to in FastCGI, with no web server between. */
+/** The program, started with --listen and used by FastCGI, without a web server. */
 class Server {
 	constructor(child, socket) {
 		Object.assign(this, { child, socket });
@@ -313,7 +318,7 @@ class Server {
 		return within(fcgiRequest(this.socket, params, body), `${method} ${uri}`);
 	}
 
-	/** SIGTERM, once; the program must have lived until now, and must end well. */
+	/** Send SIGTERM, once; the program must be alive, and end with status 0. */
 	stop() {
 		this.stopped ??= this.terminate();
 		return this.stopped;
@@ -327,7 +332,7 @@ class Server {
 			{ code: 0, signal: null });
 	}
 
-	/** The end of a process that gets no time to clean up. */
+	/** End the process without time to clean up. */
 	async kill() {
 		this.stopped = this.child.ended;
 		this.child.kill('SIGKILL');
@@ -343,7 +348,7 @@ export async function newThread(site) {
 	return answer.text;
 }
 
-/** POST a message's words as text; returns the answer, whatever it is. */
+/** POST a message as text; returns the answer, whatever it is. */
 export function say(site, thread, words, headers = {}) {
 	const plain = { 'content-type': 'text/plain', ...headers };
 	return site.request('POST', `/threads/${thread}/messages`, { headers: plain, body: words });

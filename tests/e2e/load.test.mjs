@@ -1,5 +1,5 @@
-// Many at once: hundreds of conversations that wait for the model, more clients than workers, web
-// servers that keep their connections, and too few file descriptors.
+// Load: hundreds of conversations that wait for the model, more clients than workers, web servers that keep
+// connections, and too few file descriptors.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -13,7 +13,7 @@ import { gate, modelServer, words } from './lib-upstream.mjs';
 
 const times = (count, make) => Promise.all(Array.from({ length: count }, (_, i) => make(i)));
 
-/** A model server that repeats what the user said last, once the gate is open. */
+/** A model server that repeats the user's last message, once the gate is open. */
 async function heldModel(bench) {
 	const model = await modelServer(bench);
 	model.gate = gate();
@@ -65,8 +65,8 @@ e2e('100 workers, 500 clients: 98 wait, 402 are told so at once', async (bench) 
 	assertSaid([await say(site, thread, 'again')], ['again']);
 });
 
-// nginx repeats a GET when a connection that it kept turns out to be closed, but no POST: those it
-// may answer with 502, in the moment between the program's answer and its close.
+// When a kept connection turns out to be closed, nginx repeats a GET, but no POST. It may answer a POST
+// with 502, in the moment between the program's answer and its close.
 e2e('nginx keeps its connections: all are answered by four workers', async (bench) => {
 	const env = { ASSISTANTS_WORKERS: '4' };
 	const site = await behindNginx(bench, env, { kept: true });
@@ -76,7 +76,9 @@ e2e('nginx keeps its connections: all are answered by four workers', async (benc
 	assert.equal(await health(), 200);
 });
 
-/** Ask as a web server does that keeps the connection; resolves to what came before its end. */
+/**
+ * Send a request like a web server that keeps the connection; resolves to what came before its end.
+ */
 function keptRequest(bench, path, method, uri) {
 	return within(new Promise((resolve, reject) => {
 		const pieces = [];
@@ -156,7 +158,7 @@ e2e('no file descriptor is left: who comes waits, and it is said once', async (b
 	allow(3);
 	const answers = times(50, ask);
 	await eventually('the complaint', () => bench.log().includes('Too many open files'));
-	// A flood gets its time, too.
+	// Give a flood time to arrive.
 	await sleep(500);
 	allow(1000);
 	for (const { status } of await answers) assert.equal(status, 404);

@@ -1,5 +1,5 @@
-// What is counted, and that it is right whoever counts: one process, several behind a web server, one
-// a request, and some that are killed.
+// Metrics, and that they are right for any way of hosting: one process, several behind a web server, one
+// per request, and some that are killed.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -64,7 +64,7 @@ e2e('requests, by method, route and status: no id, no invented word', async (ben
 		'POST /threads/{id}/messages 404: 1', 'POST /v1/threads 200: 1',
 		'POST /v1/threads/{id} 200: 1', 'other (none) 405: 1',
 	];
-	// A request is counted when its answer is on its way.
+	// A request is counted when its answer is being sent.
 	const metrics = await scrapeUntil(server, 'all are counted',
 		(now) => lines(now, REQUESTS).length === expected.length);
 	assert.deepEqual(lines(metrics, REQUESTS), expected);
@@ -115,7 +115,7 @@ e2e('runs by their ends, their times, their tokens', async (bench) => {
 	await say(server, thread, 'words');
 	model.queue.push(status(401));
 	assertSentence(await say(server, thread, 'words'), 502);
-	// It waits for a tool; the gateway cancels it.
+	// The run waits for a tool; the gateway cancels it.
 	model.queue.push(functionCall('lookup'));
 	assertSentence(await say(server, thread, 'words'), 502);
 
@@ -123,7 +123,7 @@ e2e('runs by their ends, their times, their tokens', async (bench) => {
 	const { id } = await program.call('POST', '/threads');
 	const before = await scrape(server);
 	assert.deepEqual(before.by(RUNS, 'status'), { completed: 1, failed: 1, cancelled: 1 });
-	// Cancelled on its way, and overdue while it waits for a tool's output.
+	// One run is cancelled by POST …/cancel, one expires while it waits for a tool's output.
 	model.queue.push(silence());
 	const run = await program.call('POST', `/threads/${id}/runs`, body);
 	await eventually('the model is asked', () => model.requests.length === 4);
@@ -136,7 +136,7 @@ e2e('runs by their ends, their times, their tokens', async (bench) => {
 	assert.deepEqual(metrics.by('assistants_tokens_total', 'type'),
 		{ prompt: 3 * usage.input_tokens, completion: 3 * usage.output_tokens });
 	assert.equal(metrics.sum('assistants_run_first_word_seconds_count'), 2);
-	// The one that waited for a tool was not carried out when it ended.
+	// The run that waited for a tool was not being executed when it ended.
 	assert.equal(metrics.sum('assistants_run_duration_seconds_count'), 4);
 	assert.deepEqual(lines(metrics, ERRORS), ['model 401: 1']);
 });
@@ -247,7 +247,7 @@ e2e('several processes behind Apache, and then one a request, count in one file'
 	const waiting = threads.map((thread) => say(site, thread, 'words'));
 	await eventually('the model is asked', () => model.requests.length === at_once);
 	assert.ok(site.started().length >= at_once, 'these are not several processes');
-	// Those that wait, and the one that tells.
+	// The waiting ones, and the one that asks for the metrics.
 	const busy = await scrape(site);
 	assert.deepEqual([busy.sum(BUSY), busy.sum(WAITING)], [at_once + 1, at_once]);
 	held.open();
@@ -267,7 +267,7 @@ e2e('several processes behind Apache, and then one a request, count in one file'
 	assert.deepEqual(metrics.by(RUNS, 'status'), { completed: 2 * at_once });
 	assert.equal(metrics.sum('assistants_run_duration_seconds_count'), 2 * at_once);
 	assert.equal(metrics.sum(BUSY), 1);
-	// What a process of the server counts is what all have counted.
+	// Each process reports what all have counted.
 	const same = await scrape(site);
 	assert.equal(same.sum(RUNS), metrics.sum(RUNS));
 });

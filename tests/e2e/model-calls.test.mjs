@@ -1,4 +1,4 @@
-// Functions that the model calls, around the whole way: a run by /v1 that calls, outputs, words.
+// Function calls, all the way: a run of /v1 that calls, gets outputs, and answers.
 
 import assert from 'node:assert/strict';
 import { LLMock } from '@copilotkit/aimock';
@@ -12,7 +12,7 @@ const TOOL = { type: 'function', function: { name: 'temperature', parameters: PA
 async function aimock(bench) {
 	const mock = new LLMock({ port: 0, host: '127.0.0.1', chunkSize: 5 });
 	const call = { name: 'temperature', arguments: '{"city":"SF"}' };
-	// The first fixture that fits counts: what the function answered, or else the question.
+	// The first matching fixture counts: the function's output, or else the question.
 	mock.onToolResult('call_1', { content: 'It is 57 F.' });
 	mock.onMessage(ASKED, { content: 'Let me see.', toolCalls: [{ ...call, id: 'call_1' }] });
 	await mock.start();
@@ -32,7 +32,7 @@ const SERVERS = {
 	}),
 };
 
-// The API of a server that a key may use: call(method, path, body) gives what it answers with 200.
+// A server's API with a key: call(method, path, body) returns the answer, which must be 200.
 async function api(bench, env) {
 	const { stdout } = await bench.command(['--make-key', 'tester']);
 	const server = await bench.listen({ env });

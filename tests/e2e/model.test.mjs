@@ -17,7 +17,7 @@ const APIS = {
 };
 
 async function aimock(bench, { api, lacks }) {
-	// It cuts between UTF-16's units: 5 would cut 🎓 in two, and no UTF-8 can tell of a half.
+	// It cuts between UTF-16 units: 5 would cut 🎓 in two, which UTF-8 cannot express.
 	const mock = new LLMock({ port: 0, host: '127.0.0.1', chunkSize: 4 });
 	for (const [asked, content] of [FIRST, SECOND]) mock.onMessage(asked, { content });
 	await mock.start();
@@ -28,7 +28,7 @@ async function aimock(bench, { api, lacks }) {
 	} };
 }
 
-// What a request to the Responses API replays, as [[role, text], …].
+// The history in a request to the Responses API, as [[role, text], …].
 function replayed({ input }) {
 	const textOf = (content) => content.map(({ text }) => text).join('');
 	return input.map(({ role, content }) => {

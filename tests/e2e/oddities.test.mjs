@@ -1,5 +1,5 @@
-// What model servers say and refuse that no server should, and how a conversation outlives it. Each
-// kind was met in the public bug threads of a server or a client.
+// What model servers send and refuse although they should not, and how a conversation survives it. Each
+// kind was found in the public bug reports of a server or a client.
 
 import assert from 'node:assert/strict';
 import { e2e } from './lib.mjs';
@@ -18,7 +18,7 @@ const callsOf = ({ messages }) => messages.flatMap(({ tool_calls }) => tool_call
 const last = ({ messages }) => messages.at(-1);
 const asksWeather = (body) => last(body)?.role === 'user' && /weather$/.test(last(body).content);
 
-// Answers what `refuse` lets through: the weather by a call, all else by words.
+// Answer what `refuse` accepts: the weather by a call, everything else by text.
 const chat = (refuse, called = () => calls(['call_1', '{"city":"Oslo"}'])) => (body) => {
 	const words = refuse(body);
 	if (words) return typeof words === 'string' ? refusal(words) : words;
@@ -31,7 +31,7 @@ function alternates(body) {
 		'Conversation roles must alternate user/assistant/user/assistant/...';
 }
 
-// Servers that insist on something in a history, and the turns that lead there.
+// Servers that insist on something in a history, and the turns that lead to it.
 const STRICT = [
 	['arguments that are JSON objects', ['weather', 'thanks'], chat(
 		(body) => callsOf(body).some((one) => !isObject(one.function.arguments)) &&
@@ -116,7 +116,7 @@ e2e('calls of one server are told another by ids that it takes', async (bench) =
 	const first = await oddServer(bench, 'chat', chat(() => false,
 		() => calls(['call_PTLP8xhu3uwZk4l3nlnrrJha', '{"city":"Oslo"}'])));
 	assert.equal((await first.turn('weather')).status, 'completed');
-	// What it made itself goes back as it came.
+	// What the server itself made goes back unchanged.
 	assert.equal(callsOf(first.asked.at(-1))[0].id, 'call_PTLP8xhu3uwZk4l3nlnrrJha');
 	const second = await oddServer(bench, 'chat', (body) => {
 		const tool = body.messages.find(({ role }) => role === 'tool');
@@ -367,7 +367,7 @@ for (const [name, answer] of [
 	});
 }
 
-/* --- what else a server must be told, or not --- */
+/* --- what else a server must, or must not, be sent --- */
 
 e2e('an image that is a file: the log says that the model cannot see it', async (bench) => {
 	bench.expectLog(/cannot see 1 image of the thread/);
@@ -414,9 +414,9 @@ for (const api of ['chat', 'responses']) {
 	});
 }
 
-/* --- all of it at random --- */
+/* --- random combinations --- */
 
-// A generator of numbers from 0 to 1 that a seed repeats (mulberry32).
+// A random number generator with a seed (mulberry32).
 function randomOf(seed) {
 	let state = seed;
 	return () => {
@@ -457,7 +457,7 @@ e2e('two hundred turns with a server whose oddities change', async (bench) => {
 	const server = await oddServer(bench, 'chat', () => 'Good.');
 	for (let i = 0; i < 200; i++) {
 		const mood = one(MOODS), bad = random() < 0.3 && one(BAD);
-		// Once a turn: a model that calls for ever is another matter.
+		// Once per turn: a model that calls forever is tested elsewhere.
 		const odd = random() < 0.3 ? [one(ODD)] : [];
 		server.state.answer = (body) => {
 			const words = mood(body);

@@ -1,5 +1,5 @@
-// Programs of 2023, which speak the Assistants API's first version: what they send is understood,
-// and what they look for is there.
+// Programs of 2023, which use version 1 of the Assistants API: what they send is understood, and what they
+// look for is there.
 
 import assert from 'node:assert/strict';
 import { e2e } from './lib.mjs';
@@ -7,7 +7,7 @@ import { USUAL_SEARCH } from './lib-sdk.mjs';
 import { makeKey, Program } from './lib-api.mjs';
 import { modelServer, words } from './lib-upstream.mjs';
 
-// What openai 4.30, the last of the first version, knows of each object.
+// The members of each object in openai 4.30, the last SDK of version 1.
 const ASSISTANT = ['created_at', 'description', 'file_ids', 'id', 'instructions', 'metadata',
 	'model', 'name', 'object', 'response_format', 'temperature', 'tools', 'top_p'];
 const THREAD = ['created_at', 'id', 'metadata', 'object'];
@@ -26,7 +26,7 @@ function assertKeys(object, keys) {
 	assert.deepEqual(Object.keys(object).sort(), keys);
 }
 
-/** A server, and two programs of one tenant that speak one version each. */
+/** A server, and two programs of one tenant, each with another version. */
 async function programs(bench, env) {
 	const key = await makeKey(bench, 'both');
 	const server = await bench.listen({ env });
@@ -191,11 +191,11 @@ e2e('a run of the first version, polled and streamed', async (bench) => {
 		}
 	}
 	assert.deepEqual(events.slice(-2).map(([name]) => name), ['thread.run.completed', 'done']);
-	// What was shown in the first version was stored in the second.
+	// What is shown as version 1 is stored as version 2.
 	const now = await current.call('GET', `${path}/runs/${events[0][1].id}`);
 	assert.deepEqual(now.tools, [{ type: 'code_interpreter' }, USUAL_SEARCH]);
 	assert.equal(now.file_ids, undefined);
-	// The model was told of no tool that it has not got.
+	// The model was not sent a tool that the server lacks.
 	assert.deepEqual(model.requests.map(({ json }) => json.tools), [undefined, undefined]);
 	bench.expectLog(HOSTED);
 	const warnings = bench.logEntries().filter(({ message }) => HOSTED.test(message));

@@ -1,4 +1,4 @@
-// Answers that outlast their client's patience: Prefer (RFC 7240), a 202, and the run's own path.
+// Answers that take longer than their client waits: Prefer (RFC 7240), a 202, and the run's path.
 
 import assert from 'node:assert/strict';
 import path from 'node:path';
@@ -23,7 +23,7 @@ const sum = functionCalls(['call_1', 'add_numbers', '{"a": 1, "b": 2}']);
 const ASYNC = { prefer: 'respond-async' };
 const JSON_TOO = { accept: 'application/json' };
 
-/** Says something, and is answered 202; the path of the answer. */
+/** Send a message that is answered 202; returns the path of its answer. */
 async function sayAsync(site, thread, text, headers = ASYNC) {
 	const answer = await say(site, thread, text, headers);
 	assert.equal(answer.status, 202, answer.text);
@@ -33,7 +33,7 @@ async function sayAsync(site, thread, text, headers = ASYNC) {
 	return location.slice((site.base ?? '').length);
 }
 
-/** Asks until there is an answer. */
+/** Poll until there is an answer. */
 async function answerAt(site, where, headers = {}) {
 	let answer;
 	await eventually('an answer', async () => {
@@ -75,7 +75,7 @@ e2e('both forms of an answer are those that the blocking form has', async (bench
 	assert.deepEqual([json.text, json.thread_id, json.usage],
 		[blocking.json.text, thread, blocking.json.usage]);
 	assert.equal(where.endsWith(`/runs/${json.run_id}`), true);
-	// Any run's answer has its path, also one that was waited for.
+	// Every run's answer has a path, even one that the client waited for.
 	const known = await site.request('GET', `/threads/${thread}/runs/${blocking.json.run_id}`);
 	assert.deepEqual([known.status, known.text], [200, blocking.json.text]);
 });
@@ -123,7 +123,7 @@ e2e('the 202 is JSON for who wants JSON, and logged when it is sent', async (ben
 	assert.equal(lines.length, 1, 'one line for the message');
 });
 
-// What a client is told: all but what differs from one request to the next.
+// What a client receives, without what differs from request to request.
 function told({ status, text, headers }) {
 	const own = /^(date|connection|content-length|x-request-id|preference-applied|retry-after)$/;
 	const rest = Object.entries(headers).filter(([name]) => !own.test(name)).sort();
@@ -133,7 +133,9 @@ function told({ status, text, headers }) {
 	};
 }
 
-/** Assert that who does not wait is told what who waits is, at once and for ever. */
+/**
+ * Assert that a client that does not wait receives the same as one that waits, at once and forever.
+ */
 async function assertSame(site, expected) {
 	for (const headers of [{}, JSON_TOO]) {
 		const blocking = await say(site, await newThread(site), 'words', headers);
@@ -305,7 +307,7 @@ e2e('what is no run is told so', async (bench) => {
 	assertSentence(await get(where), 404);
 });
 
-/** A proxy before the site that cuts whatever says nothing for a second. */
+/** A proxy in front of the site that cuts connections after a second of silence. */
 async function impatient(bench, site) {
 	const port = await freePort();
 	const config = bench.file('impatient.conf', `pid ${bench.dir}/impatient.pid;

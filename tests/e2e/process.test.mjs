@@ -1,4 +1,4 @@
-// The program as a process: its start, its end, and what stops it from starting.
+// The program as a process: start, end, and what prevents its start.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -59,7 +59,7 @@ e2e('SIGTERM ends a CGI program that waits for the model, and frees its thread',
 	]);
 });
 
-// An upstream that takes down each byte that a connection brings.
+// An upstream that records each byte of a connection.
 async function rawUpstream(bench, json) {
 	const upstream = { received: '', open: 0 };
 	const server = net.createServer((connection) => {
@@ -190,7 +190,7 @@ function assertOneLine({ code, stderr }, ...patterns) {
 	for (const pattern of patterns) assert.match(stderr, pattern);
 }
 
-// What --check-config says of the first part that is not well.
+// Assert what --check-config reports of the first failed part.
 function assertNotWell({ code, stdout, stderr }, ...patterns) {
 	assert.deepEqual([code, stderr], [1, '']);
 	const line = stdout.split('\n').find((one) => one.includes(': NOT ok, '));

@@ -13,7 +13,7 @@ import {
 import { behindNginx, fromShell } from './lib-servers.mjs';
 import { MARKER, gate } from './lib-upstream.mjs';
 
-// Newest first, so that all pages have to be read to know the oldest.
+// Newest first, so all pages must be read to find the oldest.
 const LIST = 'GET /v1/assistants?limit=100';
 const CREATE = 'POST /v1/assistants';
 const UPDATE = 'POST /v1/assistants/ID';
@@ -36,7 +36,7 @@ async function assertAnswered(site, thread, words = 'hello') {
 	assert.deepEqual([answer.status, answer.text.trimEnd()], [200, words]);
 }
 
-// The files in the state folder that hold an assistant's id.
+// The files in the state folder that have an assistant's id.
 function cacheFiles(bench) {
 	return fs.readdirSync(bench.state).map((name) => path.join(bench.state, name))
 		.filter((file) => fs.statSync(file).isFile() && !/\.db(-|$)/.test(file))
@@ -59,7 +59,7 @@ e2e('an absent assistant is created, once, and each request bears key and versio
 		assert.ok(!fs.readFileSync(cache, 'utf8').includes(UPSTREAM_KEY));
 	});
 
-// The name of the built-in definition, by what the program creates on an empty remote.
+// The name in the built-in definition, by what the program creates on an empty remote.
 async function builtInName(bench) {
 	const { remote, site, thread } = await scene(bench);
 	await assertAnswered(site, thread);
@@ -252,7 +252,7 @@ e2e('lists that have more for ever, whatever comes after, are given up', async (
 	await within(assertAnswered(site, thread), 'the answer', 5000);
 	const reading = site.request('GET', `/threads/${thread}/messages`);
 	assert.equal((await within(reading, 'the conversation', 5000)).status, 200);
-	// The first page, and once more to see that it is the same: of three lists.
+	// The first page, and the second, which is the same: for three lists.
 	const { length } = remote.takeLog().filter((line) => /^GET .*limit=/.test(line));
 	assert.ok(length <= 6, `${length} requests`);
 });

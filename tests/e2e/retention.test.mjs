@@ -1,4 +1,4 @@
-// ASSISTANTS_RETENTION_DAYS: threads that nobody uses go, and nobody is kept waiting for it.
+// ASSISTANTS_RETENTION_DAYS: unused threads are deleted, and no request has to wait for that.
 
 import assert from 'node:assert/strict';
 import { e2e, eventually, newThread, say, transcript } from './lib.mjs';
@@ -14,7 +14,7 @@ const inDatabase = (bench, statements) => sql(database(bench), statements);
 
 const count = (bench, table) => Number(inDatabase(bench, `SELECT count(*) FROM ${table}`));
 
-/** Make all that is in the database as old as months. */
+/** Make everything in the database months older. */
 function age(bench) {
 	inDatabase(bench, ['threads', 'messages', 'runs']
 		.map((table) => `UPDATE ${table} SET created_at = created_at - ${MONTHS_S};`).join('\n'));
@@ -26,7 +26,7 @@ async function newDatabase(bench) {
 	assert.equal(code, 0, stderr);
 }
 
-/** `threads` of the gateway with `messages` each, made by SQL, all of them months old. */
+/** Make `threads` of the gateway with `messages` each, by SQL, all of them months old. */
 function fill(bench, threads, messages, size = 500) {
 	inDatabase(bench, `BEGIN;
 		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${threads})
@@ -40,7 +40,7 @@ function fill(bench, threads, messages, size = 500) {
 		COMMIT;`);
 }
 
-/** Do something again and again until `over()`; returns {times, slowest_ms}. */
+/** Repeat something until `over()`; returns {times, slowest_ms}. */
 async function meanwhile(what, over) {
 	const made = { times: 0, slowest_ms: 0 };
 	await eventually('what goes on meanwhile', async () => {
@@ -164,7 +164,7 @@ e2e('kill -9 in the middle of a sweep: what was begun is nobody\'s, and is finis
 		const { stdout } = await bench.command(['--export']);
 		assert.ok(!stdout.includes('removed_') && !stdout.includes(thread(1)));
 
-		// The step that was killed is done again after half a minute.
+		// A step whose process was killed is repeated after half a minute.
 		inDatabase(bench, 'UPDATE chores SET due_at = 0');
 		await bench.listen({ env: SETTING });
 		await eventually('nothing is left',

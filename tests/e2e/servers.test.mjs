@@ -1,5 +1,5 @@
-// What each web server, set up as the shipped files say, hands to the program and back: paths,
-// headers, bodies, errors.
+// What each web server, configured by the shipped files, passes to the program and back: paths, headers,
+// bodies, errors.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -16,19 +16,19 @@ const SERVERS = [
 	{ name: 'nginx', open: behindNginx, forms: FORMS },
 	{ name: 'mod_proxy_fcgi', open: behindProxyFcgi, forms: FORMS },
 	{ name: 'mod_fcgid', open: behindFcgid, forms: FORMS },
-	// A .htaccess can't allow encoded slashes, and Apache's default is not to.
+	// A .htaccess cannot allow encoded slashes, which Apache refuses by default.
 	{ name: 'mod_cgid', open: behindCgid, forms: FORMS, refusesSlashes: true, page: 'site/chat' },
 	{ name: 'mod_cgi', open: behindCgi, forms: [['in a folder of scripts', {}]], page: 'scripts/chat' },
 	{ name: 'fcgiwrap', open: behindFcgiwrap, forms: FORMS.slice(0, 1) },
 ];
 
-// As they go out, and as the program must see them.
+// As they are sent, and as the program must see them.
 const ODD_PATHS = [
 	['/a%3Fb', '/a?b'], ['/a%25b', '/a%b'], ['/a%2541', '/a%41'], ['/a%20b', '/a b'],
 	['/a%23b', '/a#b'], ['/%C3%A9', '/é'], ['/a;b+c', '/a;b+c'], ['/a%22%5C', '/a"\\'],
 	['/a//b', '/a/b'], ['/a/../b', '/b'], ['/a?b=%2F%3F', '/a'],
 ];
-// At the root it is the chat page's.
+// At the root it belongs to the chat page.
 const ROOT = ['/', '/'];
 const ENCODED_SLASH = ['/a%2Fb', '/a/b'];
 
@@ -54,7 +54,7 @@ async function pathsArrive(bench, site, refusesSlashes) {
 	const created = await site.request('POST', '/threads');
 	assert.equal(created.status, 201, created.text);
 	assert.equal(created.headers.location, `${site.base}/threads/${created.text}`);
-	// Written like this, the URI does not tell the base; what the server says does.
+	// Encoded like this, the URI does not reveal the base; SCRIPT_NAME does.
 	const odd = await site.request('POST', '/%74hreads');
 	for (const { headers } of [created, odd]) {
 		assert.equal((await httpRequest(site.port, 'DELETE', headers.location)).status, 204);
@@ -128,7 +128,7 @@ async function pageIsServed(site) {
 		const { status, headers } = await site.request('GET', `/chat/${file}`);
 		assert.equal(status, 200, file);
 		assert.match(headers['content-type'], type, file);
-		// Who is told by a <meta> can't be told by whom he may be framed.
+		// A <meta> policy cannot have frame-ancestors.
 		assert.equal(headers['content-security-policy'], `${POLICY}; frame-ancestors 'none'`, file);
 		assert.equal(headers['x-content-type-options'], 'nosniff', file);
 		assert.equal(headers['referrer-policy'], 'no-referrer', file);
@@ -140,7 +140,7 @@ async function pageIsServed(site) {
 	await newThread(site);
 }
 
-// At the root of a site the page is where one arrives.
+// The root of a site leads to the page.
 async function pageIsFound(site) {
 	for (const path of ['/', '/chat']) {
 		const { status, headers } = await site.request('GET', path);
@@ -181,7 +181,7 @@ for (const [name, open] of [['mod_cgid', behindCgid], ['mod_cgi', behindCgi]]) {
 			assert.ok(answer.headers['x-request-id'], `${file} is not the program's`);
 		}
 		assert.equal((await site.request('GET', '/.htaccess')).status, 403);
-		// Apache's own; it shows that there is a folder, and no more.
+		// Apache's own answer; it only reveals that there is a folder.
 		assert.equal((await site.request('GET', '/lib')).status, 301);
 		assert.equal((await site.request('GET', '/assistants.fcgi/health')).text, 'ok');
 	});

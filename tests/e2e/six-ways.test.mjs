@@ -1,7 +1,6 @@
-// What the program answers, one body of tests for each way to reach it: as CGI from a shell, behind
-// lighttpd, behind nginx, and behind Apache by three of its modules; and the claims that a web server
-// can most easily break for Apache's fourth module and for fcgiwrap. The offline model speaks for
-// the assistant.
+// What the program answers, with the same tests for each way of hosting: CGI from a shell, lighttpd, nginx,
+// and three of Apache's modules; and, for Apache's fourth module and for fcgiwrap, what a web server can
+// break most easily. The offline model answers.
 
 import assert from 'node:assert/strict';
 import { assertSentence, e2e, newThread, say, transcript } from './lib.mjs';

@@ -37,7 +37,7 @@ limited('in 150 MB of address space all workers start, and 126 conversations wai
 		}
 	});
 
-// A thread whose stack is of the default size could not be started here.
+// A thread with a stack of the default size could not be started here.
 limited('resolving a name takes no thread with a large stack', ['-v 1000000', '-s 1000000'],
 	async (bench, program) => {
 		bench.expectLog(/The model server could not be asked/);

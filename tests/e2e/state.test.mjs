@@ -1,5 +1,5 @@
-// What can be wrong with the state folder and what is in it: each is one clear line in the log, and
-// 503 for those who need it.
+// Faults of the state folder and its files: each is one clear line in the log, and 503 for the requests
+// that need it.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -16,7 +16,7 @@ function complaints(bench) {
 		.map(({ message }) => message);
 }
 
-// Assert that these requests are answered 503 and logged once each, by a line of this form.
+// Assert that these requests are answered 503 and logged once each, with such a line.
 async function assertUnavailable(bench, requests, line) {
 	bench.expectLog(line);
 	for (const request of requests) {
@@ -30,7 +30,7 @@ async function assertUnavailable(bench, requests, line) {
 	}
 }
 
-// All that writes, and all that reads.
+// Requests that write, and requests that read.
 function writing(site, thread) {
 	return [
 		() => site.request('POST', '/threads'),
@@ -46,7 +46,7 @@ function reading(site, thread) {
 	];
 }
 
-// Start the program, which must not start: as a server, as a command and as CGI, with one line each.
+// Start the program, which must fail: as a server, as a command and as CGI, with one line each.
 async function assertNoStart(bench, line) {
 	bench.expectLog(line);
 	const child = bench.startProgram([PROGRAM, '--listen', `unix:${bench.dir}/socket`], {
@@ -101,7 +101,7 @@ e2e('a disk that is full at the start', async (bench) => {
 e2e('a limit of a file\'s size does not end the program', async (bench) => {
 	const line = /^the database \S+: .*\(File too large\)$/;
 	bench.expectLog(line);
-	// In blocks of 512 bytes: more than the empty database has.
+	// In blocks of 512 bytes: more than the empty database needs.
 	bench.via = ['/bin/sh', '-c', 'ulimit -f 512 && exec "$@"', 'sh'];
 	const server = await bench.listen();
 	const thread = await newThread(server);
@@ -131,10 +131,10 @@ e2e('a state folder that is read-only at the start', async (bench) => {
 	await assertNoStart(bench, /^the state folder \S+ cannot be used: Read-only file system/);
 });
 
-// Have the program run by a user to whom what is forbidden is forbidden, which it is not to root.
+// Run the program as a user other than root, whom permissions restrict.
 function asSomebody(bench) {
 	if (process.getuid() !== 0) return;
-	// A user who may not go to where the program is gets a copy.
+	// A user who cannot reach the program gets a copy.
 	const { program } = bench.programCopy();
 	fs.chmodSync(bench.config, 0o644);
 	bench.via = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups',
@@ -157,7 +157,7 @@ e2e('a database that the program\'s user may not write to', async (bench) => {
 	await assertNoStart(bench, /^the database \S+ cannot be opened: attempt to write a readonly/);
 });
 
-// Have a state folder with two conversations in it, all in the database file; returns their ids.
+// Make a state folder with two conversations, all in the database file; returns their ids.
 async function withConversations(bench) {
 	const server = await bench.listen();
 	const threads = [await newThread(server), await newThread(server)];
@@ -168,7 +168,7 @@ async function withConversations(bench) {
 	return threads;
 }
 
-// Bytes that are the same each time, and look like nothing.
+// Pseudo-random bytes, the same each time.
 function noise(length) {
 	let state = 12345;
 	return Buffer.from({ length }, () => {
@@ -179,7 +179,7 @@ function noise(length) {
 
 const PAGE = 2048;
 
-// Overwrite from a page of the database file on.
+// Overwrite the database file from a page on.
 function overwrite(bench, page, bytes, at = 0) {
 	const fd = fs.openSync(database(bench), 'r+');
 	fs.writeSync(fd, bytes, 0, bytes.length, (page - 1) * PAGE + at);

@@ -1,5 +1,5 @@
-// What goes wrong at the model server, row by row of the manual's table: what the client is told,
-// what it is never told, and that the thread lives on.
+// Failures of the model server, row by row of the manual's table: what the client gets, what it never gets,
+// and that the thread still works.
 
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-// The words as they come: a message answered as server-sent events, through every way of hosting.
+// A message answered as server-sent events, through every way of hosting.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -19,8 +19,8 @@ const WAYS = {
 };
 const EVENTS = 'text/event-stream';
 
-// The blocks of a stream of events, as they come: {event, data} each, or {comment}. The first is a
-// comment that is long enough for mod_deflate, and left out.
+// The blocks of a stream of events as they come: {event, data} each, or {comment}. The first one, a comment
+// long enough for mod_deflate, is left out.
 async function* blocksOf(readable) {
 	let rest = '', opened = false;
 	for await (const piece of readable.setEncoding('utf8')) {
@@ -40,7 +40,7 @@ async function* blocksOf(readable) {
 	assert.equal(rest, '', 'the stream ends with a whole event');
 }
 
-/** Say something and have the answer as events; `.next()` is the next one, `.leave()` leaves. */
+/** Send a message and read the answer as events; `.next()` is the next one, `.leave()` leaves. */
 async function stream(bench, site, thread, text, headers = {}) {
 	const request = http.request({
 		host: '127.0.0.1', port: site.port, method: 'POST', agent: false,
@@ -189,7 +189,7 @@ e2e('a remote that is polled has its words in whole messages, parted as in the t
 	assert.equal(data.text, 'one\nmore\n\ntwo');
 });
 
-// The pieces' words, and those of the end.
+// The text of the pieces, and that of the end.
 async function wordsOf(answer) {
 	const all = (await answer.rest()).filter(({ comment }) => comment === undefined);
 	const { data } = all.pop();

@@ -1,5 +1,5 @@
-// The systemd units: what systemd says of them, and a socket that is there before the program, and
-// stays while the program starts anew.
+// The systemd units: systemd's own verdict, and a socket that exists before the program and during its
+// restarts.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -13,12 +13,12 @@ import { adapt, nginx, startedByServer, stop } from './lib-servers.mjs';
 const UNITS = ['assistants-fcgi.socket', 'assistants-fcgi.service'];
 const CLIENTS = 8;
 
-// What systemd-analyze says, which is nothing where all is well, and a failure else.
+// Run systemd-analyze, which prints nothing if all is well, and fails otherwise.
 function analyze(...args) {
 	return execFileSync('systemd-analyze', args, { encoding: 'utf8', stdio: 'pipe' });
 }
 
-// Copies of the units, in which the program is where it is.
+// Copies of the units, with the real path of the program.
 function unitFiles(bench) {
 	return UNITS.map((name) => bench.file(name, adapt(`examples/${name}`,
 		name.endsWith('.service') ? [[/(?<=^ExecStart=)\S+$/m, PROGRAM]] : []), 0o644));
@@ -56,15 +56,15 @@ test('make install puts all in place', async (t) => {
 	assert.equal(mode('share/man/man5/assistants-fcgi.conf.5'), 0o644);
 	const doc = 'share/doc/assistants-fcgi';
 	assert.equal(mode(`${doc}/examples/tools/add_numbers`), 0o755);
-	// All the examples and documents that there are.
+	// All examples and documents.
 	const files = (folder) => fs.readdirSync(folder, { recursive: true }).sort();
 	for (const folder of ['examples', 'docs']) {
 		assert.deepEqual(files(path.join(root, 'usr', doc, folder)), files(path.join(top, folder)));
 	}
 });
 
-// The program behind nginx, on a socket that systemd's own tool opens and hands over; it is started
-// when somebody comes, and once more when it has ended.
+// The program behind nginx, on a socket that systemd's own tool opens and passes on. It starts with the
+// first connection, and again after it has ended.
 async function activated(bench) {
 	const socket = path.join(bench.dir, 'socket');
 	const { script, started } = startedByServer(bench, 'program', bench.env);
@@ -77,7 +77,7 @@ async function activated(bench) {
 	const ended = child.ended.then(() => assert.fail(fs.readFileSync(log, 'utf8')));
 	await Promise.race([eventually('the socket', () => fs.existsSync(socket)), ended]);
 	fs.chmodSync(socket, 0o666);
-	// To look whether nginx listens is a request already.
+	// Waiting until nginx listens is a request already.
 	const site = await nginx(bench, '', [[/(?<=^\t\t\tfastcgi_pass unix:).*(?=;)/m, socket]]);
 	return { ...site, started };
 }

@@ -1,5 +1,5 @@
-// The owner's programs as the assistant's tools: what they are given, what becomes of what they do,
-// and that nothing that they do ends a conversation, stays behind, or shows a key.
+// The owner's programs as tools: what they are given, what happens to their results, and that nothing they
+// do ends a conversation, is left behind, or reveals a key.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -20,7 +20,7 @@ const SIX_WAYS = {
 };
 const ADDS = 'call add_numbers {"a": 2, "b": 40}';
 
-/** A folder of tools in the bench: {name: {script, json, mode}}; returns it with its variable. */
+/** Make a folder of tools: {name: {script, json, mode}}; returns it with its variable. */
 function toolbox(bench, tools) {
 	const folder = path.join(bench.dir, 'tools');
 	fs.mkdirSync(folder);
@@ -40,7 +40,10 @@ function toolbox(bench, tools) {
 	return box;
 }
 
-/** A gateway on a model server that calls these, [name, arguments] each, and then says 'done'. */
+/**
+ * A gateway with a model server that makes these calls, [name, arguments] each, and then says
+ * 'done'.
+ */
 async function scene(bench, tools, { env = {}, open = (more) => bench.listen({ env: more }) } = {}) {
 	const model = await modelServer(bench);
 	const box = toolbox(bench, tools);
@@ -48,7 +51,7 @@ async function scene(bench, tools, { env = {}, open = (more) => bench.listen({ e
 	const thread = await newThread(site);
 	return {
 		model, box, site, thread,
-		/** What the model is told of the calls, when a user says something. */
+		/** Send a message; returns the outputs that the model is sent for the calls. */
 		async outputs(...calls) {
 			const before = model.requests.length;
 			model.queue.push(functionCalls(...calls
@@ -64,7 +67,7 @@ async function scene(bench, tools, { env = {}, open = (more) => bench.listen({ e
 	};
 }
 
-/** The processes, but for this one's kind, that have this text in their command line. */
+/** The processes that have this text in their command line, without those that look for it. */
 function processesWith(text) {
 	return fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((pid) => {
 		try {
@@ -84,7 +87,7 @@ for (const [way, open] of Object.entries(SIX_WAYS)) {
 	});
 
 	e2e(`${way}: add_numbers adds for a remote Assistants API`, async (bench) => {
-		// The remote is this program, too, elsewhere.
+		// The remote is this program, too, in another place.
 		const elsewhere = new Bench();
 		bench.onClose(() => elsewhere.close().finally(() => elsewhere.clear()));
 		const key = await makeKey(elsewhere, 'somebody');
@@ -109,7 +112,7 @@ e2e('a tool is given its arguments, its folder, and nothing else of ours', async
 	const [looked] = await outputs(['look']);
 	const [folder, descriptors, ...names] = looked.trim().split('\n');
 	assert.equal(folder, fs.realpathSync(box.folder));
-	// Of ls one is its own, for the folder.
+	// One is ls's own, for the folder.
 	assert.deepEqual(descriptors.trim().split(' '), ['0', '1', '2', '3']);
 	assert.deepEqual(names.filter((name) => !/^(PWD|_|SHLVL|OLDPWD)$/.test(name)), ['LANG', 'PATH']);
 	const [named] = await outputs(['named']);
@@ -119,7 +122,7 @@ e2e('a tool is given its arguments, its folder, and nothing else of ours', async
 
 for (const [way, open] of [['FastCGI', undefined], ['CGI', fromShell]]) {
 	e2e(`${way}: no key is seen by a tool`, async (bench) => {
-		// What a program of the same user can read of its parents, and of its own.
+		// What a program of the same user can read of its parents and itself.
 		const script = 'pid=$$; while [ "$pid" -gt 1 ]; do ' +
 			'tr "\\0" "\\n" < /proc/$pid/environ 2>/dev/null; cat /proc/$pid/cmdline 2>/dev/null; ' +
 			'pid=$(sed "s/.*) . //; s/ .*//" /proc/$pid/stat); ' +
@@ -208,7 +211,7 @@ e2e('what looks like a tool and is none is left out, and the log says why', asyn
 	fs.writeFileSync(at('bad_json.json'), '{');
 	fs.rmSync(at('link'));
 	fs.symlinkSync(outside, at('link'));
-	// One in the folder is well, and so is what has nothing to do with tools.
+	// A link within the folder is fine, and so is a file that is no tool.
 	fs.symlinkSync('good', at('other'));
 	fs.writeFileSync(at('other.json'), '{"description": "the same"}');
 	fs.writeFileSync(at('notes.txt'), 'not a tool');
@@ -298,7 +301,7 @@ e2e('many slow calls end with the time of their run, not each with its own', asy
 		{ tool: { script: 'echo x >> ran; exec sleep 983' } }, { env: { ASSISTANTS_RUN_TIMEOUT: '2' } });
 	model.queue.push(functionCalls(...Array(20).fill().map((_, i) => [`call_${i}`, 'tool', '{}'])));
 	assertSentence(await say(site, thread, 'words'), 504);
-	// Eight at once; the others were not even begun.
+	// Eight at once; the others were never started.
 	assert.equal(fs.readFileSync(path.join(box.folder, 'ran'), 'utf8'), 'x\n'.repeat(8));
 	assert.equal((await say(site, thread, 'again')).status, 200);
 });
@@ -426,7 +429,7 @@ e2e('a change in the folder updates the assistant, once, for all processes', asy
 	await offered();
 	assert.equal(model.requests.at(-1).json.tools[0].description, 'another one');
 	assert.equal(updates(), 2);
-	// Another program behind the same words is nothing to tell the assistant.
+	// Another program with the same description does not concern the assistant.
 	box.put('second', { script: 'echo other' });
 	await offered();
 	assert.equal(updates(), 2);

@@ -1,4 +1,4 @@
-// Moving in and out: --export and --import.
+// --export and --import.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -10,7 +10,7 @@ import { modelServer, status } from './lib-upstream.mjs';
 
 const KINDS = ['assistants', 'threads', 'runs', 'messages', 'run steps'];
 
-/** What a command says of its import: [new, already there] of each kind. */
+/** The counts that a command prints of its import: [new, existing] of each kind. */
 function counts(stdout) {
 	return KINDS.map((kind) => {
 		const line = new RegExp(`^${kind}: (\\d+) new, (\\d+) already there$`, 'm').exec(stdout);
@@ -27,7 +27,7 @@ async function exported(bench, state = bench.state) {
 	return stdout;
 }
 
-/** Import what `content` is, by a file; returns the counts. */
+/** Import `content` from a file; returns the counts. */
 async function imported(bench, content, args = [], state = bench.state) {
 	const file = bench.file('import', content);
 	const env = { ASSISTANTS_STATE_DIR: state };
@@ -45,7 +45,7 @@ const message = (id, thread_id, created_at, more = {}) => ({
 	file_ids: [], assistant_id: null, run_id: null, metadata: {}, ...more,
 });
 
-/** Two tenants' and the gateway's objects, of every kind and in every state that stays. */
+/** Objects of two tenants and the gateway, of every kind and in every lasting state. */
 async function fill(bench, server, model) {
 	const one = new Program(server, await makeKey(bench, 'one'));
 	const two = new Program(server, await makeKey(bench, 'two'), 'assistants=v1');
@@ -74,7 +74,7 @@ async function fill(bench, server, model) {
 	return { talk, run };
 }
 
-/** What only time, clocks and model servers that call functions make. */
+/** States that need time, clocks, or model servers that call functions. */
 function addCalls(bench, run) {
 	const calls = [{ id: 'call_1', type: 'function',
 		function: { name: 'f', arguments: '{}', output: 'o' } }];
@@ -118,7 +118,7 @@ e2e('what was exported makes the same of an empty folder', async (bench) => {
 	assert.equal(await exported(bench, other), before);
 	assert.equal(await exported(bench), before);
 
-	// The conversation goes on there.
+	// The conversation continues there.
 	await server.stop();
 	const next = await bench.listen({ env: { ...model.env, ASSISTANTS_STATE_DIR: other } });
 	const said = await transcript(next, talk);
@@ -129,7 +129,7 @@ e2e('what was exported makes the same of an empty folder', async (bench) => {
 	assert.equal(model.requests.at(-1).json.input.length, 5);
 });
 
-// As OpenAI answered them, each list newest first.
+// As OpenAI returned them, each list newest first.
 const SAVED = [
 	{ object: 'list', first_id: 'asst_a', last_id: 'asst_a', has_more: false, data: [{
 		id: 'asst_a', object: 'assistant', created_at: 50, name: 'Old', description: null,
@@ -200,7 +200,7 @@ e2e('what was saved from OpenAI is imported with its ids', async (bench) => {
 	assert.deepEqual(asSaved, SAVED[1].data.map(({ completed_at, ...rest }) => rest));
 	assert.ok(messages.every((one) => one.status === 'completed'));
 	const run = await old.call('GET', '/threads/thread_t/runs/run_1');
-	// What the first version was given later is there as well.
+	// Members that version 1 got later are there as well.
 	const kept = Object.keys(SAVED[2]).filter((name) => name !== 'required_action');
 	for (const name of kept) assert.deepEqual(run[name], SAVED[2][name], name);
 	const over = await mine.call('GET', '/threads/thread_t/runs/run_2');
@@ -209,7 +209,7 @@ e2e('what was saved from OpenAI is imported with its ids', async (bench) => {
 	assert.deepEqual(steps.map((step) => step.step_details),
 		SAVED[4].data.map((step) => step.step_details));
 
-	// It goes on: nothing locks the thread, and the model is told what was said, in order.
+	// It continues: nothing locks the thread, and the model is sent the messages in order.
 	const next = await mine.call('POST', '/threads/thread_t/runs', { assistant_id: 'asst_b' });
 	assert.equal((await mine.ended(next)).status, 'completed');
 	bench.expectLog(/file_search, which are only stored so far/);
@@ -231,7 +231,7 @@ e2e('without a tenant, what is imported is the gateway\'s; ids may have any form
 	const program = new Program(server, await makeKey(bench, 'gateway'));
 	const { data } = await program.call('GET', `/threads/${encodeURIComponent(odd)}/messages`);
 	assert.deepEqual(data.map(({ id, thread_id }) => [id, thread_id]), [['m4', odd]]);
-	// What is there already is left alone.
+	// Existing objects are left unchanged.
 	const other = { ...thread('alpha'), metadata: { other: '1' } };
 	assert.deepEqual((await imported(bench, lines(other)))[1], [0, 1]);
 	assert.deepEqual((await program.call('GET', '/threads/alpha')).metadata, {});
@@ -308,7 +308,7 @@ e2e('an import that is killed has changed nothing, and works while the program d
 		const file = bench.file('many', lines(thread('t'), ...many));
 		const child = start(PROGRAM, ['--import', file], { env: bench.env, stdio: 'ignore' });
 		const log = database(bench, '-wal');
-		// The transaction is larger than what is kept in memory.
+		// The transaction is larger than SQLite's cache.
 		await eventually('the import writes', () => fs.statSync(log).size > 4 << 20);
 		child.end('SIGKILL');
 		assert.deepEqual(await within(child.ended, 'the end'), { code: null, signal: 'SIGKILL' });
@@ -319,7 +319,7 @@ e2e('an import that is killed has changed nothing, and works while the program d
 			env: bench.env, stdio: ['pipe', 'ignore', 'ignore'],
 		});
 		fs.createReadStream(file).pipe(second.stdin);
-		// Who writes meanwhile waits, and is answered.
+		// A request that writes meanwhile waits, and is answered.
 		let done = false;
 		const ended = second.ended.then((end) => { done = true; return end; });
 		while (!done) await newThread(server);

@@ -1,4 +1,4 @@
-// The face of /v1: pages of other origins, requests that come twice, keys, Azure's form.
+// /v1 over HTTP: pages of other origins, repeated requests, keys, Azure's form.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -49,7 +49,7 @@ e2e('a page of an allowed origin can read whatever comes of its request', async 
 		if (status >= 400) assertError(answer, status);
 	}
 
-	// All that may wait do.
+	// As many as may wait are waiting.
 	const waiting = await openAnswer(site.port, 'POST', '/v1/chat/completions',
 		{ headers: bearer(key, { origin: ORIGIN }) });
 	assertShared(waiting);
@@ -88,7 +88,7 @@ e2e('preflights, and OPTIONS without one', async (bench) => {
 			assert.equal(answer.headers['access-control-allow-methods'], undefined);
 		}
 	}
-	// A path that is too long, and what the web server itself refused.
+	// A path that is too long, and an error of the web server itself.
 	const long = await server.request('GET', `/v1/${'x'.repeat(8200)}`,
 		{ headers: { origin: ORIGIN } });
 	assert.equal(long.status, 414);
@@ -135,7 +135,7 @@ e2e('the same Idempotency-Key takes effect once', async (bench) => {
 	// Azure's prefix is the same path.
 	assert.deepEqual((await ask('/openai/threads', '{}')).json, first.json);
 
-	// Another body is refused in a way that no SDK repeats.
+	// Another body is refused with a status that no SDK retries.
 	const error = assertError(await ask('/v1/threads', '{"metadata":{}}'), 422);
 	assert.equal(error.param, 'Idempotency-Key');
 
@@ -146,7 +146,7 @@ e2e('the same Idempotency-Key takes effect once', async (bench) => {
 	for (const id of [null, '']) await ask('/v1/threads', '{}', { id });
 	assert.deepEqual([await threads(), await threads(other)], [4, 1]);
 
-	// What was refused had no effect, and is tried again.
+	// A refused request had no effect, and is tried again.
 	const made = '{"model":"m","instructions":"Be kind."}';
 	const assistant = (await ask('/v1/assistants', made, { id: null })).json.id;
 	const body = JSON.stringify({ assistant_id: assistant });
@@ -154,7 +154,7 @@ e2e('the same Idempotency-Key takes effect once', async (bench) => {
 	assertError(await ask('/v1/assistants', '{}', { id: 'key-3' }), 400);
 	assert.equal((await ask('/v1/assistants', '{"model":"m"}', { id: 'key-3' })).status, 200);
 
-	// A run's answer tells when to ask again, the second time too.
+	// A run's answer says when to poll, also the second time.
 	const ran = await run({ id: 'key-4' });
 	assert.equal(ran.json.object, 'thread.run');
 	const reran = await run({ id: 'key-4' });
@@ -166,7 +166,7 @@ e2e('the same Idempotency-Key takes effect once', async (bench) => {
 	const stream = await ask('/v1/threads/runs', streamed, { id: 'key-5' });
 	assert.match(stream.text, /event: done\ndata: \[DONE\]\n\n$/);
 	assertError(await ask('/v1/threads/runs', streamed, { id: 'key-5' }), 400, /stream/);
-	// One that was refused is.
+	// A refused one is.
 	const broken = JSON.stringify({ assistant_id: 'asst_aaaaaaaaaaaaaaaaaaaaaaaa', stream: true });
 	for (let i = 0; i < 2; i++) {
 		assertError(await ask('/v1/threads/runs', broken, { id: 'key-6' }), 404);
@@ -174,7 +174,7 @@ e2e('the same Idempotency-Key takes effect once', async (bench) => {
 
 	assertError(await ask('/v1/threads', '{}', { id: 'x'.repeat(256) }), 400);
 	assert.equal((await ask('/v1/threads', '{}', { id: 'x'.repeat(255) })).status, 200);
-	// It is in the database: the next process knows it, too.
+	// It is in the database, so the next process knows it, too.
 	await server.stop();
 	const headers = bearer(key, { 'idempotency-key': 'key-1' });
 	const late = await bench.cgi({ method: 'POST', path: '/v1/threads', headers, body: '{}' });
@@ -216,7 +216,7 @@ e2e('--make-key prints the key alone, and keeps its hash alone', async (bench) =
 	}
 	const beside = await bench.command(['--make-key', 'x'], { ASSISTANTS_KEYS_FILE: '/proc/x/y' });
 	assert.deepEqual([beside.code, beside.stdout], [1, '']);
-	// A key that nobody could read is an error.
+	// A key that could not be printed is an error.
 	const full = await bench.shell(`"$PROGRAM" --make-key x >/dev/full 2>said; echo $?; cat said`,
 		{ ...env, PROGRAM: process.env.ASSISTANTS_FCGI });
 	assert.match(full, /^1\n[^\n]*cannot be printed/);
@@ -239,7 +239,7 @@ e2e('Azure\'s client', async (bench) => {
 	const client = new AssistantsClient(`http://127.0.0.1:${port}`, new AzureKeyCredential(key),
 		{ allowInsecureConnection: true, retryOptions: { maxRetries: 0 } });
 	bench.expectLog(/only stored so far/);
-	// It speaks of the first version's tools and files.
+	// It has tools and files of version 1.
 	const assistant = await client.createAssistant({
 		model: 'm', name: 'n', instructions: 'x', tools: [{ type: 'retrieval' }], fileIds: ['f'],
 	});

@@ -1,5 +1,5 @@
-// Function tools by OpenAI's official client: the model calls, the client's program answers; by
-// streams, by polling, and by both at once.
+// Function tools by OpenAI's official client: the model calls, the client's program answers; by streams, by
+// polling, and by both.
 
 import assert from 'node:assert/strict';
 import { LLMock } from '@copilotkit/aimock';
@@ -40,7 +40,7 @@ async function scene(bench, OpenAI, options) {
 	return { ...set, runs: threads.runs, thread_id, body: { assistant_id: id } };
 }
 
-/** The calls and their outputs as they went to the model, [type, call_id, what], in order. */
+/** The calls and outputs in a request to the model, [type, call_id, content], in order. */
 function replayed({ json }) {
 	return json.input.filter(({ call_id }) => call_id).map((item) =>
 		[item.type, item.call_id, item.arguments ?? item.output]);
@@ -62,7 +62,7 @@ eachSdk('two calls side by side, by polling', async (bench, OpenAI) => {
 	const { data: [open] } = await runs.steps.list(waiting.id, { thread_id });
 	assert.deepEqual([open.status, open.completed_at], ['in_progress', null]);
 
-	// In another order than they were called in.
+	// In another order than the calls.
 	const tool_outputs = OUTPUTS.toReversed();
 	const queued = await runs.submitToolOutputs(waiting.id, { thread_id, tool_outputs });
 	assert.deepEqual([queued.status, queued.required_action], ['queued', null]);
@@ -149,7 +149,7 @@ eachSdk('several rounds', async (bench, OpenAI) => {
 	const { data } = await runs.steps.list(run.id, { thread_id, order: 'asc' });
 	assert.deepEqual(data.map(({ type }) => type),
 		['tool_calls', 'tool_calls', 'message_creation']);
-	// What was called is part of the conversation from then on.
+	// The calls belong to the conversation from then on.
 	await openai.beta.threads.messages.create(thread_id, { role: 'user', content: 'And now?' });
 	assert.equal((await runs.createAndPoll(thread_id, body)).status, 'completed');
 	assert.equal(replayed(model.requests[3]).length, 6);
@@ -196,7 +196,7 @@ eachSdk('calls that nobody answers expire, and the thread is free', async (bench
 	const { openai, model, runs, thread_id, body } = await scene(bench, OpenAI);
 	model.queue.push(functionCalls(...CALLS));
 	const { id } = await runs.createAndPoll(thread_id, body);
-	// Its time is over, without waiting for that.
+	// Makes its time be over, without waiting.
 	sql(database(bench), `UPDATE runs SET expires_at = created_at - 1 WHERE id = '${id}'`);
 	await assert.rejects(runs.submitToolOutputs(id, { thread_id, tool_outputs: OUTPUTS }),
 		/Runs in status "expired" do not accept tool outputs\./);

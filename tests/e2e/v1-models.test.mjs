@@ -1,5 +1,5 @@
-// OpenAI's official client with a model server of somebody else's, aimock, asked by each of the two
-// APIs, where the program stays and as CGI, where each request and each run has its own process.
+// OpenAI's official client with another model server, aimock, by each of the two APIs: with a lasting
+// process, and as CGI, where each request and each run has a process of its own.
 
 import assert from 'node:assert/strict';
 import { LLMock } from '@copilotkit/aimock';
@@ -35,9 +35,9 @@ const called = (outputs) => CALLS.map(([id, args, output]) => ({ id, type: 'func
 const usage = { prompt_tokens: 11, completion_tokens: 7, input_tokens: 11, output_tokens: 7,
 	total_tokens: 18 };
 
-/** aimock, whose pieces take their time where the user says `slow`, or `stuck`. */
+/** aimock, which answers slowly if the user says `slow`, or `stuck`. */
 async function aimock(bench, api) {
-	// Some characters are two for it, but none of them at an odd place.
+	// Some characters have two UTF-16 units, but none at an odd place.
 	const mock = new LLMock({ port: 0, host: '127.0.0.1', chunkSize: 4 });
 	const toolCalls = CALLS.map(([id, args]) => ({ id, name: 'get_stock_price', arguments: args }));
 	mock.on({ userMessage: PRICES, hasToolResult: false }, { toolCalls });
@@ -53,7 +53,9 @@ async function aimock(bench, api) {
 	return { mock, env };
 }
 
-/** A test for each way; the body gets a stage with an assistant, and what makes a thread. */
+/**
+ * A test for each way; the body gets a stage with an assistant, and a function that makes a thread.
+ */
 function eachWay(name, body) {
 	for (const [way, { api, path, behind }] of Object.entries(WAYS)) {
 		e2e(`${way}: ${name}`, async (bench) => {
@@ -75,13 +77,13 @@ function eachWay(name, body) {
 	}
 }
 
-/** What a request told the model, as [[role, words or call], …], whichever API it came by. */
+/** What a request sent to the model, as [[role, text or call], …], for either API. */
 function told({ body }) {
 	return body.messages.flatMap(({ role, content, tool_calls }) =>
 		(tool_calls ?? [{ id: content }]).map(({ id }) => [role, id]));
 }
 
-// First, since aimock goes on with what nobody reads any more.
+// First, because aimock goes on with an answer that nobody reads.
 eachWay('a run that is cancelled frees its thread', async (set) => {
 	const { openai, mock, threads, runs, begin, body } = set;
 	const thread_id = await begin('stuck');
@@ -140,7 +142,7 @@ eachWay('a run that is streamed', async ({ openai, runs, begin, body }) => {
 	assert.deepEqual(await conversation(openai, thread), [['user', 'one'], ['assistant', WORDS]]);
 });
 
-/** What the model is told of the calls, and what is kept of them. */
+/** Assert what the model is sent of the calls, and what is stored. */
 async function assertCalls({ mock, runs }, { id, thread_id }) {
 	assert.deepEqual(told(mock.getLastRequest()), [
 		['system', 'Be brief.'], ['user', PRICES],
@@ -199,7 +201,7 @@ eachWay('a run goes on when its client leaves the stream, and is polled', async 
 });
 
 eachWay('runs that the model server refuses', async ({ bench, mock, runs, begin, body }) => {
-	// By CGI only of the one that is streamed: a process that nobody waits for has no log.
+	// In CGI only for the streamed one: a process that no client waits for has no log.
 	bench.expectLog(/^run: /);
 	const ways = [
 		(thread) => runs.stream(thread, body).finalRun(),
@@ -212,7 +214,7 @@ eachWay('runs that the model server refuses', async ({ bench, mock, runs, begin,
 	}
 });
 
-/** Words as Chat Completions streams them. */
+/** Text as Chat Completions streams it. */
 function chatWords(text) {
 	const events = [{ delta: { role: 'assistant', content: text } },
 		{ delta: {}, finish_reason: 'stop' }]

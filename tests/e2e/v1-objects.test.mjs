@@ -1,4 +1,4 @@
-// The Assistants API's objects by OpenAI's official client: made, read, changed, listed, deleted.
+// The Assistants API's objects by OpenAI's official client: create, retrieve, modify, list, delete.
 
 import assert from 'node:assert/strict';
 import { conversation, eachSdk, stage, textOf, usageOf } from './lib-sdk.mjs';
@@ -31,7 +31,7 @@ async function all(page) {
 
 const idsOf = (items) => items.map(({ id }) => id);
 
-/** Assert what lists of all kinds do; `made` are the ids of what was made, oldest first. */
+/** Assert what holds for all lists; `made` are the ids of the objects, oldest first. */
 async function assertLists(list, made) {
 	const newest = made.toReversed();
 	assert.deepEqual(idsOf(await all(list({}))), newest);

@@ -1,5 +1,5 @@
-// What /v1 passes on to the model server: both ways as it comes, by whoever has a key, and nothing
-// that is not meant to go through.
+// Pass-through of /v1 to the model server: in both directions as it comes, for anyone with a key, and
+// nothing that must not pass.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -18,14 +18,14 @@ import {
 const CHAT = '/v1/chat/completions';
 const PIECES = ['data: {"piece": 1}\n\n', 'data: {"piece": 2}\n\n', 'data: [DONE]\n\n'];
 
-/** A promise with its own resolver. */
+/** A promise with its resolver. */
 function signal() {
 	let raise;
 	const raised = new Promise((resolve) => { raise = resolve; });
 	return { raised, raise };
 }
 
-// Sends the first piece, and what follows when the test says so.
+// Sends the first piece, and the rest when the test says so.
 async function stepwise(bench) {
 	const [more, left] = [signal(), signal()];
 	const upstream = await rawUpstream(bench, async (request, response) => {
@@ -249,7 +249,7 @@ e2e('what goes wrong at the model server', async (bench) => {
 		return server.request('POST', CHAT, { headers: bearer(key), body: '{}' });
 	};
 
-	// Its own errors are passed on, and not repeated.
+	// The model server's own errors are passed on, and not repeated.
 	const busy = await ask(json({ error: { message: 'busy' } }, 429, { 'retry-after': '20' }));
 	assert.deepEqual([busy.status, busy.headers['retry-after']], [429, '20']);
 	assert.deepEqual(busy.json, { error: { message: 'busy' } });
@@ -257,13 +257,13 @@ e2e('what goes wrong at the model server', async (bench) => {
 	assert.deepEqual([oops.status, oops.headers['x-should-retry']], [500, 'false']);
 	assert.equal(upstream.requests.length, 2);
 
-	// It does not take the program's key: that is not the client's to know.
+	// It refuses the program's key, which the client must not learn.
 	const refused = await ask(json({ error: { message: `Incorrect API key: ${KEY}` } }, 401));
 	assertError(refused, 502);
 	assert.equal(refused.headers['x-should-retry'], 'false');
 	assert.ok(!refused.text.includes(KEY));
 
-	// It breaks off: before the head, in a body with a length, in a stream.
+	// It breaks off: before the head, within a body of known length, within a stream.
 	assertError(await ask((request) => request.socket.destroy()), 502);
 	const events = await ask(async (request, response) => {
 		await bodyOf(request);
@@ -279,7 +279,7 @@ e2e('what goes wrong at the model server', async (bench) => {
 	// It is silent for too long.
 	assertError(await ask(bodyOf), 504);
 
-	// Nobody is there.
+	// Nobody listens.
 	await server.stop();
 	const nobody = { OPENAI_BASE_URL: `http://127.0.0.1:${await freePort()}/v1` };
 	const site = await fromShell(bench, nobody);
@@ -338,7 +338,7 @@ e2e('an error that comes before the body was read', async (bench) => {
 	const answer = await site.request('POST', CHAT,
 		{ headers: bearer(key), body: 'x'.repeat(15 << 20) });
 	assert.deepEqual([answer.status, answer.text], [413, 'early']);
-	// And the worker does not wait for the rest, which nginx no longer sends.
+	// The worker does not wait for the rest, which nginx no longer sends.
 	await eventually('the request is over', () => bench.logEntries()
 		.some(({ route, status }) => route === CHAT && status === 413));
 });

@@ -1,5 +1,5 @@
-// What /v1 refuses, as OpenAI's official client raises it: errors, keys, other tenants, and pages of
-// other origins.
+// What /v1 refuses, as OpenAI's official client raises it: errors, keys, other tenants, pages of other
+// origins.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -222,7 +222,7 @@ e2e('pages of an allowed origin may use /v1, others may not', async (bench) => {
 		assert.deepEqual(grants(answer), [], origin);
 		assert.equal(answer.headers.vary, 'Origin');
 	}
-	// A page must be able to read what is wrong, too.
+	// A page must be able to read the error, too.
 	for (const [status, headers] of [[200, { authorization }], [401, {}]]) {
 		const answer = await site.request('GET', '/v1/assistants',
 			{ headers: { origin: ORIGIN, ...headers } });

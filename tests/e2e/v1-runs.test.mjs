@@ -1,5 +1,5 @@
-// Runs of the Assistants API by OpenAI's official client without a stream: polled, cancelled, shared
-// by two programs on one database, and left behind by one that was killed.
+// Runs by OpenAI's official client without a stream: polled, cancelled, shared by two programs on one
+// database, and left behind by a killed one.
 
 import assert from 'node:assert/strict';
 import { eventually, within } from './lib.mjs';
@@ -7,7 +7,7 @@ import { connect, conversation, eachSdk, handled, stage, textOf, usageOf } from 
 import { behindLighttpd } from './lib-servers.mjs';
 import { gate, silence, words } from './lib-upstream.mjs';
 
-/** A stage with an assistant, and what makes a thread in which a user has spoken. */
+/** A stage with an assistant, and a function that makes a thread with a user message. */
 async function scene(bench, OpenAI) {
 	const set = await stage(bench, OpenAI);
 	const { assistants, threads } = set.openai.beta;
@@ -18,7 +18,7 @@ async function scene(bench, OpenAI) {
 	return { ...set, threads, runs: threads.runs, newThread, body: { assistant_id: id } };
 }
 
-/** The same database served by a second program. */
+/** A second program on the same database. */
 async function secondProgram(bench, OpenAI, { model, key }) {
 	const site = await behindLighttpd(bench, model.env);
 	return connect(bench, OpenAI, site, key).beta.threads.runs;
@@ -108,7 +108,7 @@ eachSdk('a stream whose run is cancelled ends so', async (bench, OpenAI) => {
 	stream.on('event', ({ event }) => events.push(event));
 	const run = await stream.finalRun();
 	assert.equal(run.status, 'cancelled');
-	// "words" and "Be brief." were asked, what came is not the server's to count any more.
+	// The model was sent "words" and "Be brief."; its server could not count the answer any more.
 	const { prompt_tokens, completion_tokens, total_tokens } = run.usage;
 	assert.equal(prompt_tokens, Math.ceil('wordsBe brief.'.length / 4));
 	assert.ok(Number.isInteger(completion_tokens) && completion_tokens > 0);
@@ -126,7 +126,7 @@ eachSdk('a stream whose run is cancelled ends so', async (bench, OpenAI) => {
 eachSdk('a run that is only queued is cancelled at once', async (bench, OpenAI) => {
 	const { runs, newThread, model, body } = await scene(bench, OpenAI);
 	model.otherwise = silence();
-	// Eight at a time are carried out for clients that do not wait.
+	// Runners execute eight at a time.
 	const started = [];
 	for (let i = 0; i < 9; i++) {
 		const thread_id = await newThread();

@@ -1,5 +1,5 @@
-// Programs and notebooks that people wrote for the Assistants API, as they were but for the language:
-// they must run on. Where they want the code interpreter or file search, these are only stored yet.
+// Programs and notebooks that people wrote for the Assistants API, unchanged but for the language. Where
+// they use code interpreter or file search, these are only stored so far.
 
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,7 +7,7 @@ import { eventually } from './lib.mjs';
 import { USUAL_SEARCH, conversation, eachSdk, stage, textOf } from './lib-sdk.mjs';
 import { functionCalls, gate, words } from './lib-upstream.mjs';
 
-// What a run says whose assistant has tools that are not here yet.
+// The warning of a run whose assistant has tools that are not served yet.
 const STORED_ONLY = /^the run has the tools .*only stored so far/;
 
 const EQUATION = 'I need to solve the equation `3x + 11 = 14`. Can you help me?';
@@ -20,7 +20,7 @@ const SAID = {
 	'Thank you!': 'You\'re welcome!',
 };
 
-/** Have the model answer to what was said last. */
+/** Make the model answer the last message. */
 function speak(model) {
 	model.otherwise = (response, { json }) => {
 		const { content } = json.input.at(-1);
@@ -29,7 +29,7 @@ function speak(model) {
 	};
 }
 
-// The overview's wait_on_run(), less patient.
+// The overview's wait_on_run(), with a shorter pause.
 async function waitOnRun(runs, run) {
 	let { status } = run;
 	while (status === 'queued' || status === 'in_progress') {
@@ -118,7 +118,7 @@ eachSdk('the playground\'s log of two calls side by side', async (bench, OpenAI)
 		['Apple (AAPL) is $100 and Meta (META) is $233.', assistant.id, run.id]);
 	assert.equal(steps[0].step_details.message_creation.message_id, latest.id);
 	assert.deepEqual(first, message);
-	// Of the three tools the model was told of the function alone.
+	// Of the three tools, the model was sent only the function.
 	assert.deepEqual(model.requests[0].json.tools.map(({ type }) => type), ['function']);
 });
 
@@ -128,7 +128,7 @@ eachSdk('a worker with one assistant, found by its name, that answers in plain t
 		const { assistants, threads } = openai.beta;
 		const NAME = 'The hardcoded one';
 		model.otherwise = words('The answer.');
-		// Others come and go; the list has more than a page.
+		// With other assistants the list has more than one page.
 		for (let i = 0; i < 25; i++) await assistants.create({ model: 'a', name: `${i}` });
 		async function assistantId() {
 			for await (const { id, name } of assistants.list()) if (name === NAME) return id;
@@ -288,7 +288,7 @@ eachSdk('the notebook: a premium account, its steps, and the cleanup', async (be
 	assert.deepEqual(steps.data.map(({ type }) => type), ['message_creation']);
 
 	assert.equal((await assistants.delete(assistant.id)).object, 'assistant.deleted');
-	// What the assistant said outlives it.
+	// The assistant's messages outlive it.
 	assert.equal((await threads.messages.list(thread.id)).data[0].assistant_id, assistant.id);
 	const { id, deleted, object } = await threads.delete(thread.id);
 	assert.deepEqual([id, deleted, object], [thread.id, true, 'thread.deleted']);
@@ -301,7 +301,8 @@ eachSdk('a job runner\'s operations on assistants, threads, messages and runs',
 		const { assistants, threads } = openai.beta;
 		const { messages, runs } = threads;
 		model.otherwise = words('Three visualizations.');
-		// What the integration adds to the client: to poll in the background, and to list all.
+		// What the integration adds to the client: polling in the background, and listing
+		// everything.
 		async function waitForCompletion(thread_id, id) {
 			const run = await waitOnRun(runs, await runs.retrieve(id, { thread_id }));
 			if (run.status !== 'completed') {

@@ -1,5 +1,5 @@
-// Streams of the Assistants API as OpenAI's official client reads them: each of its handlers, its
-// iterators, what it adds up; and a client that leaves in the middle.
+// Streams as OpenAI's official client reads them: each of its handlers, its iterators, its snapshots; and a
+// client that leaves in the middle.
 
 import assert from 'node:assert/strict';
 import { eventually } from './lib.mjs';
@@ -15,10 +15,13 @@ const HANDLERS = ['connect', 'messageCreated', 'messageDelta', 'messageDone', 'r
 	'runStepDelta', 'runStepDone', 'toolCallCreated', 'toolCallDelta', 'toolCallDone',
 	'textCreated', 'textDelta', 'textDone', 'imageFileDone', 'error', 'abort', 'end'];
 
-// Names in a row that are the same count once.
+// Repeated names in a row count once.
 const collapsed = (names) => names.filter((name, i) => name !== names[i - 1]);
 
-/** Note down which handlers are called, with what: as it is then, for clients add on to it. */
+/**
+ * Record which handlers are called, with a copy of the arguments, because clients change them
+ * later.
+ */
 function listen(stream) {
 	const called = [];
 	for (const name of HANDLERS) {
@@ -36,7 +39,7 @@ async function eventsOf(stream) {
 	return collapsed(names);
 }
 
-/** A stage with an assistant and a thread in which a user has spoken. */
+/** A stage with an assistant and a thread with a user message. */
 async function scene(bench, OpenAI, options) {
 	const set = await stage(bench, OpenAI, options);
 	const { beta } = set.openai;
@@ -87,7 +90,7 @@ eachSdk('a stream is iterated over, by the helper and without it', async (bench,
 	model.otherwise = words(WORDS);
 	assert.deepEqual(await eventsOf(runs.stream(thread, body)), all);
 	assert.deepEqual(await eventsOf(runs.createAndStream(thread, body)), all);
-	// Without the helper the client gives the end on, or not: its majors differ.
+	// Without the helper, some majors pass the end on, and some do not.
 	const raw = await eventsOf(await runs.create(thread, { ...body, stream: true }));
 	assert.deepEqual(raw.filter((event) => event !== 'done'), all);
 });
@@ -132,7 +135,7 @@ eachSdk('a run that is cut short ends its stream', async (bench, OpenAI) => {
 	const { model, runs, thread, body } = await scene(bench, OpenAI);
 	model.queue.push(incomplete('As far as'));
 	const stream = runs.stream(thread, body), called = listen(stream);
-	// Major 4 waits for another end, and makes an error of that.
+	// Major 4 waits for another end, and reports an error.
 	await stream.done().catch((error) => assert.match(error.message, /Final run/));
 	const message = first(called, 'messageDone');
 	assert.deepEqual([message.status, message.incomplete_details, textOf(message)],

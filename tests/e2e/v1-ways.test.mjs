@@ -1,5 +1,5 @@
-// One program with OpenAI's official client through each way of hosting, and Azure's clients, which
-// ask for the same in a form of their own.
+// One program with OpenAI's official client through each way of hosting, and Azure's clients, which have a
+// form of their own.
 
 import assert from 'node:assert/strict';
 import { AssistantsClient, AzureKeyCredential } from '@azure/openai-assistants';
