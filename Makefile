@@ -1,4 +1,4 @@
-# assistants-fcgi: `make help` says what can be made.
+# assistants-fcgi: `make help` lists the targets.
 
 CC ?= cc
 CFLAGS ?= -O2 -g
@@ -32,7 +32,7 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Isrc -I$(BUILD) -i
 PACKAGES_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
 LIBS := $(shell pkg-config --libs $(PACKAGES)) -lm
 
-# Unit tests are many programs: where gold is there, it links each in a third of the time.
+# Unit tests are many programs, and gold, where it is installed, links each in a third of the time.
 UNIT_LDFLAGS := $(shell $(CC) -fuse-ld=gold -Wl,--version >/dev/null 2>&1 && echo -fuse-ld=gold)
 
 ifeq ($(VARIANT),asan)
@@ -60,7 +60,7 @@ FUZZ_HELPERS := $(BUILD)/tests/fuzz/support.o
 FUZZ_SOURCES := $(sort $(filter-out tests/fuzz/support.c,$(wildcard tests/fuzz/*.c)))
 FUZZ_PROGRAMS := $(FUZZ_SOURCES:tests/fuzz/%.c=$(BUILD)/%)
 
-# A file that could not be made whole is not taken for made.
+# A file is removed if making it failed half-way.
 .DELETE_ON_ERROR:
 
 .PHONY: all
@@ -114,8 +114,8 @@ demo:
 	$(MAKE) www all
 	PORT=$(PORT) tools/demo.sh
 
-# The same objects, for a host that has none of the libraries. DT_RPATH, since DT_RUNPATH would not
-# count for what the libraries themselves need.
+# The same objects, for a host without the libraries. DT_RPATH, because DT_RUNPATH would not be used
+# for libraries that the libraries need.
 BUNDLED := $(BUILD)/bundle/assistants.fcgi
 $(BUNDLED): LDFLAGS += -Wl,--disable-new-dtags -Wl,-rpath,'$$ORIGIN/lib'
 $(BUNDLED): $(BUILD)/src/main.o $(BUILD)/libassistants.a
@@ -130,19 +130,19 @@ bundle:
 	$(MAKE) $(BUNDLED) www
 	tools/bundle.sh $(BUNDLED) build
 
-# The tests in which much happens at once, for ThreadSanitizer and valgrind.
+# Tests with much concurrency, for ThreadSanitizer and valgrind.
 CONCURRENT_TESTS := tests/soak/crowd.test.mjs tests/e2e/model.test.mjs tests/e2e/deleted.test.mjs
 
-# On all cores, unless it was said how many.
+# On all cores, unless -j says how many.
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
-# What reads words of outsiders: model servers, clients, files. AddressSanitizer has all the others in make soak,
-# but for the one that has malloc() for itself.
+# Tests of code that reads foreign input: model servers, clients, files. make soak runs the others under
+# AddressSanitizer, too, except the one that replaces malloc().
 ASAN_TESTS := $(wildcard $(patsubst %,tests/e2e/%.test.mjs,citations faults* hostile keys-hidden model* oddities \
 	old-shapes status stream transfer v1-[!w]*))
 ALLOCATIONS_TEST := tests/e2e/allocations.test.mjs
 OTHER_ASAN_TESTS := $(filter-out $(ASAN_TESTS) $(ALLOCATIONS_TEST),$(wildcard tests/e2e/*.test.mjs))
 
-## make check      run all the tests, most of them also under AddressSanitizer and UBSan, and soak a little
+## make check      run all tests, many of them also under sanitizers, and a fortieth of make soak
 .PHONY: check
 check:
 	tools/deps.sh build bundle check
@@ -155,7 +155,7 @@ check:
 	tools/e2e.sh build/tsan/assistants.fcgi $(CONCURRENT_TESTS) tests/e2e/leaves.test.mjs \
 		tests/e2e/process.test.mjs tests/e2e/tools.test.mjs
 
-## make soak       the same with full counts; under valgrind; make fuzz; the bundle in a bare Debian; Debian 13; a booted systemd
+## make soak       the same in full; valgrind; make fuzz; the bundle in a bare Debian; Debian 13; a booted systemd
 .PHONY: soak
 soak: export SOAK := full
 soak: check
@@ -168,7 +168,7 @@ soak: check
 	tests/soak/debian13.sh
 	tests/soak/systemd.sh
 
-# What make bench compares with, and times CGI by. linked has the program's libraries, and calls none.
+# The peers of make bench, and what measures CGI. linked has the program's libraries, and calls none.
 BENCH_PROGRAMS := $(addprefix build/bench/bin/,hello linked timecgi)
 build/bench/bin/linked: LDFLAGS += -Wl,--no-as-needed
 $(BENCH_PROGRAMS): build/bench/bin/%: tests/bench/peers/%.c
@@ -176,26 +176,26 @@ $(BENCH_PROGRAMS): build/bench/bin/%: tests/bench/peers/%.c
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBS)
 
-## make bench      how fast, beside PHP, Node and nginx, with tables and plots in build/bench (BENCH=1,3)
+## make bench      measure speed, beside PHP, Node and nginx; tables and plots in build/bench (BENCH=1,3)
 .PHONY: bench
 bench:
 	tools/deps.sh build bench
 	$(MAKE) all $(BENCH_PROGRAMS)
 	tools/e2e.sh cgi-bin/assistants.fcgi tests/bench/bench.mjs
 
-## make bench-docs the figures of the last make bench into docs/benchmarks.md
+## make bench-docs copy the figures of the last make bench into docs/benchmarks.md
 .PHONY: bench-docs
 bench-docs:
 	sed -i -e '/^<!-- figures -->$$/,/^<!-- end of figures -->$$/{//!d}' \
 		-e '/^<!-- figures -->$$/r build/bench/tables.md' docs/benchmarks.md
 	cp build/bench/*.svg docs/
 
-## make unit       the unit tests alone; one of them: make unit T=json
+## make unit       run the unit tests, or one of them: make unit T=json
 .PHONY: unit
 unit: $(UNIT_PROGRAMS)
 	@tools/unit.sh $(UNIT_PROGRAMS)
 
-## make fuzz       invented input for all that reads outside bytes (FUZZ_SECONDS=60 for each program)
+## make fuzz       fuzz all that reads foreign input (FUZZ_SECONDS=60 for each program)
 .PHONY: fuzz
 fuzz:
 	tools/deps.sh build fuzz
@@ -209,19 +209,19 @@ $(FUZZ_PROGRAMS): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_HELPERS) $(BUILD)/l
 	$(call say,LD,$@)
 	$(Q)$(CC) -fsanitize=fuzzer $(SANITIZE) -pthread $(LDFLAGS) -o $@ $^ $(LIBS)
 
-## make lint       formatting, clang-tidy, the man page, the house's rules; silent when all is well
+## make lint       check format, clang-tidy, documents and the project's rules; silent if all is well
 .PHONY: lint
 lint:
 	@tools/deps.sh --quiet build check lint
 	@tools/lint.sh
 
-# A disk that forgets what was not synced, for LD_PRELOAD.
+# For LD_PRELOAD: a disk that forgets what was not synced.
 build/powercut.so: tests/soak/powercut.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
 
-# For tools/lint.sh: what the compiler is told, one a line, with the header that it would miss.
+# For tools/lint.sh: the compiler's flags, one a line; makes the generated header, too.
 .PHONY: compiler-flags
 compiler-flags: $(BUILD)/schema.inc.h
 	@printf '%s\n' $(ALL_CFLAGS)
@@ -231,7 +231,7 @@ compile_commands.json: Makefile $(BUILD)/schema.inc.h
 	@printf '%s\n' $(ALL_CFLAGS) | awk -v compiler='$(CC)' -v folder='$(CURDIR)' \
 		-v files='src/main.c $(SOURCES) $(UNIT_SOURCES)' -f tools/compile-commands.awk > $@
 
-## make install    to PREFIX (/usr/local), below DESTDIR; with the chat page, if make www was run
+## make install    install to PREFIX (/usr/local), below DESTDIR; with the chat page, if make www was run
 .PHONY: install
 install: $(PROGRAM)
 	install -d $(DESTDIR)$(PREFIX)/lib/assistants-fcgi/cgi-bin $(DESTDIR)$(PREFIX)/share/man/man8 \

@@ -22,7 +22,7 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' HUP INT TERM
 
-# Everything to standard error: who calls may be collecting what we print.
+# Everything to standard error, because the caller may capture standard output.
 run() {
 	if [ -z "$quiet" ]; then
 		"$@" >&2
@@ -32,8 +32,7 @@ run() {
 	fi
 }
 
-# Exit status 101 tells a package's scripts not to start its service. An administrator's own policy is
-# left alone.
+# Exit status 101 tells a package's scripts not to start its service. An administrator's own policy is kept.
 forbid_starting() {
 	[ ! -e "$policy" ] || return 0
 	made_policy=1
@@ -41,7 +40,7 @@ forbid_starting() {
 	chmod 755 "$policy"
 }
 
-# Print the services that installing the packages brings, in one line.
+# Print the services that the packages would install, in one line.
 new_services() {
 	for service in lighttpd nginx fcgiwrap; do
 		case " $*" in *" $service"*) ;; *) continue ;; esac
@@ -52,7 +51,7 @@ new_services() {
 export DEBIAN_FRONTEND=noninteractive
 services=$(new_services "$@")
 forbid_starting
-# A repository that can't be reached need not be the one that has what we want.
+# A repository that cannot be reached need not be the one with the packages.
 run apt-get -q update || echo "deps: apt-get update failed, trying nevertheless" >&2
 run apt-get -q -y -o DPkg::Lock::Timeout=120 --no-install-recommends install "$@"
 if [ -n "$services" ] && command -v systemctl >/dev/null; then

@@ -22,24 +22,24 @@ fail() {
 	exit 1
 }
 
-# The paths of all shared libraries that the program needs, and those need.
+# The paths of all shared libraries that the program needs, directly or not.
 libraries() {
 	ldd "$program" >"$scratch/ldd"
 	! grep 'not found' "$scratch/ldd" >&2 || fail "a library is missing"
 	sed -n 's/.* => \(\/[^ ]*\) .*/\1/p' "$scratch/ldd"
 }
 
-# Which Debian package brought which library, for those in $scratch/libraries.
+# Find the Debian package of each library in $scratch/libraries.
 find_packages() {
 	while read -r library; do
 		file=$(realpath "$library")
-		# Older packages call /usr/lib by its other name, /lib.
+		# Older packages have /usr/lib under its other name, /lib.
 		printf '%s\n%s\n' "$file" "${file#/usr}"
 	done <"$scratch/libraries" | xargs dpkg-query --search >"$scratch/packages" 2>/dev/null ||
 		true # one name of the two is always unknown
 }
 
-# The package that brought library $1.
+# The package of library $1.
 package_of() {
 	file=$(realpath "$1")
 	awk -v file="$file" -v older="${file#/usr}" '
@@ -56,18 +56,18 @@ copy_libraries() {
 		install -m 0644 "$library" "$web/lib/"
 		install -m 0644 "/usr/share/doc/$package/copyright" "$top/licenses/$package"
 	done <"$scratch/libraries"
-	# Debian's files name the well-known licences instead of repeating them.
+	# Debian's files refer to well-known licences instead of repeating them.
 	grep -oh '/usr/share/common-licenses/[A-Z][A-Za-z0-9.-]*[A-Za-z0-9]' "$top"/licenses/* |
 		sort -u | xargs install -m 0644 -t "$top/licenses"
 }
 
-# The newest version of glibc that the program and its libraries ask for.
+# The newest version of glibc that the program and its libraries need.
 oldest_glibc() {
 	objdump -p "$web/assistants.fcgi" "$web"/lib/* | sed -n 's/.* GLIBC_\([0-9.]*\)$/\1/p' |
 		sort -uV | tail -n 1
 }
 
-# A release's time, so that packing it again makes the same archive.
+# A fixed time, so that packing a release again makes the same archive.
 release_time() {
 	echo "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y README.md)}"
 }
@@ -87,7 +87,7 @@ arch=$(uname -m)
 glibc=$(oldest_glibc)
 sed -e "s/@VERSION@/$version/g" -e "s/@ARCH@/$arch/g" -e "s/@GLIBC@/$glibc/g" bundle/INSTALL >"$top/INSTALL"
 
-# The oldest form of tar that has what is needed: who unpacks it may be any file manager.
+# The oldest form of tar that suffices, because any file manager may unpack it.
 archive=$folder/assistants-fcgi-$version-$arch.tar.gz
 tar -C "$scratch" -cf "$scratch/tar" --format=ustar --sort=name --mtime="@$(release_time)" \
 	--owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX assistants-fcgi

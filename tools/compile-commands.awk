@@ -1,4 +1,4 @@
-# Prints compile_commands.json: the flags come one a line, the names of the files in `files`.
+# Prints compile_commands.json: the flags are read, one a line; the files' names are in `files`.
 
 function quoted(text) {
 	gsub(/["\\]/, "\\\\&", text)

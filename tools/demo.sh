@@ -6,7 +6,7 @@
 set -euo pipefail
 
 export ASSISTANTS_STATE_DIR=${ASSISTANTS_STATE_DIR:-$(dirname "$0")/../build/demo/state}
-# The program will run in another folder, so relative paths are completed here.
+# The program runs in another folder, so relative paths are made absolute here.
 for name in $(compgen -e | grep -E '^(OPENAI|ASSISTANTS)_(.*_)?(FILE|DIR|CONFIG|DEFINITION)$'); do
 	[ -z "${!name}" ] || declare -x "$name=$(realpath -ms "${!name}")"
 done
@@ -28,7 +28,7 @@ port_taken() {
 	return 1
 }
 
-# The chat page, which says above the conversation who answers.
+# The chat page, which says above the conversation which model answers.
 write_page() {
 	local page words
 	words=$(greet_person | sed -e 's/&/\&amp;/g' -e 's/</\&lt;/g' \
@@ -40,8 +40,8 @@ write_page() {
 	echo "$page" >"$folder/chat/index.html"
 }
 
-# The names are relative because lighttpd splits bin-path at blanks, and a socket's path may have no
-# more than 107 bytes; a checkout may have any.
+# The names are relative because lighttpd splits bin-path at blanks, and a socket's path may have at most 107
+# bytes. A checkout may be anywhere.
 write_config() {
 	mkdir -p "$folder/www"
 	write_page
@@ -55,7 +55,7 @@ write_config() {
 		lighttpd.conf.example >"$folder/lighttpd.conf"
 }
 
-# The configuration file that has a line like this, if there is one.
+# The configuration file that has such a line, if there is one.
 config_with() {
 	local files=(~/.config/assistants-fcgi/config /etc/assistants-fcgi.conf)
 	[ -z "${ASSISTANTS_CONFIG-}" ] || files=("$ASSISTANTS_CONFIG")
@@ -80,7 +80,7 @@ who_answers() {
 	fi
 }
 
-# Who answers, and how to get answers from a real model.
+# Which model answers, and how to use a real one.
 greet_person() {
 	echo "Who answers: $(who_answers)."
 	[[ $(who_answers) = *offline* ]] || return 0
@@ -91,7 +91,7 @@ greet_person() {
 	END
 }
 
-# Whether the assistants are another server's, so that there is no /v1.
+# Whether the assistants are on another server, so that there is no /v1.
 is_remote() {
 	[ -n "${ASSISTANTS_UPSTREAM_URL-}$(config_with '^ASSISTANTS_UPSTREAM_URL=')" ]
 }
@@ -105,7 +105,7 @@ make_key() {
 	(umask 077 && echo "$key" >"$key_file")
 }
 
-# What the environment, or else the configuration file, sets NAME to.
+# The value of NAME in the environment, or else in the configuration file.
 setting() {
 	local file
 	file=$(config_with "^$1=")
@@ -116,7 +116,7 @@ setting() {
 	fi
 }
 
-# The model that the gateway's assistant has, for programs that make their own.
+# The model of the gateway's assistant, for programs that make their own assistant.
 model() {
 	local definition model
 	definition=$(setting ASSISTANTS_DEFINITION)
@@ -169,6 +169,6 @@ is_remote || make_key
 greet
 is_remote || greet_programs
 cd "$folder"
-# lighttpd takes this script's place, so that what ends the script ends lighttpd, and so the program.
+# lighttpd replaces this script, so that a signal for the script ends lighttpd, and so the program.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 exec lighttpd -D -f lighttpd.conf

@@ -5,10 +5,10 @@
 # changes nothing. --quiet hides what apt-get says, unless it fails.
 set -eu
 
-# What is needed, and the package that brings it. A need is asked for as what it is, not as a package,
-# so that one built by hand, or one of another name, counts: a program; a library, as pkg-config knows
-# it; a file; a part of clang's runtime, in the folder that clang tells. gcc without its recommended
-# libc6-dev compiles nothing, and curl without its recommended ca-certificates trusts nobody.
+# What is needed, and the package that has it. Each need is tested directly, not as a package, so that one
+# built by hand, or of another name, counts: a program; a library known to pkg-config; a file; a part of
+# clang's runtime, in the folder that clang names. libc6-dev and ca-certificates are only recommended by gcc
+# and curl, but without them gcc compiles nothing, and curl trusts no server.
 needs() {
 	case $1 in
 	build) cat <<-'END' ;;
@@ -92,7 +92,7 @@ have() {
 	esac >/dev/null 2>&1
 }
 
-# Print the packages that the sets miss, each once, in one line.
+# Print the packages that are missing for these sets, each once, in one line.
 missing() {
 	for set in "$@"; do
 		needs "$set"
@@ -121,7 +121,7 @@ for set in "$@"; do
 	needs "$set" >/dev/null
 done
 
-# Web servers live in sbin, which a user's PATH need not name.
+# Web servers are in sbin, which a user's PATH need not have.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 packages=$(missing "$@")

@@ -1,11 +1,11 @@
 #!/bin/sh
 # Run the end-to-end tests on PROGRAM, or the named ones: tools/e2e.sh cgi-bin/assistants.fcgi [TEST…]
-# What is named and is no test, make bench's script, is run as it is.
+# A named file that is no test, such as make bench's script, is run as it is.
 #
-# With SOAK=full the named ones, soak tests, go all their way, one after the other; else a part of it.
+# With SOAK=full the named soak tests run in full, one after the other; otherwise only a part of them.
 #
-# They need Node 20.15 or newer, and Debian 12 has 18. So where `node` is too old, Node 22 is taken
-# from npm's packages that hold its binary, into build/node.
+# The tests need Node 20.15 or newer, and Debian 12 has 18. Where `node` is too old, Node 22 is
+# installed from npm's packages into build/node.
 set -eu
 
 [ $# -ge 1 ] || { echo "usage: tools/e2e.sh PROGRAM [TEST…]" >&2; exit 2; }
@@ -14,7 +14,7 @@ ASSISTANTS_FCGI=$(realpath "$1")
 export ASSISTANTS_FCGI
 cd "$(dirname "$0")/.."
 shift
-# Most of a test is waiting, so more files run at once than there are cores.
+# Tests mostly wait, so more files run at once than there are cores.
 concurrency=10 timeout_ms=600000
 if [ $# -eq 0 ]; then
 	set -- tests/e2e/*.test.mjs
@@ -30,7 +30,7 @@ new_enough() {
 		process.exit(major > 20 || (major === 20 && minor >= 15) ? 0 : 1);' 2>/dev/null
 }
 
-# Print the path of a Node that is new enough; what is said goes to standard error.
+# Print the path of a Node that is new enough; messages go to standard error.
 find_node() {
 	if new_enough node; then
 		command -v node
@@ -54,7 +54,7 @@ find_node() {
 	echo "$fetched"
 }
 
-# npm leaves a lock file of its own in node_modules each time that it installs.
+# npm writes a lock file of its own into node_modules at each installation.
 install_packages() {
 	installed=$1/node_modules/.package-lock.json
 	if ! [ -e "$installed" ] || [ "$1/package-lock.json" -nt "$installed" ]; then

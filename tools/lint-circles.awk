@@ -1,4 +1,4 @@
-# No circle of files: what the object files take from each other, as `nm -A` prints it, must end somewhere.
+# No files form a circle: the references between object files, as `nm -A` prints them, must end somewhere.
 
 {
 	file = $1
@@ -19,7 +19,7 @@ END {
 		if (part[2] in home && home[part[2]] != part[1])
 			arrow[part[1], home[part[2]]] = part[2]
 	}
-	# A file that takes nothing of those that are left is in no circle.
+	# A file that refers to none of the remaining ones is in no circle.
 	do {
 		removed = 0
 		for (file in files) {

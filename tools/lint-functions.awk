@@ -1,6 +1,6 @@
-# No function is longer than 100 lines, from the line with its name to its closing brace. clang-format
-# sees to it that a function's name, its opening and its closing brace begin their lines, and that
-# nothing else does: a table's brace ends its line.
+# No function has more than 100 lines, from the line with its name to its closing brace. clang-format makes
+# sure that a function's name, its opening and its closing brace begin their lines, and that nothing else
+# does: a table's brace ends its line.
 
 FNR == 1 { body = 0 }
 /^[A-Za-z_].*\(/ && !body { name = $0; first = FNR; sub(/\(.*/, "", name) }

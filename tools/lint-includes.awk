@@ -1,8 +1,9 @@
-# Includes run downward only; a library's header is included where the library is at home; no header is
-# there for its own .c alone. The files are those below src/, named from the project's folder.
+# Includes follow the table below; a library's header is included only by the code that wraps it; each header
+# is included by some other file than its own .c. The files are those below src/, named from the project's
+# folder.
 
 BEGIN {
-	# What may be included beside a folder's own headers; the files right below src/ may include all.
+	# What a folder may include beside its own headers; files directly in src/ may include everything.
 	ground = "os text"
 	common = "obs " ground
 	may["gateway"] = "http openai records db process net config.h " common
@@ -32,7 +33,7 @@ function complain(what) {
 	failed = 1
 }
 
-# The folder of a path as an include names it, or the path itself where there is no folder.
+# The folder in an include's path, or the path itself if there is no folder.
 function room(path) {
 	return path ~ /\// ? substr(path, 1, index(path, "/") - 1) : path
 }
@@ -61,7 +62,7 @@ function check_home(included,    prefix) {
 
 FNR == 1 {
 	here = substr(FILENAME, length("src/") + 1)
-	# Not included by any file, but by the compiler's -include.
+	# Included by the compiler's -include, not by files.
 	if (here ~ /\.h$/ && here != "banned.h")
 		headers[here] = 1
 }

@@ -3,7 +3,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-# The project's own files named $1 below the folders that follow.
+# The project's own files named $1 below the given folders.
 files() {
 	pattern=$1
 	shift
@@ -14,9 +14,9 @@ check_format() {
 	files '*.[ch]' src tests | xargs clang-format --dry-run -Werror
 }
 
-# On standard error clang-tidy only counts what it doesn't show.
+# On standard error clang-tidy only counts what it suppresses.
 check_tidy() {
-	# What was handed to this make is not for that one: flags, and the job server.
+	# Without the flags and the job server of a make that may have started this.
 	flags=$(MAKEFLAGS='' make -s compiler-flags) || return 1
 	# shellcheck disable=SC2086,SC2016 # the flags are several words; $0 and $@ are the inner shell's
 	files '*.c' src | xargs -P "$(nproc)" -I '{}' sh -c '
@@ -32,7 +32,7 @@ check_settings() {
 	awk -f tools/lint-settings.awk src/config.c man/assistants-fcgi.conf.5
 }
 
-# The newest version of the changelog is that of the Makefile.
+# The changelog's newest version is the Makefile's.
 check_version() {
 	made=$(sed -n 's/^VERSION := //p' Makefile)
 	told=$(sed -n 's/^## \[\(.*\)\].*/\1/p' CHANGELOG.md | head -n 1)
@@ -60,7 +60,7 @@ check_includes() {
 	files '*.[ch]' src | xargs awk -f tools/lint-includes.awk
 }
 
-# What each object file takes from which.
+# The references between object files.
 check_circles() {
 	MAKEFLAGS='' make -s all >/dev/null || return 1
 	files '*.c' src | sed -e 's#^#build/release/#' -e 's#c$#o#' | xargs nm -A | awk -f tools/lint-circles.awk

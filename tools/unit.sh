@@ -1,7 +1,7 @@
 #!/bin/sh
 # Run unit tests side by side: tools/unit.sh PROGRAM…
 #
-# A line for each that passes; all that one says that fails. Most of their time they wait, so more of
+# Prints a line for each that passes, and the output of each that fails. They mostly wait, so more of
 # them run at once than there are cores.
 set -u
 

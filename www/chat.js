@@ -15,7 +15,7 @@ const beside = (name) => new URL(name, here).href;
 
 /* --- the conversation --- */
 
-/** What went wrong, in words; `way` is what may help: 'again', 'anew', or nothing but other words. */
+/** An error in words; `way` is the remedy: 'again', 'anew', or undefined: change the text. */
 class Problem extends Error {
 	constructor(words, way) {
 		super(words);
@@ -27,7 +27,7 @@ const MAY_WORK_LATER = [408, 409, 429];
 
 const typeOf = ({ headers }) => (headers.get('content-type') ?? '').split(';')[0];
 
-// The program's errors are one plain sentence; a web server's own are pages, and nothing to show.
+// The program's errors are one plain sentence; a web server's are pages, which are not shown.
 async function problemOf(response) {
 	const { status } = response;
 	const type = typeOf(response);
@@ -39,7 +39,7 @@ async function problemOf(response) {
 		gone ? 'anew' : later ? 'again' : undefined);
 }
 
-// A page to log in, most often, which the browser was led to.
+// Most often a page to log in, after a redirect.
 const notOurs = () => new Problem('Something other than the assistant answered. ' +
 	'If this site wants you to log in, reload the page.', 'again');
 
@@ -63,7 +63,7 @@ class Conversation {
 	constructor(base) {
 		this.base = base;
 		this.key = `assistant-chat ${base}`;
-		// A browser may keep nothing; then the conversation ends with the page.
+		// If the browser stores nothing, the conversation ends with the page.
 		try {
 			this.id = localStorage.getItem(this.key) ?? undefined;
 		} catch {}
@@ -90,7 +90,10 @@ class Conversation {
 		return response;
 	}
 
-	/** The messages so far, {role, text, citations, incomplete} each; undefined: it is gone. */
+	/**
+	 * The messages so far, {role, text, citations, incomplete} each; undefined: the thread is
+	 * gone.
+	 */
 	async history() {
 		if (!this.id) return [];
 		try {
@@ -103,7 +106,10 @@ class Conversation {
 		}
 	}
 
-	/** Say something; yields the answer's events: {text}, {event: 'tool'}, at the end {event: 'done'}. */
+	/**
+	 * Send a message; yields the answer's events: {text}, {event: 'tool'}, and at the end
+	 * {event: 'done'}.
+	 */
 	async* say(body, signal) {
 		if (!this.id) {
 			const response = await this.request('POST', 'threads', 'text/plain', { signal });
@@ -130,7 +136,7 @@ class Conversation {
 const escapeHtml = (text) => text.replace(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`);
 const escapeMarkdown = (text) => text.replace(/\s+/g, ' ').replace(/[!-/:-@[-`{-~]/g, '\\$&');
 
-// Only where a reader can see where it goes, and nothing that runs.
+// Only links whose target a reader can see, and nothing that runs.
 function safeAddress(address) {
 	try {
 		const url = new URL(address);
@@ -140,8 +146,7 @@ function safeAddress(address) {
 	}
 }
 
-// What deep-chat's markdown, which lets every link and image through, must not make. HTML is escaped
-// already.
+// deep-chat's markdown allows every link and image; this restricts it. HTML is escaped already.
 function onlyWords(markdown) {
 	const { rules } = markdown.renderer;
 	const cell = (tag) => (tokens, i) => `<${tag}${tokens[i].align ? ` align="${tokens[i].align}"` : ''}>`;
@@ -151,12 +156,12 @@ function onlyWords(markdown) {
 		return address === undefined ? '<a>' :
 			`<a href="${escapeHtml(address)}" target="_blank" rel="noopener noreferrer">`;
 	};
-	// deep-chat's own have a style attribute, which the page's policy refuses.
+	// deep-chat's own cells have a style attribute, which the page's policy blocks.
 	rules.th_open = cell('th');
 	rules.td_open = cell('td');
 }
 
-/** The citations' footnotes, as markdown below the words. */
+/** The citations' footnotes, as markdown below the text. */
 function withFootnotes(text, citations = []) {
 	const notes = citations.map(({ index, name, url, file_id, quote }) => {
 		const title = escapeMarkdown(name || url || file_id || '');
@@ -167,7 +172,7 @@ function withFootnotes(text, citations = []) {
 	return notes.length === 0 ? text : `${text}\n\n${notes.join('\n')}`;
 }
 
-/** Why an answer is not whole, by the API's reasons. */
+/** Why an answer is incomplete, by the API's reasons. */
 const BROKE_OFF = {
 	max_tokens: 'A limit has cut this answer short.',
 	content_filter: 'A filter has ended this answer.',
@@ -175,7 +180,7 @@ const BROKE_OFF = {
 	run_expired: 'This answer took too long, and was ended.',
 };
 
-/** A message as it is shown, as markdown: its words, its footnotes, and whether it broke off. */
+/** A message as markdown: its text, its footnotes, and whether it broke off. */
 function shown({ text, citations, incomplete }) {
 	const words = withFootnotes(text, citations);
 	const why = BROKE_OFF[/^max_/.test(incomplete) ? 'max_tokens' : incomplete];
@@ -200,7 +205,7 @@ const styles = () => make('link', { rel: 'stylesheet', href: beside('chat.css') 
 const ARROW = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="currentColor"
 	stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round"><path d="M12 19V5M5 12l7-7 7 7"/></svg>`;
 
-// deep-chat under a name of its own, so that a page may have another one: tools/www.sh makes it.
+// deep-chat under a name of its own, because a page may have another one; made by tools/www.sh.
 const INSIDE = 'assistant-chat-inside';
 let loading;
 
@@ -245,11 +250,11 @@ class AssistantChat extends HTMLElement {
 			return;
 		}
 		const chat = this.chat = document.createElement(INSIDE);
-		// It renders once, 20 ms from now, and not again for the properties that follow: a second time, which
-		// comes where 20 ms are short, would throw away what begin() has completed.
+		// It renders once, in 20 ms, and not again for each property: a second rendering, if 20 ms
+		// are too short, would discard what begin() has added.
 		chat._waitingToRender_ = true;
 		const greeting = this.getAttribute('greeting');
-		// Without a font deep-chat fetches one from another host.
+		// Without a font, deep-chat fetches one from another host.
 		chat.style.fontFamily = 'inherit';
 		chat.connect = {
 			stream: true,
@@ -259,14 +264,14 @@ class AssistantChat extends HTMLElement {
 		};
 		chat.submitButtonStyles = { submit: { svg: { content: ARROW } } };
 		chat.textInput = { placeholder: { text: 'Write a message' } };
-		// True, which is the default, brings a style element, which the page's policy refuses.
+		// The default, true, adds a style element, which the page's policy blocks.
 		chat.displayLoadingBubble = {};
 		if (greeting) chat.introMessage = { text: greeting };
 		chat.onComponentRender = () => this.begin();
 		this.frame.append(chat);
 	}
 
-	// deep-chat has made its elements: complete them, then bring the conversation back.
+	// Called when deep-chat has made its elements: completes them, then restores the conversation.
 	begin() {
 		const inside = this.chat.shadowRoot;
 		inside.append(styles());
@@ -293,15 +298,16 @@ class AssistantChat extends HTMLElement {
 		set(this.button, { role: 'button', 'aria-label': words, title: words });
 	}
 
-	// What deep-chat does not know of buttons and of typing.
+	// What deep-chat gets wrong about buttons and typing.
 	guard(inside) {
 		inside.addEventListener('click', (event) => {
-			// The second click of a double one would stop what the first has sent.
+			// The second click of a double click would stop what the first has sent.
 			if (event.detail > 1 && event.composedPath().includes(this.button)) event.stopPropagation();
 		}, true);
 		inside.addEventListener('keydown', (event) => {
 			if (event.keyCode === 229) {
-				// Taken by an input method. In Safari this Enter comes when the composition has ended.
+				// Belongs to an input method. In Safari this Enter comes after the
+				// composition has ended.
 				event.stopPropagation();
 			} else if (event.key === ' ' && event.target === this.button) {
 				event.preventDefault();
@@ -310,7 +316,7 @@ class AssistantChat extends HTMLElement {
 		}, true);
 	}
 
-	// Who sees the page knows whose words they are by place and colour.
+	// Names the speakers for screen readers; others see them by place and colour.
 	nameSpeakers() {
 		for (const one of this.messages.querySelectorAll('.outer-message-container:not([role])')) {
 			const mine = one.querySelector('.user-message-text');
@@ -335,7 +341,7 @@ class AssistantChat extends HTMLElement {
 			this.state.textContent = 'Your earlier conversation is no longer there; this is a new one.';
 		}
 		(messages ?? []).filter(({ role, text }, i, all) => {
-			// What was tried again is in the conversation twice.
+			// A message that was sent again is in the conversation twice.
 			const before = all[i - 1];
 			return role !== 'user' || before?.role !== 'user' || before.text !== text;
 		}).forEach((message) => {
@@ -354,7 +360,7 @@ class AssistantChat extends HTMLElement {
 		this.trouble.replaceChildren();
 		this.state.textContent = '';
 		this.announcer.textContent = `${this.name} is answering`;
-		// From now on the button is the one that stops.
+		// From now on the button stops the answer.
 		signals.onOpen();
 		this.label('Stop');
 		const answer = { said: false };
@@ -374,14 +380,15 @@ class AssistantChat extends HTMLElement {
 		let held = '', pause = 0, timer;
 		const write = async () => {
 			timer = undefined;
-			// A bubble that begins with nothing to see is a dot to deep-chat.
+			// deep-chat shows a bubble that begins with blanks as a dot.
 			if (!answer.said && held.trim() === '') return;
 			this.state.textContent = '';
 			answer.said = true;
 			const text = held, begun = performance.now();
 			held = '';
 			await signals.onResponse({ text });
-			// deep-chat makes the whole answer anew for each piece: a long one takes longer pieces.
+			// deep-chat renders the whole answer for each piece, so a long one is shown in
+			// larger pieces.
 			pause = 4 * (performance.now() - begun);
 		};
 		try {
@@ -415,12 +422,12 @@ class AssistantChat extends HTMLElement {
 			this.state.textContent = 'Stopped.';
 			return;
 		}
-		// Where nothing was answered, the words go back to where they can be changed.
+		// If there was no answer, the text goes back to the input.
 		if (!said) this.takeBack(words);
 		this.complain(problem, said ? () => this.resend(words) : () => this.button.click());
 	}
 
-	// deep-chat empties the input then; what was typed there since is put back.
+	// deep-chat then empties the input; what was typed there is restored.
 	resend(words) {
 		this.draft = this.input.innerText.trim();
 		this.chat.submitUserMessage({ text: words });
@@ -438,7 +445,7 @@ class AssistantChat extends HTMLElement {
 		this.input.dispatchEvent(new Event('input'));
 	}
 
-	/** Say what is wrong, with a button that is the way on. */
+	/** Show an error, with a button for the remedy. */
 	complain(problem, again) {
 		if (!(problem instanceof Problem)) {
 			console.error(problem);

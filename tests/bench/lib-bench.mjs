@@ -1,5 +1,5 @@
-// What all measures need: what processes have used, load by wrk, rounds by turns, the middle and the
-// spread of them, tables.
+// Shared by all measures: what processes have used, load by wrk, alternating rounds, medians and spreads,
+// tables.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -11,12 +11,12 @@ import { start } from '../e2e/lib.mjs';
 
 export const QUICK = process.env.QUICK === '1';
 export const ROUNDS = QUICK ? 2 : 5;
-// How long a site has the machine before it is the next one's turn; wrk counts whole seconds.
+// How long a site has the machine before the next one's turn; wrk counts whole seconds.
 export const SLICE_S = QUICK ? 1 : 2;
 export const HERE = import.meta.dirname;
 export const BUILD = path.resolve(HERE, '../../build/bench');
 
-// The kernel counts processor time in these, on every system that it shows to programs.
+// The unit in which the kernel reports processor time to programs, on every system.
 const TICKS_PER_S = 100;
 const SAMPLE_MS = 250;
 
@@ -25,7 +25,7 @@ const SAMPLE_MS = 250;
 function parentOf(pid) {
 	try {
 		const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
-		// Behind the name, which may have anything in it, come the third field and the next.
+		// The name may contain anything; the third field follows it.
 		return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
 	} catch {
 		return undefined;
@@ -47,19 +47,19 @@ function cpuOf(pid) {
 	try {
 		const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
 		const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-		// Its own, and that of children which are gone.
+		// Its own, and that of children that have ended.
 		return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_S;
 	} catch {
 		return 0;
 	}
 }
 
-/** Seconds of processor time that these processes and all below them have used. */
+/** Processor time, in seconds, of these processes and their descendants. */
 export function cpu(pids) {
 	return pids.flatMap(family).reduce((sum, pid) => sum + cpuOf(pid), 0);
 }
 
-/** MiB that they hold; what several share is counted once. */
+/** Their memory in MiB; shared pages count once. */
 export function memory(pids) {
 	const kib = pids.flatMap(family).map((pid) => {
 		try {
@@ -76,7 +76,7 @@ export function resident(pid) {
 	return Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`))[1]);
 }
 
-/** What `work` gives, and the most memory that the processes held meanwhile. */
+/** Run `work`; returns its result, and the processes' peak of memory. */
 async function withMemory(pids, work) {
 	let peak_mib = memory(pids);
 	const timer = setInterval(() => { peak_mib = Math.max(peak_mib, memory(pids)); }, SAMPLE_MS);
@@ -87,7 +87,7 @@ async function withMemory(pids, work) {
 	}
 }
 
-/** Have these processes run on the first core alone while `work` goes on. */
+/** Run `work` with these processes on the first core only. */
 export async function onOneCore(pids, work) {
 	const all = pids.flatMap(family), last = os.cpus().length - 1;
 	const on = (cores) => all.forEach((pid) =>
@@ -100,7 +100,7 @@ export async function onOneCore(pids, work) {
 	}
 }
 
-/** What a program of ours prints on standard output; it must end well. */
+/** The standard output of a program, which must succeed. */
 export async function output(command, args, { input = '', env = process.env, stderr } = {}) {
 	const child = start(command, args, { env, stdio: ['pipe', 'pipe', stderr ?? 'inherit'] });
 	child.stdin.end(input);
@@ -114,8 +114,8 @@ export async function output(command, args, { input = '', env = process.env, std
 /* --- load --- */
 
 /**
- * Load on `url` by wrk, whose script is one of ours: `connections` at once. With `exact` each has a
- * thread of its own, so that the script can take the time of each request. `env` are the script's
+ * Load on `url` by wrk with one of our scripts: `connections` at once. With `exact` each connection
+ * has a thread of its own, so that the script can time each request. `env` are the script's
  * variables. Resolves to what done.lua prints.
  */
 export async function wrk(url, { script = 'messages.lua', connections, seconds = SLICE_S, exact = false,
@@ -133,19 +133,21 @@ export async function wrk(url, { script = 'messages.lua', connections, seconds =
 }
 
 /**
- * A slice of load on a site: what wrk found, the processor time that the site's own processes took for
- * it, and the most memory that they had, if it has some.
+ * A slice of load on a site: wrk's results, the processor time of the site's own processes, and
+ * their peak of memory, if it has any.
  */
 export async function slice({ url, pids }, load) {
 	if (pids.length === 0) return wrk(url, load);
 	const before = cpu(pids);
 	const found = await withMemory(pids, () => wrk(url, load));
-	// What was under way when wrk ended is cancelled, which is not to fall into the next slice.
+	// Requests under way are cancelled when wrk ends; they must not fall into the next slice.
 	await sleep(50);
 	return { ...found, cpu_s: cpu(pids) - before };
 }
 
-/** Have each of `names` measured in each round, beginning with another one each time; all results. */
+/**
+ * Measure each of `names` in each round, beginning with another one each time; returns all results.
+ */
 export async function byTurns(names, measure, rounds = ROUNDS) {
 	const results = Object.fromEntries(names.map((name) => [name, []]));
 	for (let round = 0; round < rounds; round++) {
@@ -159,7 +161,7 @@ export async function byTurns(names, measure, rounds = ROUNDS) {
 
 /* --- figures --- */
 
-/** The value that `part` of the values do not exceed. */
+/** The value that this part of the values does not exceed. */
 export function quantile(values, part) {
 	const sorted = [...values].sort((a, b) => a - b);
 	return sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)];
@@ -167,23 +169,23 @@ export function quantile(values, part) {
 
 export const median = (values) => quantile(values, 0.5);
 
-/** A number with three digits that count, or as many as stand before the point. */
+/** A number with three significant digits, or all digits before the point. */
 export function short(value) {
 	if (!Number.isFinite(value)) return '–';
 	const digits = value === 0 ? 1 : Math.ceil(Math.log10(Math.abs(value) + 1e-12));
 	return value.toFixed(Math.min(3, Math.max(0, 3 - Math.max(digits, 0))));
 }
 
-/** The rounds' median, and between which values all are, in text. */
+/** The median of the rounds, and their range, as text. */
 export function spread(values) {
 	const [low, middle, high] = [0, 0.5, 1].map((part) => short(quantile(values, part)));
 	return `**${middle}** (${low} – ${high})`;
 }
 
-/** Of each round this figure, as spread() shows it. */
+/** One figure of each round, as spread() prints it. */
 export const each = (rounds, figure) => spread(rounds.map(figure));
 
-/** What a request took of the processor in ms; `count` are a round's requests. */
+/** Processor time of a request in ms; `count` returns a round's requests. */
 export function processorMs(rounds, count = ({ requests }) => requests) {
 	return short(median(rounds.map((one) => 1000 * one.cpu_s / count(one))));
 }
@@ -191,14 +193,14 @@ export function processorMs(rounds, count = ({ requests }) => requests) {
 export const mostMib = (rounds) => short(Math.max(...rounds.map((one) => one.peak_mib)));
 export const errors = (rounds) => rounds.reduce((sum, one) => sum + one.errors, 0);
 
-/** The cells that rounds of load have in common, and their heads. */
+/** The cells that all rounds of load have, and their headings. */
 export const LOAD = ['p50 ms', 'p99 ms', 'processor ms each', 'memory MiB', 'errors'];
 export function loadCells(rounds) {
 	return [each(rounds, (one) => one.p50_ms), each(rounds, (one) => one.p99_ms),
 		processorMs(rounds), mostMib(rounds), errors(rounds)];
 }
 
-/** A goal as a row: what is to be reached, `at most` or `at least` so much, and what was. */
+/** A goal as a row: what is measured, the bound (`at most` or `at least`), and the value. */
 export function goal(what, bound, limit, value, unit = '') {
 	const met = bound === 'at most' ? value <= limit : value >= limit;
 	return { what, goal: `${bound} ${limit}${unit}`, value, shown: `${short(value)}${unit}`, met };

@@ -1,10 +1,10 @@
-// The sites that are measured, all behind one nginx, and the servers behind them: the program in its
-// ways, a PHP script, a Node worker, a hello; and nginx as the model server that costs nothing, and as
-// the remote Assistants API.
+// The sites that are measured, all behind one nginx, and the servers behind them: the program in its ways,
+// a PHP script, a Node worker, a hello; and nginx as a model server that costs nothing, and as the remote
+// Assistants API.
 //
-// A site has `url`, `pids` of what answers behind nginx, and for conversations `fresh(count)`, which
-// makes threads as quickly as the database takes them and returns a file with their ids, and
-// `stored()`, how many right answers have come into the database since it was called last.
+// A site has `url`, and `pids` of its processes behind nginx. For conversations it has `fresh(count)`,
+// which makes threads as fast as the database allows and returns a file with their ids, and `stored()`, the
+// number of right answers that have been stored since the last call.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -27,7 +27,7 @@ export const PHP_SCRIPT = path.join(PEERS, 'index.php');
 // Each holds one conversation. On two cores 4 to 32 of them answer about as many.
 const PHP_PROCESSES = 16;
 
-/** Run `body` with a place where sites are built, and remove it afterwards. */
+/** Run `body` with a place in which sites are built, and remove it afterwards. */
 export async function withPlace(body) {
 	const bench = new Bench();
 	const place = new Place(bench);
@@ -52,20 +52,20 @@ class Place {
 		return [this.bench, ...this.benches].map((one) => one.log().slice(-2000)).join('\n');
 	}
 
-	/** Add a server to the nginx in front; returns its URL, good after open(). */
+	/** Add a server to the nginx in front; returns its URL, valid after open(). */
 	async behind(location) {
 		const port = await freePort();
 		this.servers.push(`server { listen 127.0.0.1:${port} backlog=4096; ${location} }`);
 		return `http://127.0.0.1:${port}`;
 	}
 
-	/** Start the nginx in front of all that was added. */
+	/** Start the nginx in front of everything that was added. */
 	async open() {
 		this.front = await nginx(this.bench, 'front', 'auto', [...this.upstreams, ...this.servers]);
 	}
 }
 
-/** An nginx of `worker_processes`, with these blocks; resolves to its process's id. */
+/** An nginx with `worker_processes` and these blocks; resolves to its process id. */
 async function nginx(bench, name, worker_processes, blocks) {
 	const folder = path.join(bench.dir, name);
 	fs.mkdirSync(folder, { mode: 0o755 });
@@ -92,7 +92,7 @@ http {
 	return Number(fs.readFileSync(`${folder}/pid`, 'utf8'));
 }
 
-/* --- what is behind all of them --- */
+/* --- what all sites use --- */
 
 const thread = { id: 'thread_000000000000000000000001', object: 'thread', created_at: 1_790_000_000,
 	metadata: {}, tool_resources: {} };
@@ -125,7 +125,7 @@ export function responseStream() {
 	return messageEvents({ type: 'output_text', text: WORDS, annotations: [] });
 }
 
-/** A run's stream of an Assistants API elsewhere, as OpenAI's was. */
+/** A run's stream of a remote Assistants API, as OpenAI's was. */
 function runStream() {
 	const empty = { ...message, status: 'in_progress', content: [], completed_at: null };
 	const deltas = WORDS.match(/[^]{1,7}/g).map((value) => ['thread.message.delta', {
@@ -141,10 +141,10 @@ function runStream() {
 }
 
 /**
- * One nginx that answers everything from memory, as fast as there is an answer. `/v1` streams a
- * response, and is the remote Assistants API; `/plain/v1` answers the same as JSON, a run as one that
- * is completed at once. `lengths()` are those of the requests for responses since it was called last,
- * if they are `logged`.
+ * One nginx that answers everything from memory, as fast as possible. `/v1` streams a response, and
+ * is the remote Assistants API; `/plain/v1` answers the same as JSON, and a run as completed at
+ * once. `lengths()` are the lengths of requests for responses since the last call, if they are
+ * `logged`.
  */
 export async function fixedServer(place, { logged = false } = {}) {
 	const port = await freePort();
@@ -154,7 +154,7 @@ export async function fixedServer(place, { logged = false } = {}) {
 		const text = typeof content === 'string' ? content : JSON.stringify(content);
 		const type = name.endsWith('.sse') ? 'text/event-stream' : 'application/json';
 		fs.writeFileSync(path.join(folder, name), text, { mode: 0o644 });
-		// A POST of a file is 405 to nginx, whose page is then that file.
+		// nginx answers a POST of a file with 405, whose error page is then that file.
 		return `location ${location} { default_type ${type}; try_files /${name} =404;
 			error_page 405 =200 /${name}; } location = /${name} { default_type ${type}; }`;
 	};
@@ -227,7 +227,7 @@ export const NUMBERS = (count) => 'WITH RECURSIVE numbers (n) AS '
 	+ `(VALUES (1) UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count})`;
 const NEW_ID = "'thread_' || lower(hex(randomblob(12)))";
 
-/** `stored()` of a database whose table of messages has the words as this expression. */
+/** `stored()` for a database whose table of messages has the text as this expression. */
 function counter(file, words) {
 	let seen = 0;
 	return () => {
@@ -239,7 +239,10 @@ function counter(file, words) {
 	};
 }
 
-/** The program's state folder and environment, with these settings, and its database's side. */
+/**
+ * The program's state folder and environment, with these settings, and a site's functions for its
+ * database.
+ */
 export function programBench(place, fixed, { env = {}, tenant = 'gateway', quiet = true } = {}) {
 	const bench = new Bench();
 	place.benches.push(bench);
@@ -262,7 +265,7 @@ export function programBench(place, fixed, { env = {}, tenant = 'gateway', quiet
 	return { bench, file, fresh, stored: counter(file, "json_extract(content, '$[0].text.value')") };
 }
 
-/** Start the program on what programBench() made. */
+/** Start the program with what programBench() made. */
 export async function served(place, made) {
 	const { socket, child } = await made.bench.listen();
 	fs.chmodSync(socket, 0o666);
@@ -274,7 +277,7 @@ export function programSite(place, fixed, options) {
 	return served(place, programBench(place, fixed, options));
 }
 
-/** The program with a remote Assistants API, where all threads are one. */
+/** The program with a remote Assistants API, where all threads are the same one. */
 export async function remoteSite(place, fixed) {
 	const site = await programSite(place, fixed, { env: {
 		ASSISTANTS_UPSTREAM_URL: `${fixed.url}/v1`, ASSISTANTS_UPSTREAM_KEY: UPSTREAM_KEY,
@@ -282,7 +285,7 @@ export async function remoteSite(place, fixed) {
 	return { ...site, fresh: undefined, stored: undefined };
 }
 
-/** The program's own /v1, and `key` for it. */
+/** The program's own /v1, with a `key`. */
 export async function apiSite(place, fixed, env = {}) {
 	const site = await programSite(place, fixed, { env, tenant: 'bench' });
 	return { ...site, key: await makeKey(site.bench, 'bench') };
@@ -316,7 +319,7 @@ function phpFpm() {
 	return found[0];
 }
 
-/** The PHP script's variables, and its database's side of a site. */
+/** The PHP script's variables, and a site's functions for its database. */
 export function phpBench(place, fixed) {
 	const file = path.join(place.bench.dir, 'php.db');
 	execFileSync('sqlite3', ['-bail', file], {
@@ -366,14 +369,14 @@ export async function helloSite(place) {
 	const socket = path.join(place.bench.dir, 'hello-socket');
 	const child = start(path.join(BUILD, 'bin', 'hello'), [socket],
 		{ stdio: ['ignore', 'ignore', 'inherit'] });
-	// libfcgi takes SIGTERM for a wish.
+	// libfcgi ignores SIGTERM.
 	place.bench.onClose(() => child.end('SIGKILL'));
 	await eventually('hello listens', () => fs.existsSync(socket));
 	fs.chmodSync(socket, 0o666);
 	return { pids: [child.pid], url: await place.behind(asFastcgi(socket)) };
 }
 
-/** nginx alone, on its way to the model server. */
+/** nginx alone, as a proxy to the model server. */
 export async function proxySite(place, fixed) {
 	const { host } = new URL(fixed.url);
 	place.upstreams.push(`upstream fixed { server ${host}; keepalive 256; }`);
@@ -381,9 +384,9 @@ export async function proxySite(place, fixed) {
 		proxy_http_version 1.1; proxy_set_header Connection ""; }`) };
 }
 
-/* --- asking --- */
+/* --- requests --- */
 
-/** Ask each of the sites once, so that all is made that is made once, and see that it does its work. */
+/** Ask the site once, so that everything that is made once exists, and check that it works. */
 export async function tryOut(site) {
 	const port = Number(new URL(site.url).port);
 	const at = { request: (method, uri, more) => httpRequest(port, method, uri, more) };
@@ -392,14 +395,14 @@ export async function tryOut(site) {
 	assert.deepEqual([answer.status, answer.text.trim()], [200, WORDS]);
 }
 
-/** The variables of messages.lua for messages to a site, each to one of `count` fresh threads. */
+/** The variables of messages.lua for messages to a site, each to one of `count` new threads. */
 export function messages(site, count, more = {}) {
 	const threads = site.fresh ? { ASKED_PATH: '/threads/ID/messages', THREADS: site.fresh(count) }
 		: { ASKED_PATH: `/threads/${thread.id}/messages` };
 	return { ...threads, BODY: QUESTION, ...more };
 }
 
-/** The variables of messages.lua for what a fixed server answers. */
+/** The variables of messages.lua for requests to a fixed server. */
 export function question(at, type = 'application/json') {
 	return { ASKED_PATH: at, TYPE: type,
 		BODY: JSON.stringify({ model: 'm', stream: true, store: false, input: QUESTION }) };

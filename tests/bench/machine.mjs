@@ -9,7 +9,7 @@ import { median, short, timed } from './lib-bench.mjs';
 
 const SYNCS = 100;
 
-/** Ms that the disk takes to have a small piece for certain, where the databases are. */
+/** How long the disk needs to sync a small piece, in ms, where the databases are. */
 async function syncMs() {
 	const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'assistants-sync-')), 'file');
 	const fd = fs.openSync(file, 'w');
@@ -25,11 +25,11 @@ async function syncMs() {
 	return median(times);
 }
 
-/** The first line that a shell's command prints. */
+/** The first line that a shell command prints. */
 const first = (command) => execFileSync('/bin/sh', ['-c', `${command} 2>&1`], { encoding: 'utf8' })
 	.split('\n')[0].trim();
 
-/** A paragraph: the day, the machine, and the versions of what runs. */
+/** A paragraph: date, machine, and versions. */
 export async function machine() {
 	const [{ model }] = os.cpus();
 	const { PRETTY_NAME } = Object.fromEntries(fs.readFileSync('/etc/os-release', 'utf8').split('\n')

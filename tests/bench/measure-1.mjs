@@ -1,4 +1,4 @@
-// A message answered, embedded, stored: how many a second beside the peers, and what it adds to the
+// A message answered and stored, embedded: how many a second beside the peers, and what is added to the
 // model server's time.
 
 import assert from 'node:assert/strict';
@@ -13,7 +13,7 @@ const AT_ONCE = [1, 32, 256];
 // Only for the plot.
 const BETWEEN = QUICK ? [] : [8, 96];
 const PLOTTED = ['normal', 'php', 'node'];
-// For the first round, as many threads for a second as are conceivable.
+// For the first round: more threads than can be used in a second.
 const THREADS_FIRST = 8000;
 const NAMES = {
 	normal: 'assistants.fcgi, `normal`', full: 'assistants.fcgi, `full`',
@@ -41,7 +41,7 @@ async function build(place, fixed) {
 	return sites;
 }
 
-/** A slice of messages, each in a thread of its own, all of which must have been stored. */
+/** A slice of messages, each in a new thread; all must have been stored. */
 async function load(name, site, connections, rates, { exact, ...more } = {}) {
 	if (name === 'proxy') {
 		const env = question('/v1/responses');
@@ -60,7 +60,7 @@ async function load(name, site, connections, rates, { exact, ...more } = {}) {
 	return found;
 }
 
-/** Requests one after the other: what stands between the client and the model server, in ms. */
+/** For sequential requests: the time added between the client and the model server, in ms. */
 const added = (through, direct) => Object.fromEntries(['p50_ms', 'p95_ms', 'p99_ms'].map((name) =>
 	[name, median(through.map((one, i) => one[name] - direct[i][name]))]));
 

@@ -1,4 +1,4 @@
-// What is added to the first streamed piece: the model server sends one, and holds the rest back.
+// The time added to the first streamed piece: the model server sends one, and holds the rest back.
 
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -12,7 +12,7 @@ export const title = 'Time added to the first streamed piece';
 const ASKED_A_ROUND = QUICK ? 20 : 100;
 const HOLD_MS = 3;
 
-/** Ms until the first piece with words, on a connection that is kept; reads the stream to its end. */
+/** Time until the first piece of text, in ms, on a kept connection; reads the stream to its end. */
 async function firstPiece(connection, head, body, marker, end) {
 	let text = '', first;
 	const begun = performance.now();

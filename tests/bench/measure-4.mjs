@@ -15,7 +15,7 @@ export const title = 'Conversations in flight in one process';
 
 const STEPS = QUICK ? [250, 500] : [500, 1000, 2000, 3000, 4000, 5000];
 const MOST = STEPS.at(-1);
-// Until threads have gone to sleep that a new conversation has woken.
+// Until threads sleep again that a new conversation has woken.
 const SETTLE_MS = 300;
 // Longer than an idle worker lives.
 const QUIET_S = QUICK ? 1 : 35;
@@ -23,7 +23,7 @@ const WORKERS = 100;
 const REFUSED = 400;
 const SAMPLE_MS = 20;
 
-/** POST on a connection of its own; resolves to {status, text}, with status 0 where none came. */
+/** POST on a new connection; resolves to {status, text}; status 0: no answer. */
 async function post(url, path, body) {
 	const request = http.request(`${url}${path}`, { method: 'POST', agent: false,
 		headers: { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(body) } });
@@ -40,11 +40,11 @@ async function post(url, path, body) {
 
 const good = ({ status, text }) => status === 200 && text.trim() === WORDS;
 
-/** A model server that begins to answer, and goes on when it is told so, and the program on it. */
+/** A model server that begins to answer, and goes on when told to, and the program using it. */
 async function held(place, workers) {
 	const events = responseStream();
 	const model = await heldServer(place, events.slice(0, 2), events.slice(2), -1);
-	// What it can't have here it says in its log, and the errors are in the table.
+	// The program logs the descriptors that it lacks here; the errors are in the table.
 	const site = await programSite(place, model, { quiet: false,
 		env: { ASSISTANTS_SYNC: 'normal', ASSISTANTS_WORKERS: String(workers) } });
 	await place.open();
@@ -55,7 +55,7 @@ async function held(place, workers) {
 	return { model, site, pid: site.pids[0] };
 }
 
-/** Have more and more wait, look at the process after each of `steps`, then let go of all. */
+/** Make more and more clients wait, look at the process after each of `steps`, then let all go. */
 async function crowd(model, steps, ask, look) {
 	const answers = [], points = [];
 	let failed = 0;
@@ -93,7 +93,7 @@ function conversations(last) {
 		const cpu_s = cpu(site.pids) - before_s;
 		const answered = through.all.filter(good).length;
 		assert.equal(site.stored(), answered);
-		// What the clients and the model server take by themselves.
+		// The cost of the clients and the model server alone.
 		const direct = await crowd(model, [MOST],
 			() => post(model.url, '/v1/responses', question('').BODY), () => {});
 		if (last) await sleep(1000 * QUIET_S);
@@ -103,7 +103,7 @@ function conversations(last) {
 	});
 }
 
-/** More clients while all workers but two wait; they are refused at once. And /health meanwhile. */
+/** More clients while all workers but two wait: they are refused at once. And /health meanwhile. */
 function refusals() {
 	return withPlace(async (place) => {
 		const { model, site } = await held(place, WORKERS);

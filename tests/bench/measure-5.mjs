@@ -1,4 +1,4 @@
-// Plain CGI: a process a request, from exec to the last byte of its answer.
+// Plain CGI: one process per request, from exec to the last byte of its answer.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -47,12 +47,12 @@ function ofProgram(place, fixed, sync) {
 
 function ofPhp(place, fixed) {
 	const { env, ...data } = phpBench(place, fixed);
-	// PHP leaves it to the server to say 200.
+	// PHP leaves it to the server to send 200.
 	return ways(which('php-cgi'), { ...env, REDIRECT_STATUS: '200', SCRIPT_FILENAME: PHP_SCRIPT },
 		/^(X-Powered-By|Content-Type):/i, data);
 }
 
-/** Run it so many times; what timecgi prints of each. */
+/** Run it `count` times; returns what timecgi prints of each. */
 async function runs({ program, env, body, first, fresh, stored, log }, count) {
 	stored?.();
 	const input = fresh ? fs.readFileSync(fresh(count), 'utf8') : '';
@@ -78,7 +78,7 @@ export function run() {
 			thread: normal.thread, php_thread: php.thread, full_thread: full.thread,
 			message: normal.message, php_message: php.message, full_message: full.message,
 		};
-		// The first ones make the databases.
+		// The first runs make the databases.
 		for (const name of Object.keys(sites)) await runs(sites[name], 1);
 		const times = await byTurns(Object.keys(NAMES), (name) => runs(sites[name], COUNT));
 		return { raw: times, ...report(times) };

@@ -1,4 +1,4 @@
-// Growth: what a message costs in long threads and in full databases, and the room that it takes.
+// Growth: the cost of a message in long threads and in full databases, and the space that it takes.
 
 import assert from 'node:assert/strict';
 import { httpRequest } from '../e2e/lib.mjs';
@@ -10,24 +10,24 @@ import { NUMBERS, QUESTION, WORDS, fixedServer, programBench, served, sqlite, wi
 
 export const title = 'Growth';
 
-// Threads of so many messages, in one database; of each kind so many that they stay about as long.
+// Lengths of threads in one database; of each length so many that they stay about as long.
 const LENGTHS = [10, 100, 1000, 10_000];
 const MESSAGES_OF_EACH = QUICK ? 20_000 : 100_000;
-// Databases of so many threads, each with a question and its answer.
+// Sizes of databases in threads, each with a question and its answer.
 const SIZES = QUICK ? [1000, 100_000] : [1000, 100_000, 1_000_000];
 const ASKED_THREADS = 20_000;
-// Of a thread of ten messages the middle is left out already, so that all lengths are sent the same.
+// Even of ten messages the middle is left out, so that the same amount is sent for all lengths.
 const CONTEXT_TOKENS = '256';
 const PAGE = 20;
 const FAST = `PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000;`;
 
 /* --- the databases --- */
 
-/** SQL: an id for the object `seq`; they are in no order, as real ones are. */
+/** SQL: an id for the object `seq`. Ids are in random order, like real ones. */
 const idOf = (prefix, seq) =>
 	`'${prefix}_' || printf('%08x%016d', (${seq}) * 2654435761 & 0xffffffff, ${seq})`;
 
-/** SQL that copies the table's first row `where` so many times, with other expressions, of n. */
+/** SQL that copies the table's first row `where`, `count` times, with other expressions of n. */
 function copies(file, name, count, where, changes) {
 	const columns = sqlite(file, `SELECT name FROM pragma_table_info('${name}')`).trim().split('\n');
 	return `${NUMBERS(count)} INSERT INTO ${name} (${columns})
@@ -36,8 +36,8 @@ function copies(file, name, count, where, changes) {
 }
 
 /**
- * Add `threads` threads, with `pairs` questions and answers in each, that are copies of the one
- * conversation which the program itself has written.
+ * Add `threads` threads with `pairs` questions and answers each: copies of the one conversation
+ * that the program itself has written.
  */
 function grow(file, threads, pairs) {
 	const count = threads * pairs;
@@ -63,7 +63,9 @@ function grow(file, threads, pairs) {
 		'COMMIT;');
 }
 
-/** The program, not started yet, with a conversation in its database, and `kinds` of more. */
+/**
+ * The program, not started yet, with a conversation in its database, and `kinds` of further ones.
+ */
 async function filled(place, fixed, kinds) {
 	const made = programBench(place, fixed, { env: { ASSISTANTS_SYNC: 'normal',
 		ASSISTANTS_CONTEXT_TOKENS: CONTEXT_TOKENS } });
@@ -75,16 +77,16 @@ async function filled(place, fixed, kinds) {
 	return made;
 }
 
-/** Some of the database's threads, picked by chance, that have so many messages. */
+/** Random threads of the database that have `length` messages. */
 function some(file, length) {
 	return sqlite(file, `SELECT id FROM threads WHERE seq IN
 		(SELECT thread FROM messages GROUP BY thread HAVING count(*) = ${length})
 		ORDER BY random() LIMIT ${ASKED_THREADS}`).trim().split('\n');
 }
 
-/* --- what is measured --- */
+/* --- measuring --- */
 
-/** Messages one after the other, to threads in turn; all must be stored. */
+/** Sequential messages, to the threads in turn; all must be stored. */
 async function ask(site, fixed, threads) {
 	const THREADS = site.bench.file('asked', `${threads.join('\n')}\n`);
 	site.stored();
@@ -92,13 +94,13 @@ async function ask(site, fixed, threads) {
 	const found = await slice(site, { connections: 1, seconds: 1, exact: true,
 		env: { ASKED_PATH: '/threads/ID/messages', BODY: QUESTION, ANSWER: WORDS, THREADS } });
 	assert.ok(site.stored() >= found.requests && found.errors === 0);
-	// Who has had his turn stands in line again.
+	// Used threads go to the end of the list.
 	threads.push(...threads.splice(0, found.requests % threads.length));
 	const sent = fixed.lengths();
 	return { ...found, asked: sent.length, sent: [...new Set(sent)] };
 }
 
-/** Pages of the list of threads, at its begin, in its middle and at its end; the newest come first. */
+/** Pages of the list of threads, at its beginning, middle and end; newest first. */
 async function pages(site, size) {
 	const authorization = `Bearer ${await makeKey(site.bench, 'gateway')}`;
 	const port = Number(new URL(site.url).port);
@@ -173,7 +175,7 @@ function rows(found) {
 	];
 }
 
-/** The goal that the most take hardly longer than the fewest. */
+/** The goal that the largest hardly takes longer than the smallest. */
 function flat(found, what) {
 	const names = Object.keys(found).map(Number), [few, many] = [names[0], names.at(-1)];
 	return goal(`a message ${what(shown(many))}, times one ${what(shown(few))}`, 'at most', 1.3,

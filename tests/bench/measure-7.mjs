@@ -1,4 +1,4 @@
-// /v1: runs by stream and by poll, and what is passed through to the model server.
+// /v1: runs by stream and by polling, and pass-through to the model server.
 
 import assert from 'node:assert/strict';
 import { httpRequest } from '../e2e/lib.mjs';
@@ -28,7 +28,7 @@ async function newAssistant(site) {
 	return answer.json.id;
 }
 
-/** A slice of runs, all of which must have been stored. */
+/** A slice of runs; all must have been stored. */
 async function runs(site, assistant_id, kind) {
 	const body = { assistant_id, stream: kind === 'stream' ? true : undefined,
 		additional_messages: [{ role: 'user', content: QUESTION }] };

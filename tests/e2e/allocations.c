@@ -1,9 +1,9 @@
 /*
- * LD_PRELOAD: an allocation fails. The one of number FAIL_AT, counted from the first after main()
- * has begun; or, with FAIL_FILE, from when a number above 0 stands in that file, which then is the
- * number. What was counted is written to FAIL_COUNTED, if that is set, at the end.
+ * LD_PRELOAD: makes an allocation fail, number FAIL_AT from the beginning of main(). Or, with
+ * FAIL_FILE, it waits until that file has a number above 0, and counts from then. At the end, the
+ * count is written to FAIL_COUNTED, if that is set.
  *
- * Those of libfcgi do not fail: it asserts that none does (fcgiapp.c, Malloc).
+ * Allocations of libfcgi do not fail: it asserts that they succeed (fcgiapp.c, Malloc).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -19,8 +19,8 @@ void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);
 
 static atomic_long counted;
-static long fail_at;        /* without a file */
-static atomic_long *shared; /* the file's: the number, and how many were counted */
+static long fail_at;        /* if there is no file */
+static atomic_long *shared; /* the file: the number, and the count */
 static atomic_bool ready;
 
 static int
@@ -31,7 +31,7 @@ is_of_libfcgi(const void *caller)
 	return dladdr(caller, &info) && info.dli_fname && strstr(info.dli_fname, "libfcgi");
 }
 
-/* Whether this one fails. */
+/* Whether this allocation fails. */
 static int
 fails(const void *caller)
 {

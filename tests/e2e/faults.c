@@ -1,9 +1,9 @@
 /*
- * Preloaded into the program by the tests: faults of a file system that nobody has at hand.
+ * LD_PRELOAD: faults of file systems.
  *
  * FAULT_NFS: statfs(2) says that every file system is NFS. FAULT_NO_SHM: nothing whose name ends in
- * -shm can be mapped by several processes. FAULT_READ_ONLY=FLAG: as long as the file FLAG is there,
- * open files in the state folder cannot be written, as after an error of the disk.
+ * -shm can be mapped by several processes. FAULT_READ_ONLY=FLAG: while the file FLAG exists, open
+ * files in the state folder cannot be written, as after an error of the disk.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* The path of an open file; "" when it has none. */
+/* The path of an open file; "": it has none. */
 static void
 path_of(int fd, char *path, size_t size)
 {

@@ -1,6 +1,6 @@
 /*
- * Stands in the program's place, as FastCGI or CGI, and answers what of `Authorization` it got.
- * With `--listen unix:PATH` it listens there, until SIGTERM.
+ * Takes the program's place, as FastCGI or CGI, and answers the `Authorization` that it got. With
+ * `--listen unix:PATH` it listens there, until SIGTERM.
  */
 #include <fcgi_stdio.h>
 #include <fcgiapp.h>
@@ -27,7 +27,7 @@ value(const char *name)
 int
 main(int argc, char **argv)
 {
-	/* Before our handler, for it sets one that lets a process that waits live on. */
+	/* Before our handler, because it sets one that keeps a waiting process alive. */
 	FCGX_Init();
 	signal(SIGTERM, leave);
 	if (argc == 3 && dup2(FCGX_OpenSocket(argv[2] + strlen("unix:"), 16), STDIN_FILENO) < 0)

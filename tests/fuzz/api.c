@@ -1,9 +1,9 @@
 /*
- * The Assistants API: methods, paths, queries, bodies. Whatever comes, the answer is JSON that can
- * be read again; what was made can be retrieved as it was answered; nobody sees another's objects.
+ * The Assistants API: methods, paths, queries, bodies. For any input the answer is valid JSON, what
+ * was made can be retrieved as it was answered, and nobody sees another tenant's objects.
  *
- * Input: a letter for the row of the table, the row's missing part, which is the body of a POST or
- * the query of a GET, or the whole path, up to a line break.
+ * Input: a letter that selects a row of the table; the row's missing part, which is the body of a
+ * POST or the query of a GET; or the whole path, up to a line break.
  */
 #include "support.h"
 
@@ -34,10 +34,10 @@ static const struct row {
 };
 
 static struct state state;
-/* The input itself has the words that only the other tenant's objects have. */
+/* The input itself contains the text of the other tenant's objects. */
 static bool input_has_them;
 
-/* But for their t, which a tab has, too, where it is written as \t. */
+/* Without their t, because a tab, printed as \t, has one, too. */
 static bool
 has_them(const void *bytes, size_t len)
 {
@@ -53,7 +53,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-/* What a stream told. */
+/* What a stream reported. */
 struct stream {
 	unsigned events;
 	char last[64];
@@ -108,7 +108,7 @@ call(const char *method, const char *path, struct api_response *response)
 	check_json(response->body);
 }
 
-/* The run is carried out by another thread. */
+/* Another thread executes the run. */
 static struct json_object *
 await_run(const char *path)
 {
@@ -169,7 +169,7 @@ handle(const struct row *row, const struct api_request *request, const struct st
 		else
 			CHECK(json_get_string(response.body, "object"));
 	}
-	/* A run of a path of the input's may still be carried out; it finds itself gone. */
+	/* A run made by a path of the input may still be executed; it finds that it is gone. */
 	if (response.status == 200 && strcmp(row->method, "GET") != 0)
 		state_reset(&state);
 	json_object_put(response.body);

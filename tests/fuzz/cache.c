@@ -1,6 +1,6 @@
 /*
- * The file that keeps the gateway's assistant. Only one that says to the letter what it should is
- * believed; after any other the assistant is found anew, and kept so that it is believed.
+ * The cache file with the gateway's assistant. Only a file of exactly the right form is believed.
+ * After any other the assistant is looked for, and stored in that form.
  *
  * Input: the file.
  */
@@ -17,7 +17,7 @@ static char *path, *head;
 static struct assistant *assistant;
 static unsigned calls;
 
-/* An Assistants API that has no assistants but the one that is asked for. */
+/* An Assistants API that has every assistant that it is asked for. */
 static void
 stub_call(struct openai *openai, const struct openai_call *call, struct openai_answer *answer)
 {
@@ -35,7 +35,7 @@ stub_call(struct openai *openai, const struct openai_call *call, struct openai_a
 	default:
 		CHECK(call->operation == API_ASSISTANT_MODIFY);
 		CHECK(id_has_form(call->ids[0], ""));
-		/* Those that begin so are unknown. */
+		/* Ids that begin so are unknown. */
 		if (strncmp(call->ids[0], "gone", 4) == 0)
 			answer->status = 404;
 		else
@@ -63,7 +63,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-/* Whether the file's bytes are what is written for the id. */
+/* Whether the file is what the program writes for the id. */
 static bool
 says(const char *bytes, size_t size, const char *id)
 {

@@ -1,4 +1,4 @@
-/* Chat Completions' answers; model.h says what is checked, and what the input is. */
+/* Answers of Chat Completions; model.h says what is checked, and what the input is. */
 #include "model.h"
 
 static struct model *
@@ -7,7 +7,7 @@ new_model(struct http_client *http_client, const struct model_server *server)
 	return model_chat_new(http_client, server);
 }
 
-/* A message is what its deltas say: there is no other whole to compare them with. */
+/* A message is the sum of its deltas: there is no other form to compare with. */
 static void
 note_event(struct script *script, const char *type, struct json_object *event)
 {

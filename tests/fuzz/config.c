@@ -1,5 +1,5 @@
 /*
- * The configuration file. What is taken is sane, and says the same when it is written down again.
+ * The configuration file. What is accepted is sane, and means the same when it is written again.
  *
  * Input: the file.
  */

@@ -1,9 +1,9 @@
 /*
  * A request, from the web server's variables to its answer, by the program's own routes on the
- * embedded API. Whatever comes, the answer is well formed, and none is the server's own fault.
+ * embedded API. For any input the answer is well formed, and never reports a fault of the server.
  *
- * Input: variables as NAME=value, a line each, an empty line, the body. A line break that another
- * NAME= does not follow is the value's own: a server decodes %0A. BREAKS=1 breaks the body off.
+ * Input: variables as NAME=value, one a line, an empty line, the body. A line break without a NAME=
+ * after it belongs to the value, because servers decode %0A. BREAKS=1 breaks the body off.
  */
 #include "support.h"
 
@@ -27,7 +27,7 @@ struct fuzz_exchange {
 	bool left;
 };
 
-/* An answer, taken apart. */
+/* An answer, parsed. */
 struct answer {
 	int status;
 	const char *type, *location; /* up to "\r\n"; NULL: none */
@@ -130,7 +130,7 @@ leave(struct exchange *exchange)
 	((struct fuzz_exchange *)exchange)->left = true;
 }
 
-/* Cuts the input up; the strings point into it. */
+/* Parses the input; the strings point into it. */
 static void
 read_input(struct fuzz_exchange *self, char *text, size_t size)
 {
@@ -160,7 +160,7 @@ read_input(struct fuzz_exchange *self, char *text, size_t size)
 	self->body_len = (size_t)(end - self->body);
 }
 
-/* A header's value when the line is that header, else `otherwise`. */
+/* The header's value if the line is that header, else `otherwise`. */
 static const char *
 value_of(const char *line, const char *name, const char *otherwise)
 {
@@ -170,7 +170,7 @@ value_of(const char *line, const char *name, const char *otherwise)
 										  : otherwise;
 }
 
-/* The line's end: a name, a colon, a value without control characters. */
+/* Returns the line's end. A line is a name, a colon, and a value without control characters. */
 static const char *
 check_header(const char *line)
 {
@@ -217,7 +217,7 @@ begins(const char *text, const char *with)
 	return text && strncmp(text, with, strlen(with)) == 0;
 }
 
-/* The request's own errors, what the web server refused, or an answer. */
+/* The request's own errors, the web server's, or an answer. */
 static bool
 is_expected(struct fuzz_exchange *self, int status)
 {
@@ -249,7 +249,7 @@ check_body(const struct answer *answer)
 	json_object_put(json);
 }
 
-/* Each is one line of JSON, with a line before it that says what it is, or without. */
+/* Each event is one line of JSON, with or without a line before it that names it. */
 static void
 check_events(const struct answer *answer)
 {
@@ -296,11 +296,11 @@ check_answer(struct fuzz_exchange *self, struct answer *answer)
 	if (answer->body_len > 0)
 		check_body(answer);
 	CHECK(answer->type || answer->status == 204);
-	/* "//" would begin another host's URL. */
+	/* "//" would begin a URL of another host. */
 	CHECK(!answer->location || (*answer->location == '/' && answer->location[1] != '/'));
 }
 
-/* After a message was answered: the conversation ends with its words, as they were sent. */
+/* After an answered message the conversation ends with its text, as it was sent. */
 static void
 check_conversation(const struct fuzz_exchange *asked)
 {
@@ -343,7 +343,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (answer.status == 200 && strcmp(method, "POST") == 0 &&
 	    media_of_body(type) != MEDIA_JSON && !variable(&exchange.exchange, "CONTENT_LENGTH"))
 		check_conversation(&exchange);
-	/* A message, a thread, none of both any more; lighttpd asks for a POST by GET. */
+	/* A message, a thread, or neither any more; lighttpd asks for a POST by GET. */
 	if (answer.status / 100 == 2 && method &&
 	    (strcmp(method, "GET") != 0 || variable(&exchange.exchange, "REDIRECT_STATUS")))
 		state_reset(&state);

@@ -1,7 +1,4 @@
-/*
- * A text that is looked into, as it is and parsed: what is found in it is the same. Input: the
- * text.
- */
+/* Looking into a text finds the same as parsing it. Input: the text. */
 #include "support.h"
 
 #include "text/json.h"

@@ -1,9 +1,9 @@
 /*
- * A model server's answers, for the fuzz programs of the APIs that model servers speak. What the
- * callbacks get is whole and in order, and how it ended is told in words that can be stored.
+ * A model server's answers, for the fuzz programs of both APIs. What the callbacks get is complete
+ * and in order, and the outcome is described in words that can be stored.
  *
- * Input: a character for how the call ended, one for the status, one for the length of the pieces
- * that the stream comes in, one for the callback that fails (0: none); the stream, or the body.
+ * Input: a character for how the call ended, one for the status, one for the length of the stream's
+ * pieces, one for the callback that fails (0: none); then the stream, or the body.
  */
 #ifndef MODEL_H
 #define MODEL_H
@@ -24,7 +24,7 @@ static const char secret[] = "fuzz-secret";
 
 struct heard;
 
-/* What the other side does, from the input. */
+/* What the server does, from the input. */
 struct script {
 	enum http_outcome outcome;
 	bool streams;
@@ -32,17 +32,17 @@ struct script {
 	size_t piece;
 	const char *bytes;
 	size_t len;
-	const struct http_call *call; /* while it lasts */
+	const struct http_call *call; /* during the call */
 	int requests;
 	const struct heard *heard;
-	struct buf told; /* deltas, since the last whole message */
-	bool calls;      /* there may have been calls: then words may be left out */
+	struct buf told; /* deltas since the last whole message */
+	bool calls;      /* there may have been calls, after which text may be left out */
 };
 
-/* What the program made of it. */
+/* What the callbacks received. */
 struct heard {
 	struct script *script;
-	unsigned left; /* callbacks until the one that fails; 0: none does */
+	unsigned left; /* callbacks until the one that fails; 0: none */
 	bool failed, open, any;
 	struct buf deltas;
 	char *ids[CALLS_MAX];
@@ -50,13 +50,13 @@ struct heard {
 	int calls;
 };
 
-/* --- instead of net/http_client.c --- */
+/* --- replaces net/http_client.c --- */
 
 struct http_client {
 	struct script *script;
 };
 
-/* The API's own: adds what an event says to the words that must be told. */
+/* Defined by each API: adds an event's text to what must be reported. */
 static void note_event(struct script *script, const char *type, struct json_object *event);
 
 static int
@@ -74,7 +74,7 @@ pass_event(void *arg, const char *event, const char *data, size_t len)
 	return script->call->on_event(script->call->event_arg, event, data, len);
 }
 
-/* As the real one: above 0 the last event was seen, below 0 the call is stopped. */
+/* Like the real one: above 0 that was the last event, below 0 the call is stopped. */
 static enum http_outcome
 stream(struct script *script)
 {
@@ -102,7 +102,7 @@ http_client_call(
 	struct script *script = client->script;
 	struct json_object *body;
 
-	/* Each form is tried once, and none when an answer has begun. */
+	/* Each form is tried once, and none after an answer has begun. */
 	CHECK(++script->requests <= REQUESTS_MAX && !script->heard->any);
 	CHECK(json_parse(call->body, strlen(call->body), &body) == 0);
 	json_object_put(body);
@@ -147,7 +147,7 @@ http_count_failure(const char *upstream, enum http_outcome outcome, long status)
 
 /* --- the callbacks --- */
 
-/* After one that failed there is no other. */
+/* After a callback that failed there is no other. */
 static int
 count(struct heard *heard)
 {
@@ -180,7 +180,8 @@ on_delta(void *arg, enum model_part kind, int index, const char *words)
 	return count(heard);
 }
 
-/* What was to be told was, but for blanks before the first word; thoughts are none, see
+/*
+ * All text was reported, except for blanks before the first word. Reasoning has no test here, see
  * test_thoughts.c.
  */
 static void
@@ -216,7 +217,7 @@ on_written(void *arg, struct json_object *content, struct json_object *items)
 		CHECK(text && json_get_string(part, "type"));
 		buf_puts(&words, text);
 	}
-	/* A server may say other words at the end than it did on the way: both are passed on. */
+	/* A server may send another text at the end than in its deltas: both are passed on. */
 	expected = heard->script->told.len > 0 ? &heard->script->told : &words;
 	if (!heard->script->calls)
 		check_deltas(&heard->deltas, expected);
@@ -263,7 +264,7 @@ on_called(void *arg, int index, const char *arguments)
 
 /* --- the question --- */
 
-/* The API's own. */
+/* Defined by each API. */
 static struct model *new_model(struct http_client *client, const struct model_server *server);
 
 static struct http_client client;
@@ -342,7 +343,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < HEADER_LEN)
 		return 0;
-	/* 0: a stream, 1: a body; others end in the middle, some way or other. */
+	/* 0: a stream, 1: a body; others end in the middle, in different ways. */
 	script.streams = data[0] != '1';
 	if (data[0] != '0' && data[0] != '1')
 		script.outcome = data[0] % HTTP__MAX;
@@ -353,7 +354,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	script.len = size - HEADER_LEN;
 	script.heard = &heard;
 	client.script = &script;
-	/* A new one each time: it remembers what its server refused. */
+	/* A new one each time, because it remembers what its server refused. */
 	model = new_model(&client, &server);
 	CHECK(model);
 	model_ask(model, &request, &result);

@@ -1,4 +1,4 @@
-/* The Responses API's answers; model.h says what is checked, and what the input is. */
+/* Answers of the Responses API; model.h says what is checked, and what the input is. */
 #include "model.h"
 
 static struct model *

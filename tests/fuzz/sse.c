@@ -1,9 +1,9 @@
 /*
- * Server-sent events: the same bytes whole, one by one, and cut as the input says, give the same
- * events and the same end.
+ * Server-sent events: the same bytes as a whole, one by one, and cut as the input says, give the
+ * same events and the same end.
  *
- * Input: the greatest length of a line; which event ends the parsing, and how; the number of cuts,
- * as many lengths of pieces; the stream.
+ * Input: the longest line; which event ends the parsing, and how; the number of cuts, and as many
+ * lengths of pieces; the stream.
  */
 #include "support.h"
 
@@ -12,10 +12,10 @@
 
 enum { HEADER_LEN = 3, CUTS_MAX = 8, DATA_MAX = 64, HEARD_MAX = 16 << 20 };
 
-/* What came out, as bytes that can be compared. */
+/* The result, as bytes that can be compared. */
 struct hearing {
 	struct buf heard;
-	unsigned left; /* events until the one that ends it; 0: none does */
+	unsigned left; /* events until the one that ends it; 0: none */
 	int end;
 };
 
@@ -31,7 +31,7 @@ on_event(void *arg, const char *event, const char *data, size_t len)
 	return hearing->left > 0 && --hearing->left == 0 ? hearing->end : 0;
 }
 
-/* In pieces: the cuts' lengths in turn, then `rest` bytes each. */
+/* Feeds it in pieces: the lengths in turn, then `rest` bytes each. */
 static int
 feed(const uint8_t *header, size_t cuts_len, size_t rest, const char *bytes, size_t len,
     struct hearing *hearing)
@@ -49,7 +49,7 @@ feed(const uint8_t *header, size_t cuts_len, size_t rest, const char *bytes, siz
 
 		if (piece > len - at)
 			piece = len - at;
-		/* Of its own, so that nothing beyond it is read unseen. */
+		/* In memory of its own, so that reading past it is detected. */
 		copy = text_of((const uint8_t *)bytes + at, piece);
 		result = sse_feed(&sse, copy, piece, on_event, hearing);
 		at += piece;

@@ -14,9 +14,9 @@ static char *folder;
 __attribute__((constructor)) static void
 prepare(void)
 {
-	/* tools/fuzz.sh has libFuzzer close standard error, against the log's flood. */
+	/* tools/fuzz.sh lets libFuzzer close standard error, against the flood of log lines. */
 	report_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-	/* All that can be logged is, so that the log's own reading of it is tried, too. */
+	/* Log everything, so that the logger is tested, too. */
 	log_set_level(LOG_LEVEL_DEBUG);
 }
 

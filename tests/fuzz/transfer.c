@@ -1,6 +1,6 @@
 /*
- * What is imported: any bytes. All of it is, or nothing; what was imported is served, in both
- * versions' shapes, and a model can be told of it; and what is exported then is there already.
+ * Imports: any bytes. All of it is imported, or nothing; what was imported is served, in both
+ * versions, and can be sent to a model; and an export of it contains nothing new.
  *
  * Input: the file.
  */

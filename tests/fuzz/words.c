@@ -1,7 +1,7 @@
 /*
- * The gateway's words: what a client's body says, and what a message of the Assistants API says.
+ * Text in the gateway: of a client's body, and of a message of the Assistants API.
  *
- * Input: t, j or m; then a body that is text, one that is JSON, or a message's JSON.
+ * Input: t, j or m; then a body of text, a body of JSON, or a message's JSON.
  */
 #include "support.h"
 
@@ -13,7 +13,7 @@
 
 enum { FILES_MAX = 20 };
 
-/* An Assistants API that knows some files, each by its id and more. */
+/* An Assistants API that has some files, by their ids. */
 struct files {
 	struct openai openai;
 	unsigned asked;
@@ -55,7 +55,7 @@ read_request(enum media media, char *body, size_t len)
 	free(words);
 }
 
-/* Each citation has its number, a name, and one line. */
+/* Each citation has a number, a name, and one line. */
 static void
 check_citations(struct json_object *list)
 {
@@ -92,7 +92,7 @@ read_message(const char *text, size_t len)
 	words = message_text(json_get_array(message, "content"), &citations);
 	CHECK(words);
 	CHECK(utf8_valid(words, strlen(words)));
-	/* An annotation that brings a number is longer than that. */
+	/* An annotation is longer than the number that it adds. */
 	CHECK(strlen(words) <= 2 * len);
 	names_init(&names, &files.openai, NULL);
 	names_find(&names, citations.list);

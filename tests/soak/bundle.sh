@@ -1,6 +1,6 @@
 #!/bin/sh
-# The bundle on another host: in Debian's smallest installation, which lacks what the program is linked
-# with, it answers CGI requests for an ordinary user. Needs root, and a Debian mirror.
+# The bundle on another host: in Debian's smallest installation, without the libraries that the program is
+# linked with, it answers CGI requests for an ordinary user. Needs root, and a Debian mirror.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -40,7 +40,7 @@ assert_lacks_libraries() {
 	done
 }
 
-# Whatever it uses comes along, but what is glibc's.
+# All libraries come along, except glibc's.
 assert_uses_own_libraries() {
 	as_me ldd "$program" >"$log"
 	! grep 'not found' "$log" || fail "a library is missing"

@@ -1,5 +1,5 @@
-// Everything at once, for builds that look for races and leaks: clients whose messages are answered,
-// fail or are cut off, clients that leave, and the program's end in their midst.
+// Everything at once, for builds that look for races and leaks: clients whose messages are answered, fail
+// or are cut off, clients that leave, and the end of the program in the middle.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -15,7 +15,7 @@ const EXCHANGES = share(2000);
 const ENDS = share(50);
 
 const part = { type: 'output_text', text: 'hello, hello', annotations: [] };
-// What the model does, and what the client is told then. A message's first word is its fate.
+// What the model does, and what the client then gets. The first word of a message selects one.
 const FATES = {
 	answered: [words('hello'), 200],
 	refused: [status(500), 502],
@@ -60,7 +60,7 @@ e2e(`${CLIENTS} clients at once, ${EXCHANGES} messages of every fate`, async (be
 		assert.equal(status, 204);
 	}
 
-	// Two clients share a thread at times, and wait for each other.
+	// Two clients sometimes share a thread, and wait for each other.
 	const threads = await Promise.all(Array.from({ length: CLIENTS / 2 }, () => newThread(site)));
 	let begun = 0;
 	await Promise.all([...threads, ...threads].map(async (thread) => {

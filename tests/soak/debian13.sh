@@ -1,6 +1,6 @@
 #!/bin/sh
-# Debian 13: its compiler without a warning, the unit tests with its libraries (json-c 0.18), and some
-# end-to-end tests. Needs root, and a Debian mirror.
+# Debian 13: no warnings of its compiler, the unit tests with its libraries (json-c 0.18), and some end-to-end
+# tests. Needs root, and a Debian mirror.
 set -eu
 cd "$(dirname "$0")/../.."
 test=debian13
@@ -13,7 +13,7 @@ log=$scratch/log
 
 packages=gcc,make,pkg-config,libc6-dev,libfcgi-dev,libcurl4-openssl-dev,libjson-c-dev,libsqlite3-dev
 packages=$packages,libssl-dev,libcmocka-dev,nodejs,nginx-light,sqlite3,openssl
-# Those with openai 4 and streams are none of them: Debian's Node 20.19 ends its streams too early.
+# None that streams with openai 4: Debian's Node 20.19 ends its streams too early.
 tests='oddities model status v1-objects'
 
 copy_project() {

@@ -1,5 +1,5 @@
-// The program is killed in the midst of its work, again and again: nothing that was acknowledged is
-// lost, and no thread stays locked.
+// The program is killed at work, again and again: nothing that was acknowledged is lost, and no thread
+// stays locked.
 
 import { e2e } from '../e2e/lib.mjs';
 import { crash, repeatingModel, share } from './lib-crashes.mjs';

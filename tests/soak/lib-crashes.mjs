@@ -1,5 +1,5 @@
-// Twenty conversations at once, a program that dies in their midst, and the look at what is left:
-// what was acknowledged must be there, once and in order, and every thread must go on.
+// Twenty conversations at once, a program that is killed meanwhile, and a check of what is left: what was
+// acknowledged must be there, once and in order, and every thread must work.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -9,14 +9,14 @@ import { parseCgi } from '../e2e/lib-cgi.mjs';
 import { database, sql } from '../e2e/lib-state.mjs';
 import { messageEvents, modelServer, newestWords, sse } from '../e2e/lib-upstream.mjs';
 
-/** Whether all that the soak tests promise is run, and nothing else beside it. */
+/** Whether everything that the soak tests promise is run, alone on the machine. */
 export const FULL = process.env.SOAK === 'full';
 
-/** A full count, or the fortieth of it that `make check` runs. */
+/** The full count, or a fortieth of it, which `make check` runs. */
 export const share = (count) => (FULL ? count : Math.ceil(count / 40));
 
 const THREADS = 20;
-// A new folder now and then: databases are cut off at their making, too, and stay small.
+// A new folder now and then: databases stay small, and are also killed while they are made.
 const ROUNDS_A_FOLDER = 10;
 const CGI_ROUND = 5; // of each folder
 const RENEWED = 1 / 8; // of the threads, each round
@@ -27,11 +27,11 @@ const NEXT_MAX_MS = 3000;
 
 const answerTo = (words) => `This is what there is to say to ${words}.`;
 
-/** A model server whose answers tell what they answer; they come in pieces, with small pauses. */
+/** A model server that repeats the question, in pieces with small pauses. */
 export async function repeatingModel(bench) {
 	const model = await modelServer(bench);
 	model.otherwise = async (response, { json }) => {
-		// Thousands of requests come.
+		// There are thousands of requests.
 		model.requests.length = 0;
 		const text = answerTo(newestWords(json));
 		const events = messageEvents({ type: 'output_text', text, annotations: [] });
@@ -58,7 +58,7 @@ class Talk {
 		this.open = undefined; // words whose fate nobody told
 	}
 
-	// Resolves to whether the answer came; a program that was not killed owes it.
+	// Send a message. Throws unless it is answered; a program that was not killed must answer.
 	async speak(site) {
 		const words = this.crowd.newWords();
 		this.open = words;
@@ -84,7 +84,7 @@ class Talk {
 		this.crowd.acknowledged += 1;
 	}
 
-	// After the program's death and its new start: the next message, and all that was before.
+	// After a kill and a restart: the next message, and everything before it.
 	async goOn(site) {
 		if (!this.thread) this.begin(await newThread(site));
 		const words = this.crowd.newWords();
@@ -98,7 +98,7 @@ class Talk {
 		assert.deepEqual(found, this.known);
 	}
 
-	// What nobody told about may be there in whole, without its answer, or not at all.
+	// What was not acknowledged may be there as a whole, without its answer, or not at all.
 	settle(found) {
 		const more = found.slice(this.known.length);
 		if (this.open && more.length > 0) {
@@ -115,7 +115,7 @@ export class Crowd {
 		this.begin();
 	}
 
-	/** Forget all talks: the folder is a new one. */
+	/** Forget all talks, because the folder is a new one. */
 	begin() {
 		this.talks = Array.from({ length: THREADS }, () => new Talk(this));
 		this.retired = [];
@@ -131,7 +131,7 @@ export class Crowd {
 		return `words number ${this.said}`;
 	}
 
-	// An answer; nothing when the program was killed before it was whole.
+	// An answer, or nothing if the program was killed before it was complete.
 	async answerOf(asked) {
 		try {
 			return await asked;
@@ -141,13 +141,16 @@ export class Crowd {
 		}
 	}
 
-	/** After a start: everybody's next message is answered, and nothing is missing. */
+	/** After a start: the next message of each is answered, and nothing is missing. */
 	async goOn(site) {
 		await Promise.all(this.talks.map((talk) => talk.goOn(site)));
 		if (FULL) assert.ok(this.slowest_ms < NEXT_MAX_MS, `${this.slowest_ms} ms for a message`);
 	}
 
-	/** Everybody speaks; `kill` is called soon after a random number of them has been answered. */
+	/**
+	 * All talks send a message; `kill` is called soon after a random number of them were
+	 * answered.
+	 */
 	async speakUntilKilled(site, kill) {
 		const enough = Math.floor(Math.random() * THREADS);
 		let answered = 0;
@@ -165,7 +168,7 @@ export class Crowd {
 		await spoken;
 	}
 
-	/** How many of the acknowledged messages are not there. */
+	/** How many acknowledged messages are missing. */
 	async missing(site) {
 		const counts = this.talks.filter(({ thread }) => thread).map(async ({ thread, known }) => {
 			const headers = { accept: 'application/json' };
@@ -176,7 +179,7 @@ export class Crowd {
 		return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
 	}
 
-	/** All is as it was, in the threads that were left behind, too. */
+	/** Everything is as it was, also in abandoned threads. */
 	async checkAll(site) {
 		const last = this.talks.map(({ thread, known }) => [thread, known]);
 		for (const [thread, known] of [...last, ...this.retired]) {
@@ -185,7 +188,7 @@ export class Crowd {
 	}
 }
 
-// Processes that answer a request each, as CGI.
+// Processes that answer one request each, as CGI.
 function cgiProcesses(bench, env) {
 	const running = new Set();
 	return {
@@ -213,9 +216,9 @@ export function checkDatabase(bench) {
 }
 
 /**
- * Kill the program and start it again, `rounds` times; in some of them CGI processes, which die with
- * it, are asked instead. `env()` is what it is started with; `afterEnd` is what befalls its folder
- * each time that it has ended.
+ * Kill the program and start it again, `rounds` times. In some rounds CGI processes, which are
+ * killed with it, are asked instead. `env()` is its environment; `afterEnd` is called with its
+ * folder after each end.
  */
 export async function crash(bench, { rounds, env, afterEnd = () => {} }) {
 	const crowd = new Crowd();

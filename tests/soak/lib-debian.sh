@@ -1,4 +1,4 @@
-# For tests in a Debian of their own, sourced by them in the project's folder; `test` is the test's name.
+# For tests in a Debian of their own, which source this in the project's folder; `test` is the test's name.
 # They need root, and a Debian mirror.
 
 fail() {
@@ -6,8 +6,8 @@ fail() {
 	exit 1
 }
 
-# Start this script again, with a scratch folder as its argument, in a mount namespace: what is mounted
-# there is gone with it, however it ends, and then the folder can be removed.
+# Start this script again in a mount namespace, with a scratch folder as its argument. Its mounts vanish with
+# it, however it ends, and then the folder can be removed.
 start_again() {
 	[ "$(id -u)" -eq 0 ] || fail "this needs root, for debootstrap"
 	command -v debootstrap >/dev/null || tools/apt-install.sh debootstrap
@@ -19,7 +19,7 @@ start_again() {
 	exit
 }
 
-# Where apt gets this system's packages from; nothing if it doesn't say, for debootstrap's own choice.
+# The mirror in apt's configuration; empty: debootstrap's own choice.
 mirror() {
 	apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
 		sed -n "s/^$(this_codename) main //p" | head -n 1
@@ -29,7 +29,7 @@ this_codename() {
 	. /etc/os-release && echo "$VERSION_CODENAME"
 }
 
-# Make Debian $2 in the folder $1, with these packages, by comma; "" for none.
+# Install Debian $2 in the folder $1, with the packages $3, separated by commas; "": none.
 make_debian() {
 	# shellcheck disable=SC2046 # one word, or none
 	debootstrap --variant=minbase ${3:+"--include=$3"} "$2" "$1" $(mirror) >"$log" 2>&1 ||

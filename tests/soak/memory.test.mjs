@@ -1,5 +1,5 @@
-// A process that has answered for long is as large as one that has answered for a while: many
-// clients at once, whose messages are answered, or left alone in the middle, or fail upstream.
+// A process that has worked for long is as large as one that has worked for a while: many clients at once,
+// whose messages are answered, abandoned, or fail upstream.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -12,19 +12,19 @@ import { share } from './lib-crashes.mjs';
 
 const CLIENTS = 16;
 
-// All but two of the workers may wait for a model; more would come one by one, as chance has it.
+// All workers but two may wait for a model; otherwise more would be started now and then, by chance.
 function environment(waiting) {
 	const workers = String(waiting + 2);
 	return { ASSISTANTS_LOG: 'error', ASSISTANTS_SYNC: 'normal', ASSISTANTS_WORKERS: workers };
 }
 const MESSAGES_A_THREAD = 5;
 const WARM_UP = 500; // exchanges, before the first is counted
-// By chance some conversation, with its four descriptors, is kept that was not there before.
+// By chance another conversation, with its four descriptors, may be cached.
 const GROWTH_MAX = { memory_kib: 2048, threads: 4, descriptors: 4 * CLIENTS };
-// Clients who left come back while what they have left is ended: each may take a worker more.
+// Clients that left come back while their runs are being ended: each may need one more worker.
 const LEAVING_GROWTH_MAX = { ...GROWTH_MAX, threads: 2 * CLIENTS };
 
-// A model server that costs next to nothing: nginx, with one answer for everybody.
+// A model server that costs next to nothing: nginx, with one fixed answer.
 async function fixedModel(bench, answer) {
 	const port = await freePort();
 	const folder = path.join(bench.dir, 'model');
@@ -55,7 +55,7 @@ http {
 	return { OPENAI_BASE_URL: `http://127.0.0.1:${port}`, OPENAI_API_KEY: 'a-key' };
 }
 
-// What a process has of the system's.
+// The system's resources that a process uses.
 function sizeOf({ pid }) {
 	const status = fs.readFileSync(`/proc/${pid}/status`, 'latin1');
 	const number = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)[1]);
@@ -68,9 +68,8 @@ function median(numbers) {
 }
 
 /*
- * Have all clients go through so many exchanges together: in the last tenth of them the process
- * must be as large as it was in the second one. Before that caches and pools fill, and the
- * allocator finds out how much is used at once.
+ * Run `total` exchanges of all clients: in the last tenth the process must be as large as in the
+ * second. Before that, caches and pools fill, and the allocator learns how much is used at once.
  */
 async function assertSteady(t, program, total, exchange, growth_max = GROWTH_MAX) {
 	const sizes = [];
@@ -94,7 +93,7 @@ async function assertSteady(t, program, total, exchange, growth_max = GROWTH_MAX
 	}
 }
 
-// The client's thread; a new one now and then, for histories should not grow.
+// The client's thread; a new one now and then, so that histories do not grow.
 async function threadOf(site, client) {
 	if (client.said % MESSAGES_A_THREAD === 0) {
 		if (client.thread) {
@@ -138,7 +137,7 @@ e2e(`${LEFT} messages are left alone by their clients`, async (bench, t) => {
 		asked.get(newestWords(json))(response);
 		if (Math.random() < 0.5) return words('hello', gate().opened)(response);
 	};
-	// Who comes back at once waits beside the run that he has left, for its end.
+	// A client that comes back at once waits for the end of the run that it has left.
 	const site = await behindNginx(bench, { ...environment(2 * CLIENTS), ...model.env });
 	await assertSteady(t, site.child, LEFT, async (client) => {
 		const path = `/threads/${await threadOf(site, client)}/messages`;

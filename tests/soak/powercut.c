@@ -1,11 +1,11 @@
 /*
- * A disk that forgets what was not synced, for LD_PRELOAD. Whatever the program does to the files
- * in POWERCUT_FOLDER is first written into the journal POWERCUT_JOURNAL: what was there, and what
- * comes. fsync() and fdatasync() only leave a mark in it. powercut.mjs reads it after the program's
- * death and takes back, from the end, what no mark covers.
+ * For LD_PRELOAD: a disk that forgets what was not synced. Each change of a file in POWERCUT_FOLDER
+ * is first written to the journal POWERCUT_JOURNAL, with the old and the new content. fsync() and
+ * fdatasync() only write a mark. When the program is dead, powercut.mjs reads the journal and
+ * undoes, from its end, what no mark covers.
  *
- * The journal's first eight bytes tell how much of it is whole: a process may be killed while it
- * writes here. flock() orders threads and processes, for each opens the journal for itself.
+ * The journal's first eight bytes say how much of it is complete, because a process may be killed
+ * while it writes. flock() orders threads and processes; each opens the journal itself.
  *
  * No file in the folder is ever opened here: closing it would drop SQLite's locks on it.
  */
@@ -28,11 +28,11 @@ enum { SYNC_US = 500 };
 
 enum kind { WRITE, TRUNCATE, CREATE, RENAME, UNLINK, SYNC };
 
-/* Then come `from` and `to`, names without the folder, and the old and the new bytes. */
+/* Followed by `from` and `to`, names without the folder, and the old and the new bytes. */
 struct record {
 	uint64_t kind;
 	uint64_t inode;
-	uint64_t offset; /* where it writes; the new size; what of the journal a sync covers */
+	uint64_t offset; /* where it writes; the new size; how much of the journal a sync covers */
 	uint64_t size;   /* the old size */
 	uint64_t from_len, to_len, old_len, new_len;
 };
@@ -94,8 +94,8 @@ append(struct journal *journal, const struct record *record, const char *from, c
 }
 
 /*
- * The name in the folder, "" for the folder itself. NULL: it is elsewhere, or no more than a
- * meeting place of living processes, SQLite's shared memory and the files of the leases.
+ * The name in the folder, "" for the folder itself. NULL: it is elsewhere, or only shared by living
+ * processes, as SQLite's shared memory and the lease files are.
  */
 static const char *
 name_in_folder(const char *path)
@@ -111,7 +111,7 @@ name_in_folder(const char *path)
 	return path_len > 4 && strcmp(path + path_len - 4, "-shm") == 0 ? NULL : name;
 }
 
-/* Whether the descriptor is of a file in the folder, or of the folder. */
+/* Whether the descriptor is of the folder, or of a file in it. */
 static bool
 is_in_folder(int fd, struct stat *status)
 {
@@ -130,7 +130,7 @@ is_in_folder(int fd, struct stat *status)
 
 /* --- content --- */
 
-/* The bytes in [from, to) as they are now; NULL for none. */
+/* The current bytes in [from, to); NULL: none. */
 static void *
 read_old(int fd, off_t from, off_t to)
 {
@@ -141,7 +141,7 @@ read_old(int fd, off_t from, off_t to)
 	return bytes;
 }
 
-/* `at`: -1 for where the descriptor stands. */
+/* `at`: -1: at the descriptor's position. */
 static ssize_t
 write_file(int fd, const void *bytes, size_t len, off_t at)
 {
@@ -233,7 +233,7 @@ ftruncate64(int fd, off64_t size)
 
 /*
  * What is synced need only survive the program's death, so nothing goes to the real disk. But it
- * takes its time, so that kills fall into it, and covers only what was written before it began.
+ * takes as long as a disk, so that kills hit it, and covers only what was written before it began.
  */
 int
 fsync(int fd)
@@ -341,7 +341,7 @@ mkostemp(char *path, int flags)
 	return fd;
 }
 
-/* The file stays, by another name that powercut.mjs knows: JOURNAL.POSITION of the record. */
+/* The file stays under another name that powercut.mjs knows: JOURNAL.POSITION of the record. */
 static void
 save(const struct journal *journal, const char *path)
 {
@@ -349,7 +349,7 @@ save(const struct journal *journal, const char *path)
 
 	snprintf(saved, sizeof saved, "%s.%llu", getenv("POWERCUT_JOURNAL"),
 	    (unsigned long long)journal->end);
-	/* A process that was killed here before may have left its own. */
+	/* A process that was killed here may have left one. */
 	syscall(SYS_unlinkat, AT_FDCWD, saved, 0);
 	if (linkat(AT_FDCWD, path, AT_FDCWD, saved, 0) < 0)
 		fail("a file cannot be kept");

@@ -1,5 +1,5 @@
-// What a power cut leaves of a folder: reads the journal that powercut.c kept, takes back what was
-// not synced, and does again what the disk had written nevertheless.
+// What a power cut leaves of a folder: reads powercut.c's journal, undoes what was not synced, and redoes
+// what the disk had written anyway.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -23,11 +23,11 @@ export function readJournal(journal) {
 		records.push({ at, kind: KINDS[kind], inode, offset, size, ...names, before, after });
 		at = next;
 	}
-	// A file that a record took away is still there, by the record's position.
+	// A removed file still exists, under the record's position.
 	return records.map((record) => ({ ...record, saved: `${journal}.${record.at}` }));
 }
 
-// Those of the records that no later sync covers.
+// The records that no later sync covers.
 function unsynced(records) {
 	const synced = new Map();
 	const until = (inode) => synced.get(inode) ?? 0;
@@ -38,7 +38,7 @@ function unsynced(records) {
 	}).reverse();
 }
 
-// A folder in which records are undone and done again; its files are known by their inodes.
+// A folder in which records are undone and redone; files are identified by their inodes.
 class Disk {
 	constructor(folder) {
 		this.folder = folder;
@@ -59,7 +59,7 @@ class Disk {
 		this.names.set(inode, name);
 	}
 
-	// What has no name any more is gone, whatever was written to it.
+	// A file without a name is gone, whatever was written to it.
 	edit(inode, change) {
 		if (!this.names.has(inode)) return;
 		const fd = fs.openSync(this.at(this.names.get(inode)), 'r+');
@@ -117,14 +117,14 @@ class Disk {
 	}
 }
 
-/** Take the records back, the last one first, and do again those that `kept` says of. */
+/** Undo the records, the last one first, and redo those that `kept` selects. */
 export function replay(folder, records, kept) {
 	const disk = new Disk(folder);
 	for (const record of records.toReversed()) disk.undo(record);
 	for (const record of records.filter(kept)) disk.redo(record);
 }
 
-/** Cut the power of the disk: `kept` tells of each record that was not synced whether it was lucky. */
+/** Cut the disk's power: `kept` decides for each unsynced record whether it survives. */
 export function cutPower(journal, folder, kept) {
 	const records = unsynced(readJournal(journal));
 	replay(folder, records, kept);
@@ -136,7 +136,7 @@ export function cutPower(journal, folder, kept) {
 	return records.length;
 }
 
-/** Forget the journal, and the files that it keeps. */
+/** Delete the journal, and the files that it keeps. */
 export function dropJournal(journal) {
 	const [folder, name] = [path.dirname(journal), path.basename(journal)];
 	for (const one of fs.readdirSync(folder)) {

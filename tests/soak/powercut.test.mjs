@@ -1,5 +1,5 @@
-// The power goes while the program works. What was not synced is lost: all of it or, since disks
-// write in an order of their own, some of it. Nothing that was acknowledged may be missing.
+// The power goes while the program works. What was not synced is lost: all of it or, because disks write in
+// an order of their own, some of it. Nothing that was acknowledged may be missing.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -11,24 +11,24 @@ import { cutPower, readJournal, replay } from './powercut.mjs';
 
 const SHIM = path.resolve(import.meta.dirname, '../../build/powercut.so');
 
-// Which of the writes that were not synced reach the disk nevertheless.
+// Which unsynced writes reach the disk anyway.
 const none = () => false;
 const some = (share) => () => Math.random() < share;
 
-// What the program is started with so that its disk forgets.
+// The environment that makes the program's disk forget.
 async function forgetful(bench) {
 	const model = await repeatingModel(bench);
 	const journal = path.join(bench.dir, 'journal');
 	const env = {
 		...model.env, ASSISTANTS_LOG: 'warn',
-		// The door's own counting may be lost, and shares commits with what may not.
+		// Admission's counts may be lost, and share commits with what may not.
 		ASSISTANTS_RATE: '100000', ASSISTANTS_DAILY_TOKENS: '1000000000',
 		LD_PRELOAD: [SHIM, bench.env.LD_PRELOAD].join(' '), POWERCUT_FOLDER: bench.state, POWERCUT_JOURNAL: journal,
 	};
 	return { journal, env };
 }
 
-// What the disk knows of the folder: not the shared memory, not the leases.
+// The folder's content on the disk: without the shared memory and the leases.
 function contents(folder) {
 	const names = fs.readdirSync(folder).filter((name) => !/-shm$|^leases$/.test(name));
 	return Object.fromEntries(names.sort().map((name) => {
@@ -71,7 +71,7 @@ async function cutAndCutAgain(bench, t, rounds) {
 	let [cuts, writes] = [0, 0];
 	const crowd = await crash(bench, {
 		rounds,
-		// The default is `full`, too.
+		// `full` is also the default.
 		env: () => (cuts % 4 < 2 ? env : { ...env, ASSISTANTS_SYNC: 'full' }),
 		afterEnd: () => {
 			cuts += 1;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The service under a booted systemd: root's --check-config, --make-key and --export see what it sees.
-# Needs root, and a mirror of this Debian.
+# The service under a booted systemd: root's --check-config, --make-key and --export see what the service
+# sees. Needs root, and a mirror of this Debian.
 set -eu
 cd "$(dirname "$0")/../.."
 test=systemd
@@ -14,7 +14,7 @@ limit_s=120
 
 packages=systemd,systemd-sysv,dbus,libfcgi0ldbl,libfcgi-bin,libcurl4,libjson-c5,libsqlite3-0,libssl3
 
-# What the unit's own head says that root is to do.
+# The steps in the head of the unit.
 install_program() {
 	program=$(sed -n 's/^ExecStart=//p' examples/assistants-fcgi.service)
 	install -D -m 0755 cgi-bin/assistants.fcgi "$root$program"
@@ -31,7 +31,7 @@ write_probe() {
 	cat >"$root/probe.sh" <<-'END'
 		set -eu
 		fail() { echo "NOT ok: $1"; exit 1; }
-		# Answers METHOD PATH [BODY], with the key.
+		# Send METHOD PATH [BODY], with the key.
 		ask() {
 			printf '%s' "${3:-}" >/tmp/body
 			env -i PATH="$PATH" REQUEST_METHOD="$1" PATH_INFO="$2" CONTENT_TYPE=application/json \
@@ -45,7 +45,7 @@ write_probe() {
 		grep -q 'configuration: ok, from /etc/assistants-fcgi.conf' /tmp/checked ||
 			fail "--check-config reads the same file: $(cat /tmp/checked)"
 		grep -q the-model /tmp/checked || fail 'and the same model'
-		# The metrics are on for the service as well.
+		# The service has read the same setting.
 		ask GET /metrics | grep -q '^assistants_workers_busy' || fail 'the service reads the file'
 		key=$("$PROGRAM" --make-key alice 2>/dev/null) || fail '--make-key makes a key'
 		ask POST /v1/threads '{"metadata":{"of":"alice"}}' | grep -q '"id":"thread_' ||
@@ -72,7 +72,7 @@ write_probe() {
 	chroot "$root" systemctl --quiet enable probe.service
 }
 
-# In groups of processes of its own: --keep-unit would leave some behind in the machine's.
+# In a new control group: --keep-unit would leave processes behind in the machine's.
 boot() {
 	groups=
 	for at in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do

@@ -1,7 +1,7 @@
 /*
  * The least that a FastCGI program can do: read a request, say hello. hello SOCKET
  *
- * Its threads accept by turns, as the program's do.
+ * Its threads take turns to accept, as the program's do.
  */
 #include <fcgiapp.h>
 #include <pthread.h>

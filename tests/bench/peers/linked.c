@@ -1,6 +1,6 @@
 /*
- * What a CGI program costs that only links what assistants.fcgi links, by the Makefile, and calls
- * none of it.
+ * The cost of a CGI program that links what assistants.fcgi links, by the Makefile, and calls none
+ * of it.
  */
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
-// The assistant as a Node worker, by hono and OpenAI's own package: two endpoints on an Assistants API.
+// The assistant as a Node worker, with hono and OpenAI's own package: two endpoints on an Assistants API.
 //
-// Its API is OPENAI_BASE_URL. It differs from what people wrote in 2023 where that would cost it time:
-// the assistant's id is looked for once, and a run is polled without a pause.
+// Its API is OPENAI_BASE_URL. It differs from what people wrote in 2023 where that would cost it time: it
+// looks for the assistant's id once, and polls without a pause.
 
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
