@@ -138,7 +138,7 @@ JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 # Tests of code that reads foreign input: model servers, clients, files. make soak runs the others under
 # AddressSanitizer, too, except the one that replaces malloc().
 ASAN_TESTS := $(wildcard $(patsubst %,tests/e2e/%.test.mjs,citations faults* hostile keys-hidden model* oddities \
-	old-shapes status stream transfer v1-[!w]*))
+	beta-v1 status stream transfer v1-[!w]*))
 ALLOCATIONS_TEST := tests/e2e/allocations.test.mjs
 OTHER_ASAN_TESTS := $(filter-out $(ASAN_TESTS) $(ALLOCATIONS_TEST),$(wildcard tests/e2e/*.test.mjs))
 

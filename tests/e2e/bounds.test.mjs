@@ -69,7 +69,7 @@ const ROUTES = [
 	['POST', '/openai/threads'], ['POST', '/nothing'],
 ];
 
-e2e('in 512 MB, the worst bodies of all at once, from nobody with a key', async (bench, t) => {
+e2e('in 512 MB: the worst bodies all at once, from clients without a key', async (bench, t) => {
 	if (SANITIZED) return t.skip('AddressSanitizer reserves terabytes for itself');
 	const model = await modelServer(bench);
 	const program = bench.file('limited', `#!/bin/sh\nulimit -v 512000\nexec '${PROGRAM}' "$@"\n`, 0o700);
@@ -111,7 +111,7 @@ e2e('a gateway body has at most 1,000 values', async (bench) => {
 	assert.equal((await say(site, thread, JSON.stringify({ messages }), JSON_TYPE)).status, 200);
 });
 
-e2e('who comes too often is told so before the body has come', async (bench) => {
+e2e('a client over its rate is refused before its body has arrived', async (bench) => {
 	const site = await bench.listen({ env: { ASSISTANTS_RATE: '1' } });
 	const thread = await newThread(site);
 	assert.equal((await say(site, thread, 'words')).status, 200);
@@ -144,7 +144,7 @@ async function unbufferedNginx(bench, env) {
 
 for (const [way, open] of [['nginx without buffering', unbufferedNginx],
 	['mod_proxy_fcgi', behindProxyFcgi]]) {
-	e2e(`${way}: 130 slow uploads from one address keep nobody else waiting`, async (bench) => {
+	e2e(`${way}: 130 slow uploads from one address do not block other clients`, async (bench) => {
 		const model = await modelServer(bench);
 		const site = await open(bench, { ...model.env, ASSISTANTS_TRUSTED_PROXIES: '127.0.0.1' });
 		const thread = await newThread(site);
@@ -163,7 +163,7 @@ for (const [way, open] of [['nginx without buffering', unbufferedNginx],
 
 // --- the machine's seats ---
 
-e2e('how many conversations wait is bounded over processes and CGI, whoever is killed',
+e2e('the number of waiting conversations is bounded over processes and CGI, even if some are killed',
 	async (bench) => {
 		const model = await modelServer(bench);
 		const env = { ...model.env, ASSISTANTS_WORKERS: '6' };
@@ -191,7 +191,7 @@ e2e('how many conversations wait is bounded over processes and CGI, whoever is k
 		assert.deepEqual(statuses, [0, 0, 200, 200, 200, 200]);
 	});
 
-e2e('a run that nobody waits for has a seat as well, or is queued', async (bench) => {
+e2e('a run that no client waits for takes a seat, too, or is queued', async (bench) => {
 	const model = await modelServer(bench);
 	const key = await makeKey(bench);
 	const held = gate();
@@ -318,7 +318,7 @@ e2e('lists of large objects are whole, in any order and from any place', async (
 	assert.deepEqual([head.status, head.body.length], [200, 0]);
 });
 
-e2e('a list\'s names may be encoded, and what is left out is read all the same', async (bench) => {
+e2e('the names in a list\'s query may be encoded, and a list that was cut is continued', async (bench) => {
 	const key = await makeKey(bench);
 	const site = await bench.listen();
 	const ask = (method, uri, body) => site.request(method, `/v1${uri}`,
@@ -351,7 +351,7 @@ e2e('an imported conversation with odd ids is read whole', async (bench) => {
 	assert.deepEqual(answer.json.messages.map(({ text }) => text[0]), ['0', '1', '2', '3', '4']);
 });
 
-e2e('readers that take nothing keep nobody else waiting', async (bench) => {
+e2e('clients that do not read do not block others', async (bench) => {
 	const model = await modelServer(bench);
 	const site = await bench.listen({ env: { ...model.env, ASSISTANTS_WORKERS: '16',
 		ASSISTANTS_DAILY_TOKENS: 'off' } });

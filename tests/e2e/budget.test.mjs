@@ -49,7 +49,7 @@ function assertEmpty(answer, waitMax) {
 const each = [['FastCGI', (bench, env) => bench.listen({ env })], ['CGI', fromShell]];
 
 for (const [way, open] of each) {
-	e2e(`${way}: the day's tokens are counted as the model server tells them`, async (bench) => {
+	e2e(`${way}: the day's tokens are counted as the model server reports them`, async (bench) => {
 		const model = await modelServer(bench);
 		const site = await open(bench, { ...model.env, ASSISTANTS_DAILY_TOKENS: '100000' });
 		model.otherwise = costs(33_000);
@@ -64,7 +64,7 @@ for (const [way, open] of each) {
 	});
 }
 
-e2e('what is left is the limit that the model is sent', async (bench) => {
+e2e('the rest of the budget is the limit that the model is sent', async (bench) => {
 	const model = await modelServer(bench);
 	const env = { ...model.env, ASSISTANTS_DAILY_TOKENS: '30000' };
 	const site = await bench.listen({ env });
@@ -82,7 +82,7 @@ e2e('what is left is the limit that the model is sent', async (bench) => {
 	assertEmpty(await say(again, await newThread(again), 'words'), 86_400);
 });
 
-e2e('what came to nothing costs nothing', async (bench) => {
+e2e('a failed question costs nothing', async (bench) => {
 	bench.expectLog(/answered 500/);
 	const model = await modelServer(bench);
 	const site = await bench.listen({ env: { ...model.env, ASSISTANTS_DAILY_TOKENS: '10000' } });
@@ -136,7 +136,7 @@ e2e('CGI: a wave of messages spends a day\'s tokens, and no more', async (bench)
 	assert.ok(bill.count > 0 && bill.tokens <= 15_000, `${bill.tokens} tokens`);
 });
 
-e2e('while others have reserved what is missing, it is worth asking again soon', async (bench) => {
+e2e('while other questions reserve the missing tokens, Retry-After is short', async (bench) => {
 	const model = await modelServer(bench);
 	const site = await bench.listen({ env: { ...model.env, ASSISTANTS_DAILY_TOKENS: '10000' } });
 	const held = gate();
@@ -159,7 +159,7 @@ async function leaveAfter(site, thread, ms) {
 	request.destroy();
 }
 
-e2e('who leaves before the first word pays by the second', async (bench) => {
+e2e('a client that leaves before the first word pays by the second', async (bench) => {
 	const model = await modelServer(bench);
 	const site = await behindNginx(bench, { ...model.env, ASSISTANTS_DAILY_TOKENS: '10000' });
 	model.queue.push(silence());
@@ -189,7 +189,7 @@ e2e('a killed program\'s reservations are settled by the next one', async (bench
 	assert.ok(limit > 5_000 && limit <= 10_000 - 2 * 200, `${limit}`);
 });
 
-e2e('what a killed process had reserved keeps nobody waiting who asks another', async (bench) => {
+e2e('reservations of a killed process do not block other processes', async (bench) => {
 	const model = await modelServer(bench);
 	const env = { ...model.env, ASSISTANTS_DAILY_TOKENS: '10000' };
 	const one = await bench.listen({ env, name: 'one' });
@@ -326,7 +326,7 @@ for (const [kind, answer] of [
 		response.end('{"input_tokens":500,"output_tokens":8500}}}\n\ndata: [DONE]\n\n');
 	}],
 ]) {
-	e2e(`/v1: what is passed through counts as well: ${kind}`, async (bench) => {
+	e2e(`/v1: pass-through counts as well: ${kind}`, async (bench) => {
 		const upstream = await rawUpstream(bench, answer);
 		const ask = await v1(bench, upstream.env);
 		const chat = (who) => ask(who, 'POST', '/chat/completions', { model: 'm', messages: [] });
@@ -337,7 +337,7 @@ for (const [kind, answer] of [
 	});
 }
 
-e2e('/v1: who leaves what is passed through pays by the second; a body\'s limit counts',
+e2e('/v1: leaving a request that is passed through costs by the second; a body\'s limit counts',
 	async (bench) => {
 		const limits = [];
 		const upstream = await rawUpstream(bench, async (request) => {

@@ -232,7 +232,7 @@ inBrowser('a conversation that is gone', async (bench) => {
 	await chat.sees(HELLO, ['You', 'Three'], ['Assistant', 'hello']);
 });
 
-inBrowser('too many messages: the door\'s own words', async (bench) => {
+inBrowser('too many messages: the program\'s own sentence', async (bench) => {
 	const model = await modelServer(bench);
 	const env = { ...model.env, ASSISTANTS_RATE: '1' };
 	const chat = await openPage(bench, `${(await startDemo(bench, demoTree(bench), env)).url}/chat/`);
@@ -306,7 +306,7 @@ const HOSTILE = `<script>alert(1)</script> <img src=x onerror=alert(2)> <b oncli
 \`\`\`
 `;
 
-inBrowser('what a model says does nothing but be read', async (bench) => {
+inBrowser('what a model says is only shown, never run', async (bench) => {
 	const { model, chat } = await scene(bench);
 	model.queue.push(words(HOSTILE));
 	await chat.say('Surprise me <img src=x onerror=alert(0)> [x](javascript:alert(0))');
@@ -413,7 +413,7 @@ for (const [name, options] of Object.entries({
 	});
 }
 
-inBrowser('by keyboard alone, and what a screen reader is told', async (bench) => {
+inBrowser('by keyboard only, and with a screen reader', async (bench) => {
 	const { chat } = await scene(bench);
 	const { keyboard } = chat.page;
 	// The focus is in the input.
@@ -472,7 +472,7 @@ inBrowser('magnified four times there is room to read; a paragraph has its own d
 	assert.ok(bubble.right - words.right < words.left - bubble.left, 'it begins at the right');
 });
 
-inBrowser('on somebody else\'s Apache, as CGI in a folder of a site', async (bench) => {
+inBrowser('on a shared host\'s Apache, as CGI in a folder of a site', async (bench) => {
 	const model = await modelServer(bench);
 	placePage(bench, 'site/assistant/chat');
 	const site = await behindCgid(bench, model.env, { prefix: true });
@@ -556,7 +556,7 @@ inBrowser('on the page of another site', async (bench) => {
 	await chat.sees(['You', 'Two'], ['Assistant', 'hello']);
 });
 
-inBrowser('docs/page.md: deep-chat with no adapter shows the words as they come', async (bench) => {
+inBrowser('docs/page.md: deep-chat without an adapter streams answers', async (bench) => {
 	const model = await modelServer(bench);
 	const site = await siteOf(bench);
 	const demo = await startDemo(bench, demoTree(bench),

@@ -37,7 +37,7 @@ async function serverWith(bench, answer) {
 	return server;
 }
 
-e2e('all is well: a line each, and nothing was asked or made that costs', async (bench) => {
+e2e('everything is fine: a line each, and nothing that costs was asked or made', async (bench) => {
 	const server = await serverWith(bench, models('another', MODEL));
 	const site = await bench.listen({ env: server.env });
 	await newThread(site);
@@ -144,7 +144,7 @@ e2e('a model server without a key that wants one', async (bench) => {
 	assert.match(told['model server'], /^NOT ok, \S+ needs a key \(401\): set OPENAI_API_KEY$/);
 });
 
-e2e('a model server that says nothing', async (bench) => {
+e2e('a model server that is silent', async (bench) => {
 	const { env } = await serverWith(bench, silence());
 	assert.match((await check(bench, env))['model server'],
 		/^NOT ok, .* not answer within 10 seconds: check OPENAI_BASE_URL$/);
@@ -160,7 +160,7 @@ e2e('a model server\'s certificate that is not trusted, and then is', async (ben
 	assert.match(trusted['model server'], / has the model /);
 });
 
-e2e('ASSISTANTS_MODELS: what is sent is what must be known', async (bench) => {
+e2e('ASSISTANTS_MODELS: the server must have the model that is sent', async (bench) => {
 	const server = await serverWith(bench, models('sent', 'other'));
 	const told = async (pairs) => {
 		const env = { ...server.env, ASSISTANTS_MODELS: pairs };
@@ -211,7 +211,7 @@ e2e('a remote Assistants API is asked for one assistant, and nothing else is', a
 	assert.match(gone['Assistants API'], /^NOT ok, .* 404.*: check ASSISTANTS_UPSTREAM_URL$/);
 });
 
-e2e('all fails at once, and each part says so', async (bench) => {
+e2e('everything fails at once, and each part reports it', async (bench) => {
 	const env = {
 		OPENAI_BASE_URL: `http://127.0.0.1:${await freePort()}/v1`, OPENAI_API_KEY: KEY,
 		ASSISTANTS_STATE_DIR: bench.file('a-file', ''),
@@ -248,7 +248,7 @@ e2e('admission is reported as it is set', async (bench) => {
 		'X-Forwarded-For of trusted proxies is believed');
 });
 
-e2e('a setting is wrong: nothing is made or asked by the others', async (bench) => {
+e2e('a setting is wrong: the other parts are neither tested nor made', async (bench) => {
 	const server = await serverWith(bench, models(MODEL));
 	const told = await check(bench, { ...server.env, ASSISTANTS_WORKERS: '0' });
 	assert.deepEqual(Object.keys(told), ['configuration']);
@@ -280,7 +280,7 @@ e2e('a database that opens and is damaged: the cause is in the line', async (ben
 	assert.match(told.database, /^NOT ok, the database \S+: .*malformed: .*backup/);
 });
 
-e2e('root becomes the state folder\'s owner, and sees what that one may not read', async (bench) => {
+e2e('root becomes the state folder\'s owner, and reports what the owner cannot read', async (bench) => {
 	if (process.getuid() !== 0) return;
 	fs.mkdirSync(bench.state, { mode: 0o700 });
 	fs.chownSync(bench.state, 65534, 65534);

@@ -12,7 +12,7 @@ function refusals(bench) {
 	return bench.logEntries().filter(({ message }) => LOCKED.test(message)).length;
 }
 
-e2e('a locked database: 503 for what is new; an answer that comes then is not lost',
+e2e('a locked database: 503 for new requests; an answer that arrives then is not lost',
 	async (bench) => {
 		bench.expectLog(LOCKED);
 		const model = await modelServer(bench);

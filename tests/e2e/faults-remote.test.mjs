@@ -215,7 +215,7 @@ describe('the remote is busy or odd, and then well: 200', AT_ONCE, () => {
 	});
 
 	for (const mode of ['json', 'stream']) {
-		e2e(`NULs in the words, by ${mode}`, async (bench) => {
+		e2e(`NULs in the text, by ${mode}`, async (bench) => {
 			const { remote, site, thread } = await scene(bench);
 			remote.mode = mode;
 			remote.nextRuns.push({ states: [{ status: 'completed' }], answers: ['be\0fore'] });
@@ -224,7 +224,7 @@ describe('the remote is busy or odd, and then well: 200', AT_ONCE, () => {
 		});
 	}
 
-	e2e('an error in the stream of a run that goes on all the same', async (bench) => {
+	e2e('an error in the stream of a run that goes on', async (bench) => {
 		bench.expectLog(new RegExp(`the run is polled: ${MARKER}`));
 		const { remote, site, thread } = await scene(bench);
 		const id = `run_${'0'.repeat(24)}`;

@@ -502,7 +502,7 @@ describe('odd answers that are answers: 200', AT_ONCE, () => {
 		});
 	}
 
-	e2e('what comes behind an answer is not taken for the next one', async (bench) => {
+	e2e('bytes after an answer are not taken for the next one', async (bench) => {
 		const model = await modelServer(bench);
 		const [told, written] = [gate(), gate()];
 		model.queue.push(async (response) => {
@@ -519,7 +519,7 @@ describe('odd answers that are answers: 200', AT_ONCE, () => {
 		await assertThreadLives(server, thread);
 	});
 
-	e2e('10 MB of words at once', async (bench) => {
+	e2e('10 MB of text at once', async (bench) => {
 		const model = await modelServer(bench);
 		const text = 'words '.repeat(10 * MEGABYTE / 6);
 		model.queue.push(stream(delta({ delta: text }), whole(text), ended({})));

@@ -192,7 +192,7 @@ e2e('connections that end too early take no worker with them', async (bench) => 
 });
 
 for (const [where, port] of [['a Unix socket', () => undefined], ['TCP', freePort]]) {
-	e2e(`connections that stall on ${where} keep nobody from an answer`, async (bench) => {
+	e2e(`connections that stall on ${where} do not block others`, async (bench) => {
 		const server = await bench.listen({ port: await port() });
 		const ask = async () => {
 			const asked = server.request('GET', '/health');

@@ -32,7 +32,7 @@ for (const [what, faults, why] of [
 	['a file system without shared memory', NO_SHM,
 		/uses a rollback journal instead of a write-ahead log: .*no shared memory \(No such device\)$/],
 ]) {
-	e2e(`${what}: the rollback journal, said once a process`, async (bench) => {
+	e2e(`${what}: the rollback journal, logged once a process`, async (bench) => {
 		preload(bench, faults);
 		const model = await modelServer(bench);
 		model.queue.push(words('one'), words('two'));
@@ -71,7 +71,7 @@ for (const [what, faults, why] of [
 		await Promise.all(Array.from({ length: 8 }, () => talk([site], 1)));
 	});
 
-	e2e(`${what}: a write-ahead log that is there is not lost, and comes back elsewhere`,
+	e2e(`${what}: an existing write-ahead log is not lost, and used again elsewhere`,
 		async (bench) => {
 			const crashed = await bench.listen();
 			const thread = await newThread(crashed);
@@ -110,7 +110,7 @@ for (const [what, faults, why] of [
 	});
 }
 
-e2e('NFS: a database that is locked for a moment only makes everybody wait', async (bench) => {
+e2e('NFS: a database that is locked for a moment only makes requests wait', async (bench) => {
 	preload(bench, NFS);
 	const server = await bench.listen();
 	const thread = await newThread(server);

@@ -40,7 +40,7 @@ e2e('500 conversations wait for the model at once, and all are answered', async 
 	assertSaid(await answers, said);
 });
 
-e2e('100 workers, 500 clients: 98 wait, 402 are told so at once', async (bench) => {
+e2e('100 workers, 500 clients: 98 wait, 402 are refused at once', async (bench) => {
 	const model = await heldModel(bench);
 	const site = await behindNginx(bench, { ...model.env, ASSISTANTS_WORKERS: '100' });
 	const threads = await times(500, () => newThread(site));
@@ -126,7 +126,7 @@ for (const [where, port] of [['a Unix socket', () => undefined], ['TCP', freePor
 		});
 }
 
-e2e('too few file descriptors: fewer wait, and the rest are told so', async (bench) => {
+e2e('too few file descriptors: fewer wait, and the rest are refused', async (bench) => {
 	bench.expectLog(/184 file descriptors is enough for 6 workers only/);
 	const model = await heldModel(bench);
 	const program = bench.file('limited', `#!/bin/sh\nulimit -n 184\nexec '${PROGRAM}' "$@"\n`,
@@ -148,7 +148,7 @@ e2e('too few file descriptors: fewer wait, and the rest are told so', async (ben
 	assertSaid([await say(server, threads[0], 'again')], ['again']);
 });
 
-e2e('no file descriptor is left: who comes waits, and it is said once', async (bench) => {
+e2e('no file descriptor is left: new clients wait, and it is logged once', async (bench) => {
 	bench.expectLog(/no connection could be accepted: Too many open files/);
 	const server = await bench.listen();
 	const allow = (count) => execFileSync('prlimit',

@@ -169,7 +169,7 @@ e2e('a run that a killed program leaves, and one that is overdue, are counted on
 		assert.equal(metrics.sum(BUSY), 1);
 	});
 
-e2e('what goes wrong at the model server, by kind', async (bench) => {
+e2e('failures of the model server, by kind', async (bench) => {
 	bench.expectLog(/./);
 	const model = await modelServer(bench);
 	const env = { ...model.env, ...ON, ASSISTANTS_RUN_TIMEOUT: '2' };
@@ -272,7 +272,7 @@ e2e('several processes behind Apache, and then one a request, count in one file'
 	assert.equal(same.sum(RUNS), metrics.sum(RUNS));
 });
 
-e2e('who is killed is busy no more', async (bench) => {
+e2e('a killed process no longer counts as busy', async (bench) => {
 	const model = await modelServer(bench);
 	model.otherwise = silence();
 	const env = { ...model.env, ...ON };

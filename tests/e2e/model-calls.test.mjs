@@ -96,7 +96,7 @@ e2e('the offline model does the same', async (bench) => {
 	assert.deepEqual(said, [ASKED, 'The function temperature answered: 57 F']);
 });
 
-e2e('ASSISTANTS_MODELS is wrong: one line says so', async (bench) => {
+e2e('ASSISTANTS_MODELS is wrong: one line reports it', async (bench) => {
 	const { code, stdout } = await bench.command(['--check-config'], { ASSISTANTS_MODELS: 'gpt-4' });
 	assert.equal(code, 1);
 	assert.match(stdout,

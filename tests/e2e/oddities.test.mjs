@@ -112,7 +112,7 @@ e2e('a user right behind a tool\'s output, which Mistral refuses', async (bench)
 	assert.equal((await server.turn('weather')).status, 'completed');
 });
 
-e2e('calls of one server are told another by ids that it takes', async (bench) => {
+e2e('calls of one server are sent to another with ids that it accepts', async (bench) => {
 	const first = await oddServer(bench, 'chat', chat(() => false,
 		() => calls(['call_PTLP8xhu3uwZk4l3nlnrrJha', '{"city":"Oslo"}'])));
 	assert.equal((await first.turn('weather')).status, 'completed');
@@ -189,7 +189,7 @@ const THOUGHTS = [
 
 for (const [name, pieces, shown] of THOUGHTS) {
 	for (const api of ['chat', 'responses']) {
-		e2e(`thoughts among the words, by ${api}: ${name}`, async (bench) => {
+		e2e(`reasoning within the text, by ${api}: ${name}`, async (bench) => {
 			const text = pieces.join('');
 			const server = await oddServer(bench, api, () => api === 'chat' ?
 				{ chunks: [...pieces.map((content) => chunk({ content })), chunk({}, 'stop')] } :

@@ -44,7 +44,7 @@ async function answerAt(site, where, headers = {}) {
 }
 
 for (const [way, open] of Object.entries(WAYS)) {
-	e2e(`${way}: an answer that nobody waits for is fetched when it is there`, async (bench) => {
+	e2e(`${way}: an answer that no client waits for is fetched later`, async (bench) => {
 		const model = await modelServer(bench);
 		const held = gate();
 		model.queue.push(words('At last.', held.opened));
@@ -80,7 +80,7 @@ e2e('both forms of an answer are those that the blocking form has', async (bench
 	assert.deepEqual([known.status, known.text], [200, blocking.json.text]);
 });
 
-e2e('what was preferred, and kept to, is said', async (bench) => {
+e2e('Preference-Applied names the preferences that were honoured', async (bench) => {
 	const model = await modelServer(bench);
 	const site = await bench.listen({ env: model.env });
 	const thread = await newThread(site);
@@ -107,7 +107,7 @@ e2e('what was preferred, and kept to, is said', async (bench) => {
 	assert.equal((await answerAt(site, answer.headers.location)).text, 'hello you');
 });
 
-e2e('the 202 is JSON for who wants JSON, and logged when it is sent', async (bench) => {
+e2e('the 202 is JSON if that is preferred, and logged when it is sent', async (bench) => {
 	const model = await modelServer(bench);
 	const held = gate();
 	model.queue.push(words('hello you', held.opened));
@@ -154,7 +154,7 @@ const OUTCOMES = {
 	'a tool that is not here': [sum, 502, /this server has no tools/],
 };
 for (const [what, [outcome, code, ...logged]] of Object.entries(OUTCOMES)) {
-	e2e(`${what} is told as if it had been waited for`, async (bench) => {
+	e2e(`${what} is answered as if the client had waited`, async (bench) => {
 		bench.expectLog(...logged);
 		const model = await modelServer(bench);
 		model.otherwise = outcome;
@@ -198,7 +198,7 @@ e2e('a run that has just failed is where it was asked for, whatever a server cal
 	assert.deepEqual([code, headers.location, headers['x-b']], [202, where, undefined]);
 });
 
-e2e('a remote run whose state nobody knows is at work', async (bench) => {
+e2e('a remote run with an unknown status counts as at work', async (bench) => {
 	const remote = await remoteServer(bench);
 	remote.run = { states: [{ status: 'waking' }], answers: ['hello'] };
 	const site = await bench.listen({ env: remote.env });
@@ -211,7 +211,7 @@ e2e('a remote run whose state nobody knows is at work', async (bench) => {
 	assert.equal((await answerAt(site, where)).text, 'hello');
 });
 
-e2e('tokens that are used up meanwhile are told with the time to wait', async (bench) => {
+e2e('tokens that are used up meanwhile are reported with the time to wait', async (bench) => {
 	bench.expectLog(/the run that waited for tools was cancelled/);
 	const model = await modelServer(bench);
 	const held = gate();
@@ -234,7 +234,7 @@ e2e('tokens that are used up meanwhile are told with the time to wait', async (b
 	assert.equal(model.requests.length, 2);
 });
 
-e2e('tools work for nobody, too', async (bench) => {
+e2e('tools also work when no client waits', async (bench) => {
 	const model = await modelServer(bench);
 	const held = gate();
 	model.queue.push(async (response) => {
@@ -250,7 +250,7 @@ e2e('tools work for nobody, too', async (bench) => {
 	assert.equal(outputs[0].output.trim(), '3');
 });
 
-e2e('a thread that is busy is told at once, or after the time that is waited', async (bench) => {
+e2e('a busy thread is reported at once, or after the preferred time', async (bench) => {
 	const model = await modelServer(bench);
 	const held = gate();
 	model.queue.push(words('hello you', held.opened));
@@ -277,7 +277,7 @@ for (const mode of ['stream', 'json']) {
 	});
 }
 
-e2e('a program that is killed leaves an answer that says so', async (bench) => {
+e2e('a killed program leaves a run that reports it', async (bench) => {
 	const model = await modelServer(bench);
 	model.queue.push(words('hello you', new Promise(() => {})));
 	const killed = await bench.listen({ env: model.env });
@@ -290,7 +290,7 @@ e2e('a program that is killed leaves an answer that says so', async (bench) => {
 	assert.equal((await say(site, thread, 'again')).text, 'hello');
 });
 
-e2e('what is no run is told so', async (bench) => {
+e2e('an id that is no run\'s is refused', async (bench) => {
 	const site = await bench.listen();
 	const thread = await newThread(site);
 	const get = (where, headers) => site.request('GET', where, { headers });

@@ -99,7 +99,7 @@ e2e('SIGINT ends it as well as SIGTERM', async (bench) => {
 	assert.deepEqual(await server.stopped, { code: 0, signal: null });
 });
 
-e2e('a stale socket is replaced, and what was said before a crash is still there',
+e2e('a stale socket is replaced, and messages from before a crash are still there',
 	async (bench) => {
 		const crashed = await bench.listen();
 		const thread = await newThread(crashed);
@@ -133,7 +133,7 @@ e2e('a run that died with its process gives its thread back at once', async (ben
 	}
 });
 
-e2e('a socket that somebody answers on is not taken away', async (bench) => {
+e2e('a socket on which a program answers is not replaced', async (bench) => {
 	const first = await bench.listen();
 	const second = await bench.command(['--listen', `unix:${first.socket}`]);
 	assertOneLine(second, /socket/);
@@ -174,7 +174,7 @@ e2e('the socket\'s mode is 0660, or as --mode says', async (bench) => {
 	assert.equal(mode(await bench.listen({ args: ['--mode', '0600'] })), 0o600);
 });
 
-e2e('files in the state folder are nobody else\'s', async (bench) => {
+e2e('files in the state folder have mode 0600', async (bench) => {
 	const server = await bench.listen();
 	await say(server, await newThread(server), 'words');
 	assert.equal(fs.statSync(bench.state).mode & 0o777, 0o700);
@@ -240,7 +240,7 @@ e2e('a wrong value in the environment is refused, and a key is not repeated', as
 	assertNotWell(await bench.command(['--check-config'], broken), /definition/i);
 });
 
-e2e('CGI: a wrong setting is one log line and an answer that tells nothing of it',
+e2e('CGI: a wrong setting is one log line, and the answer does not reveal it',
 	async (bench) => {
 		bench.expectLog(/ASSISTANTS_WORKERS/);
 		const env = { ASSISTANTS_WORKERS: 'many' };

@@ -90,7 +90,7 @@ e2e('the assistant is found on the last of three pages, and remembered', async (
 	]);
 });
 
-e2e('of several of the same name the oldest is used, as it is', async (bench) => {
+e2e('of several assistants with the same name the oldest is used, unchanged', async (bench) => {
 	const name = await builtInName(bench);
 	const { remote, site, thread } = await scene(bench);
 	remote.addAssistant({ name: 'Somebody' });
@@ -244,7 +244,7 @@ e2e('all of the run\'s messages are the answer, oldest first, over pages', async
 	await assertAnswered(site, thread, answers.join('\n\n'));
 });
 
-e2e('lists that have more for ever, whatever comes after, are given up', async (bench) => {
+e2e('lists without an end are given up', async (bench) => {
 	const { remote, site, thread } = await scene(bench);
 	for (let i = 0; i < 3; i++) remote.addAssistant({ name: `Somebody ${i}` });
 	remote.pageSize = 2;
@@ -330,7 +330,7 @@ for (const mode of ['json', 'stream']) {
 		});
 	}
 
-	e2e(`a run that is incomplete with words, by ${mode}: 200, the reason`, async (bench) => {
+	e2e(`an incomplete run with text, by ${mode}: 200, the reason`, async (bench) => {
 		const { remote, site, thread } = await scene(bench);
 		remote.mode = mode;
 		const incomplete_details = { reason: 'max_completion_tokens' };
@@ -341,7 +341,7 @@ for (const mode of ['json', 'stream']) {
 		assert.equal(told.headers['assistants-incomplete'], 'max_completion_tokens');
 	});
 
-	e2e(`reasons and counts that nobody knows, by ${mode}: not passed on`, async (bench) => {
+	e2e(`unknown reasons and counts, by ${mode}: not passed on`, async (bench) => {
 		const { remote, site, thread } = await scene(bench);
 		remote.mode = mode;
 		const incomplete_details = { reason: MARKER };
@@ -381,7 +381,7 @@ e2e('a run that outlasts ASSISTANTS_RUN_TIMEOUT is cancelled: 504', async (bench
 	await assertAnswered(site, thread);
 });
 
-e2e('a thread that somebody else keeps busy is waited for', async (bench) => {
+e2e('a thread that another client keeps busy is waited for', async (bench) => {
 	const { remote, site, thread } = await scene(bench);
 	await assertAnswered(site, thread);
 	let busy = 1;
@@ -452,7 +452,7 @@ for (const mode of ['json', 'stream']) {
 		await assertAnswered(site, thread);
 	});
 
-	e2e(`a client that leaves nginx before the run is told cancels it, by ${mode}`,
+	e2e(`a client that leaves nginx before the run\'s id is known cancels it, by ${mode}`,
 		async (bench) => {
 			const { remote, site, thread } = await scene(bench, {}, behindNginx);
 			const [told, never] = [gate(), gate()];

@@ -57,7 +57,7 @@ const thread = (i) => `thread_${String(i).padStart(24, '0')}`;
 const statusOf = async (server, id) =>
 	(await server.request('GET', `/threads/${id}/messages`)).status;
 
-e2e('idle threads of everybody go, with what hangs on them, and used ones stay', async (bench) => {
+e2e('idle threads of all tenants are deleted with all their objects, and used ones stay', async (bench) => {
 	const key = await makeKey(bench, 'a-program');
 	const first = await bench.listen();
 	const program = new Program(first, key);
@@ -86,7 +86,7 @@ e2e('idle threads of everybody go, with what hangs on them, and used ones stay',
 	assert.match(bench.log(), /2 threads that were idle for 30 days were deleted/);
 });
 
-e2e('what was moved in is as old as it says', async (bench) => {
+e2e('imported threads are as old as they say', async (bench) => {
 	const old = { id: thread(1), object: 'thread', created_at: 1_700_000_000, metadata: {} };
 	const file = bench.file('saved.json', [
 		old, { ...old, id: thread(2) },
@@ -101,7 +101,7 @@ e2e('what was moved in is as old as it says', async (bench) => {
 	assert.deepEqual(await transcript(server, thread(2)), [['user', 'lately']]);
 });
 
-e2e('two programs share one sweep, while others write', async (bench, t) => {
+e2e('two programs share one sweep, while other requests write', async (bench, t) => {
 	await newDatabase(bench);
 	fill(bench, 300, 2);
 	const servers = [
@@ -147,7 +147,7 @@ e2e('DELETE of one with 10,000 messages keeps no writer waiting', async (bench, 
 	assert.deepEqual([count(bench, 'threads'), count(bench, 'messages')], [times, 0]);
 });
 
-e2e('kill -9 in the middle of a sweep: what was begun is nobody\'s, and is finished',
+e2e('kill -9 in the middle of a sweep: the next one finishes what was begun',
 	async (bench) => {
 		await newDatabase(bench);
 		fill(bench, 2, 5000, 2000);

@@ -90,7 +90,7 @@ for (const { name, open, forms, refusesSlashes } of SERVERS) {
 		assert.match(read.text, /^user: some words\n\nassistant: /);
 	});
 
-	e2e(`${name}: an error comes as the program says it, with Retry-After`, async (bench) => {
+	e2e(`${name}: an error is passed on unchanged, with Retry-After`, async (bench) => {
 		const model = await modelServer(bench);
 		model.otherwise = status(429, { 'retry-after': '30' });
 		bench.expectLog(/429/);

@@ -209,7 +209,7 @@ for (const [what, damage, line] of [
 		sql(database(bench), `CREATE TABLE threads (name); PRAGMA user_version = ${version}`);
 	}, /cannot be used: no such table/],
 ]) {
-	e2e(`a database that is none: ${what}`, async (bench) => {
+	e2e(`a file that is no database: ${what}`, async (bench) => {
 		await withConversations(bench);
 		damage(bench);
 		await assertNoStart(bench, line);
@@ -302,7 +302,7 @@ for (const [what, damage] of [
 		fs.writeFileSync(wal, bytes);
 	}],
 ]) {
-	e2e(`a write-ahead log that is ${what}: what is before the damage is kept`, async (bench) => {
+	e2e(`a write-ahead log that is ${what}: everything before the damage is kept`, async (bench) => {
 		const [thread] = await withConversations(bench);
 		const crashed = await bench.listen();
 		const before = await transcript(crashed, thread);

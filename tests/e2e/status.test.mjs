@@ -81,7 +81,7 @@ e2e('nobody listens where the model server should be: 502', async (bench) => {
 	await assertThreadLives(server, thread);
 });
 
-e2e('the model server\'s certificate is nobody\'s: 502, unless it is trusted', async (bench) => {
+e2e('the model server\'s certificate is not trusted: 502, unless it is configured', async (bench) => {
 	bench.expectLog(/TLS could not be verified/);
 	const tls = certificate(bench);
 	const model = await modelServer(bench, { tls });
@@ -145,7 +145,7 @@ e2e('a Retry-After that is too long is not waited for, but passed on', async (be
 	await assertThreadLives(server, thread);
 });
 
-e2e('a Retry-After that is no number is as good as none', async (bench) => {
+e2e('a Retry-After that is no number is ignored', async (bench) => {
 	const model = await modelServer(bench);
 	model.queue.push(status(429, { 'retry-after': 'soon' }));
 	const server = await bench.listen({ env: model.env });

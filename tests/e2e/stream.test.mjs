@@ -137,7 +137,7 @@ e2e('silence is filled with pings', async (bench) => {
 });
 
 for (const [way, open] of Object.entries(WAYS)) {
-	e2e(`${way}: who leaves a stream ends the request to the model`, async (bench) => {
+	e2e(`${way}: leaving a stream ends the request to the model`, async (bench) => {
 		const model = await modelServer(bench);
 		model.queue.push(words('hello you', new Promise(() => {})));
 		const site = await open(bench, model.env);
@@ -151,7 +151,7 @@ for (const [way, open] of Object.entries(WAYS)) {
 	});
 }
 
-e2e('what fails before the first word is answered as without a stream', async (bench) => {
+e2e('a failure before the first word is answered as without a stream', async (bench) => {
 	bench.expectLog(/answered 500/);
 	const model = await modelServer(bench);
 	model.queue.push(status(500));
@@ -166,7 +166,7 @@ e2e('what fails before the first word is answered as without a stream', async (b
 	}
 });
 
-e2e('what fails later is an event, and the next message works', async (bench) => {
+e2e('a later failure is an event, and the next message works', async (bench) => {
 	bench.expectLog(/run: /);
 	const model = await modelServer(bench);
 	const events = messageEvents({ type: 'output_text', text: 'Subtract 11 first.', annotations: [] });
@@ -179,7 +179,7 @@ e2e('what fails later is an event, and the next message works', async (bench) =>
 	assert.equal((await say(site, thread, 'again')).text.trimEnd(), 'hello');
 });
 
-e2e('a remote that is polled has its words in whole messages, parted as in the text', async (bench) => {
+e2e('a polled remote\'s text comes in whole messages, separated as in plain text', async (bench) => {
 	const remote = await remoteServer(bench);
 	remote.run = { states: [{ status: 'completed' }], answers: ['one\nmore', 'two'] };
 	const site = await behindNginx(bench, remote.env);
@@ -196,7 +196,7 @@ async function wordsOf(answer) {
 	return [all.map((one) => one.data.text).join(''), data.text];
 }
 
-e2e('a stream of a remote that breaks off late does not say its words twice', async (bench) => {
+e2e('a remote\'s stream that breaks off late does not repeat text', async (bench) => {
 	bench.expectLog(/broke off/);
 	const remote = await remoteServer(bench);
 	remote.mode = 'cut late';

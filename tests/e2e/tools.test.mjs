@@ -163,7 +163,7 @@ for (const [what, tool, args, expected] of [
 	['gets no JSON', {}, '{"a":', /^The tool was not run, .* not a JSON object\.$/],
 	['gets too little', { json: { parameters: { required: ['b'] } } }, '{"a":1}', /"b" is missing/],
 ]) {
-	e2e(`a tool that ${what}: the model is told, and the conversation goes on`, async (bench) => {
+	e2e(`a tool that ${what}: the model learns of it, and the conversation goes on`, async (bench) => {
 		const { outputs, box } = await scene(bench, { tool });
 		if (what === 'has no such interpreter') {
 			bench.expectLog(/tool tool: it cannot be run: No such file/);
@@ -195,7 +195,7 @@ e2e('a daemon that a tool leaves is ended with it, wherever it hid', async (benc
 	assert.deepEqual(processesWith('986'), []);
 });
 
-e2e('what looks like a tool and is none is left out, and the log says why', async (bench) => {
+e2e('a file that looks like a tool but is none is left out, and the log says why', async (bench) => {
 	const outside = bench.file('outside', '#!/bin/sh\necho outside\n', 0o755);
 	bench.expectLog(/tool not_executable is left out: .* chmod \+x/, /tool link is left out: .* a link to a file outside/,
 		/tool bad_json is left out: .* not a JSON object/, /tool bad_member is left out: .* "enviroment"/,
@@ -264,7 +264,7 @@ e2e('many conversations with many tools have descriptors enough, where the syste
 	assert.deepEqual(answers.map(({ text }) => text.trimEnd()), Array(10).fill('done'));
 });
 
-e2e('what a tool writes to standard error is in the log', async (bench) => {
+e2e('a tool\'s standard error is in the log', async (bench) => {
 	const { outputs } = await scene(bench, { tool: { script: 'echo "one line" >&2; echo output' } });
 	assert.deepEqual(await outputs(['tool'], ['tool']), ['output\n', 'output\n']);
 	const [answered] = bench.logEntries().filter(({ route }) => /messages/.test(route));
@@ -316,7 +316,7 @@ e2e('without a folder of tools a run that calls one is cancelled', async (bench)
 	assert.equal((await say(site, thread, 'words')).status, 200);
 });
 
-e2e('a remote API that does not take the outputs: the log says why', async (bench) => {
+e2e('a remote API that refuses the outputs: the log says why', async (bench) => {
 	bench.expectLog(/was cancelled: the server did not accept their outputs: too long for us/);
 	const remote = await remoteServer(bench);
 	const site = await bench.listen({ env: { ...remote.env, ...toolbox(bench, { tool: {} }).env } });
@@ -451,13 +451,13 @@ e2e('the definition\'s own functions and the folder\'s stand side by side', asyn
 		[['elsewhere', undefined], ['tool', 'of the folder']]);
 });
 
-e2e('the conversation shows the words, not the calls', async (bench) => {
+e2e('the conversation shows text, not calls', async (bench) => {
 	const { outputs, site, thread } = await scene(bench, { tool: {} });
 	await outputs(['tool', '{"a":1}']);
 	assert.deepEqual(await transcript(site, thread), [['user', 'words'], ['assistant', 'done']]);
 });
 
-e2e('a folder that is not there stops the program, and says so', async (bench) => {
+e2e('a missing folder stops the program with an error', async (bench) => {
 	const none = path.join(bench.dir, 'none');
 	const env = { ASSISTANTS_TOOLS_DIR: none };
 	bench.expectLog(/ASSISTANTS_TOOLS_DIR: \S+\/none: No such file/);
@@ -467,7 +467,7 @@ e2e('a folder that is not there stops the program, and says so', async (bench) =
 	assert.match(stdout, /^tools: NOT ok, \S+\/none: No such file/m);
 });
 
-e2e('--check-config names the tools, and what is wrong with one', async (bench) => {
+e2e('--check-config lists the tools, and what is wrong with one', async (bench) => {
 	const box = toolbox(bench, { first: {}, second: {} });
 	const check = () => bench.command(['--check-config'], box.env);
 	assert.match((await check()).stdout, /^tools: ok, \S+: first, second$/m);

@@ -91,7 +91,7 @@ function addCalls(bench, run) {
 		UPDATE threads SET created_at = created_at - 50 WHERE seq = 2;`);
 }
 
-e2e('what was exported makes the same of an empty folder', async (bench) => {
+e2e('an export restores everything in an empty folder', async (bench) => {
 	const model = await modelServer(bench);
 	const server = await bench.listen({ env: model.env });
 	const { talk, run } = await fill(bench, server, model);
@@ -178,7 +178,7 @@ const SAVED = [
 	thread('thread_t'),
 ];
 
-e2e('what was saved from OpenAI is imported with its ids', async (bench) => {
+e2e('objects saved from OpenAI are imported with their ids', async (bench) => {
 	const model = await modelServer(bench);
 	const server = await bench.listen({ env: model.env });
 	const pretty = SAVED.map((one) => JSON.stringify(one, null, 2)).join('\n');
@@ -219,7 +219,7 @@ e2e('what was saved from OpenAI is imported with its ids', async (bench) => {
 	assert.deepEqual((await old.call('GET', '/threads')).data.map(({ id }) => id), ['thread_t']);
 });
 
-e2e('without a tenant, what is imported is the gateway\'s; ids may have any form', async (bench) => {
+e2e('without a tenant, imported objects are the gateway\'s; ids may have any form', async (bench) => {
 	const server = await bench.listen();
 	const odd = 'no id of ours: \u00e4?';
 	const more = lines(thread('alpha'), message('m2', 'alpha', 2), message('m1', 'alpha', 1),
@@ -237,7 +237,7 @@ e2e('without a tenant, what is imported is the gateway\'s; ids may have any form
 	assert.deepEqual((await program.call('GET', '/threads/alpha')).metadata, {});
 });
 
-e2e('what cannot be imported is named, and nothing is', async (bench) => {
+e2e('an object that cannot be imported is named, and nothing is imported', async (bench) => {
 	const good = lines(thread('t'));
 	await imported(bench, lines({ ...thread('theirs'), tenant: 'other' }));
 	const before = await exported(bench);

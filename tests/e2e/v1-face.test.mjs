@@ -262,7 +262,7 @@ e2e('Azure\'s client', async (bench) => {
 	await assert.rejects(stranger.listAssistants(), { statusCode: 401 });
 });
 
-e2e('a path with nothing behind /v1 is none, in either version', async (bench) => {
+e2e('a bare /v1 is no path, in either version', async (bench) => {
 	const key = await makeKey(bench);
 	const server = await bench.listen();
 	for (const uri of ['/v1', '/openai', '/v1/', '/openai/']) {
@@ -273,7 +273,7 @@ e2e('a path with nothing behind /v1 is none, in either version', async (bench) =
 	}
 });
 
-e2e('runs that nobody waits for go on after a restart, several at once', async (bench) => {
+e2e('runs that no client waits for go on after a restart, several at once', async (bench) => {
 	const key = await makeKey(bench);
 	const model = await modelServer(bench);
 	const held = gate();

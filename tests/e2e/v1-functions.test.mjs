@@ -192,7 +192,7 @@ eachSdk('outputs that do not fit, and those that come too late', async (bench, O
 	assert.equal(step.status, 'cancelled');
 });
 
-eachSdk('calls that nobody answers expire, and the thread is free', async (bench, OpenAI) => {
+eachSdk('calls that are not answered expire, and the thread is free', async (bench, OpenAI) => {
 	const { openai, model, runs, thread_id, body } = await scene(bench, OpenAI);
 	model.queue.push(functionCalls(...CALLS));
 	const { id } = await runs.createAndPoll(thread_id, body);
@@ -206,7 +206,7 @@ eachSdk('calls that nobody answers expire, and the thread is free', async (bench
 	await openai.beta.threads.messages.create(thread_id, { role: 'user', content: 'Hello?' });
 });
 
-eachSdk('the same with a model server of somebody else\'s', async (bench, OpenAI) => {
+eachSdk('the same with another model server', async (bench, OpenAI) => {
 	const mock = new LLMock({ port: 0, host: '127.0.0.1', chunkSize: 5 });
 	mock.addFixture({
 		match: { userMessage: 'What is the stock', hasToolResult: false },

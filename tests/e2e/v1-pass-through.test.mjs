@@ -68,7 +68,7 @@ e2e('nginx: a client that leaves takes the model server\'s stream along', async 
 	assert.equal(await within(upstream.left, 'the model server is let go'), true);
 });
 
-e2e('of the client\'s header goes what is needed, and the program\'s own key', async (bench) => {
+e2e('only necessary headers of the client are passed on, with the program\'s own key', async (bench) => {
 	const upstream = await rawUpstream(bench, json({ ok: true }, 200, {
 		'set-cookie': 'a=b', 'x-request-id': 'req_upstream', 'retry-after-ms': '7',
 		'keep-alive': 'timeout=7', server: 'theirs', 'openai-organization': 'org-theirs',
@@ -193,7 +193,7 @@ e2e('which paths go through', async (bench) => {
 	assert.deepEqual(upstream.requests, []);
 });
 
-e2e('switched off it is not there; without a model server it says so', async (bench) => {
+e2e('switched off it does not exist; without a model server it reports that', async (bench) => {
 	const key = await makeKey(bench);
 	const headers = bearer(key);
 	const off = { ASSISTANTS_PASS_THROUGH: 'off' };
@@ -238,7 +238,7 @@ e2e('responses: nothing is kept at the model server', async (bench) => {
 	assert.deepEqual(bodies, []);
 });
 
-e2e('what goes wrong at the model server', async (bench) => {
+e2e('failures of the model server', async (bench) => {
 	const listeners = [];
 	const upstream = await rawUpstream(bench, (...both) => listeners.shift()(...both));
 	const key = await makeKey(bench);

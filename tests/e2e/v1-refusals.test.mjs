@@ -28,7 +28,7 @@ function raises(Class, status, message, more = {}) {
 	};
 }
 
-eachSdk('ids that are unknown, or none', async (bench, OpenAI) => {
+eachSdk('ids that are unknown or invalid', async (bench, OpenAI) => {
 	const { openai } = await stage(bench, OpenAI);
 	const { assistants, threads } = openai.beta;
 	const { messages, runs } = threads;
@@ -105,7 +105,7 @@ eachSdk('a thread whose run is active, and a run that is over', async (bench, Op
 		OpenAI.BadRequestError, 400, 'Cannot cancel run with status \'completed\'.'));
 });
 
-eachSdk('what is wrong is named', async (bench, OpenAI) => {
+eachSdk('errors name what is wrong', async (bench, OpenAI) => {
 	const { openai } = await stage(bench, OpenAI);
 	const { assistants, threads } = openai.beta;
 	const { id } = await threads.create();
@@ -158,7 +158,7 @@ eachSdk('keys: none, a wrong one, and a file that changes', async (bench, OpenAI
 	assert.deepEqual((await list(second)).data, []);
 });
 
-eachSdk('two tenants see nothing of each other', async (bench, OpenAI) => {
+eachSdk('two tenants do not see each other\'s objects', async (bench, OpenAI) => {
 	const { openai, site } = await stage(bench, OpenAI);
 	const { assistants, threads } = openai.beta;
 	const { id: assistant_id } = await assistants.create({ model: 'a-model' });
@@ -198,7 +198,7 @@ eachSdk('two tenants see nothing of each other', async (bench, OpenAI) => {
 		'a second key of the same name sees it all');
 });
 
-e2e('pages of an allowed origin may use /v1, others may not', async (bench) => {
+e2e('pages of an allowed origin may use /v1, other pages may not', async (bench) => {
 	const site = await behindNginx(bench, { ASSISTANTS_ALLOW_ORIGIN: ORIGIN });
 	const authorization = `Bearer ${await makeKey(bench, 'tests')}`;
 	const wanted = 'authorization, content-type, x-stainless-lang, x-stainless-os';

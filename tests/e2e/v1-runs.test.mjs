@@ -48,7 +48,7 @@ eachSdk('every way to start a run and to wait for it', async (bench, OpenAI) => 
 	}
 });
 
-eachSdk('a run is carried out as it was asked, else as its assistant says',
+eachSdk('a run uses its own options, else its assistant\'s',
 	async (bench, OpenAI) => {
 		const { openai, runs, newThread, model, body } = await scene(bench, OpenAI);
 		const thread = await newThread('one');
@@ -96,7 +96,7 @@ eachSdk('a run that waits on the model is cancelled, and the thread is free',
 			[['user', 'words'], ['assistant', 'hello']]);
 	});
 
-eachSdk('a stream whose run is cancelled ends so', async (bench, OpenAI) => {
+eachSdk('a stream whose run is cancelled ends with that event', async (bench, OpenAI) => {
 	const { openai, runs, newThread, model, body } = await scene(bench, OpenAI);
 	const held = gate();
 	model.queue.push(words('The words so far, and more', held.opened));

@@ -145,7 +145,7 @@ eachSdk('a run that is cut short ends its stream', async (bench, OpenAI) => {
 		['incomplete', { reason: 'max_completion_tokens' }]);
 });
 
-eachSdk('a model server that is busy is told in last_error', async (bench, OpenAI) => {
+eachSdk('a busy model server is reported in last_error', async (bench, OpenAI) => {
 	bench.expectLog(/^run: /);
 	const { model, runs, thread, body } = await scene(bench, OpenAI);
 	model.otherwise = status(429, { 'retry-after': '0' });

@@ -212,7 +212,7 @@ tear_down(void **state)
 /* --- assistants --- */
 
 static void
-assistants_live(void **state)
+assistants_are_created_and_deleted(void **state)
 {
 	struct json_object *object;
 	char path[128];
@@ -295,7 +295,7 @@ assistants_are_listed_in_pages(void **state)
 }
 
 static void
-another_tenant_sees_nothing(void **state)
+another_tenant_sees_no_objects(void **state)
 {
 	static const struct {
 		const char *method, *below;
@@ -585,7 +585,7 @@ cancel_it(void)
 }
 
 static void
-others_may_touch_the_thread_meanwhile(void **state)
+the_thread_is_locked_while_a_run_works(void **state)
 {
 	(void)state;
 	scripted.meanwhile = a_thread_has_one_active_run;
@@ -617,7 +617,7 @@ expire_it(void)
 
 /* A process that was suspended must not write into what followed its run. */
 static void
-a_run_that_others_ended_writes_nothing_more(void **state)
+a_run_ended_elsewhere_writes_nothing_more(void **state)
 {
 	(void)state;
 	scripted.meanwhile = expire_it;
@@ -667,7 +667,7 @@ a_run_without_a_stream_is_carried_out_too(void **state)
 }
 
 static void
-an_overdue_run_is_ended_by_whoever_meets_it(void **state)
+an_overdue_run_is_ended_when_it_is_found(void **state)
 {
 	char id[64];
 	struct json_object *object;
@@ -698,21 +698,21 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	    TEST(assistants_live),
+	    TEST(assistants_are_created_and_deleted),
 	    TEST(assistants_are_listed_in_pages),
-	    TEST(another_tenant_sees_nothing),
+	    TEST(another_tenant_sees_no_objects),
 	    TEST(errors_are_utf8),
 	    TEST(bad_bodies_are_refused_by_name),
 	    TEST(messages_are_kept_in_order),
 	    TEST(a_run_streams_in_the_apis_order),
 	    TEST(messages_of_a_run_do_not_overlap),
 	    TEST(every_end_frees_the_thread),
-	    TEST(others_may_touch_the_thread_meanwhile),
+	    TEST(the_thread_is_locked_while_a_run_works),
 	    TEST(a_run_whose_thread_is_deleted_ends),
-	    TEST(a_run_that_others_ended_writes_nothing_more),
+	    TEST(a_run_ended_elsewhere_writes_nothing_more),
 	    TEST(a_cancelled_run_ends),
 	    TEST(a_run_without_a_stream_is_carried_out_too),
-	    TEST(an_overdue_run_is_ended_by_whoever_meets_it),
+	    TEST(an_overdue_run_is_ended_when_it_is_found),
 	};
 
 	return cmocka_run_group_tests_name("api", tests, NULL, NULL);

@@ -4,7 +4,7 @@
 #include "os/clock.h"
 
 static void
-what_is_not_given_has_its_default(void **state)
+missing_members_have_defaults(void **state)
 {
 	static const struct {
 		const char *member, *value;
@@ -84,7 +84,7 @@ everything_that_is_given_is_kept(void **state)
 
 /* What the original shows for what was not set. */
 static void
-what_counts_is_shown(void **state)
+defaults_are_shown(void **state)
 {
 	static const struct {
 		const char *given, *member, *value;
@@ -171,7 +171,7 @@ only_what_is_named_changes(void **state)
 }
 
 static void
-a_wish_for_a_vector_store_is_kept_but_not_shown(void **state)
+a_requested_vector_store_is_stored_but_not_shown(void **state)
 {
 	struct json_object *assistant = call("POST", "/assistants",
 	    "{'model': 'm', 'tool_resources': {'file_search': {'vector_stores': [{'file_ids': "
@@ -223,11 +223,11 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, api_open, api_close)
 	const struct CMUnitTest tests[] = {
-	    TEST(what_is_not_given_has_its_default),
+	    TEST(missing_members_have_defaults),
 	    TEST(everything_that_is_given_is_kept),
-	    TEST(what_counts_is_shown),
+	    TEST(defaults_are_shown),
 	    TEST(only_what_is_named_changes),
-	    TEST(a_wish_for_a_vector_store_is_kept_but_not_shown),
+	    TEST(a_requested_vector_store_is_stored_but_not_shown),
 	    TEST(a_deleted_assistant_is_gone),
 	};
 

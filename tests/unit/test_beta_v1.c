@@ -10,7 +10,7 @@ check_json(const char *row, struct json_object *got, const char *quoted)
 }
 
 static void
-the_header_asks_or_an_old_version_of_azures(void **state)
+the_header_or_an_old_api_version_selects_version_1(void **state)
 {
 	static const struct {
 		const char *beta, *query;
@@ -39,7 +39,7 @@ the_header_asks_or_an_old_version_of_azures(void **state)
 #define ATTACHMENTS "'attachments': [{'file_id': 'f', 'tools': " BOTH_TOOLS "}]"
 
 static void
-bodies_become_the_seconds(void **state)
+bodies_become_version_2(void **state)
 {
 	static const struct {
 		const char *path, *old, *now;
@@ -83,7 +83,7 @@ bodies_become_the_seconds(void **state)
 }
 
 static void
-saved_objects_become_the_seconds(void **state)
+saved_objects_become_version_2(void **state)
 {
 	static const struct {
 		const char *old, *now;
@@ -116,7 +116,7 @@ saved_objects_become_the_seconds(void **state)
 }
 
 static void
-objects_are_shown_as_the_firsts(void **state)
+objects_are_shown_as_version_1(void **state)
 {
 	static const struct {
 		const char *now, *old;
@@ -174,7 +174,7 @@ objects_are_shown_as_the_firsts(void **state)
 }
 
 static void
-a_run_that_is_incomplete_is_told_as_completed(void **state)
+an_incomplete_run_is_shown_as_completed(void **state)
 {
 	struct run run = {.status = RUN_INCOMPLETE};
 	struct event event = {.kind = EVENT_RUN, .run = &run};
@@ -192,11 +192,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(the_header_asks_or_an_old_version_of_azures),
-	    cmocka_unit_test(bodies_become_the_seconds),
-	    cmocka_unit_test(saved_objects_become_the_seconds),
-	    cmocka_unit_test(objects_are_shown_as_the_firsts),
-	    cmocka_unit_test(a_run_that_is_incomplete_is_told_as_completed),
+	    cmocka_unit_test(the_header_or_an_old_api_version_selects_version_1),
+	    cmocka_unit_test(bodies_become_version_2),
+	    cmocka_unit_test(saved_objects_become_version_2),
+	    cmocka_unit_test(objects_are_shown_as_version_1),
+	    cmocka_unit_test(an_incomplete_run_is_shown_as_completed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,7 +121,7 @@ spend(long long tokens)
 }
 
 static void
-what_is_reserved(void **state)
+reservations_are_as_large_as_expected(void **state)
 {
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		const struct row *row = &rows[i];
@@ -144,7 +144,7 @@ what_is_reserved(void **state)
 }
 
 static void
-what_it_costs(void **state)
+questions_cost_what_is_reported(void **state)
 {
 	static const struct {
 		const char *name;
@@ -197,7 +197,7 @@ each_name_has_its_own(void **state)
 }
 
 static void
-who_finds_others_reservations_asks_again_soon(void **state)
+held_tokens_mean_a_short_wait(void **state)
 {
 	long long answer, wait_s;
 
@@ -215,7 +215,7 @@ who_finds_others_reservations_asks_again_soon(void **state)
 
 /* As if their process had died. */
 static void
-overdue_reservations_are_settled_by_others(void **state)
+overdue_reservations_are_settled(void **state)
 {
 	long long answer, wait_s;
 
@@ -235,7 +235,7 @@ overdue_reservations_are_settled_by_others(void **state)
 
 /* Otherwise a caller that only looks would be told for hours to come back soon. */
 static void
-who_looks_settles_what_is_overdue(void **state)
+looking_settles_overdue_reservations(void **state)
 {
 	long long answer, wait_s;
 
@@ -251,14 +251,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(what_is_reserved),
-	    cmocka_unit_test(what_it_costs),
+	    cmocka_unit_test(reservations_are_as_large_as_expected),
+	    cmocka_unit_test(questions_cost_what_is_reported),
 	    cmocka_unit_test_setup_teardown(each_name_has_its_own, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(held_tokens_mean_a_short_wait, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(overdue_reservations_are_settled, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
-		who_finds_others_reservations_asks_again_soon, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(
-		overdue_reservations_are_settled_by_others, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(who_looks_settles_what_is_overdue, set_up, tear_down),
+		looking_settles_overdue_reservations, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests_name("budget", tests, NULL, NULL);

@@ -85,7 +85,7 @@ check(const char *row, long long thread, long long tokens, long long messages, c
 }
 
 static void
-what_fits_is_told(void **state)
+context_is_cut_to_fit(void **state)
 {
 	(void)state;
 	check("all", THREAD, 100000, 0, "1234c56789");
@@ -107,7 +107,7 @@ what_fits_is_told(void **state)
 }
 
 static void
-calls_are_told_as_a_model_knows_them(void **state)
+calls_are_shown_in_the_models_form(void **state)
 {
 	struct db_tx *tx = db_begin(db, DB_READ);
 	struct model_context context;
@@ -128,9 +128,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(what_fits_is_told, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(
-		calls_are_told_as_a_model_knows_them, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(context_is_cut_to_fit, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(calls_are_shown_in_the_models_form, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests_name("context", tests, NULL, NULL);

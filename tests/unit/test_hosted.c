@@ -329,7 +329,7 @@ hosted_calls_are_run_before_functions_are_waited_for(void **state)
 }
 
 static void
-nobody_need_listen(void **state)
+a_run_needs_no_listener(void **state)
 {
 	static const char *const two[] = {"h", "", NULL};
 
@@ -416,7 +416,7 @@ without_memory_the_run_fails(void **state)
 
 /* What the dead process had begun is over, and no model is sent it. */
 static void
-a_process_that_is_killed_ends_its_run(void **state)
+a_killed_process_ends_its_run(void **state)
 {
 	static const char *const two[] = {"h", "", NULL};
 	struct json_object *object;
@@ -457,12 +457,12 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(the_model_is_asked_until_it_answers),
 	    TEST(hosted_calls_are_run_before_functions_are_waited_for),
-	    TEST(nobody_need_listen),
+	    TEST(a_run_needs_no_listener),
 	    TEST(a_run_has_twenty_rounds),
 	    TEST(a_choice_is_for_the_first_answer),
 	    TEST(a_tool_at_work_is_cancelled),
 	    TEST(without_memory_the_run_fails),
-	    TEST(a_process_that_is_killed_ends_its_run),
+	    TEST(a_killed_process_ends_its_run),
 	};
 
 	return cmocka_run_group_tests_name("hosted", tests, NULL, NULL);

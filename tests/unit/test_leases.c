@@ -260,7 +260,7 @@ the_run_of_a_killed_process_ends_at_once(void **state)
 }
 
 static void
-it_ends_too_when_this_process_has_its_file_already(void **state)
+it_ends_even_if_this_process_has_its_file(void **state)
 {
 	pid_t child = start_runner();
 
@@ -288,7 +288,7 @@ a_cancelled_run_of_a_killed_process_is_cancelled(void **state)
 }
 
 static void
-one_that_was_being_cancelled_is_cancelled(void **state)
+a_cancelling_run_is_cancelled(void **state)
 {
 	pid_t child = start_runner();
 
@@ -301,7 +301,7 @@ one_that_was_being_cancelled_is_cancelled(void **state)
 }
 
 static void
-one_that_is_overdue_is_expired(void **state)
+an_overdue_run_expires(void **state)
 {
 	pid_t child = start_runner();
 
@@ -351,7 +351,7 @@ listing_a_thread_s_runs_ends_it(void **state)
 }
 
 static void
-the_living_keep_their_runs_whatever_the_lease(void **state)
+living_processes_keep_their_runs_whatever_the_lease(void **state)
 {
 	pid_t child = start_runner();
 
@@ -448,7 +448,7 @@ a_lease_is_renewed(void **state)
 }
 
 static void
-the_file_goes_with_the_process(void **state)
+the_file_is_removed_with_the_process(void **state)
 {
 	(void)state;
 	open_api();
@@ -466,18 +466,18 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(the_run_of_a_killed_process_ends_at_once),
-	    TEST(it_ends_too_when_this_process_has_its_file_already),
+	    TEST(it_ends_even_if_this_process_has_its_file),
 	    TEST(a_cancelled_run_of_a_killed_process_is_cancelled),
-	    TEST(one_that_was_being_cancelled_is_cancelled),
-	    TEST(one_that_is_overdue_is_expired),
+	    TEST(a_cancelling_run_is_cancelled),
+	    TEST(an_overdue_run_expires),
 	    TEST(retrieving_a_run_ends_it),
 	    TEST(listing_a_thread_s_runs_ends_it),
-	    TEST(the_living_keep_their_runs_whatever_the_lease),
+	    TEST(living_processes_keep_their_runs_whatever_the_lease),
 	    TEST(another_machine_has_until_its_lease_ends),
 	    TEST(a_process_never_gives_up_its_own),
 	    TEST(nothing_is_renewed_before_there_is_a_lease),
 	    TEST(a_lease_is_renewed),
-	    TEST(the_file_goes_with_the_process),
+	    TEST(the_file_is_removed_with_the_process),
 	};
 
 	return cmocka_run_group_tests_name("leases", tests, NULL, NULL);

@@ -285,7 +285,7 @@ count_new_ones(void *arg)
 
 /* Two processes take the same entry at the same moment: the second goes on to the next. */
 static void
-no_place_is_taken_twice(void **state)
+no_entry_is_taken_twice(void **state)
 {
 	char *path = path_in(folder, "metrics");
 
@@ -367,7 +367,7 @@ be_busy(void)
 }
 
 static void
-the_dead_are_not_busy(void **state)
+dead_processes_are_not_busy(void **state)
 {
 	char x;
 
@@ -429,7 +429,7 @@ write_at(size_t at, const void *bytes, size_t len)
 
 /* A process is killed after taking an entry, and before writing its text. */
 static void
-a_place_without_a_text_gets_it(void **state)
+an_entry_without_a_text_gets_it(void **state)
 {
 	static const char series[] = "assistants_runs_total{status=\"completed\"}",
 			  nothing[TEXT_SIZE] = "";
@@ -486,7 +486,7 @@ another_content_is_replaced(void **state)
 
 /* A process goes on using a file of another version that it has mapped. */
 static void
-who_has_the_old_file_keeps_it(void **state)
+a_mapped_file_of_another_version_stays_in_use(void **state)
 {
 	static const char newer[] = {2, 0, 0, 0};
 	pid_t child;
@@ -510,7 +510,7 @@ who_has_the_old_file_keeps_it(void **state)
 
 /* Noise in everything after the header: nothing crashes, and no line is forged. */
 static void
-noise_is_no_line(void **state)
+noise_in_the_file_forges_no_line(void **state)
 {
 	static char noise[500000];
 	uint32_t random = 1;
@@ -533,7 +533,7 @@ noise_is_no_line(void **state)
 }
 
 static void
-a_full_file_drops_what_is_new(void **state)
+a_full_file_drops_new_counters(void **state)
 {
 	double kept = 0;
 	char *text;
@@ -600,7 +600,7 @@ fail_to_open(const char *where, const char *reason)
 }
 
 static void
-no_file_no_counts(void **state)
+without_a_file_nothing_is_counted(void **state)
 {
 	struct rlimit limit, small;
 	char *path;
@@ -633,16 +633,16 @@ main(void)
 	    TEST(histograms_are_cumulative),
 	    TEST(counts_stay_when_the_program_ends),
 	    TEST(processes_count_together),
-	    TEST(no_place_is_taken_twice),
+	    TEST(no_entry_is_taken_twice),
 	    TEST(nothing_is_lost_by_a_kill),
-	    TEST(the_dead_are_not_busy),
-	    TEST(a_place_without_a_text_gets_it),
+	    TEST(dead_processes_are_not_busy),
+	    TEST(an_entry_without_a_text_gets_it),
 	    TEST(another_content_is_replaced),
-	    TEST(who_has_the_old_file_keeps_it),
-	    TEST(noise_is_no_line),
-	    TEST(a_full_file_drops_what_is_new),
+	    TEST(a_mapped_file_of_another_version_stays_in_use),
+	    TEST(noise_in_the_file_forges_no_line),
+	    TEST(a_full_file_drops_new_counters),
 	    TEST(a_long_text_is_dropped),
-	    TEST(no_file_no_counts),
+	    TEST(without_a_file_nothing_is_counted),
 	};
 
 	return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);

@@ -22,7 +22,7 @@ open_occupancy(struct seats *seats)
 }
 
 static void
-bodies_leave_a_worker_and_others_a_part(void **state)
+bodies_leave_a_worker_and_a_client_its_share(void **state)
 {
 	static const struct {
 		const char *name;
@@ -65,7 +65,7 @@ bodies_leave_a_worker_and_others_a_part(void **state)
 }
 
 static void
-those_who_wait_leave_two_workers(void **state)
+waiting_requests_leave_two_workers(void **state)
 {
 	struct occupancy *occupancy = open_occupancy(NULL);
 	int seats[WORKERS], more;
@@ -105,7 +105,7 @@ memory_is_held_until_it_is_given_back(void **state)
 
 /* Processes share the file; each counts its own threads as well. */
 static void
-seats_are_the_machine_s(void **state)
+seats_are_shared_by_the_machine(void **state)
 {
 	char *folder = folder_new(), *path = path_in(folder, "seats");
 	struct seats *mine = seats_open(path, 3), *others = seats_open(path, 3);
@@ -141,7 +141,7 @@ seats_are_the_machine_s(void **state)
 
 /* This process has room, the machine has not. */
 static void
-who_finds_no_seat_does_not_wait(void **state)
+without_a_seat_nothing_waits(void **state)
 {
 	char *folder = folder_new(), *path = path_in(folder, "seats");
 	struct seats *seats = seats_open(path, 1);
@@ -164,11 +164,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(bodies_leave_a_worker_and_others_a_part),
-	    cmocka_unit_test(those_who_wait_leave_two_workers),
+	    cmocka_unit_test(bodies_leave_a_worker_and_a_client_its_share),
+	    cmocka_unit_test(waiting_requests_leave_two_workers),
 	    cmocka_unit_test(memory_is_held_until_it_is_given_back),
-	    cmocka_unit_test(seats_are_the_machine_s),
-	    cmocka_unit_test(who_finds_no_seat_does_not_wait),
+	    cmocka_unit_test(seats_are_shared_by_the_machine),
+	    cmocka_unit_test(without_a_seat_nothing_waits),
 	};
 
 	return cmocka_run_group_tests_name("occupancy", tests, NULL, NULL);

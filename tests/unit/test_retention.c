@@ -228,7 +228,7 @@ static const struct row {
 };
 
 static void
-what_is_idle_goes(void **state)
+idle_threads_are_deleted(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -249,7 +249,7 @@ what_is_idle_goes(void **state)
 }
 
 static void
-everybody_s_go(void **state)
+idle_threads_of_all_tenants_are_deleted(void **state)
 {
 	int status;
 
@@ -262,7 +262,7 @@ everybody_s_go(void **state)
 }
 
 static void
-nobody_s_go_without_the_setting(void **state)
+nothing_is_deleted_without_the_setting(void **state)
 {
 	char thread[256];
 
@@ -353,7 +353,7 @@ threads_far_apart_are_found(void **state)
 
 /* It is more than one step's work. */
 static void
-a_long_thread_goes_whole(void **state)
+a_long_thread_is_deleted_as_a_whole(void **state)
 {
 	char thread[256];
 
@@ -400,7 +400,7 @@ leave_half_removed(char at[256])
 }
 
 static void
-what_is_half_removed_is_nobody_s(void **state)
+a_thread_half_deleted_cannot_be_found(void **state)
 {
 	char at[256], path[300];
 	struct transfer_counts counts;
@@ -422,7 +422,7 @@ what_is_half_removed_is_nobody_s(void **state)
 }
 
 static void
-what_is_half_removed_is_finished(void **state)
+a_deletion_cut_off_is_finished(void **state)
 {
 	char at[256], another[256];
 
@@ -505,7 +505,7 @@ come_between(void (*what)(void), int counts[3])
 }
 
 static void
-what_comes_in_between_is_kept_or_refused(void **state)
+a_message_in_between_is_kept_or_refused(void **state)
 {
 	static void (*const comers[])(void) = {say_by_the_other, run_by_the_other};
 
@@ -527,18 +527,18 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(what_is_idle_goes),
-	    TEST(everybody_s_go),
-	    TEST(nobody_s_go_without_the_setting),
+	    cmocka_unit_test(idle_threads_are_deleted),
+	    TEST(idle_threads_of_all_tenants_are_deleted),
+	    TEST(nothing_is_deleted_without_the_setting),
 	    TEST(a_sweep_is_due_every_hour),
 	    TEST(a_sweep_that_is_late_waits_for_a_day),
 	    TEST(a_step_s_work_is_bounded),
 	    TEST(threads_far_apart_are_found),
-	    TEST(a_long_thread_goes_whole),
+	    TEST(a_long_thread_is_deleted_as_a_whole),
 	    TEST(a_step_that_never_ended_is_done_again),
-	    TEST(what_is_half_removed_is_nobody_s),
-	    TEST(what_is_half_removed_is_finished),
-	    TEST(what_comes_in_between_is_kept_or_refused),
+	    TEST(a_thread_half_deleted_cannot_be_found),
+	    TEST(a_deletion_cut_off_is_finished),
+	    TEST(a_message_in_between_is_kept_or_refused),
 	};
 
 	return cmocka_run_group_tests_name("retention", tests, NULL, NULL);

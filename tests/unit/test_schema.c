@@ -388,7 +388,7 @@ messages_are_checked(void **state)
 }
 
 static void
-what_was_refused_left_nothing(void **state)
+a_refused_request_leaves_nothing(void **state)
 {
 	(void)state;
 	check_refused("POST", "/threads",
@@ -441,7 +441,7 @@ main(void)
 	    TEST(tool_resources_are_checked),
 	    TEST(metadata_is_checked_everywhere),
 	    TEST(messages_are_checked),
-	    TEST(what_was_refused_left_nothing),
+	    TEST(a_refused_request_leaves_nothing),
 	    TEST(errors_are_utf8),
 	};
 

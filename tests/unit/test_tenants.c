@@ -215,7 +215,7 @@ check_unseen(const struct api_row *row, const char *path, const char *body)
 }
 
 static void
-anothers_ids_are_unknown_on_every_path(void **state)
+other_tenants_ids_are_unknown_on_every_path(void **state)
 {
 	char path[512];
 	unsigned rows = 0, mixed = 0;
@@ -243,7 +243,7 @@ anothers_ids_are_unknown_on_every_path(void **state)
 
 /* Without this, a path that never works would pass the test above. */
 static void
-ones_own_are_known_on_every_path(void **state)
+own_ids_are_known_on_every_path(void **state)
 {
 	char path[512];
 
@@ -263,7 +263,7 @@ ones_own_are_known_on_every_path(void **state)
 }
 
 static void
-bodies_and_queries_name_only_ones_own(void **state)
+bodies_and_queries_reach_only_own_objects(void **state)
 {
 	const struct {
 		const char *method, *path, *body;
@@ -296,7 +296,7 @@ bodies_and_queries_name_only_ones_own(void **state)
 }
 
 static void
-lists_hold_only_ones_own(void **state)
+lists_have_only_the_tenants_objects(void **state)
 {
 	static const char *const paths[] = {"/assistants", "/threads"};
 
@@ -320,10 +320,10 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_with_tenants, api_close)
 	const struct CMUnitTest tests[] = {
-	    TEST(anothers_ids_are_unknown_on_every_path),
-	    TEST(ones_own_are_known_on_every_path),
-	    TEST(bodies_and_queries_name_only_ones_own),
-	    TEST(lists_hold_only_ones_own),
+	    TEST(other_tenants_ids_are_unknown_on_every_path),
+	    TEST(own_ids_are_known_on_every_path),
+	    TEST(bodies_and_queries_reach_only_own_objects),
+	    TEST(lists_have_only_the_tenants_objects),
 	};
 
 	return cmocka_run_group_tests_name("tenants", tests, NULL, NULL);

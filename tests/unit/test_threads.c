@@ -5,7 +5,7 @@
 #include "os/clock.h"
 
 static void
-a_thread_is_made_of_nothing(void **state)
+a_thread_needs_no_body(void **state)
 {
 	static const char *const bodies[] = {NULL, "null", "{}",
 	    "{'messages': [], 'metadata': {}, 'tool_resources': {}}",
@@ -95,7 +95,7 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, api_open, api_close)
 	const struct CMUnitTest tests[] = {
-	    TEST(a_thread_is_made_of_nothing),
+	    TEST(a_thread_needs_no_body),
 	    TEST(only_what_is_named_changes),
 	    TEST(a_deleted_thread_is_gone_with_its_messages),
 	};

@@ -95,7 +95,7 @@ take(struct bucket bucket)
 }
 
 static void
-what_a_minute_holds(void **state)
+a_bucket_refills_over_its_time(void **state)
 {
 	static const struct {
 		const char *name;
@@ -156,7 +156,7 @@ use(long long units, long long *wait_s)
 }
 
 static void
-a_debt_is_made_up_for(void **state)
+a_debt_is_paid_off_first(void **state)
 {
 	static const struct {
 		const char *name;
@@ -185,7 +185,7 @@ a_debt_is_made_up_for(void **state)
 }
 
 static void
-full_ones_are_not_kept(void **state)
+full_buckets_have_no_row(void **state)
 {
 	char name[32];
 
@@ -202,7 +202,7 @@ full_ones_are_not_kept(void **state)
 }
 
 static void
-survives_its_process(void **state)
+a_bucket_survives_its_process(void **state)
 {
 	(void)state;
 	assert_int_equal(take(a_minute("a", 1)), 0);
@@ -240,11 +240,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(what_a_minute_holds, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(a_bucket_refills_over_its_time, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(each_name_has_its_own, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(a_debt_is_made_up_for, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(full_ones_are_not_kept, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(survives_its_process, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(a_debt_is_paid_off_first, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(full_buckets_have_no_row, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(a_bucket_survives_its_process, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(processes_count_together, set_up, tear_down),
 	};
 

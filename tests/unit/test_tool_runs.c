@@ -216,7 +216,7 @@ check_member(struct json_object *object, const char *path, const char *expected)
 }
 
 static void
-calls_are_told_and_waited_for(void **state)
+calls_are_reported_and_waited_for(void **state)
 {
 	struct json_object *object;
 
@@ -249,7 +249,7 @@ calls_are_told_and_waited_for(void **state)
 }
 
 static void
-outputs_let_it_go_on(void **state)
+outputs_continue_the_run(void **state)
 {
 	struct json_object *object;
 	char body[512];
@@ -290,7 +290,7 @@ outputs_let_it_go_on(void **state)
 }
 
 static void
-nobody_need_listen(void **state)
+a_run_needs_no_listener(void **state)
 {
 	struct json_object *object;
 	char body[512];
@@ -357,7 +357,7 @@ a_cancelled_run_s_step_is_cancelled(void **state)
 }
 
 static void
-a_cancel_counts_though_the_model_calls(void **state)
+a_cancellation_counts_even_if_the_model_calls(void **state)
 {
 	struct json_object *object;
 
@@ -460,12 +460,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(calls_are_told_and_waited_for),
-	    TEST(outputs_let_it_go_on),
-	    TEST(nobody_need_listen),
+	    TEST(calls_are_reported_and_waited_for),
+	    TEST(outputs_continue_the_run),
+	    TEST(a_run_needs_no_listener),
 	    TEST(other_outputs_are_refused),
 	    TEST(a_cancelled_run_s_step_is_cancelled),
-	    TEST(a_cancel_counts_though_the_model_calls),
+	    TEST(a_cancellation_counts_even_if_the_model_calls),
 	    TEST(half_of_what_is_too_long_is_tried_once),
 	    TEST(limits_of_tokens_hold_over_all_rounds),
 	    TEST(a_thread_and_its_run_are_made_at_once),

@@ -108,7 +108,7 @@ ask_server(const char *url, int how, struct model_result *result)
 }
 
 static void
-who_was_at_work_may_want_its_pay(void **state)
+servers_that_were_at_work_are_paid(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -129,7 +129,7 @@ who_was_at_work_may_want_its_pay(void **state)
 }
 
 static void
-who_cannot_be_reached_does_not(void **state)
+unreachable_servers_are_not_paid(void **state)
 {
 	struct model_result result;
 	struct server server;
@@ -291,8 +291,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(who_was_at_work_may_want_its_pay),
-	    cmocka_unit_test(who_cannot_be_reached_does_not),
+	    cmocka_unit_test(servers_that_were_at_work_are_paid),
+	    cmocka_unit_test(unreachable_servers_are_not_paid),
 	    cmocka_unit_test_setup_teardown(
 		an_end_without_a_count_is_estimated, open_speaker, api_close),
 	    cmocka_unit_test_setup_teardown(tools_count_too, open_speaker, api_close),

@@ -138,7 +138,7 @@ e2e('messages have file_ids, wherever they are made', async (bench) => {
 	await old.refused(404, 'GET', `${path}/msg_none/files`);
 });
 
-e2e('what is wrong is named as the program named it', async (bench) => {
+e2e('errors use the names that the program used', async (bench) => {
 	const [old] = await programs(bench);
 	const thread = await old.call('POST', '/threads');
 	const rows = [

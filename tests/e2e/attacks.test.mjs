@@ -40,7 +40,7 @@ for (const [way, open] of [['lighttpd', behindLighttpd], ['nginx', behindNginx],
 	});
 }
 
-e2e('hosts: what is answered where', async (bench) => {
+e2e('hosts: which names are answered where', async (bench) => {
 	const answered = async (env, variables) => {
 		const site = await bench.listen({ env, name: `s${Math.random()}` });
 		const all = { ...cgiVariables({ method: 'GET', path: '/health' }), ...variables };

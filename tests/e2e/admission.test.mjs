@@ -38,7 +38,7 @@ function assertRefused(answer, retryAfterMax) {
 
 for (const [way, open] of [['lighttpd', behindLighttpd], ['nginx', behindNginx],
 	['mod_proxy_fcgi', behindProxyFcgi], ['CGI', fromShell]]) {
-	e2e(`${way}: a stranger's page is refused, the site's own and an allowed one are not`,
+	e2e(`${way}: another site's page is refused, the site's own and an allowed one are not`,
 		async (bench) => {
 			const model = await modelServer(bench);
 			const site = await open(bench, { ...model.env, ASSISTANTS_ALLOW_ORIGIN: OTHER,
@@ -65,7 +65,7 @@ for (const [way, open] of [['lighttpd', behindLighttpd], ['nginx', behindNginx],
 		});
 }
 
-e2e('the preflight of an allowed page is answered, a stranger\'s tells nothing', async (bench) => {
+e2e('the preflight of an allowed page is answered, another site\'s learns nothing', async (bench) => {
 	const site = await behindNginx(bench, { ASSISTANTS_ALLOW_ORIGIN: OTHER });
 	const wants = {
 		'access-control-request-method': 'POST',
@@ -105,7 +105,7 @@ e2e('every answer has the headers that keep it from pages and caches', async (be
 	}
 });
 
-e2e('a flood from one address is refused, and others are answered', async (bench) => {
+e2e('a flood from one address is refused, and other addresses are answered', async (bench) => {
 	const model = await modelServer(bench);
 	const site = await bench.listen({ env: { ...model.env, ASSISTANTS_RATE: '5' } });
 	const flood = from(site, '192.0.2.1'), other = from(site, '192.0.2.2');
@@ -130,7 +130,7 @@ e2e('a flood from one address is refused, and others are answered', async (bench
 	assert.equal(json.json.status, 429);
 });
 
-e2e('an IPv6 customer has one address, whatever he makes of his /64', async (bench) => {
+e2e('an IPv6 /64 counts as one address', async (bench) => {
 	const site = await bench.listen({ env: { ASSISTANTS_RATE: '2' } });
 	const at = (last) => from(site, `2001:db8:1:2${last}`);
 	const thread = await newThread(at('::1'));
@@ -210,7 +210,7 @@ e2e('new threads have a bound, too, ten times as wide', async (bench) => {
 
 for (const [way, open] of [['lighttpd', behindLighttpd], ['mod_proxy_fcgi', behindProxyFcgi],
 	['CGI', fromShell]]) {
-	e2e(`${way}: with an access token set, only who has it comes in`, async (bench) => {
+	e2e(`${way}: with an access token set, only clients with it are admitted`, async (bench) => {
 		const model = await modelServer(bench);
 		const file = bench.file('token', `${TOKEN}\n`);
 		const site = await open(bench, { ...model.env, ASSISTANTS_ACCESS_TOKEN_FILE: file });
@@ -233,7 +233,7 @@ for (const [way, open] of [['lighttpd', behindLighttpd], ['mod_proxy_fcgi', behi
 	});
 }
 
-e2e('a body that comes a byte a second is given up, and others are answered', async (bench) => {
+e2e('a body of a byte a second is given up, and other requests are answered', async (bench) => {
 	const model = await modelServer(bench);
 	const site = await bench.listen({ env: { ...model.env, ASSISTANTS_WORKERS: '8' } });
 	const thread = await newThread(site);
