@@ -257,7 +257,7 @@ check_keys(struct checks *checks)
 
 /* Reports what strangers may do. Each setting was validated when it was read. */
 static bool
-check_door(struct checks *checks)
+check_admission(struct checks *checks)
 {
 	const struct config *config = &checks->config;
 	char rate[64] = "any number of messages a minute", tokens[64] = "any number of tokens";
@@ -585,7 +585,7 @@ static const struct part parts[] = {
     {"tools", check_tools},
     {"definition", check_definition},
     {"keys", check_keys},
-    {"admission", check_door},
+    {"admission", check_admission},
 };
 
 /*

@@ -160,6 +160,9 @@ greet() {
 
 [[ $port =~ ^[1-9][0-9]{0,4}$ && $port -le 65535 ]] || fail "PORT=$port is no port"
 [ -x cgi-bin/assistants.fcgi ] || fail "cgi-bin/assistants.fcgi is not there; run make first"
+# The printed `export OPENAI_BASE_URL=…` is for programs; in the same shell it would reach the next demo.
+[[ ${OPENAI_BASE_URL-} != *://localhost:$port/* ]] ||
+	fail "OPENAI_BASE_URL is the demo's own address; unset OPENAI_BASE_URL OPENAI_API_KEY"
 ! port_taken || fail "port $port is taken; choose another one: make demo PORT=8081"
 [ -n "${ASSISTANTS_TOOLS_DIR-}$(config_with '^ASSISTANTS_TOOLS_DIR=')" ] ||
 	export ASSISTANTS_TOOLS_DIR=$PWD/examples/tools

@@ -25,7 +25,7 @@ const NOT_RUN = [
 
 const talksToDemo = (block) => /\bcurl\b.*localhost:8080/.test(block);
 const isCgi = (block) => /GATEWAY_INTERFACE=CGI/.test(block);
-const isCommand = (block) => /^cgi-bin\/assistants\.fcgi --/m.test(block);
+const isCommand = (block) => /^(.*\| )?cgi-bin\/assistants\.fcgi --/m.test(block);
 
 const read = (file) => fs.readFileSync(path.join(TOP, file), 'utf8');
 const firstLine = (block) => block.split('\n').find((line) => /^[^#\s]/.test(line));
@@ -122,6 +122,12 @@ e2e('make demo: the program has the configured model, and says why its run faile
 	folderWithOpenai(bench);
 	const said = await bench.shell(`{ ${program}\n} 2>&1 || echo ended with $?`);
 	assert.match(said, /Error: .*the model a-model; set ASSISTANTS_MODELS=a-model=NAME[^]*ended with 1/);
+});
+
+e2e('make demo: it refuses to be its own model server', async (bench) => {
+	const demo = path.join(demoTree(bench), 'tools/demo.sh');
+	const said = await bench.shell(`OPENAI_BASE_URL=http://localhost:8080/v1 '${demo}' 2>&1 || echo ended with $?`);
+	assert.match(said, /^demo: OPENAI_BASE_URL is the demo's own address; unset [^]*\nended with 1\n/);
 });
 
 e2e('make demo: what it prints works as pasted', async (bench) => {
