@@ -401,8 +401,8 @@ read_answer(struct checks *checks, const struct server *server, const struct ask
 }
 
 /*
- * Asks for the list, the caller's to put. *list NULL: the reason has been reported, and the result
- * says whether that is acceptable.
+ * Asks for the list; the caller releases it. *list NULL: the reason has been reported, and the
+ * result says whether that is acceptable.
  */
 static bool
 ask(struct checks *checks, const struct server *server, struct json_object **list)

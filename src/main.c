@@ -73,7 +73,7 @@ struct options {
 	bool detached;        /* in CGI: detached from the web server */
 	bool export;
 	const char *import; /* a file, or "-"; NULL: not given */
-	const char *tenant; /* who gets the imported objects; NULL: as they say */
+	const char *tenant; /* of all imported objects; NULL: as each object says */
 };
 
 static const char usage[] =

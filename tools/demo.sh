@@ -85,7 +85,7 @@ greet_person() {
 	echo "Who answers: $(who_answers)."
 	[[ $(who_answers) = *offline* ]] || return 0
 	cat <<-END
-		For a real model end the demo and start it anew, with OpenAI's or one on this machine:
+		For a real model, end the demo and start it again with OpenAI's or one on this machine:
 		OpenAI: OPENAI_API_KEY=… make demo
 		Ollama, llama.cpp: OPENAI_BASE_URL=http://localhost:11434/v1 ASSISTANTS_MODEL=… make demo
 	END

@@ -18,9 +18,15 @@ function read_row(row,    part) {
 		split(substr(row, RSTART, RLENGTH), part, ", ")
 		if (part[2] > 0)
 			range_of[name] = "from " part[1] " to " part[2]
-	}
+	} else
+		complain(name, "its bounds in src/config.c are no plain numbers")
 	match(row, /\{[^{]*$/)
 	words_of[name] = substr(row, RSTART)
+}
+
+# Whether the entry has these words, and not just their beginning.
+function says(words) {
+	return (at = index(entry, words)) > 0 && substr(entry, at + length(words), 1) !~ /[0-9A-Za-z]/
 }
 
 # An entry of the page: what is wrong with it.
@@ -30,9 +36,9 @@ function check_entry(name,    word, n, i) {
 	seen[name] = 1
 	if (default_of[name] == "NULL")
 		default_of[name] = "none"
-	if (index(entry, "default: " default_of[name]) == 0)
+	if (!says("default: " default_of[name]))
 		complain(name, "default: " default_of[name] " is missing")
-	if (index(entry, range_of[name]) == 0)
+	if (!says(range_of[name]))
 		complain(name, range_of[name] " is missing")
 	n = split(words_of[name], word, "\"")
 	for (i = 2; i <= n; i += 2)

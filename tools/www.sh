@@ -1,9 +1,9 @@
 #!/bin/sh
 # Put deep-chat from npm in place for the chat page: www/deep-chat/, with the licences of what is in it.
 #
-# Its bundle is a module, which a page of another site could load only by CORS, and it has a name that
-# such a page may have given away already. It becomes an ordinary script, in a function of its own:
-# the element <assistant-chat-inside>, whose markdown's plugins are those of its script element.
+# Its bundle is a module, which a page of another site could load only by CORS, and it defines an element
+# whose name that page may use already. So it is made an ordinary script inside a function, which defines
+# <assistant-chat-inside> and takes its markdown plugins from the script element's `plugins`.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -26,7 +26,7 @@ licenses() {
 	done
 }
 
-# Replace $1 by $2 in the bundle, in which it must be once; neither may have a character of sed's.
+# Replace $1, which must occur once in the bundle, by $2; neither may contain a character special to sed.
 replace() {
 	[ "$(grep -oF "$1" $scratch/bundle.js | wc -l)" -eq 1 ] ||
 		fail "$bundle is not as it is known: $1"

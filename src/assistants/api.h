@@ -146,7 +146,7 @@ struct api_response {
 	int status; /* HTTP's */
 	enum api_error error;
 	/*
-	 * The object, or {"error":{message,type,param,code}}, the caller's to put; NULL after a
+	 * The object, or {"error":{message,type,param,code}}; the caller releases it; NULL after a
 	 * stream.
 	 */
 	struct json_object *body;

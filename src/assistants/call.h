@@ -71,7 +71,7 @@ void call_fail(struct call *call);
 bool call_thread(struct call *call, struct db_tx *tx, long long *thread);
 bool call_run(struct call *call, struct db_tx *tx, long long *thread, long long *run);
 
-/* The body, an empty object if there is none; the caller's to put. NULL: no object; refused. */
+/* The body, an empty object if there is none; the caller releases it. NULL: no object; refused. */
 struct json_object *call_body(struct call *call);
 
 #endif

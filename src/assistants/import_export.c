@@ -361,7 +361,7 @@ import_one(struct db_tx *tx, const struct transfer_source *source, const struct 
 	return result;
 }
 
-/* Reads an object back from the spool; the caller's to put. */
+/* Reads an object back from the spool; the caller releases it. */
 static struct json_object *
 read_back(struct reader *reader, const struct entry *entry)
 {

@@ -34,8 +34,8 @@ int transfer_export(
 
 struct transfer_source {
 	FILE *in;
-	const char *tenant; /* gets everything; NULL: as the objects say, else "gateway" */
-	const char *folder; /* for an unnamed file with what was read */
+	const char *tenant; /* of all objects; NULL: as each object says, else "gateway" */
+	const char *folder; /* for a temporary file */
 	/* Converts an object that was saved from an older API. Not NULL. */
 	void (*mend)(struct json_object *object);
 };

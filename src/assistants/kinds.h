@@ -45,14 +45,14 @@ struct import {
 	struct call *call; /* its tenant is the object's */
 	struct db_tx *tx;
 	struct json_object *object; /* as the API shows it, with id and created_at */
-	struct json_object *stored; /* what an export adds; NULL: it is not from an export */
+	struct json_object *stored; /* an exported line's `stored`; NULL: not an export's */
 };
 
 /* 1: new. 0: it was there already. -1: refused, or the database failed. */
 typedef int import_fn(struct import *import);
 import_fn assistant_import, thread_import, message_import, run_import, run_step_import;
 
-/* The object's members in this table, checked; the caller's to put. NULL: refused. */
+/* The object's members in this table, checked; the caller releases it. NULL: refused. */
 struct json_object *import_checked(
     struct import *import, const struct field *fields, size_t fields_len);
 

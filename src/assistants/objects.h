@@ -34,7 +34,7 @@ handler_fn object_retrieve, object_modify, object_delete, object_list;
 /* Answers the object as it is in the transaction. */
 void object_answer(struct call *call, struct db_tx *tx, const char *id, const struct owner *owner);
 
-/* {id, object, deleted: true}; the caller's to put. */
+/* {id, object, deleted: true}; the caller releases it. */
 struct json_object *object_deleted(const char *id, const char *object);
 
 /* The requested part of a list. */

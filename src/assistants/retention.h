@@ -1,8 +1,7 @@
 /*
- * Deletes threads of all tenants that were idle for days: created before, without a message or run
- * since, and without an active run. It never blocks a request: it works in steps of a few
- * milliseconds, with pauses for other writers. All processes share one sweep through the threads,
- * and begin the next an hour after its end. Only for src/assistants/.
+ * Deletes idle threads (records/idle_thread.h) of all tenants. No request ever waits for it: it
+ * works in steps of a few milliseconds and leaves pauses for other writers. All processes share one
+ * pass over the threads; an hour after its end the next begins. Only for src/assistants/.
  */
 #ifndef ASSISTANTS_RETENTION_H
 #define ASSISTANTS_RETENTION_H

@@ -197,7 +197,7 @@ write_thread(struct creation *creation, struct db_tx *tx, long long *thread)
 	    record_find(tx, &thread_record, creation->thread_id, &owner, &creation->thread) == 1;
 }
 
-/* The body of the run's assistant, the caller's to put. NULL: there is none, or it failed. */
+/* The body of the run's assistant; the caller releases it. NULL: there is none, or it failed. */
 static struct json_object *
 take_assistant(struct creation *creation, struct db_tx *tx)
 {

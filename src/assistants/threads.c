@@ -92,7 +92,7 @@ write_deletion(struct db_tx *tx, void *arg)
 	struct call *call = arg;
 	long long thread;
 
-	/* Deletes its messages, runs and steps, too. */
+	/* Hides the thread and deletes the first rows; thread_delete_finish() deletes the rest. */
 	if (!call_thread(call, tx, &thread) ||
 	    thread_delete(tx, &call->api->runs.budgets, thread) < 0)
 		return false;

@@ -80,7 +80,8 @@ CREATE INDEX run_steps_of_run ON run_steps (run, seq);
 
 -- version 2
 
--- Which process executes the run (see work/leases.h), and until when other machines believe that.
+-- The process that executes the run (work/leases.h), and until when other machines trust that it
+-- lives.
 ALTER TABLE runs ADD COLUMN lease_holder TEXT;
 ALTER TABLE runs ADD COLUMN lease_until BIGINT;
 CREATE INDEX runs_of_holder ON runs (lease_holder) WHERE status IN ('in_progress', 'cancelling');

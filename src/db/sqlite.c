@@ -67,7 +67,7 @@ struct db {
 	struct writers writers;
 	struct conn *writer;
 	struct checkpointer *checkpointer;
-	bool durable_now; /* the writer's current setting; DB_WRITE needs what the place asks for */
+	bool durable_now; /* whether the writer's commits wait for the disk now */
 	/*
 	 * The idle readers. All threads take and return them; a thread that finds none, and may not
 	 * open another, waits.

@@ -20,7 +20,9 @@ struct checkpointer {
 	const struct place *place;
 	sqlite3 *writer;
 	int next_pages; /* length of the log when the next copy is due; only for the writer */
-	/* The writer, which says that a copy is due, races with the thread, and with its end. */
+	/*
+	 * The flags: the writer sets `due`, closing sets `ends`, and the thread waits for either.
+	 */
 	pthread_mutex_t lock;
 	pthread_cond_t told;
 	pthread_t thread;

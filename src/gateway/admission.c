@@ -150,7 +150,7 @@ admission_takes_message(
 
 	switch (budget_look(admission->budgets, "gateway", &wait_s)) {
 	case BUDGET_RESERVED:
-	case BUDGET_HELD: /* the holder may have died: creating the run will tell */
+	case BUDGET_HELD: /* the holder may be dead: creating the run finds out */
 		return take_one(admission, request, response, "messages", admission->config->rate,
 		    "Too many messages come from your address");
 	case BUDGET_EMPTY:

@@ -24,7 +24,7 @@ struct definitions;
 
 /*
  * The definition without the folder's tools, with a name and a model: from the file, or the
- * built-in one. The caller's to put. NULL with one sentence in `error`.
+ * built-in one. The caller releases it. NULL with one sentence in `error`.
  */
 struct json_object *definition_load(const struct config *config, char error[ERROR_SIZE]);
 

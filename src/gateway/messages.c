@@ -142,7 +142,7 @@ on_message(void *arg, struct json_object *message)
 	json_object_put(shown);
 }
 
-/* The thread's active run as {id, status}, the caller's to put; NULL: none is at work. */
+/* The thread's active run as {id, status}; the caller releases it; NULL: none is at work. */
 static struct json_object *
 run_at_work(struct gateway *gateway, struct request *request)
 {

@@ -17,7 +17,7 @@ is_over(void *arg)
 	return clock_ms() >= names->deadline_ms || interrupt_raised(names->client);
 }
 
-/* Asks the Assistants API for the file's name; the caller's. NULL: there is none. */
+/* Asks the Assistants API for the file's name; the caller releases it. NULL: none. */
 static struct json_object *
 ask(struct names *names, const char *file)
 {
@@ -61,7 +61,7 @@ keep_told_names(struct names *names, struct json_object *citations)
 	}
 }
 
-/* The file's name; the caller's. */
+/* The file's name; the caller releases it. */
 static struct json_object *
 name_of_file(struct names *names, const char *file)
 {

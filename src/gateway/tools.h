@@ -39,7 +39,7 @@ void tools_define(const struct tools *tools, struct json_object *definition);
 
 /*
  * Runs a run's `tool_calls`, several at once, all within `timeout_ms`. Returns [{tool_call_id,
- * output}] for each, the caller's to put. After `interrupt` or the time-out, outputs may be
+ * output}] for each; the caller releases it. After `interrupt` or the time-out, outputs may be
  * incomplete.
  */
 struct json_object *tools_answer(const struct tools *tools, struct json_object *tool_calls,

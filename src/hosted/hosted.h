@@ -22,9 +22,9 @@ struct hosted_call {
 struct hosted_tool {
 	const char *type; /* in the API */
 	const char *name; /* of the model's function */
-	/* The function {name, description, parameters} for the model; the caller's to put. */
+	/* The function {name, description, parameters} for the model; the caller releases it. */
 	struct json_object *(*function)(const struct hosted_tool *self, struct json_object *tool);
-	/* The call {id, type, …} as its step shows it before it has run; the caller's to put. */
+	/* The call {id, type, …} as its step shows it before it has run; the caller releases it. */
 	struct json_object *(*begin)(
 	    const struct hosted_tool *self, const struct hosted_call *call);
 	/*
@@ -52,8 +52,8 @@ const struct hosted_tool *hosted_find(
     hosted_tools hosted, struct json_object *tools, const char *name, struct json_object **tool);
 
 /*
- * A run's options for the model, with functions in place of hosted tools; the caller's to put. If
- * the run has none, a reference to `options`.
+ * A run's options for the model, with functions in place of hosted tools; the caller releases it.
+ * If the run has none, a reference to `options`.
  */
 struct json_object *hosted_options(hosted_tools hosted, struct json_object *options);
 

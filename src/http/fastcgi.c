@@ -559,7 +559,9 @@ stop_accepting(struct server *server, const char *address)
 	atomic_store(&server->stopping, true);
 	if (!address)
 		return;
-	/* Remove it first: a successor that finds nobody answering puts its own socket there. */
+	/*
+	 * Remove our file first: after shutdown() a new program may have put its own in its place.
+	 */
 	if (strncmp(address, "unix:/", 6) == 0)
 		unlink(address + 5);
 	shutdown(server->fd, SHUT_RD);

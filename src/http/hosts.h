@@ -9,9 +9,10 @@
 
 /*
  * Whether the request's Host is answered. `names`: host names separated by blanks or commas, "*"
- * for all, NULL for none. With names, only these are answered. On a loopback address localhost and
- * addresses are answered, too; without names only they are, and requests from one of `proxies`. A
- * request without a Host is answered, because browsers always send one.
+ * for all, NULL for none. With names, only those are answered; without, all are. Where the web
+ * server's own address is loopback, localhost and IP addresses are answered, too, and without names
+ * nothing else, unless one of `proxies` asks. A request without a Host is answered, because
+ * browsers always send one.
  */
 bool hosts_admit(struct request *request, const char *names, const struct address_ranges *proxies);
 

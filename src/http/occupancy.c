@@ -4,8 +4,7 @@
 #include <time.h>
 
 enum {
-	FREE_OF_BODIES =
-	    1, /* so many of the workers that never wait for a model never read a body either */
+	FREE_OF_BODIES = 1, /* workers that neither wait for a model nor read bodies */
 	ADDRESS_PART = 4,
 	ADDRESS_MEMORY_PART = 2,
 	PIECES_MAX = 8,

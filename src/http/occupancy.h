@@ -32,9 +32,9 @@ enum occupancy_result {
 };
 
 /*
- * Begins something that takes as long as the client likes: reading its body, or sending it a long
- * answer. All workers but one may. Clients that the web server does not tell apart are all zeros.
- * `missing`: workers that could not be started.
+ * Begins something whose length the client decides: reading its body, or sending it a long answer.
+ * All workers but one may do that at once. `client`: its address, zeros if it is not known; those
+ * count as one client. `missing`: workers that could not be started.
  */
 enum occupancy_result occupancy_begin_body(
     struct occupancy *occupancy, const struct address *client, unsigned missing);

@@ -46,7 +46,7 @@ void response_json(struct response *response, int status, struct json_object *ob
 void response_problem(struct response *response, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Sends the answer. -1: the web server no longer takes it, and nobody can be told. */
+/* Sends the answer. -1: the web server no longer takes it, so an error could not be sent either. */
 int response_send(struct response *response, struct exchange *exchange);
 
 /*
@@ -65,7 +65,7 @@ bool response_break_off(struct response *response, struct exchange *exchange);
 
 /*
  * Sends the head now, without a length unless a header has one. The body is then sent as it comes.
- * -1: nobody takes it any more.
+ * -1: the web server no longer takes it.
  */
 int response_begin(struct response *response, struct exchange *exchange);
 int response_write(

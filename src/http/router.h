@@ -69,8 +69,9 @@ void router_answer(void *arg, struct exchange *exchange);
 bool router_may_outlive(void *arg, struct exchange *exchange);
 
 /*
- * response_flush() for a long answer. It may occupy the worker for as long as the client likes, so
- * it counts like reading a body. False: too many do, or nobody takes it; the answer cannot go on.
+ * response_flush() for a long answer. The client may take as long as it likes, so this counts like
+ * reading a body. False: too many workers do that already, or the web server no longer takes the
+ * answer. It cannot go on.
  */
 bool request_flush(struct request *request, struct response *response);
 

@@ -20,7 +20,7 @@ void model_add_part(struct json_object *content, enum model_part kind, const cha
 /* The text of a part, also of a refusal, borrowed; NULL: it has none. */
 const char *model_part_words(struct json_object *part);
 
-/* The content as an array of parts, the caller's to put. See struct model_entry. */
+/* The content as an array of parts; the caller releases it. See struct model_entry. */
 struct json_object *model_parts(struct json_object *content);
 
 /* Whether a content is only text, as a json_literal(). */

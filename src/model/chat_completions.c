@@ -9,8 +9,8 @@
 #include "text/text.h"
 
 /*
- * Every server knows the limit max_tokens, except OpenAI's newer models, which say so. A server
- * that does not know the newer name would not say so, and apply no limit.
+ * max_tokens comes first: every server knows it but OpenAI's newer models, and those refuse it with
+ * an error. A server that does not know max_completion_tokens would ignore it without a word.
  */
 static const struct refused refused[] = {
     {"max_tokens", NEED_NEW_LIMIT, false},
@@ -504,7 +504,7 @@ static const struct usage_names usage_names = {
 static int
 read_event(struct collector *answer, const char *type, struct json_object *event)
 {
-	/* The stream's event name, if the data does not say that it is an error. */
+	/* `type`: the event's name, by which alone some servers mark an error. */
 	if (strcmp(type, "error") == 0)
 		return server_error(answer, event);
 	server_read_usage(answer, json_get_object(event, "usage"), &usage_names);
@@ -567,8 +567,8 @@ peek(struct collector *answer, const char *name, const char *data, size_t len)
 /* --- what is sent back to the server --- */
 
 /*
- * Reasoning in plain text goes back only with calls: there DeepSeek insists on it, and elsewhere
- * refused it.
+ * Plain-text reasoning goes back only with calls. DeepSeek requires it there, and has refused it
+ * elsewhere.
  */
 static struct json_object *
 message_items(struct collector *answer)

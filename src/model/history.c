@@ -7,7 +7,7 @@
 
 enum { NAME_LEN_MAX = 64, OWN_ID_LEN_MAX = 64, SHORT_ID_LEN = 9, WORDS_MAX = 64 << 20 };
 
-/* What stands where a server insists on a message, and there is none. */
+/* Sent where a server requires a user message and the conversation has none. */
 static const char user_begins[] = "(The assistant begins.)";
 static const char user_goes_on[] = "(Please go on.)";
 static const char assistant_goes_on[] = "(No answer.)";

@@ -1,13 +1,13 @@
 /*
- * The form in which a conversation is sent to a model server. This is the only place that repairs
- * what cannot go back as it came, joins neighbours, drops what must not stand alone, gives calls
- * their ids, and moves the instructions. What is stored never changes. Only for src/model/.
+ * The form in which a conversation is sent to a model server. Only this file changes what a server
+ * would refuse: it repairs, joins and drops messages, gives calls their ids, and moves the
+ * instructions. What is stored never changes. Only for src/model/.
  *
  * For every server: messages without content are left out, and calls without a user message before
  * them; neighbouring messages of one role are joined; arguments that are no JSON object become {};
  * function names get the characters and the length that OpenAI allows; an id that another server
  * made, or that is repeated, becomes nine letters and digits, which every server accepts.
- * Everything else is done as the server needs it (see needs.h).
+ * Everything else depends on the server's needs (needs.h).
  */
 #ifndef MODEL_HISTORY_H
 #define MODEL_HISTORY_H

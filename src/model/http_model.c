@@ -144,8 +144,8 @@ try_rows(struct question *question, long status, const struct refusal *refusal,
 }
 
 /*
- * For a refusal that says nothing known. Perhaps the server does not accept what it sent itself; or
- * something in the history, which it would refuse forever, so it is rather left out.
+ * What a refusal in unknown words may mean: the server does not take back what it sent, or it
+ * dislikes something in the history. It would do so in every later request, so that is left out.
  */
 static const struct resort {
 	unsigned needs;
@@ -402,8 +402,8 @@ read_outcome(struct question *question, enum http_outcome outcome, const struct 
 	struct collector *answer = &question->answer;
 
 	/*
-	 * Without its [DONE], a stream that broke off may lack anything, whatever its last event
-	 * says.
+	 * A stream that broke off before its [DONE] may lack anything, even if its last event has a
+	 * finish reason.
 	 */
 	if (!answer->ended && !answer->broken && http->streamed && answer->finished &&
 	    outcome != HTTP_CUT)

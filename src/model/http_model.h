@@ -25,8 +25,8 @@ struct dialect {
 	bool (*read_body)(struct collector *answer, struct json_object *body);
 	/* Nothing more will come; the answer may be complete. */
 	int (*read_end)(struct collector *answer);
-	const struct refused *refused; /* what refusals of its own members say */
-	/* Words of servers that know the path, but not the API behind it; then NULL. */
+	const struct refused *refused; /* refusals of members that only this API has */
+	/* Errors of servers that have the path, but not this API behind it; ends with NULL. */
 	const char *const *foreign;
 };
 

@@ -9,9 +9,9 @@
 enum { DEPTH_MAX = 4, TEXT_MAX = 64 << 10, WORDS_MAX = 8 << 10, PAGE_TEXT_MAX = 300 };
 
 /*
- * Words of OpenAI, of templates (in llama.cpp and vLLM: Gemma's, Mistral's, Qwen's), of Gemini,
- * Groq, Anthropic and Bedrock behind their OpenAI-like paths, and of FastAPI. Of all rows that
- * match, the first one counts that makes a different request.
+ * Error texts of OpenAI, of templates (in llama.cpp and vLLM: Gemma's, Mistral's, Qwen's), of
+ * Gemini, Groq, Anthropic and Bedrock behind their OpenAI-like paths, and of FastAPI. The first row
+ * counts that matches and changes the request.
  */
 const struct refused refused_always[] = {
     {"temperature", NEED_NO_TEMPERATURE, false},
@@ -101,7 +101,7 @@ const struct refused refused_always[] = {
     {"after a user turn", NEED_ALTERNATION, false},
     {"roles must", NEED_ALTERNATION, false},
     {"role order", NEED_ALTERNATION, false},
-    /* Templates that know only two roles say no more than that these must alternate. */
+    /* Templates with only two roles refuse any other with the same words. */
     {"alternat", NEED_NO_SYSTEM, false},
     {"message role", NEED_NO_SYSTEM, false},
     {"alternat", NEED_CALLS_AS_WORDS, false},

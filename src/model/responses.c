@@ -333,7 +333,10 @@ remember(struct collector *answer, struct json_object *item)
 	json_add(answer->items, json_object_get(item));
 }
 
-/* Reasoning without its content is at best kept by the server, and cannot be referred to. */
+/*
+ * Reasoning whose content is not in the item is dropped: the server may have kept it, but a later
+ * request cannot refer to it.
+ */
 static int
 whole_reasoning(struct collector *answer, struct json_object *item)
 {
@@ -789,7 +792,7 @@ read_end(struct collector *answer)
 struct model *
 model_responses_new(struct http_client *client, const struct model_server *server)
 {
-	/* The third is the error of a server without this API, too. */
+	/* The third is also what a server with only Chat Completions says. */
 	static const char *const foreign[] = {"responses api", "/responses", "'messages'", NULL};
 	static const struct dialect dialect = {
 	    "responses", fill, peek, read_event, read_body, read_end, refused, foreign};

@@ -36,9 +36,9 @@ void log_capture(char *line, size_t size);
 void log_set_request_id(const char *request_id);
 
 /*
- * The thread id of this thread's following lines, `len` bytes that stay valid until the next call.
- * Whoever knows the id has the conversation, so only its beginning is shown, whatever its form.
- * Length 0: none.
+ * The thread id that this thread's next lines show: `len` bytes that stay valid until the next
+ * call; 0: none. Anybody who knows the whole id can read the conversation, so only its beginning is
+ * logged.
  */
 void log_set_thread_id(const char *id, size_t len);
 /* This thread's request id, for a thread that works for it; "": none. */

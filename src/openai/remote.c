@@ -22,7 +22,7 @@ enum {
 	RUN_ID_SIZE = 256,
 	CAUSE_SIZE = 512,
 	BYTES_A_TOKEN = 4,
-	DELTA_SHARE = 8 /* one byte in so many of a delta event is text */
+	DELTA_SHARE = 8 /* of 8 bytes of a delta event, about one is text */
 };
 
 static const char limit_name[] = "max_completion_tokens";
@@ -108,8 +108,8 @@ call_server(struct remote *self, struct http_call *http_call, const struct opena
 }
 
 /*
- * The API has no codes for these errors; only their text says which one it is, OpenAI's, which this
- * program's own refusals also have. This is the only place that reads such texts.
+ * The API has no codes for these errors. They are recognised by OpenAI's texts, which this
+ * program's own refusals have, too. Only this function reads such texts.
  */
 static enum api_error
 error_of(const struct openai_answer *answer)
@@ -144,9 +144,9 @@ read_failure(enum http_outcome outcome, struct openai_answer *answer)
 }
 
 /*
- * Reads the answer's status and JSON. If it is no JSON object, the status alone makes it an error,
- * unless that status has a meaning only with the API's text. True: there is an answer, or nobody
- * waits for one. False: `cause` says for the log what was wrong.
+ * Reads the answer's status and JSON. Without a JSON object the status alone makes it an error, but
+ * for 2xx, 400 and 404, which mean nothing without the API's text. True: there is an answer, or the
+ * call was interrupted. False: `cause` is what was wrong, for the log.
  */
 static bool
 read_answer(enum http_outcome outcome, const struct http_answer *http, struct openai_answer *answer,

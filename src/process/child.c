@@ -48,7 +48,7 @@ close_end(int *fd)
 	*fd = -1;
 }
 
-/* The first reason counts: a program that was killed in the end was too slow before. */
+/* The first outcome counts: what was killed for its slowness has timed out. */
 static void
 settle(struct run *run, enum child_outcome outcome, int number)
 {

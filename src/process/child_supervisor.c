@@ -69,9 +69,9 @@ read_process(int proc, const char *name, struct process *process)
 }
 
 /*
- * Kills `pid` and its group, because a process that forks faster than we look cannot leave its
- * group that way. The group is below the supervisor, too: nothing joins a session from outside.
- * True: it will end. Some are held by the kernel, or have become another user's.
+ * Kills `pid` and its process group, which holds the children of a process that forks faster than
+ * we look. Nothing else is in it: no process joins a group of another session. True: it will end.
+ * False: the kernel holds it, it has become another user's, or it is gone.
  */
 static bool
 kill_process(pid_t pid, const struct process *process, pid_t keeper)
@@ -232,7 +232,7 @@ keep(pid_t program, int signals)
 	int status = SIGKILL; /* if the program cannot be reaped */
 	bool complete;
 
-	/* While they are open here, nobody sees the program close them. */
+	/* While they are open here, the other end does not notice that the program closes them. */
 	close(KEEPER_IN);
 	close(KEEPER_OUT);
 	close(KEEPER_ERR);

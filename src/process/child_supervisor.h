@@ -19,15 +19,14 @@ enum {
 	KEEPER_OUT,
 	KEEPER_ERR,
 	KEEPER_REPORT, /* struct keeper_report is written here */
-	KEEPER_LIFE,   /* a pipe that nobody writes to: closing it is the order to end */
+	KEEPER_LIFE,   /* nothing is written here: closing it is the order to end */
 	KEEPER_ENDS
 };
 
 struct keeper_start {
 	const char *path, *folder;
 	const char *const *environment;
-	int ends[KEEPER_ENDS]; /* each at least KEEPER_ENDS, so that none occupies another's number
-				*/
+	int ends[KEEPER_ENDS]; /* each >= KEEPER_ENDS, so that dup3() overwrites none */
 };
 
 /* Each is one write(2), which a pipe keeps whole. */

@@ -121,8 +121,8 @@ budget_settle_unreported(struct db_tx *tx, const struct budgets *budgets, const 
 	if (seconds < 0)
 		seconds = clock_unix() - reservation.asked_at;
 	/*
-	 * After that many seconds the cost exceeds the reservation in any case; and the clock may
-	 * have been set.
+	 * After that many seconds the cost exceeds the reservation anyway. `seconds` is negative or
+	 * huge if the clock was set.
 	 */
 	if (seconds < 0 || seconds > reservation.tokens)
 		seconds = seconds < 0 ? 0 : reservation.tokens;

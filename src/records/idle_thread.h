@@ -1,6 +1,6 @@
 /*
- * Idle threads: created before the cutoff, without a message or run since, and without an active
- * run that is not overdue.
+ * Idle threads: created before the cutoff, without a message or run created since. A thread with an
+ * active run is idle only when that run has expired.
  */
 #ifndef RECORDS_IDLE_THREAD_H
 #define RECORDS_IDLE_THREAD_H

@@ -37,7 +37,7 @@ struct message {
 	struct json_object *body;    /* attachments, metadata; NULL: neither */
 };
 
-/* The API's object; the caller's to put. */
+/* The API's object; the caller releases it. */
 struct json_object *message_json(const struct message *message);
 
 /* Reads the API's object from another server. Borrows from it. */
@@ -57,8 +57,8 @@ int message_of_user(struct db_tx *tx, long long thread);
 long long message_last(struct db_tx *tx, long long thread);
 
 /*
- * For an export: the SQL that selects all messages, but for threads being deleted, and one of its
- * rows as JSON, the caller's to put.
+ * For an export: the SQL that selects all messages, except those of threads being deleted, and one
+ * of its rows as JSON; the caller releases it.
  */
 extern const char message_export_sql[];
 struct json_object *message_exported(struct db_stmt *row);

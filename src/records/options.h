@@ -1,6 +1,6 @@
 /*
  * Members that several kinds of objects have, as the API shows them, with defaults where the client
- * sent nothing. The results are the caller's to put.
+ * sent nothing. The caller releases the results.
  */
 #ifndef RECORDS_OPTIONS_H
 #define RECORDS_OPTIONS_H

@@ -23,11 +23,11 @@ struct record {
 	const char *body;       /* (id, owner) → body; NULL: it cannot be changed */
 	const char *store_body; /* (body, id, owner) */
 	const char *remove;     /* (id, owner) */
-	/* The API's object, the caller's to put. NULL: no memory. */
+	/* The API's object; the caller releases it. NULL: no memory. */
 	struct json_object *(*json)(struct db_stmt *row);
 };
 
-/* These return 1: found, 0: not found, -1: failed. Objects are the caller's to put. */
+/* These return 1: found, 0: not found, -1: failed. The caller releases objects. */
 int record_find(struct db_tx *tx, const struct record *record, const char *id,
     const struct owner *owner, struct json_object **object);
 int record_cursor(struct db_tx *tx, const struct record *record, const char *id,
@@ -46,8 +46,8 @@ struct record_range {
 };
 
 /*
- * Reads up to `limit` objects, or until their rows exceed `bytes_max` bytes. The array is the
- * caller's to put. *more: there are more. -1: the database failed.
+ * Reads up to `limit` objects, or until their rows exceed `bytes_max` bytes. The caller
+ * releases the array. *more: there are more. -1: the database failed.
  */
 int record_list(struct db_tx *tx, const struct record *record, const struct owner *owner,
     const struct record_range *range, size_t bytes_max, struct json_object **array, bool *more);
@@ -57,7 +57,7 @@ bool records_answer(struct db *db);
 
 /* --- columns --- */
 
-/* A column with JSON, the caller's to put; NULL for SQL's NULL. */
+/* A column with JSON; the caller releases it; NULL for SQL's NULL. */
 struct json_object *record_json(struct db_stmt *row, int column);
 
 /* A time as JSON; null for 0. */

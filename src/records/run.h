@@ -36,7 +36,7 @@ enum run_reason run_reason_of(const char *word);
 
 /* Why a run failed. */
 enum run_error { RUN_ERROR_NONE, RUN_SERVER_ERROR, RUN_RATE_LIMIT_EXCEEDED };
-/* {code, message}, the caller's to put. */
+/* {code, message}; the caller releases it. */
 struct json_object *run_error_json(enum run_error error, const char *message);
 /* Unknown codes count as RUN_SERVER_ERROR, NULL as RUN_ERROR_NONE. */
 enum run_error run_error_of(struct json_object *last_error);
@@ -61,7 +61,7 @@ struct run {
 /* Frees what the run owns. */
 void run_free(struct run *run);
 
-/* The API's object; the caller's to put. */
+/* The API's object; the caller releases it. */
 struct json_object *run_json(const struct run *run);
 
 /*
@@ -143,8 +143,8 @@ int runs_end_abandoned(struct db_tx *tx, const struct budgets *budgets, const ch
 bool run_settle_lost(struct db_tx *tx, const struct budgets *budgets, const struct run *run);
 
 /*
- * For an export: the SQL that selects all runs, but for threads being deleted, and one of its rows
- * as JSON, the caller's to put.
+ * For an export: the SQL that selects all runs, except those of threads being deleted, and one of
+ * its rows as JSON; the caller releases it.
  */
 extern const char run_export_sql[];
 struct json_object *run_exported(struct db_stmt *row);

@@ -29,7 +29,7 @@ struct run_step {
 	long long thread, after;
 	enum run_step_status status;
 	long long created_at, ended_at; /* 0: not yet */
-	long long expires_at;           /* with its run */
+	long long expires_at;           /* when its run expires */
 	struct json_object *details;    /* the API's step_details */
 	struct json_object *last_error; /* NULL: none */
 	struct json_object *usage;      /* NULL: unknown */
@@ -42,7 +42,7 @@ struct run_step {
 	struct json_object *told; /* of hosted calls, see conversation.h; NULL: none */
 };
 
-/* The API's object; the caller's to put. */
+/* The API's object; the caller releases it. */
 struct json_object *run_step_json(const struct run_step *step);
 
 extern const struct record run_step_record;
@@ -54,7 +54,7 @@ int run_step_insert(struct db_tx *tx, const struct run_step *step);
 struct open_step {
 	char id[64];
 	long long created_at;
-	struct json_object *details, *usage; /* the caller's to put */
+	struct json_object *details, *usage; /* the caller releases both */
 };
 
 /* 1: found. 0: not found. -1: failed. */
@@ -70,8 +70,8 @@ int run_step_end(struct db_tx *tx, const struct run_step *step);
 int run_steps_round(struct db_tx *tx, long long run, long long *round);
 
 /*
- * For an export: the SQL that selects all steps, but for threads being deleted, and one of its rows
- * as JSON, the caller's to put.
+ * For an export: the SQL that selects all steps, except those of threads being deleted, and one of
+ * its rows as JSON; the caller releases it.
  */
 extern const char run_step_export_sql[];
 struct json_object *run_step_exported(struct db_stmt *row);

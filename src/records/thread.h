@@ -25,8 +25,8 @@ int thread_find(struct db_tx *tx, const char *tenant, const char *id, long long 
 long long threads_count(struct db *db);
 
 /*
- * For an export: the SQL that selects all threads, but for those being deleted, and one of its rows
- * as JSON, the caller's to put.
+ * For an export: the SQL that selects all threads, except those being deleted, and one of its rows
+ * as JSON; the caller releases it.
  */
 extern const char thread_export_sql[];
 struct json_object *thread_exported(struct db_stmt *row);

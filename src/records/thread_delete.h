@@ -1,8 +1,8 @@
 /*
- * Deletes a thread with everything that belongs to it. For a long one that takes half a second, in
- * which nothing else could write. So it first loses its tenant, and nobody finds it any more. Then
- * its rows are deleted in pieces of a few milliseconds. If the process is killed, the next process
- * that deletes anything finishes the work.
+ * Deletes a thread with everything that belongs to it. With a long thread that takes half a second,
+ * in which nothing else could write. So it is hidden first, by taking away its tenant; then its
+ * rows are deleted, a few milliseconds at a time. If the process is killed, the next one that
+ * deletes anything goes on with it.
  */
 #ifndef RECORDS_THREAD_DELETE_H
 #define RECORDS_THREAD_DELETE_H

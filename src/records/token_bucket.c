@@ -20,9 +20,9 @@ set_back_ns(const struct bucket *bucket)
 }
 
 /*
- * Reads when the bucket will be full again, which says how full it is. If the clock was set back,
- * the debt would seem longer; that is corrected. A small step back is not: clocks are adjusted to
- * and fro, and each adjustment would be a gift.
+ * Reads when the bucket will be full again, which says how full it is now. If the clock was set
+ * back, the debt would look larger, so that moment is moved back, too. A small step back is
+ * ignored: clocks are adjusted to and fro, and each correction would reduce the debt.
  */
 static bool
 read_row(struct db_tx *tx, const struct bucket *bucket, long long now_ns, long long *full_at_ns,

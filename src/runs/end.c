@@ -362,8 +362,8 @@ end_unkept(struct execution *execution, const struct model_result *result, int s
 	run->status = stored == 0 ? end_status_now(execution) : RUN_FAILED;
 	if (run->status == RUN_STATUS__MAX) {
 		/*
-		 * It was deleted with its thread, or nobody knows. It is counted as cancelled here,
-		 * because deleting a thread does not count its runs.
+		 * The run was deleted with its thread, or its status could not be read. It is
+		 * counted as cancelled here, because deleting a thread does not count its runs.
 		 */
 		run->status = RUN_CANCELLED;
 		metrics_add(METRIC_RUNS, 1, run_status_words[run->status], NULL, NULL);

@@ -47,14 +47,14 @@ struct event {
 struct listener {
 	void (*on_event)(void *arg, const struct event *event);
 	void *arg;
-	const struct interrupt *interrupt; /* raised: nobody listens any more; NULL: never */
+	const struct interrupt *interrupt; /* raised: stop, nobody needs the events; NULL: never */
 };
 
 /* The event's name in the API's streams, such as "thread.run.step.delta". */
 enum { EVENT_NAME_SIZE = 48 };
 void event_print_name(const struct event *event, char name[EVENT_NAME_SIZE]);
 
-/* Its data; the caller's to put. */
+/* Its data; the caller releases it. */
 struct json_object *event_json(const struct event *event);
 
 #endif

@@ -12,7 +12,7 @@
 
 enum { ROUNDS_MAX = 20 };
 
-/* The answer's hosted calls, or its other calls; the caller's to put. */
+/* The answer's hosted calls, or its other calls; the caller releases it. */
 static struct json_object *
 calls_that_are(const struct execution *execution, bool hosted)
 {

@@ -38,7 +38,7 @@ struct execution {
 	bool spoken;        /* the model has begun to answer */
 	bool stored;        /* a message or hosted calls are stored: the run cannot start over */
 	bool limited;       /* the model was sent a limit above BUDGET_ANSWER_MIN */
-	bool cautious;      /* it is sent BUDGET_ANSWER_MIN instead */
+	bool cautious;      /* BUDGET_ANSWER_MIN is sent as the limit */
 	bool counted;       /* the last answer's cost is in the run's usage */
 	size_t told, said;  /* bytes sent to the model in the last question, and received */
 	long long asked_ms; /* when the model was asked, by clock_ms(); 0: it was not */
@@ -88,10 +88,10 @@ void end_add_usage(struct execution *execution, struct model_result *result);
 bool end_pay(const struct execution *execution, struct db_tx *tx);
 
 /*
- * Stores something of a run, patiently. An answer that was paid for, and a thread that only this
- * process can free, are worth waiting for a busy database, until the run expires or the program
- * ends. `work` gets a struct storing, and is repeated while it returns false. 1: stored. 0: the run
- * is no longer this process's. -1: failed.
+ * Stores something of a run. While the database is busy it tries again, until the run expires or
+ * the program ends: the answer was paid for, and only this process can free the thread. `work` gets
+ * a struct storing, and is repeated while it returns false. 1: stored. 0: this process no longer
+ * holds the run. -1: failed.
  */
 struct storing {
 	struct execution *execution;
@@ -103,7 +103,7 @@ int end_store(struct execution *execution, db_work_fn *work);
 void end_round(struct execution *execution, struct model_result *result);
 
 /*
- * The program is ending before the answer is there. The run is queued again, if nobody listens and
+ * The program is ending before the answer is there. Queues the run again if it has no listener and
  * nothing of it is stored. False: it must end here.
  */
 bool end_put_back(struct execution *execution);

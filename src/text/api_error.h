@@ -7,8 +7,8 @@
 #include <json.h>
 
 /*
- * The body of an error with this status, which decides the type; the caller's to put. `param`, the
- * member of the request that is wrong, and `code` may be NULL. Invalid UTF-8 in them, as in a
+ * The body of an error with this status, which decides the type; the caller releases it. `param`,
+ * the member of the request that is wrong, and `code` may be NULL. Invalid UTF-8 in them, as in a
  * foreign text that was cut, is replaced.
  */
 struct json_object *api_error_body(

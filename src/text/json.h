@@ -86,8 +86,8 @@ struct json_object *json_at(struct json_object *array, size_t index);
 size_t json_len(struct json_object *array);
 
 /*
- * New values are the caller's to put. Without memory the result is NULL, or lacks a member, and
- * memory_is_out() says so.
+ * The caller releases new values, by json_object_put(). Without memory the result is NULL, or lacks
+ * a member, and memory_is_out() says so.
  */
 struct json_object *json_new_object(void);
 struct json_object *json_new_array(void);

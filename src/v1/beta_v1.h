@@ -24,7 +24,7 @@ void beta_v1_request(const char *path, struct json_object *body);
 /* The same for an object saved from version 1. An object of version 2 stays as it is. */
 void beta_v1_saved(struct json_object *object);
 
-/* An answer, or an event's data, in version 1; the caller's to put. */
+/* An answer, or an event's data, in version 1; the caller releases it. */
 struct json_object *beta_v1_shown(struct json_object *object);
 
 /* The same for an event's name. */

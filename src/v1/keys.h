@@ -1,6 +1,7 @@
 /*
  * The keys that may use /v1: a file with a line `NAME sha256:HEX` for each. The key itself is
- * stored nowhere. NAME is the tenant: only keys of that name see what one of them makes.
+ * stored nowhere. NAME is the tenant: keys of one name share their objects, and no other key
+ * reaches them.
  */
 #ifndef V1_KEYS_H
 #define V1_KEYS_H

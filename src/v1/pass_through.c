@@ -1,8 +1,8 @@
 /*
- * Whatever else a program asks of its base URL is passed on to the model server, as it arrives, in
- * both directions. The request carries this program's own key, and only those headers of the client
- * that say how to read its body and what it accepts. Status and body come back, and the headers
- * that SDKs act on.
+ * What a program asks of its base URL beside the Assistants API goes on to the model server,
+ * unchanged and as it arrives; so does the answer. The request carries this program's own key, and
+ * of the client's headers those about its body and what it accepts. Of the answer's headers those
+ * come back that SDKs use.
  */
 #include <stdint.h>
 #include <strings.h>
@@ -22,7 +22,7 @@ enum {
 	BODY_MAX = 32 << 20,
 	TAIL_SIZE = 4096, /* of an answer: what it cost is near its end */
 	BYTES_A_TOKEN = 4,
-	EVENTS_SHARE = 8, /* one byte in so many of an event is text */
+	EVENTS_SHARE = 8, /* of 8 bytes of an event, about one is text */
 	TOKENS_MAX = 10000000,
 	UNKNOWN_LEN = 1 << 20 /* assumed for a body of unknown length */
 };

@@ -4,7 +4,7 @@
 
 enum {
 	DAY_S = 24 * 60 * 60,
-	LATE_S = 60 * 60 /* this late, the clock may have been set, and is not believed at once */
+	LATE_S = 60 * 60 /* overdue by more: the clock may be wrong, so wait */
 };
 
 struct turn {

@@ -115,8 +115,8 @@ leases_free(struct leases *leases)
 enum holder_state { HOLDER_ALIVE, HOLDER_DEAD, HOLDER_UNKNOWN };
 
 /*
- * What the holder's file says about it. The file, if there is one, stays open in *fd. Taken with a
- * shared lock, so that several that look at once do not take each other for the holder.
+ * Tests the lock of the holder's file. *fd: the file, open; -1: there is none. The test takes a
+ * shared lock, so that two that test at once do not see each other as the holder.
  */
 static enum holder_state
 look_at(const struct leases *leases, const char *holder, int *fd)

@@ -29,7 +29,8 @@ int work_keep_all(struct db_tx *tx, const char *holder);
 int work_done(struct db_tx *tx, enum work_kind kind, long long subject, const char *holder);
 
 /*
- * Removes work that is no longer wanted, whoever holds it. Returns the number of rows; -1: failed.
+ * Removes work that is no longer wanted, also if another process holds it. Returns the number of
+ * rows; -1: failed.
  */
 int work_drop(struct db_tx *tx, enum work_kind kind, long long subject);
 

@@ -15,7 +15,7 @@ export const title = 'Conversations in flight in one process';
 
 const STEPS = QUICK ? [250, 500] : [500, 1000, 2000, 3000, 4000, 5000];
 const MOST = STEPS.at(-1);
-// Until threads sleep again that a new conversation has woken.
+// The time after which threads that a new conversation woke are asleep again.
 const SETTLE_MS = 300;
 // Longer than an idle worker lives.
 const QUIET_S = QUICK ? 1 : 35;

@@ -10,7 +10,7 @@ import { NUMBERS, QUESTION, WORDS, fixedServer, programBench, served, sqlite, wi
 
 export const title = 'Growth';
 
-// Lengths of threads in one database; of each length so many that they stay about as long.
+// Lengths of threads in one database, and enough threads of each that measuring hardly changes them.
 const LENGTHS = [10, 100, 1000, 10_000];
 const MESSAGES_OF_EACH = QUICK ? 20_000 : 100_000;
 // Sizes of databases in threads, each with a question and its answer.

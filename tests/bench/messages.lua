@@ -1,11 +1,11 @@
--- POST BODY, or what METHOD says, to ASKED_PATH, whose ID is that of a thread of its own each time:
--- THREADS is a file with them, a line each. PAUSE_MS is how long a connection waits between two requests in the mean.
--- CLIENTS=many: each ten requests have an address of their own, as a proxy before us would tell it.
+-- Sends METHOD (POST) with BODY to ASKED_PATH, in which ID becomes another thread's id each time,
+-- from the file THREADS, one a line. PAUSE_MS: a connection's mean pause between two requests.
+-- CLIENTS=many: ten requests each come from one address, in X-Forwarded-For.
 --
--- wrk's own percentiles tell what clients would see who come at a steady rate whatever happens: it adds
--- to each long wait the shorter ones of those who would have come meanwhile. EXACT=1, with a connection
--- for each of wrk's threads, takes the time of each request as it was, and looks whether its body is
--- ANSWER, if that is set.
+-- wrk corrects its percentiles for coordinated omission: to each long wait it adds the waits of the
+-- requests that a constant rate would have sent meanwhile. EXACT=1, with a connection for each of
+-- wrk's threads, takes the time of each request itself, and checks its status, and its body if
+-- ANSWER is set.
 
 local finish = require("done")
 local method = os.getenv("METHOD") or "POST"
@@ -34,8 +34,8 @@ local function now_us()
 	return tonumber(clock.seconds) * 1e6 + tonumber(clock.nanoseconds) / 1e3
 end
 
--- wrk's threads, STEP of them, go through the ids side by side. Those before this one run already, and
--- nobody but themselves may touch what is theirs.
+-- The STEP threads of wrk share the ids: each begins with its own number and takes every STEP-th.
+-- This function may only set variables of the new thread, because earlier ones run already.
 function setup(thread)
 	thread:set("first", #threads)
 	threads[#threads + 1] = thread
@@ -67,7 +67,8 @@ if exact then
 end
 
 if pause_ms then
-	-- Else all of wrk's threads would throw the same dice, and ask at the same moments.
+	-- Without this all of wrk's threads would have the same pauses, and send at the same
+	-- moments.
 	function init()
 		math.randomseed(first + 1)
 	end

@@ -1,6 +1,6 @@
--- Runs under /v1 without a stream: each of CONNECTIONS, a thread of wrk's of its own, creates one, asks
--- for it without a pause until it is completed, then begins the next. THREADS is a file with threads'
--- ids, BODY what a run is created with. Besides requests it counts runs, and what went wrong.
+-- Runs under /v1 without a stream. Each of CONNECTIONS, a thread of wrk each, creates a run, polls
+-- it without a pause until it is completed, then creates the next. THREADS is a file of thread ids,
+-- BODY what creates a run. Besides requests it counts runs and failures.
 
 local finish = require("done")
 local ids, at, run = {}, 0, nil

@@ -74,7 +74,7 @@ e2e('the rest of the budget is the limit that the model is sent', async (bench) 
 	assert.equal((await say(site, await newThread(site), 'words')).status, 200);
 	const limit = limitOf(model.requests[1]);
 	assert.ok(limit > 9_900 && limit < 10_010, `${limit}`);
-	// The model ignored the limit: the difference is owed, and not forgiven.
+	// The model ignored the limit: the budget is overdrawn, and refills from there.
 	const wait = assertEmpty(await say(site, await newThread(site), 'words'), 86_400);
 	assert.ok(wait > 0.39 * 86_400, `${wait}`);
 	await site.stop();
@@ -256,7 +256,7 @@ e2e('a conversation that has more than a day\'s tokens waits for a whole day\'s'
 	assert.equal((await say(site, await newThread(site), 'hi')).status, 200);
 });
 
-e2e('each round of tools reserves anew, or ends the run', async (bench) => {
+e2e('each round of tools makes its own reservation, or ends the run', async (bench) => {
 	bench.expectLog(/the run that waited for tools was cancelled/);
 	const model = await modelServer(bench);
 	const site = await bench.listen({ env: { ...model.env, ASSISTANTS_DAILY_TOKENS: '20000',

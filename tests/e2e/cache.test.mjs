@@ -32,7 +32,7 @@ function warnings(bench) {
 	return bench.logEntries().filter(({ level }) => level === 'warn').length;
 }
 
-e2e('a cache file that is damaged, in whatever way, is made anew, with one line', async (bench) => {
+e2e('a damaged cache file is replaced, with one line in the log', async (bench) => {
 	const made = await scene(bench);
 	const good = fs.readFileSync(made.cache);
 	const changed = (at, bytes) => {

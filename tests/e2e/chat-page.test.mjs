@@ -36,7 +36,7 @@ function inBrowser(name, body) {
 
 const threadOf = (chat) => chat.page.evaluate(() => Object.values(localStorage)[0]);
 
-inBrowser('a conversation: words one after another, stop, reload, go on, start anew', async (bench) => {
+inBrowser('a conversation: words one after another, stop, reload, go on, start again', async (bench) => {
 	const { model, demo, chat } = await scene(bench);
 	assert.equal(chat.page.url(), `${demo.url}/chat/`);
 	await chat.page.getByText(`Who answers: the model server at ${model.url}`).waitFor();
@@ -489,7 +489,7 @@ inBrowser('on a shared host\'s Apache, as CGI in a folder of a site', async (ben
 const EXAMPLE = 'https://assistant.example.org';
 const file = (name) => fs.readFileSync(path.join(TOP, name), 'utf8');
 
-// The block in this language of the manual's page about the page that has these words.
+// The code block of docs/page.md in this language that contains this text.
 function manualBlock(language, has) {
 	const blocks = [...file('docs/page.md').matchAll(/^```(\w+)\n([^]*?)^```$/gm)]
 		.filter(([, one, words]) => one === language && words.includes(has));

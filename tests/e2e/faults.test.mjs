@@ -30,7 +30,7 @@ const said = (text) => messageEvents({ type: 'output_text', text, annotations: [
 const delta = (fields) => sse([{ type: 'response.output_text.delta', ...fields }]);
 const listens = (bench, env) => bench.listen({ env });
 
-// Send a message that meets the fault, and then one that does not.
+// Send one message while the model server misbehaves, and one after that.
 async function assertFault(bench, answer, code, cause, { env = {}, open = listens } = {}) {
 	bench.expectLog(cause);
 	const model = await modelServer(bench);
@@ -358,11 +358,11 @@ const QUIET = {
 	'after the head': rawHeld(STREAM),
 	'in the stream': rawHeld(STREAM, sse(events.slice(0, 6))),
 	'in an error': rawHeld(head(500, 'Content-Length: 100'), '{'),
-	'but for a byte at a time': endless([STREAM], () => 'x', 100),
-	'but for a byte of its head at a time': endless(['HTTP/1.1 200 OK\r\nX: '], () => 'x', 100),
-	'but for pings': endless([STREAM], () => ': ping\n\n', 100),
-	'but for events that nobody knows': endless([STREAM], () => sse([{ type: 'ping' }])),
-	'but for words without an end': endless([STREAM, sse(events.slice(0, 3))],
+	'a byte at a time': endless([STREAM], () => 'x', 100),
+	'a byte of its head at a time': endless(['HTTP/1.1 200 OK\r\nX: '], () => 'x', 100),
+	'only pings': endless([STREAM], () => ': ping\n\n', 100),
+	'only unknown events': endless([STREAM], () => sse([{ type: 'ping' }])),
+	'words without an end': endless([STREAM, sse(events.slice(0, 3))],
 		() => delta({ delta: 'and ' }), 20),
 };
 

@@ -1,4 +1,4 @@
-// Apache, by each of its modules that run or reach a FastCGI or CGI program.
+// Starts Apache, with each of its modules that run CGI programs or talk to FastCGI programs.
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';

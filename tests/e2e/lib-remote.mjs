@@ -46,8 +46,8 @@ class Remote {
 		this.requests = [];
 		this.connections = 0;
 		/*
-		 * How the next runs go, and then all others: `states` are the run's fields at each
-		 * poll; `answers` are its messages.
+		 * The scripts of the next runs, and of all runs after these: `states` are the run's
+		 * fields at each poll, `answers` its messages.
 		 */
 		this.nextRuns = [];
 		this.run = { states: [{ status: 'completed' }], answers: ['hello'] };

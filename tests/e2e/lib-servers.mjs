@@ -153,8 +153,8 @@ export async function behindNginx(bench, env = {}, { program, prefix, kept, comp
 	fs.chmodSync(socket, 0o666);
 	const site = await nginx(bench, prefix ? PREFIX : '', [
 		...(compress ? COMPRESSING : []),
-		...(prefix ? instead(/^\t\tlocation \/ \{[^]*?^\t\t\}$/m,
-			/^\t\t#location ~ [^]*?^\t\t#\}$/m).concat([PAGE_BELOW]) : []),
+		...(prefix ? instead(/^\t\tlocation [^]*?^\t\t\}$/gm,
+			/^\t\t#location \S+ \S*assistant[^]*?^\t\t#\}$/gm) : []),
 		[/(?<=^\t\t\tfastcgi_pass unix:).*(?=;)/m, socket],
 		...(kept ? [
 			[/fastcgi_pass unix:.*;/, 'fastcgi_pass kept; fastcgi_keep_conn on;'],

@@ -196,7 +196,7 @@ export class Bench {
 	assertQuiet() {
 		const keys = [KEY, UPSTREAM_KEY].filter((key) => this.log().includes(key));
 		assert.deepEqual(keys, [], 'a key in the log');
-		// Whoever has a thread's id has the conversation.
+		// Anybody with a thread's id can read the conversation.
 		const ids = this.log().match(/.*thread_[A-Za-z0-9]{24}.*/g) ?? [];
 		assert.deepEqual(ids, [], 'a whole thread id in the log');
 		const loud = this.logEntries().filter(({ level }) => /error|warn/.test(level))

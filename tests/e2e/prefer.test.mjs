@@ -134,7 +134,8 @@ function told({ status, text, headers }) {
 }
 
 /**
- * Assert that a client that does not wait receives the same as one that waits, at once and forever.
+ * Assert that a client that comes back for its answer gets what a waiting one got, at once and each
+ * time it asks.
  */
 async function assertSame(site, expected) {
 	for (const headers of [{}, JSON_TOO]) {

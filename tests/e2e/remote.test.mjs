@@ -157,7 +157,7 @@ e2e('eight processes at once on an empty state folder make one assistant', async
 for (const [how, damage] of [
 	['garbage', () => 'asst_?'], ['empty', () => ''], ['cut', (text) => text.slice(0, -9)],
 ]) {
-	e2e(`a cache file that is damaged (${how}) is made anew`, async (bench) => {
+	e2e(`a damaged cache file (${how}) is replaced`, async (bench) => {
 		bench.expectLog(/was unreadable or damaged/);
 		const { remote, site, thread } = await scene(bench);
 		await assertAnswered(site, thread);

@@ -13,7 +13,8 @@ import { gate, modelServer, status, words } from './lib-upstream.mjs';
 const FORMS = [['at the root', {}], ['below a prefix', { prefix: true }]];
 const SERVERS = [
 	{ name: 'lighttpd', open: behindLighttpd, forms: FORMS },
-	{ name: 'nginx', open: behindNginx, forms: FORMS },
+	// Its form below a prefix has the page, too.
+	{ name: 'nginx', open: behindNginx, forms: FORMS, pageBelow: true },
 	{ name: 'mod_proxy_fcgi', open: behindProxyFcgi, forms: FORMS },
 	{ name: 'mod_fcgid', open: behindFcgid, forms: FORMS },
 	// A .htaccess cannot allow encoded slashes, which Apache refuses by default.
@@ -28,7 +29,7 @@ const ODD_PATHS = [
 	['/a%23b', '/a#b'], ['/%C3%A9', '/é'], ['/a;b+c', '/a;b+c'], ['/a%22%5C', '/a"\\'],
 	['/a//b', '/a/b'], ['/a/../b', '/b'], ['/a?b=%2F%3F', '/a'],
 ];
-// At the root it belongs to the chat page.
+// Where the page is, it leads there.
 const ROOT = ['/', '/'];
 const ENCODED_SLASH = ['/a%2Fb', '/a/b'];
 
@@ -40,8 +41,9 @@ function pathSeen(bench, answer) {
 	return line.message.slice('path '.length);
 }
 
-async function pathsArrive(bench, site, refusesSlashes) {
-	const paths = [...ODD_PATHS, ...(site.base ? [ROOT] : []), ...(refusesSlashes ? [] : [ENCODED_SLASH])];
+async function pathsArrive(bench, site, { refusesSlashes, pageBelow }) {
+	const paths = [...ODD_PATHS, ...(site.base && !pageBelow ? [ROOT] : []),
+		...(refusesSlashes ? [] : [ENCODED_SLASH])];
 	for (const [sent, seen] of paths) {
 		const answer = await site.request('GET', sent);
 		assertSentence(answer, 404);
@@ -61,11 +63,11 @@ async function pathsArrive(bench, site, refusesSlashes) {
 	}
 }
 
-for (const { name, open, forms, refusesSlashes } of SERVERS) {
+for (const { name, open, forms, ...differs } of SERVERS) {
 	for (const [where, form] of forms) {
 		e2e(`${name}, ${where}: paths and Location`, async (bench) => {
 			const site = await open(bench, { ASSISTANTS_LOG: 'debug' }, form);
-			await pathsArrive(bench, site, refusesSlashes);
+			await pathsArrive(bench, site, differs);
 			if (!form.prefix) return;
 			const { headers } = await httpRequest(site.port, 'GET', '/assistantx/health');
 			assert.equal(headers['x-request-id'], undefined, '/assistantx is not ours');
@@ -140,22 +142,22 @@ async function pageIsServed(site) {
 	await newThread(site);
 }
 
-// The root of a site leads to the page.
+// The root leads to the page, and so does the page's folder without its slash.
 async function pageIsFound(site) {
-	for (const path of ['/', '/chat']) {
+	for (const path of ['/', '/chat', ...(site.base ? [''] : [])]) {
 		const { status, headers } = await site.request('GET', path);
 		assert.equal(status, 302);
-		assert.match(headers.location, /^(http:\/\/[^/]+)?\/chat\/$/);
+		assert.equal(headers.location.replace(/^http:\/\/[^/]+/, ''), `${site.base}/chat/`);
 	}
 }
 
-for (const { name, open, forms, page } of SERVERS) {
+for (const { name, open, forms, page, pageBelow } of SERVERS) {
 	for (const [where, form] of forms) {
 		e2e(`${name}, ${where}: the chat page beside the program, with its policy`, async (bench) => {
 			placePage(bench, page && form.prefix ? page.replace('/', '/assistant/') : page);
 			const site = await open(bench, {}, form);
 			await pageIsServed(site);
-			if (!page && !form.prefix) await pageIsFound(site);
+			if (!page && (!form.prefix || pageBelow)) await pageIsFound(site);
 		});
 	}
 }

@@ -70,7 +70,7 @@ e2e('errors of the model server as application/problem+json', async (bench) => {
 	assertSecretsKept(told);
 });
 
-e2e('nobody listens where the model server should be: 502', async (bench) => {
+e2e('nothing listens where the model server should be: 502', async (bench) => {
 	bench.expectLog(/could not be asked: no connection/);
 	const port = await freePort();
 	const env = { OPENAI_BASE_URL: `http://127.0.0.1:${port}/v1`, OPENAI_API_KEY: KEY };

@@ -209,7 +209,7 @@ e2e('a remote\'s stream that breaks off late does not repeat text', async (bench
 const PARTS = ['one', 'and two'].map((text) => ({ type: 'output_text', text, annotations: [] }));
 const PARTED = ['one\n\nand two', 'one\n\nand two'];
 
-e2e('the parts of a message are parted as in the text', async (bench) => {
+e2e('the parts of a message are separated as in the text', async (bench) => {
 	const model = await modelServer(bench);
 	const [first, second] = PARTS.map((part) => messageEvents(part));
 	const end = first.findIndex(({ type }) => type === 'response.output_item.done');

@@ -89,7 +89,7 @@ e2e('on a socket of systemd\'s it answers behind nginx', async (bench) => {
 	assert.equal(site.started().length, 1);
 });
 
-e2e('it starts anew under load, and no request is lost', async (bench) => {
+e2e('it restarts under load, and no request is lost', async (bench) => {
 	const site = await activated(bench);
 	let over = false;
 	let answered = 0;
@@ -103,7 +103,7 @@ e2e('it starts anew under load, and no request is lost', async (bench) => {
 	await eventually('the first answers', () => answered > CLIENTS);
 	const [first] = site.started();
 	process.kill(Number(first), 'SIGTERM');
-	await eventually('the program started anew', () => site.started().length === 2);
+	await eventually('the program restarted', () => site.started().length === 2);
 	const before = answered;
 	await eventually('more answers', () => answered > before + 2 * CLIENTS);
 	over = true;

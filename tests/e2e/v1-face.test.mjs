@@ -166,7 +166,7 @@ e2e('the same Idempotency-Key takes effect once', async (bench) => {
 	const stream = await ask('/v1/threads/runs', streamed, { id: 'key-5' });
 	assert.match(stream.text, /event: done\ndata: \[DONE\]\n\n$/);
 	assertError(await ask('/v1/threads/runs', streamed, { id: 'key-5' }), 400, /stream/);
-	// A refused one is.
+	// A stream that was refused may be repeated.
 	const broken = JSON.stringify({ assistant_id: 'asst_aaaaaaaaaaaaaaaaaaaaaaaa', stream: true });
 	for (let i = 0; i < 2; i++) {
 		assertError(await ask('/v1/threads/runs', broken, { id: 'key-6' }), 404);

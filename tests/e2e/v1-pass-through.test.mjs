@@ -1,5 +1,5 @@
-// Pass-through of /v1 to the model server: in both directions as it comes, for anyone with a key, and
-// nothing that must not pass.
+// Pass-through of /v1 to the model server, for any valid key: both directions as they come, and nothing
+// that must not pass.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

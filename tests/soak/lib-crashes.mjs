@@ -55,7 +55,7 @@ class Talk {
 	begin(thread) {
 		this.thread = thread;
 		this.known = []; // [[role, text], …]: acknowledged, or seen since
-		this.open = undefined; // words whose fate nobody told
+		this.open = undefined; // text that was sent and not acknowledged
 	}
 
 	// Send a message. Throws unless it is answered; a program that was not killed must answer.

@@ -1,5 +1,5 @@
-// A process that has worked for long is as large as one that has worked for a while: many clients at once,
-// whose messages are answered, abandoned, or fail upstream.
+// A process does not grow: after many requests it is as large as after some. Many clients at once send
+// messages, which are answered, given up, or fail at the model server.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

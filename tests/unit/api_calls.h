@@ -86,7 +86,7 @@ api_on_event_heard(void *arg, const struct event *event)
 	event_hear(event, api_on_event, arg);
 }
 
-/* The caller's to put. */
+/* The caller releases it. */
 static inline struct json_object *
 json_of(const char *quoted)
 {
@@ -104,8 +104,8 @@ json_of(const char *quoted)
 }
 
 /*
- * Calls the API; returns the answer, the caller's to put. `target` may have a query; `body` NULL:
- * none.
+ * Calls the API; returns the answer; the caller releases it. `target` may have a query; `body`
+ * NULL: none.
  */
 static inline struct json_object *
 call_as(const char *tenant, const char *method, const char *target, const char *body, int *status)

@@ -26,7 +26,7 @@ context_of_json(struct json_object *entries)
 	return context;
 }
 
-/* The caller's to put. */
+/* The caller releases it. */
 static inline struct json_object *
 context_json(const struct model_context *context)
 {

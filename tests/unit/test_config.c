@@ -307,19 +307,29 @@ shown(const struct config *config, const char *field, char number[32])
 	    {"log_level", levels[config->log_level]},
 	    {"metrics", config->metrics == SWITCH_ON ? "on" : "off"},
 	};
-	size_t value = strcmp(field, "workers") == 0 ? config->workers
-	    : strcmp(field, "run_timeout_s") == 0    ? config->run_timeout_s
-	    : strcmp(field, "rate") == 0             ? config->rate
-	    : strcmp(field, "daily_tokens") == 0     ? config->daily_tokens
-	    : strcmp(field, "key_daily_tokens") == 0 ? config->key_daily_tokens
-	    : strcmp(field, "retention_days") == 0   ? config->retention_days
-						     : config->max_body;
+	const struct {
+		const char *name;
+		size_t value;
+	} numbers[] = {
+	    {"workers", config->workers},
+	    {"run_timeout_s", config->run_timeout_s},
+	    {"max_body", config->max_body},
+	    {"rate", config->rate},
+	    {"daily_tokens", config->daily_tokens},
+	    {"key_daily_tokens", config->key_daily_tokens},
+	    {"retention_days", config->retention_days},
+	};
 
 	for (size_t i = 0; i < COUNT(texts); i++)
 		if (strcmp(texts[i].name, field) == 0)
 			return texts[i].text ? texts[i].text : "(null)";
-	snprintf(number, 32, "%zu", value);
-	return number;
+	for (size_t i = 0; i < COUNT(numbers); i++)
+		if (strcmp(numbers[i].name, field) == 0) {
+			snprintf(number, 32, "%zu", numbers[i].value);
+			return number;
+		}
+	fail_msg("shown() has no member %s", field);
+	return NULL;
 }
 
 static void

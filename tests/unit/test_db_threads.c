@@ -232,8 +232,8 @@ test_open_at_once(void **state)
 }
 
 /*
- * Another program writes and does not stop: the answer is no, and logged; afterwards it works
- * again.
+ * Another program holds the write lock for too long: a transaction cannot begin, and the log says
+ * so. Afterwards it works again.
  */
 static void
 test_busy(void **state)
@@ -391,7 +391,10 @@ look(void *arg)
 	return NULL;
 }
 
-/* Nothing waits for this one's end: it gives the one before it time to be seen too early. */
+/*
+ * The last writer holds its turn: if the one before it returned too early, this is time enough to
+ * see it.
+ */
 static void *
 dawdle(void *arg)
 {
@@ -503,7 +506,10 @@ overfill(void *arg)
 	return result == DB_ERROR ? arg : NULL;
 }
 
-/* In the middle of a queue: earlier writers have lost their work, and are told so. */
+/*
+ * Fills the disk in the middle of a queue: earlier writers lose their work, and their commits must
+ * fail.
+ */
 static void
 overfill_queue(void *fill(void *), bool whole)
 {

@@ -32,7 +32,7 @@ tear_down(void **state)
 #define ONE "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
 #define TWO "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3"
 
-/* Whose key "one" is, "-": nobody's; `said`, what was logged, is the caller's to free. */
+/* The tenant of the key "one"; "-": no such key. The caller frees `said`, what was logged. */
 static const char *
 owner_of_one(struct keys *keys, char tenant[KEYS_TENANT_SIZE], char **said)
 {

@@ -63,7 +63,7 @@ test_messages(void **state)
 		text = capture_end(&capture);
 		line = only_line(rows[i].said, text);
 		check_text(rows[i].said, json_get_string(line, "message"), rows[i].message);
-		/* Nothing that a terminal obeys. */
+		/* No control characters, which a terminal would act on. */
 		for (const char *at = text; at[1]; at++)
 			if ((unsigned char)*at < ' ' || *at == 0x7f)
 				fail_msg("%s: a raw control character", rows[i].said);
@@ -93,7 +93,7 @@ test_redaction(void **state)
 	    {"sk-", "sk-"},
 	    {"sk", "sk"},
 	    {"hunter2-hunter2-and-more", "[redacted]"},
-	    /* whoever has a thread's id has the thread: only enough of it is shown to find it */
+	    /* a whole id would open the thread: enough of it is shown to find it */
 	    {"/threads/thread_abcdEFGH12345678/x", "/threads/thread_abcd\u2026/x"},
 	    {"thread_abcd", "thread_abcd"},
 	    {"thread_", "thread_"},

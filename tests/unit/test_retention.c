@@ -42,7 +42,10 @@ clock_unix_ns(void)
 	return clock_unix() * 1000000000;
 }
 
-/* Replaces SQLite's function: a wait here would wait for itself. */
+/*
+ * Replaces SQLite's function: both connections belong to this thread, so waiting for a lock would
+ * never end.
+ */
 int
 sqlite3_busy_timeout(sqlite3 *handle, int ms)
 {
@@ -86,7 +89,7 @@ number(const char *sql)
 static struct api *
 new_api(struct db *db, struct model *model)
 {
-	/* A run lives longer than a thread. */
+	/* A run's time limit is longer than an idle thread's life. */
 	struct api *api = api_new(db, model, here.folder, 2 * DAYS * DAY_S, 100000);
 
 	assert_non_null(api);

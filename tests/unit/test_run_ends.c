@@ -1,6 +1,6 @@
 /*
- * The end of a run while the database is busy: the answer is stored as soon as possible, and a run
- * that could not be ended is over when its time is. Also when the program stops.
+ * The end of a run while the database is busy, or while the program stops. The answer is stored as
+ * soon as possible. A run whose end could not be stored ends when it expires.
  */
 #include "support.h"
 
