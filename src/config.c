@@ -430,6 +430,8 @@ static const struct setting settings[] = {
 	{0}},
     {"ASSISTANTS_RETENTION_DAYS", parse_bound, FIELD(retention_days), "off", 1, 36500, {0}},
     {"ASSISTANTS_MAX_BODY", parse_size, FIELD(max_body), "1MiB", 1024, 1LL << 30, {0}},
+    {"ASSISTANTS_MAX_FILE", parse_size, FIELD(max_file), "512MiB", 1024, 8589934592, {0}},
+    {"ASSISTANTS_FILES_QUOTA", parse_size, FIELD(files_quota), "1GiB", 1024, 1099511627776, {0}},
     {"ASSISTANTS_LOG", parse_word, FIELD(log_level), "info", 0, 0,
 	{"error", "warn", "info", "debug"}},
 };

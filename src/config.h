@@ -62,7 +62,7 @@ struct config {
 	unsigned run_timeout_s;
 	unsigned context_tokens; /* the most of a thread that a model is sent */
 	unsigned retention_days; /* threads idle for this long are deleted; 0: never */
-	size_t max_body;         /* bytes */
+	size_t max_body, max_file, files_quota; /* bytes */
 	enum log_level log_level;
 };
 

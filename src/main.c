@@ -13,6 +13,7 @@
 
 #include "assistants/api.h"
 #include "assistants/import_export.h"
+#include "blobs/blobs.h"
 #include "check_config.h"
 #include "config.h"
 #include "db/db.h"
@@ -55,6 +56,7 @@ struct app {
 	struct config config;
 	struct http_client *http_client;
 	struct model *model;
+	struct blobs *blobs;
 	struct model_server_record model_server;
 	struct db *db;
 	struct budgets budgets;
@@ -166,8 +168,11 @@ open_openai(struct app *app, char *error)
 		api_set_budgets(app->api, &app->budgets);
 	if (app->api && app->config.model_api != MODEL_API_OFFLINE)
 		api_set_model_url(app->api, app->config.base_url);
-	if (app->api && app->config.retention_days &&
-	    api_set_retention(app->api, app->config.retention_days) < 0)
+	if (app->api && !(app->blobs = blobs_new(app->config.state_dir)))
+		return -1;
+	if (app->api)
+		api_set_files(app->api, app->blobs, (long long)app->config.files_quota);
+	if (app->api && api_set_retention(app->api, app->config.retention_days) < 0)
 		return -1;
 	if (app->api)
 		app->openai = openai_embedded_new(app->api);
@@ -183,6 +188,7 @@ app_close(struct app *app)
 	openai_free(app->openai);
 	api_free(app->api);
 	model_free(app->model);
+	blobs_free(app->blobs);
 	db_close(app->db);
 	http_client_free(app->http_client);
 	seats_close(app->seats);
@@ -214,7 +220,9 @@ app_open(struct app *app, char error[ERROR_SIZE])
 	if (!app->gateway)
 		return -1;
 	snprintf(error, ERROR_SIZE, "out of memory");
-	app->v1 = app->api ? v1_new(&app->config, app->api, &app->budgets, app->http_client) : NULL;
+	app->v1 = app->api
+	    ? v1_new(&app->config, app->api, &app->budgets, app->blobs, app->http_client)
+	    : NULL;
 	return app->v1 || !app->api ? 0 : -1;
 }
 

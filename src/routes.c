@@ -48,8 +48,9 @@ const struct route routes[] = {
     PASSED("GET", "/models"),
     PASSED("GET", "/models/{*}"),
 
-    NOT_YET("/files"),
-    NOT_YET("/files/{*}"),
+    API("POST", "/files", ROUTE_BODY_PIECES, ROUTE_QUICK, v1_file_create),
+    NOT_YET("/uploads"),
+    NOT_YET("/uploads/{*}"),
     NOT_YET("/vector_stores"),
     NOT_YET("/vector_stores/{*}"),
     V1("*", "", ROUTE_QUICK),

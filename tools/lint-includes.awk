@@ -7,10 +7,10 @@ BEGIN {
 	ground = "os text"
 	common = "obs " ground
 	may["gateway"] = "http openai records db process net config.h " common
-	may["v1"] = "http assistants records net config.h " common
+	may["v1"] = "http assistants records blobs net config.h " common
 	may["http"] = "net " common
 	may["openai"] = "assistants records net " common
-	may["assistants"] = "runs hosted records work model db net " common
+	may["assistants"] = "runs hosted records blobs work model db net " common
 	may["runs"] = "hosted records work model db " common
 	may["hosted"] = "records work model db " common
 	may["records"] = "work model db " common
@@ -18,6 +18,7 @@ BEGIN {
 	may["model"] = "net " common
 	may["db"] = "schema.inc.h " common
 	may["process"] = common
+	may["blobs"] = common
 	may["net"] = common
 	may["obs"] = ground
 	may["os"] = "text"

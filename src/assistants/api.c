@@ -8,7 +8,7 @@
 /* If several match a method and path, the first counts. */
 static const struct {
 	const char *method, *pattern;
-	handler_fn *handler; /* NULL: not served here */
+	handler_fn *handler;
 	const struct kind *kind;
 } operations[API__MAX] = {
     [API_ASSISTANT_CREATE] = {"POST", "/assistants", assistant_create, &assistant_kind},
@@ -49,7 +49,11 @@ static const struct {
     [API_MESSAGE_FILE_LIST] = {"GET", "/threads/{id}/messages/{message}/files", message_file_list},
     [API_MESSAGE_FILE_RETRIEVE] = {"GET", "/threads/{id}/messages/{message}/files/{file}",
 	message_file_retrieve},
-    [API_FILE_RETRIEVE] = {"GET", "/files/{id}"},
+    [API_FILE_CREATE] = {"POST", "/files", file_create, &file_kind},
+    [API_FILE_LIST] = {"GET", "/files", object_list, &file_kind},
+    [API_FILE_RETRIEVE] = {"GET", "/files/{id}", object_retrieve, &file_kind},
+    [API_FILE_CONTENT] = {"GET", "/files/{id}/content", file_content, &file_kind},
+    [API_FILE_DELETE] = {"DELETE", "/files/{id}", file_delete, &file_kind},
 };
 
 struct api *
@@ -85,6 +89,13 @@ api_set_model_url(struct api *api, const char *url)
 }
 
 void
+api_set_files(struct api *api, const struct blobs *blobs, long long quota)
+{
+	api->blobs = blobs;
+	api->files_quota = quota;
+}
+
+void
 api_set_seats(struct api *api, struct seats *seats)
 {
 	runners_set_seats(api->runs.runners, seats);
@@ -93,7 +104,7 @@ api_set_seats(struct api *api, struct seats *seats)
 int
 api_set_retention(struct api *api, unsigned days)
 {
-	api->retention = retention_new(api->runs.db, &api->runs.budgets, days);
+	api->retention = retention_new(api->runs.db, &api->runs.budgets, days, api->blobs);
 	return api->retention ? 0 : -1;
 }
 
@@ -167,8 +178,7 @@ find_operation(struct call *call, struct path_part parts[PATH_NAMES_MAX])
 	bool known = false;
 
 	for (enum api_operation i = 0; i < API__MAX; i++) {
-		if (!operations[i].handler ||
-		    !path_matches(operations[i].pattern, request->path, parts))
+		if (!path_matches(operations[i].pattern, request->path, parts))
 			continue;
 		known = true;
 		call->response->route = operations[i].pattern;
@@ -182,10 +192,6 @@ find_operation(struct call *call, struct path_part parts[PATH_NAMES_MAX])
 static void
 perform(struct call *call, enum api_operation operation)
 {
-	if (!operations[operation].handler) {
-		call_refuse_path(call, false);
-		return;
-	}
 	call->kind = operations[operation].kind;
 	operations[operation].handler(call);
 	if (call->response->status == 0)
@@ -220,7 +226,7 @@ api_handle(struct api *api, const struct api_request *request, struct api_respon
 {
 	struct call call = {.api = api, .request = request, .response = response};
 
-	*response = (struct api_response){.retry_after_s = -1};
+	*response = (struct api_response){.retry_after_s = -1, .content_fd = -1};
 	if (request->path) {
 		perform_path(&call);
 	} else {

@@ -19,6 +19,7 @@
 #include "text/text.h"
 
 struct api;
+struct blobs;
 
 /*
  * Borrows `db` and `model`. The folder `state_dir` has the files by which processes see each other.
@@ -44,16 +45,23 @@ void api_set_model_url(struct api *api, const char *url);
 void api_set_seats(struct api *api, struct seats *seats);
 
 /*
- * Deletes threads that were idle for this many days, a few at a time: in api_sweep(), or
- * continually after api_resume(). Call it once, before all others. -1: out of memory.
+ * Deletes what is past its time, a little at a time: in api_sweep(), or continually after
+ * api_resume(). That is threads that were idle for this many days, 0: none, and expired files. Call
+ * it once, after api_set_files(), before all others. -1: out of memory.
  */
 int api_set_retention(struct api *api, unsigned days);
+
+/*
+ * Sets where the bytes of files are, and how many a tenant may keep; borrowed. Call it once, before
+ * all others.
+ */
+void api_set_files(struct api *api, const struct blobs *blobs, long long quota);
 
 /* Whether api_sweep() has something to do, which takes some 100 ms. */
 bool api_sweep_is_due(struct api *api);
 void api_sweep(struct api *api);
 
-/* Starts threads: for queued runs, which killed processes may have left, and for retention. */
+/* Starts threads: for queued runs, which killed processes may have left, and for api_sweep(). */
 void api_resume(struct api *api);
 
 /* Waits for the runs that no client waits for. */
@@ -98,14 +106,23 @@ enum api_operation {
 	API_ASSISTANT_FILE_DELETE,
 	API_MESSAGE_FILE_LIST,
 	API_MESSAGE_FILE_RETRIEVE,
-	/* Not served here yet. */
+	API_FILE_CREATE,
+	API_FILE_LIST,
 	API_FILE_RETRIEVE,
+	API_FILE_CONTENT,
+	API_FILE_DELETE,
 	API__MAX
 };
 
 /* An operation's HTTP method, and its path's pattern, such as "/threads/{id}". */
 const char *api_method(enum api_operation operation);
 const char *api_pattern(enum api_operation operation);
+
+/* The bytes of a new file, complete and on disk. */
+struct api_upload {
+	const char *filename, *blob;
+	long long bytes;
+};
 
 struct api_request {
 	const char *tenant; /* owns what is made; no other tenant sees it */
@@ -121,7 +138,8 @@ struct api_request {
 	 */
 	const char *rest_after;
 	long long rest_limit;
-	struct json_object *body; /* borrowed; NULL: none */
+	struct json_object *body;        /* borrowed; NULL: none */
+	const struct api_upload *upload; /* the body's file; NULL: none */
 	/* The request is version 1's, which allowed runs that version 2 refuses. */
 	bool first_version;
 	/*
@@ -157,6 +175,9 @@ struct api_response {
 	 */
 	long long left_out;
 	const char *route; /* its path's pattern, "/threads/{id}"; NULL: none */
+	/* A file's content, in place of an object: the caller closes it. -1: none. */
+	int content_fd;
+	long long content_len;
 };
 
 /* Whether it can be expected to work: the database answers. */

@@ -44,28 +44,43 @@ answer_error(
 	call->response->error = API_REFUSED;
 }
 
+static void __attribute__((format(printf, 5, 0))) refuse(struct call *call, int status,
+    const char *code, const char *param, const char *format, va_list args)
+{
+	char message[ERROR_SIZE];
+
+	vsnprintf(message, sizeof message, format, args);
+	answer_error(call, status, param, code, message);
+}
+
 void
 call_refuse(struct call *call, const char *param, const char *format, ...)
 {
-	char message[ERROR_SIZE];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(message, sizeof message, format, args);
+	refuse(call, 400, NULL, param, format, args);
 	va_end(args);
-	answer_error(call, 400, param, NULL, message);
+}
+
+void
+call_refuse_with(struct call *call, int status, const char *param, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	refuse(call, status, NULL, param, format, args);
+	va_end(args);
 }
 
 void
 call_refuse_as(struct call *call, const char *code, const char *param, const char *format, ...)
 {
-	char message[ERROR_SIZE];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(message, sizeof message, format, args);
+	refuse(call, 400, code, param, format, args);
 	va_end(args);
-	answer_error(call, 400, param, code, message);
 }
 
 void
@@ -93,6 +108,12 @@ call_refuse_unknown(struct call *call, const char *kind, const char *prefix, con
 
 	snprintf(param, sizeof param, "%s_id", kind);
 	call_refuse_unknown_at(call, param, kind, prefix, id);
+}
+
+void
+call_refuse_no_such(struct call *call, const char *kind, const char *id)
+{
+	call_refuse_with(call, 404, "id", "No such %s: %.128s", kind, id);
 }
 
 void

@@ -6,6 +6,7 @@
 #include "records/record.h"
 #include "runs/runs.h"
 
+struct blobs;
 struct kind;
 struct retention;
 
@@ -13,6 +14,8 @@ struct api {
 	struct runs runs;
 	const char *model_url;       /* NULL: see api_set_model_url() */
 	struct retention *retention; /* NULL: none */
+	const struct blobs *blobs;   /* the files' bytes */
+	long long files_quota;       /* bytes of a tenant's files */
 	bool stays; /* the process goes on after this call, and may execute other runs */
 };
 
@@ -43,6 +46,10 @@ void call_answer(struct call *call, int status, struct json_object *body);
 void call_refuse(struct call *call, const char *param, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same with another status. */
+void call_refuse_with(struct call *call, int status, const char *param, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
 /* The same with a code, such as "invalid_type". */
 void call_refuse_as(struct call *call, const char *code, const char *param, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -55,6 +62,9 @@ void call_refuse_as(struct call *call, const char *code, const char *param, cons
 void call_refuse_unknown(struct call *call, const char *kind, const char *prefix, const char *id);
 void call_refuse_unknown_at(
     struct call *call, const char *param, const char *kind, const char *prefix, const char *id);
+
+/* 404 `No such KIND: ID`, with the param "id". */
+void call_refuse_no_such(struct call *call, const char *kind, const char *id);
 
 /* 429: the tenant's budget is empty for `wait_s` seconds. */
 void call_refuse_empty(struct call *call, long long wait_s);

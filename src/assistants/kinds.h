@@ -5,13 +5,15 @@
 #include "assistants/objects.h"
 #include "records/thread.h"
 
-extern const struct kind assistant_kind, thread_kind, message_kind, run_kind, run_step_kind;
+extern const struct kind assistant_kind, thread_kind, message_kind, run_kind, run_step_kind,
+    file_kind;
 
 handler_fn assistant_create;
 handler_fn thread_create, thread_remove;
 handler_fn message_create;
 handler_fn run_create, run_create_with_thread, run_list, run_retrieve, run_modify, run_cancel_call,
     run_submit_tool_outputs;
+handler_fn file_create, file_content, file_delete;
 handler_fn assistant_file_create, assistant_file_list, assistant_file_retrieve,
     assistant_file_delete, message_file_list, message_file_retrieve;
 
@@ -35,6 +37,9 @@ int thread_insert_new(const struct call *call, struct db_tx *tx, struct json_obj
 /* Inserts checked messages of a client. 1; -1: failed. */
 int messages_insert_new(
     const struct call *call, struct db_tx *tx, long long thread, struct json_object *messages);
+
+/* Deletes expired files, and bytes that belong to no file. False: the database failed. */
+bool files_sweep(struct db *db, const struct blobs *blobs);
 
 /* --- import --- */
 

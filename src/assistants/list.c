@@ -17,7 +17,7 @@ page_free(struct page *page)
 {
 	free(page->after);
 	free(page->before);
-	free(page->run_id);
+	free(page->restriction);
 	*page = (struct page){0};
 }
 
@@ -28,10 +28,13 @@ page_free(struct page *page)
 static bool
 read_parameter(struct call *call, struct page *page, const char *name, char *value)
 {
-	char **id = strcmp(name, "after") == 0                                ? &page->after
-	    : strcmp(name, "before") == 0                                     ? &page->before
-	    : call->kind && call->kind->of_run && strcmp(name, "run_id") == 0 ? &page->run_id
-									      : NULL;
+	const char *restriction = call->kind ? call->kind->restriction : NULL;
+	long long limit_max =
+	    call->kind && call->kind->limit_max ? call->kind->limit_max : LIMIT_MAX;
+	char **id = strcmp(name, "after") == 0              ? &page->after
+	    : strcmp(name, "before") == 0                   ? &page->before
+	    : restriction && strcmp(name, restriction) == 0 ? &page->restriction
+							    : NULL;
 
 	if (!*value)
 		return true;
@@ -41,10 +44,10 @@ read_parameter(struct call *call, struct page *page, const char *name, char *val
 		return *id != NULL;
 	}
 	if (strcmp(name, "limit") == 0) {
-		if (parse_number(value, 1, LIMIT_MAX, &page->limit) == 0)
+		if (parse_number(value, 1, limit_max, &page->limit) == 0)
 			return true;
-		call_refuse(
-		    call, name, "Invalid 'limit': it must be an integer from 1 to %d.", LIMIT_MAX);
+		call_refuse(call, name, "Invalid 'limit': it must be an integer from 1 to %lld.",
+		    limit_max);
 		return false;
 	}
 	if (strcmp(name, "order") == 0) {
@@ -64,6 +67,8 @@ page_read(struct call *call, struct page *page)
 	bool good = true;
 
 	*page = (struct page){.limit = LIMIT_DEFAULT};
+	if (call->kind && call->kind->limit_max)
+		page->limit = call->kind->limit_max;
 	while (good && at && *at) {
 		size_t len = strcspn(at, "&"), name_len = strcspn(at, "=&");
 		char *name = percent_decode(at, name_len);
@@ -106,7 +111,7 @@ static bool
 find_place(struct listing *listing, struct db_tx *tx)
 {
 	struct call *call = listing->call;
-	const char *run_id = listing->page.run_id;
+	const char *restriction = listing->page.restriction;
 	long long thread, run;
 	int found;
 
@@ -114,17 +119,21 @@ find_place(struct listing *listing, struct db_tx *tx)
 	listing->owner = (struct owner){.tenant = call->request->tenant};
 	if (call->kind->owner == OWNER_RUN)
 		return call_run(call, tx, &thread, &listing->owner.seq);
-	if (call->kind->owner == OWNER_TENANT)
+	if (call->kind->owner == OWNER_TENANT) {
+		if (restriction)
+			listing->record = call->kind->restricted;
+		listing->owner.word = restriction;
 		return true;
+	}
 	if (!call_thread(call, tx, &listing->owner.seq))
 		return false;
-	if (!run_id)
+	if (!restriction)
 		return true;
 	/* A run's messages have an index of their own, so the thread need not be searched. */
-	found = run_find(tx, listing->owner.seq, run_id, &run);
+	found = run_find(tx, listing->owner.seq, restriction, &run);
 	if (found == 0)
-		call_refuse_unknown(call, "run", "run", run_id);
-	listing->record = call->kind->of_run;
+		call_refuse_unknown(call, "run", "run", restriction);
+	listing->record = call->kind->restricted;
 	listing->owner.seq = run;
 	return found == 1;
 }

@@ -72,7 +72,8 @@ const struct kind message_kind = {
     .deleted = "thread.message.deleted",
     .owner = OWNER_THREAD,
     .record = &message_record,
-    .of_run = &run_message_record,
+    .restriction = "run_id",
+    .restricted = &run_message_record,
     .fields = changed_fields,
     .fields_len = FIELDS_LEN(changed_fields),
 };

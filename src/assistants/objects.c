@@ -28,7 +28,10 @@ id_of(const struct call *call)
 static void
 refuse_unknown(struct call *call, const char *id)
 {
-	call_refuse_unknown(call, call->kind->name, call->kind->prefix, id);
+	if (call->kind->no_such)
+		call_refuse_no_such(call, call->kind->no_such, id);
+	else
+		call_refuse_unknown(call, call->kind->name, call->kind->prefix, id);
 }
 
 void

@@ -16,7 +16,14 @@ struct kind {
 	const char *deleted; /* "thread.message.deleted"; NULL: it cannot be deleted */
 	enum object_owner owner;
 	const struct record *record;
-	const struct record *of_run; /* if a list may be restricted to a run; NULL: it may not */
+	/*
+	 * A list may be restricted by this parameter: to a run's objects, by the run's id, or to
+	 * those with this word. NULL: it may not.
+	 */
+	const char *restriction;
+	const struct record *restricted;
+	long long limit_max; /* of a list, and the default; 0: 100, and 20 */
+	const char *no_such; /* in "No such …: ID"; NULL: an unknown id has the usual error */
 	/* What can be modified; NULL: nothing. */
 	const struct field *fields;
 	size_t fields_len;
@@ -42,7 +49,7 @@ struct page {
 	long long limit;
 	bool ascending;
 	char *after, *before; /* ids; NULL: none */
-	char *run_id;
+	char *restriction;    /* see struct kind; NULL: none */
 };
 
 /* Reads the call's query. False: refused. Otherwise call page_free(). */

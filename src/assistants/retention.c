@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "assistants/kinds.h"
 #include "obs/log.h"
 #include "os/clock.h"
 #include "records/idle_thread.h"
@@ -15,19 +16,22 @@
 enum {
 	DAY_S = 24 * 60 * 60,
 	PERIOD_S = 60 * 60, /* from the end of a sweep to the next one */
-	ASK_S = 60,         /* other processes, and clocks, may change when it is due */
-	DELETED_MAX = 20,   /* in one step */
+	FILES_PERIOD_S = 10 * 60,
+	ASK_S = 60,       /* other processes, and clocks, may change when it is due */
+	DELETED_MAX = 20, /* in one step */
 	WORK_MS = 50,
 	STACK_SIZE = 1 << 20
 };
 
 static const struct chore chore = {.name = "retention", .piece_s = 30};
+static const struct chore files_chore = {.name = "files", .piece_s = 600};
 
 struct retention {
 	struct db *db;
 	const struct budgets *budgets;
-	unsigned days;
-	long long deleted; /* since it was last logged */
+	unsigned days;             /* 0: threads stay */
+	const struct blobs *blobs; /* NULL: there are no files */
+	long long deleted;         /* since it was last logged */
 	pthread_t thread;
 	bool started;
 	/* The thread sleeps between steps, and is woken to end. */
@@ -37,7 +41,8 @@ struct retention {
 };
 
 struct retention *
-retention_new(struct db *db, const struct budgets *budgets, unsigned days)
+retention_new(
+    struct db *db, const struct budgets *budgets, unsigned days, const struct blobs *blobs)
 {
 	struct retention *retention = calloc(1, sizeof *retention);
 	pthread_condattr_t attr;
@@ -47,6 +52,7 @@ retention_new(struct db *db, const struct budgets *budgets, unsigned days)
 	retention->db = db;
 	retention->budgets = budgets;
 	retention->days = days;
+	retention->blobs = blobs;
 	pthread_mutex_init(&retention->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -78,10 +84,20 @@ pause_for(struct retention *retention, long long ms)
 	return stopping;
 }
 
+/* Seconds until a step is due; -1: the database failed. */
+static long long
+seconds_left(struct retention *retention)
+{
+	long long threads = retention->days ? chore_seconds_left(retention->db, &chore) : -1;
+	long long files = retention->blobs ? chore_seconds_left(retention->db, &files_chore) : -1;
+
+	return threads < 0 || (files >= 0 && files < threads) ? files : threads;
+}
+
 bool
 retention_is_due(struct retention *retention)
 {
-	return chore_seconds_left(retention->db, &chore) == 0;
+	return seconds_left(retention) == 0;
 }
 
 /* --- one step --- */
@@ -124,8 +140,18 @@ work(struct retention *retention, struct idle_threads *idle)
 	return result >= 0;
 }
 
-void
-retention_step(struct retention *retention)
+static void
+sweep_files(struct retention *retention)
+{
+	long long now = clock_unix(), none;
+
+	if (chore_claim(retention->db, &files_chore, now, &none) == 1 &&
+	    files_sweep(retention->db, retention->blobs))
+		chore_release(retention->db, &files_chore, clock_unix() + FILES_PERIOD_S, 0);
+}
+
+static void
+sweep_threads(struct retention *retention)
 {
 	struct idle_thread found[DELETED_MAX];
 	/* Asked again, because the clock may be set meanwhile. */
@@ -139,6 +165,15 @@ retention_step(struct retention *retention)
 	if (chore_claim(retention->db, &chore, now, &idle.cursor) == 1 && work(retention, &idle))
 		chore_release(retention->db, &chore, clock_unix() + (idle.ended ? PERIOD_S : 0),
 		    idle.ended ? 0 : idle.cursor);
+}
+
+void
+retention_step(struct retention *retention)
+{
+	if (retention->blobs)
+		sweep_files(retention);
+	if (retention->days)
+		sweep_threads(retention);
 }
 
 /* --- the thread --- */
@@ -159,7 +194,7 @@ run(void *arg)
 	long long wait_ms;
 
 	do {
-		long long begun_ms = clock_ms(), left = chore_seconds_left(retention->db, &chore);
+		long long begun_ms = clock_ms(), left = seconds_left(retention);
 
 		if (left == 0) {
 			retention_step(retention);
@@ -182,8 +217,9 @@ retention_start(struct retention *retention)
 	retention->started = pthread_create(&retention->thread, &attr, run, retention) == 0;
 	pthread_attr_destroy(&attr);
 	if (!retention->started)
-		log_error(
-		    "the background thread that deletes idle conversations could not be started");
+		log_error("the background thread that deletes idle threads and expired files could "
+			  "not be "
+			  "started");
 }
 
 void

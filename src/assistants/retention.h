@@ -1,7 +1,9 @@
 /*
- * Deletes idle threads (records/idle_thread.h) of all tenants. No request ever waits for it: it
- * works in steps of a few milliseconds and leaves pauses for other writers. All processes share one
- * pass over the threads; an hour after its end the next begins. Only for src/assistants/.
+ * Deletes what is past its time: idle threads (records/idle_thread.h) and expired files of all
+ * tenants, and what uploads that broke off left behind. No request ever waits for it: threads are
+ * deleted in steps of a few milliseconds, with pauses for other writers. All processes share one
+ * pass over the threads; an hour after its end the next begins. Files have their turn every ten
+ * minutes. Only for src/assistants/.
  */
 #ifndef ASSISTANTS_RETENTION_H
 #define ASSISTANTS_RETENTION_H
@@ -11,10 +13,15 @@
 #include "db/db.h"
 #include "records/budget.h"
 
+struct blobs;
 struct retention;
 
-/* Borrows `db` and `budgets`. NULL: out of memory. */
-struct retention *retention_new(struct db *db, const struct budgets *budgets, unsigned days);
+/*
+ * All are borrowed. Threads are deleted after `days`; 0: never. `blobs` NULL: there are no files.
+ * NULL: out of memory.
+ */
+struct retention *retention_new(
+    struct db *db, const struct budgets *budgets, unsigned days, const struct blobs *blobs);
 
 /* Starts a thread that sweeps. */
 void retention_start(struct retention *retention);

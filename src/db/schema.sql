@@ -223,3 +223,20 @@ ALTER TABLE run_steps ADD COLUMN round BIGINT;
 -- Hosted calls as the model is told them, because the details show another form: JSON [{id, name,
 -- arguments, output}].
 ALTER TABLE run_steps ADD COLUMN told TEXT;
+
+-- version 9
+
+CREATE TABLE files (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	id TEXT NOT NULL UNIQUE,       -- file-…
+	tenant TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT,             -- NULL: never
+	bytes BIGINT NOT NULL,
+	purpose TEXT NOT NULL,
+	filename TEXT NOT NULL,
+	blob TEXT NOT NULL UNIQUE      -- where its bytes are (see blobs/blobs.h)
+);
+CREATE INDEX files_of_tenant ON files (tenant, seq);
+CREATE INDEX files_by_expiry ON files (expires_at) WHERE expires_at IS NOT NULL;
+INSERT INTO chores (name, due_at, cursor) VALUES ('files', 0, 0);

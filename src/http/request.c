@@ -251,49 +251,63 @@ request_hold(void *arg, size_t bytes)
 	return true;
 }
 
-static enum request_body_result
-keep_piece(struct request *request, struct buf *body, const char *piece, size_t len)
+enum request_body_result
+request_pieces_begin(struct request_pieces *pieces, struct request *request, long long max)
 {
-	if (body->len + len > body->max)
-		return REQUEST_BODY_TOO_LARGE;
-	if (!request_hold(request, len * COPIES))
-		return REQUEST_BODY_NO_MEMORY;
-	return buf_append(body, piece, len) == 0 ? REQUEST_BODY_OK : REQUEST_BODY_NO_MEMORY;
+	const char *length = variable(request, "CONTENT_LENGTH");
+
+	*pieces = (struct request_pieces){.request = request, .left = -1, .max = max};
+	if (length && *length && parse_number(length, 0, INT64_MAX, &pieces->left) < 0)
+		pieces->result = length[strspn(length, "0123456789")] ? REQUEST_BODY_BAD_LENGTH
+								      : REQUEST_BODY_TOO_LARGE;
+	else if (pieces->left > max)
+		pieces->result = REQUEST_BODY_TOO_LARGE;
+	return pieces->result;
+}
+
+ssize_t
+request_pieces_read(struct request_pieces *pieces, void *bytes, size_t size)
+{
+	struct exchange *exchange = pieces->request->exchange;
+	ssize_t got;
+
+	if (pieces->left >= 0 && (long long)size > pieces->left)
+		size = (size_t)pieces->left;
+	got = size > 0 ? exchange->read(exchange, bytes, size) : 0;
+	pieces->read += got > 0 ? got : 0;
+	if (got != 0 && request_is_slow(pieces->request, pieces->read))
+		pieces->result = REQUEST_BODY_SLOW;
+	else if (got < 0 || (got == 0 && pieces->left > 0))
+		pieces->result = REQUEST_BODY_CUT;
+	else if (pieces->read > pieces->max)
+		pieces->result = REQUEST_BODY_TOO_LARGE;
+	if (pieces->result != REQUEST_BODY_OK)
+		return -1;
+	if (pieces->left > 0)
+		pieces->left -= got;
+	return got;
 }
 
 enum request_body_result
 request_read_body(struct request *request, size_t max)
 {
-	const char *length = variable(request, "CONTENT_LENGTH");
 	struct buf body = BUF_INIT(max);
-	enum request_body_result result = REQUEST_BODY_OK;
-	long long announced = -1;
+	struct request_pieces pieces;
 	char piece[READ_SIZE];
 	ssize_t got;
 
-	if (length && *length && parse_number(length, 0, INT64_MAX, &announced) < 0)
-		return length[strspn(length, "0123456789")] ? REQUEST_BODY_BAD_LENGTH
-							    : REQUEST_BODY_TOO_LARGE;
-	if (announced > (long long)max)
-		return REQUEST_BODY_TOO_LARGE;
-	while (announced < 0 || (long long)body.len < announced) {
-		size_t want = sizeof piece;
-
-		if (announced >= 0 && (size_t)announced - body.len < want)
-			want = (size_t)announced - body.len;
-		got = request->exchange->read(request->exchange, piece, want);
-		if (got != 0 && request_is_slow(request, (long long)body.len + got))
-			result = REQUEST_BODY_SLOW;
-		else if (got < 0 || (got == 0 && announced >= 0))
-			result = REQUEST_BODY_CUT;
-		else if (got > 0)
-			result = keep_piece(request, &body, piece, (size_t)got);
-		if (result != REQUEST_BODY_OK) {
-			buf_free(&body);
-			return result;
-		}
-		if (got == 0)
-			break;
+	if (request_pieces_begin(&pieces, request, (long long)max) != REQUEST_BODY_OK)
+		return pieces.result;
+	while ((got = request_pieces_read(&pieces, piece, sizeof piece)) > 0) {
+		if (request_hold(request, (size_t)got * COPIES) &&
+		    buf_append(&body, piece, (size_t)got) == 0)
+			continue;
+		pieces.result = REQUEST_BODY_NO_MEMORY;
+		break;
+	}
+	if (pieces.result != REQUEST_BODY_OK) {
+		buf_free(&body);
+		return pieces.result;
 	}
 	request->body_len = body.len;
 	request->body = buf_take(&body);

@@ -100,6 +100,21 @@ bool request_is_slow(const struct request *request, long long len);
 /* Whether a body may follow: the announced length is not 0. */
 bool request_has_body(struct request *request);
 
+/* A body that is read piece by piece. */
+struct request_pieces {
+	struct request *request;
+	long long left; /* bytes still to come; -1: up to its end */
+	long long read, max;
+	enum request_body_result result; /* what ended it; REQUEST_BODY_OK so far */
+};
+
+/* Begins to read a body of at most `max` bytes. If its announced length is refused, says so. */
+enum request_body_result request_pieces_begin(
+    struct request_pieces *pieces, struct request *request, long long max);
+
+/* Reads up to `size` bytes, as soon as there are any. 0: the body's end. -1: pieces->result. */
+ssize_t request_pieces_read(struct request_pieces *pieces, void *bytes, size_t size);
+
 /* Reads the body, at most `max` bytes. */
 enum request_body_result request_read_body(struct request *request, size_t max);
 

@@ -161,7 +161,7 @@ read_body(const struct router *router, const struct route *route, struct request
 	return false;
 }
 
-/* Reads the whole body, if the route takes one. */
+/* Reads the whole body, if the route takes one, or occupies a worker for its pieces. */
 static bool
 take_body(const struct router *router, const struct route *route, struct request *request,
     struct response *response)
@@ -171,9 +171,12 @@ take_body(const struct router *router, const struct route *route, struct request
 	if (route->body_max == 0)
 		return true;
 	if (!request_has_body(request))
-		return read_body(router, route, request, response);
+		return route->body_max == ROUTE_BODY_PIECES ||
+		    read_body(router, route, request, response);
 	switch (request_occupy(request)) {
 	case OCCUPANCY_TAKEN:
+		if (route->body_max == ROUTE_BODY_PIECES)
+			return true;
 		read = read_body(router, route, request, response);
 		break;
 	case OCCUPANCY_ADDRESS_FULL:

@@ -11,6 +11,8 @@
 #include "http/response.h"
 
 #define ROUTE_BODY_MAX SIZE_MAX
+/* The handler reads it piece by piece, and may occupy its worker for as long as it comes. */
+#define ROUTE_BODY_PIECES (SIZE_MAX - 1)
 
 /* Whether the request may use the route. If not, it has been answered. */
 typedef bool router_admit_fn(void *room, struct request *request, struct response *response);
@@ -32,7 +34,8 @@ struct route {
 				{*}: the rest */
 	unsigned produces;   /* mask of enum media, or MEDIA_API; 0: the answer has no body */
 	unsigned consumes;   /* mask of enum media; 0: any type of body */
-	size_t body_max;     /* bytes; 0: no body is read; ROUTE_BODY_MAX: up to the router's */
+	size_t body_max;     /* bytes; 0: no body is read; ROUTE_BODY_MAX: up to the router's;
+				ROUTE_BODY_PIECES */
 	enum route_work work;
 	/* Asked before more than the head is read, and before anything is done. */
 	router_admit_fn *admit;

@@ -40,9 +40,11 @@ file_read(const char *path, size_t size_max, size_t *len)
 	return buf_take(&content);
 }
 
-static int
-write_all(int fd, const char *data, size_t len)
+int
+file_write_all(int fd, const void *bytes, size_t len)
 {
+	const char *data = bytes;
+
 	while (len > 0) {
 		ssize_t done = write(fd, data, len);
 
@@ -84,7 +86,7 @@ file_replace(const char *path, const char *content)
 	fd = mkostemp(name.data, O_CLOEXEC);
 	if (fd < 0)
 		goto out;
-	if (write_all(fd, content, strlen(content)) < 0 || fsync(fd) < 0 ||
+	if (file_write_all(fd, content, strlen(content)) < 0 || fsync(fd) < 0 ||
 	    rename(name.data, path) < 0) {
 		error = errno;
 		unlink(name.data);

@@ -18,6 +18,9 @@ char *file_read(const char *path, size_t size_max, size_t *len);
  */
 int file_replace(const char *path, const char *content);
 
+/* Writes all bytes. -1 with errno. */
+int file_write_all(int fd, const void *bytes, size_t len);
+
 /* Syncs the folder of `path`, so that a change of its name (such as a rename) is on disk. */
 void file_sync_folder(const char *path);
 

@@ -81,11 +81,14 @@ record_list(struct db_tx *tx, const struct record *record, const struct owner *o
 	struct db_stmt *stmt = db_prepare(tx, record->list[range->newest_first]);
 	enum db_result result;
 	size_t bytes = 0;
+	int index = 1;
 
-	bind_owner(stmt, 1, owner);
-	db_bind_int(stmt, 2, range->low);
-	db_bind_int(stmt, 3, range->high);
-	db_bind_int(stmt, 4, range->limit + 1);
+	bind_owner(stmt, index++, owner);
+	if (owner->word)
+		db_bind_text(stmt, index++, owner->word);
+	db_bind_int(stmt, index++, range->low);
+	db_bind_int(stmt, index++, range->high);
+	db_bind_int(stmt, index, range->limit + 1);
 	*array = json_new_array();
 	*more = false;
 	while ((result = db_step(stmt)) == DB_ROW) {

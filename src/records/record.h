@@ -12,15 +12,16 @@
 /* What an object belongs to: a tenant, or a thread or run, by its seq. */
 struct owner {
 	const char *tenant;
-	long long seq; /* 0: it belongs to the tenant */
+	long long seq;    /* 0: it belongs to the tenant */
+	const char *word; /* a second condition of a list; NULL: none */
 };
 
 struct record {
-	const char *find; /* (id, owner) → a row for `json` */
-	const char
-	    *list[2]; /* (owner, after seq, before seq, limit) → such rows; [1]: newest first */
-	const char *cursor;     /* (id, owner) → seq */
-	const char *body;       /* (id, owner) → body; NULL: it cannot be changed */
+	const char *find;    /* (id, owner) → a row for `json` */
+	const char *list[2]; /* (owner, its word, after seq, before seq, limit) → such rows; [1]:
+				newest first */
+	const char *cursor;  /* (id, owner) → seq */
+	const char *body;    /* (id, owner) → body; NULL: it cannot be changed */
 	const char *store_body; /* (body, id, owner) */
 	const char *remove;     /* (id, owner) */
 	/* The API's object; the caller releases it. NULL: no memory. */

@@ -2,6 +2,7 @@
 #ifndef V1_INTERNAL_H
 #define V1_INTERNAL_H
 
+#include "assistants/api.h"
 #include "config.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -12,6 +13,7 @@
 struct v1 {
 	const struct config *config;
 	struct api *api;
+	const struct blobs *blobs;
 	struct db *db;
 	const struct budgets *budgets;
 	struct http_client *http_client;
@@ -31,6 +33,17 @@ bool v1_body(struct request *request, struct response *response, struct json_obj
 /* An error of the API with all four members; `param` and `code` may be NULL. */
 void v1_error(struct response *response, int status, const char *param, const char *code,
     const char *message);
+
+/* Answers that the body cannot be read; `too_large`: the sentence if it is too large. */
+void v1_refuse_body(struct request *request, struct response *response,
+    enum request_body_result result, const char *too_large);
+
+/*
+ * Carries a request out, or answers a repetition of an earlier one (Idempotency-Key) with the same
+ * `body`. Returns the status, 0 if it was not carried out.
+ */
+int v1_call(struct v1 *v1, struct request *request, struct response *response,
+    struct api_request *asked, const char *body, size_t body_len);
 
 /* Answers 429: the key's budget is empty for `wait_s` seconds. */
 void v1_answer_empty(struct response *response, long long wait_s);

@@ -32,12 +32,10 @@ struct passage {
 	struct v1 *v1;
 	struct request *request;
 	struct response *response;
-	long long left; /* bytes of the client's body still to come; -1: up to its end */
-	long long sent; /* bytes of it passed on */
-	enum request_body_result body; /* how reading it ended */
-	bool is_events;                /* the answer is a stream of events */
-	bool key_failed;               /* the model server refused our key */
-	bool left_early;               /* the client left, or time was over */
+	struct request_pieces body;
+	bool is_events;            /* the answer is a stream of events */
+	bool key_failed;           /* the model server refused our key */
+	bool left_early;           /* the client left, or time was over */
 	bool is_text;              /* the answer is text, whose length tells roughly what it cost */
 	char reservation[ID_SIZE]; /* "": none */
 	long long begun_ms;
@@ -132,24 +130,8 @@ static ssize_t
 read_body(void *arg, char *bytes, size_t size)
 {
 	struct passage *passage = arg;
-	struct exchange *exchange = passage->request->exchange;
-	ssize_t got;
 
-	if (passage->left >= 0 && (long long)size > passage->left)
-		size = (size_t)passage->left;
-	got = size > 0 ? exchange->read(exchange, bytes, size) : 0;
-	passage->sent += got > 0 ? got : 0;
-	if (got < 0 || (got == 0 && passage->left > 0))
-		passage->body = REQUEST_BODY_CUT;
-	else if (passage->sent > BODY_MAX)
-		passage->body = REQUEST_BODY_TOO_LARGE;
-	else if (got > 0 && request_is_slow(passage->request, passage->sent))
-		passage->body = REQUEST_BODY_SLOW;
-	if (passage->body != REQUEST_BODY_OK)
-		return -1;
-	if (passage->left > 0)
-		passage->left -= got;
-	return got;
+	return request_pieces_read(&passage->body, bytes, size);
 }
 
 /* --- the answer --- */
@@ -284,9 +266,9 @@ reserve(struct passage *passage)
 	struct response *response = passage->response;
 	const struct budget_question question = {
 	    .id = passage->reservation,
-	    .bytes = request->body   ? (long long)request->body_len
-		: passage->left >= 0 ? passage->left
-				     : UNKNOWN_LEN,
+	    .bytes = request->body        ? (long long)request->body_len
+		: passage->body.left >= 0 ? passage->body.left
+					  : UNKNOWN_LEN,
 	    .answer_max = longest_answer(passage),
 	    .timeout_s = passage->v1->config->run_timeout_s,
 	};
@@ -340,19 +322,8 @@ on_piece(void *arg, const char *bytes, size_t len)
 static void
 answer_bad_body(struct passage *passage)
 {
-	struct response *response = passage->response;
-
-	/* Waiting for the rest of the body would occupy a worker. */
-	passage->request->exchange->hurried = true;
-	if (passage->body == REQUEST_BODY_TOO_LARGE)
-		v1_error(response, 413, NULL, NULL,
-		    "The body is larger than 32 MiB, the most that is passed on.");
-	else if (passage->body == REQUEST_BODY_SLOW)
-		v1_error(response, 408, NULL, NULL,
-		    "The body came too slowly: it may take 20 seconds, and one more for each 16 "
-		    "KiB.");
-	else
-		v1_error(response, 400, NULL, NULL, "The body ended before its Content-Length.");
+	v1_refuse_body(passage->request, passage->response, passage->body.result,
+	    "The body is larger than 32 MiB, the most that is passed on.");
 }
 
 /* Answers a call that ended before there was an answer. */
@@ -366,7 +337,7 @@ answer_failure(struct passage *passage, enum http_outcome outcome)
 		v1_error(response, 502, NULL, NULL,
 		    "The model server does not accept this server's key: its setting "
 		    "OPENAI_API_KEY must be corrected.");
-	} else if (passage->body != REQUEST_BODY_OK) {
+	} else if (passage->body.result != REQUEST_BODY_OK) {
 		answer_bad_body(passage);
 	} else if (outcome == HTTP_INTERRUPTED) {
 		v1_retry_after(response, -1);
@@ -407,7 +378,7 @@ call_upstream(struct passage *passage, const char *url, const char *body)
 	    .body = body,
 	    .timeout_ms = (long long)v1->config->run_timeout_s * 1000,
 	    .read_body = body ? NULL : read_body,
-	    .body_len = passage->left,
+	    .body_len = passage->body.left,
 	    .on_head = on_head,
 	    .on_piece = on_piece,
 	    .pass_arg = passage,
@@ -435,7 +406,7 @@ call_upstream(struct passage *passage, const char *url, const char *body)
 		answer_failure(passage, outcome);
 	else if (failed && passage->is_events)
 		end_events(passage);
-	else if (failed || outcome == HTTP_INTERRUPTED || passage->body != REQUEST_BODY_OK)
+	else if (failed || outcome == HTTP_INTERRUPTED || passage->body.result != REQUEST_BODY_OK)
 		response_break_off(passage->response, request->exchange);
 	http_answer_free(&answer);
 	while (headers.len > 0)
@@ -510,7 +481,8 @@ begin(struct passage *passage)
 static bool
 is_limited(const struct passage *passage)
 {
-	return passage->left > 0 && passage->left <= (long long)passage->v1->config->max_body &&
+	return passage->body.left > 0 &&
+	    passage->body.left <= (long long)passage->v1->config->max_body &&
 	    strcmp(upstream_path(passage->request), "/chat/completions") == 0 &&
 	    budget_is_bounded(passage->v1->budgets, passage->request->tenant);
 }
@@ -522,8 +494,8 @@ pass_limited(struct passage *passage)
 	struct request *request = passage->request;
 	struct json_object *body;
 
-	passage->body = request_read_body(request, (size_t)passage->left);
-	if (passage->body != REQUEST_BODY_OK) {
+	passage->body.result = request_read_body(request, (size_t)passage->body.left);
+	if (passage->body.result != REQUEST_BODY_OK) {
 		answer_bad_body(passage);
 		return;
 	}
@@ -543,21 +515,13 @@ void
 v1_pass_through(void *room, struct request *request, struct response *response)
 {
 	struct passage passage = {.v1 = room, .request = request, .response = response};
-	const char *length = variable(request, "CONTENT_LENGTH");
 
 	if (!begin(&passage))
 		return;
-	if (strcmp(request->method, "POST") == 0) {
-		passage.left = -1;
-		if (length && *length && parse_number(length, 0, INT64_MAX, &passage.left) < 0) {
-			v1_error(response, 400, NULL, NULL, "The Content-Length is not a number.");
-			return;
-		}
-		if (passage.left > BODY_MAX) {
-			passage.body = REQUEST_BODY_TOO_LARGE;
-			answer_bad_body(&passage);
-			return;
-		}
+	if (strcmp(request->method, "POST") == 0 &&
+	    request_pieces_begin(&passage.body, request, BODY_MAX) != REQUEST_BODY_OK) {
+		answer_bad_body(&passage);
+		return;
 	}
 	if (is_limited(&passage)) {
 		pass_limited(&passage);

@@ -1,7 +1,10 @@
 #include "v1/v1.h"
 
+#include <errno.h>
 #include <stdint.h>
+#include <unistd.h>
 
+#include "obs/log.h"
 #include "records/idempotency.h"
 #include "text/api_error.h"
 #include "text/json.h"
@@ -10,7 +13,7 @@
 #include "v1/beta_v1.h"
 #include "v1/internal.h"
 
-enum { RETRY_AFTER_DEFAULT_S = 1, SDK_WAIT_MAX_S = 60 };
+enum { RETRY_AFTER_DEFAULT_S = 1, SDK_WAIT_MAX_S = 60, CONTENT_PIECE = 64 << 10 };
 
 /* Without this header SDKs poll every second, or every five. */
 static const char poll_after_ms[] = "300";
@@ -25,7 +28,7 @@ struct exchange_call {
 
 struct v1 *
 v1_new(const struct config *config, struct api *api, const struct budgets *budgets,
-    struct http_client *http_client)
+    const struct blobs *blobs, struct http_client *http_client)
 {
 	struct v1 *v1 = calloc(1, sizeof *v1);
 
@@ -33,6 +36,7 @@ v1_new(const struct config *config, struct api *api, const struct budgets *budge
 		return NULL;
 	v1->config = config;
 	v1->api = api;
+	v1->blobs = blobs;
 	v1->db = budgets->db;
 	v1->budgets = budgets;
 	v1->http_client = http_client;
@@ -69,6 +73,29 @@ v1_error(
     struct response *response, int status, const char *param, const char *code, const char *message)
 {
 	response_json(response, status, api_error_body(status, param, code, message));
+}
+
+void
+v1_refuse_body(struct request *request, struct response *response, enum request_body_result result,
+    const char *too_large)
+{
+	/* Waiting for the rest of the body would occupy a worker. */
+	request->exchange->hurried = true;
+	switch (result) {
+	case REQUEST_BODY_TOO_LARGE:
+		v1_error(response, 413, NULL, NULL, too_large);
+		break;
+	case REQUEST_BODY_SLOW:
+		v1_error(response, 408, NULL, NULL,
+		    "The body came too slowly: it may take 20 seconds, and one more for each 16 "
+		    "KiB.");
+		break;
+	case REQUEST_BODY_BAD_LENGTH:
+		v1_error(response, 400, NULL, NULL, "The Content-Length is not a number.");
+		break;
+	default:
+		v1_error(response, 400, NULL, NULL, "The body ended before its Content-Length.");
+	}
 }
 
 void
@@ -293,15 +320,20 @@ read_rest(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
 }
 
 static void
-answer_no_rest(struct exchange_call *call, const struct api_response *answer)
+answer_crowd(struct exchange_call *call)
 {
-	if (answer->body) {
-		answer_object(call, answer);
-		return;
-	}
 	v1_retry_after(call->response, -1);
 	v1_error(call->response, 503, NULL, NULL,
 	    "Too many long answers are being sent; try again soon.");
+}
+
+static void
+answer_no_rest(struct exchange_call *call, const struct api_response *answer)
+{
+	if (answer->body)
+		answer_object(call, answer);
+	else
+		answer_crowd(call);
 }
 
 /* Each piece is sent before the next is read. */
@@ -336,6 +368,42 @@ out:
 	json_object_put(first_id);
 }
 
+/* Sends a file's bytes, piece by piece. */
+static void
+answer_content(struct exchange_call *call, const struct api_response *answer)
+{
+	struct response *response = call->response;
+	struct exchange *exchange = call->request->exchange;
+	char piece[CONTENT_PIECE], length[24];
+	long long left = answer->content_len;
+	ssize_t got = 0;
+
+	if (request_occupy(call->request) != OCCUPANCY_TAKEN) {
+		answer_crowd(call);
+		goto out;
+	}
+	snprintf(length, sizeof length, "%lld", left);
+	response->status = 200;
+	response->content_type = "application/octet-stream";
+	response_header(response, "Content-Length", length);
+	/* No browser shows it as a page of this site. */
+	response_header(response, "Content-Disposition", "attachment");
+	response->patient = true;
+	response_begin(response, exchange);
+	while (left > 0 && !response->lost && !response->head &&
+	    (got = read(answer->content_fd, piece, sizeof piece)) > 0) {
+		response_write(response, exchange, piece, (size_t)got);
+		left -= got;
+	}
+	if (got < 0 || (got == 0 && left > 0 && !response->lost && !response->head)) {
+		log_error("the bytes of a file cannot be read: %s",
+		    got < 0 ? strerror(errno) : "some are missing");
+		response_break_off(response, exchange);
+	}
+out:
+	close(answer->content_fd);
+}
+
 /* Stores an answer for its repetition, unless it lacks something for want of memory. */
 static void
 remember(struct v1 *v1, const struct idempotent *idempotent, const struct api_response *answer)
@@ -350,7 +418,7 @@ remember(struct v1 *v1, const struct idempotent *idempotent, const struct api_re
 	memory_end(out_of_memory);
 }
 
-static void
+static int
 carry_out(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
     const struct idempotent *idempotent)
 {
@@ -368,12 +436,15 @@ carry_out(struct v1 *v1, struct api_request *asked, struct exchange_call *call,
 		remember(v1, idempotent, &answer);
 	if (call->response->begun)
 		answer_stream(call);
+	else if (answer.content_fd >= 0)
+		answer_content(call, &answer);
 	else if (answer.left_out > 0)
 		answer_list(v1, asked, call, &answer);
 	else
 		answer_object(call, &answer);
 	json_object_put(answer.body);
 	free(query);
+	return answer.status;
 }
 
 /* --- repeated requests --- */
@@ -449,31 +520,41 @@ read_idempotency_key(struct request *request, struct response *response, const c
 	return false;
 }
 
+int
+v1_call(struct v1 *v1, struct request *request, struct response *response,
+    struct api_request *asked, const char *body, size_t body_len)
+{
+	struct exchange_call call = {.request = request, .response = response};
+	struct idempotent idempotent = {
+	    .tenant = request->tenant,
+	    .body = body ? body : "",
+	    .body_len = body_len,
+	    .streams = json_object_get_boolean(json_get(asked->body, "stream")),
+	};
+
+	asked->tenant = request->tenant;
+	asked->method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
+	asked->path = v1_path(request);
+	idempotent.path = asked->path;
+	if (!read_idempotency_key(request, response, &idempotent.key))
+		return 0;
+	call.old =
+	    beta_v1_asked(variable(request, "HTTP_OPENAI_BETA"), variable(request, "QUERY_STRING"));
+	asked->first_version = call.old;
+	if (call.old)
+		beta_v1_request(asked->path, asked->body);
+	if (idempotent.key && !is_first(v1, &idempotent, &call))
+		return 0;
+	return carry_out(v1, asked, &call, &idempotent);
+}
+
 void
 v1_answer(void *room, struct request *request, struct response *response)
 {
-	struct v1 *v1 = room;
-	struct exchange_call call = {.request = request, .response = response};
-	struct api_request asked = {
-	    .tenant = request->tenant,
-	    .method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method,
-	    .path = v1_path(request),
-	};
-	struct idempotent idempotent = {.tenant = request->tenant, .path = asked.path};
+	struct api_request asked = {0};
 
-	if (!read_idempotency_key(request, response, &idempotent.key) ||
-	    !v1_body(request, response, &asked.body))
-		return;
-	call.old =
-	    beta_v1_asked(variable(request, "HTTP_OPENAI_BETA"), variable(request, "QUERY_STRING"));
-	asked.first_version = call.old;
-	if (call.old)
-		beta_v1_request(asked.path, asked.body);
-	idempotent.body = request->body ? request->body : "";
-	idempotent.body_len = request->body_len;
-	idempotent.streams = json_object_get_boolean(json_get(asked.body, "stream"));
-	if (!idempotent.key || is_first(v1, &idempotent, &call))
-		carry_out(v1, &asked, &call, &idempotent);
+	if (v1_body(request, response, &asked.body))
+		v1_call(room, request, response, &asked, request->body, request->body_len);
 	json_object_put(asked.body);
 }
 
@@ -483,5 +564,6 @@ v1_not_yet(void *room, struct request *request, struct response *response)
 	(void)room;
 	(void)request;
 	v1_forbid_retry(response);
-	v1_error(response, 501, NULL, NULL, "Files and vector stores are not served here yet.");
+	v1_error(response, 501, NULL, NULL,
+	    "Vector stores and uploads in parts are not served here yet.");
 }

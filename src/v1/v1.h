@@ -16,7 +16,7 @@ struct v1;
 
 /* Arguments are borrowed. NULL: out of memory. */
 struct v1 *v1_new(const struct config *config, struct api *api, const struct budgets *budgets,
-    struct http_client *http_client);
+    const struct blobs *blobs, struct http_client *http_client);
 void v1_free(struct v1 *v1);
 
 /* Whether the request has a key; sets request->tenant to the key's name. */
@@ -29,6 +29,7 @@ router_admit_fn v1_admits;
 route_handler_fn v1_answer;       /* the Assistants API */
 route_handler_fn v1_pass_through; /* requests that are passed on */
 route_handler_fn v1_responses;    /* the same, if the model server must not store anything */
-route_handler_fn v1_not_yet;      /* files and vector stores */
+route_handler_fn v1_file_create;  /* POST /files, which is no JSON */
+route_handler_fn v1_not_yet;      /* vector stores, and uploads in parts */
 
 #endif

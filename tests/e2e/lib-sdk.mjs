@@ -282,6 +282,8 @@ export function validate(bench, client) {
 	const send = client.fetch, checks = [];
 	client.fetch = async (url, init) => {
 		const response = await send(url, init);
+		// A file's bytes; or `data:`, by which the client finds out what its fetch can do.
+		if (!/json|event-stream/.test(response.headers.get('content-type'))) return response;
 		const left = new Promise((resolve) => {
 			init.signal?.addEventListener('abort', resolve);
 		});

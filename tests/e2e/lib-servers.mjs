@@ -155,9 +155,9 @@ export async function behindNginx(bench, env = {}, { program, prefix, kept, comp
 		...(compress ? COMPRESSING : []),
 		...(prefix ? instead(/^\t\tlocation [^]*?^\t\t\}$/gm,
 			/^\t\t#location \S+ \S*assistant[^]*?^\t\t#\}$/gm) : []),
-		[/(?<=^\t\t\tfastcgi_pass unix:).*(?=;)/m, socket],
+		[/(?<=^\t+fastcgi_pass unix:).*(?=;)/gm, socket],
 		...(kept ? [
-			[/fastcgi_pass unix:.*;/, 'fastcgi_pass kept; fastcgi_keep_conn on;'],
+			[/fastcgi_pass unix:.*;/g, 'fastcgi_pass kept; fastcgi_keep_conn on;'],
 			[/^\tserver \{/m, `upstream kept { server unix:${socket}; keepalive 64; }\n$&`],
 		] : []),
 	]);
@@ -177,8 +177,8 @@ export async function behindFcgiwrap(bench, env = {}, { program, compress } = {}
 	return nginx(bench, '', [
 		...(compress ? COMPRESSING : []),
 		...instead(/^\t\tlocation \/ \{[^]*?^\t\t\}$/m, /^\t\t#location \/ \{[^]*?^\t\t#\}$/m),
-		[/(?<=^\t\t\tfastcgi_pass unix:).*(?=;)/m, socket],
-		[/(?<=^\t\t\tfastcgi_param SCRIPT_FILENAME ).*(?=;)/m, script],
+		[/(?<=^\t+fastcgi_pass unix:).*(?=;)/gm, socket],
+		[/(?<=^\t+fastcgi_param SCRIPT_FILENAME ).*(?=;)/m, script],
 	]);
 }
 

@@ -78,7 +78,7 @@ async function activated(bench) {
 	await Promise.race([eventually('the socket', () => fs.existsSync(socket)), ended]);
 	fs.chmodSync(socket, 0o666);
 	// Waiting until nginx listens is a request already.
-	const site = await nginx(bench, '', [[/(?<=^\t\t\tfastcgi_pass unix:).*(?=;)/m, socket]]);
+	const site = await nginx(bench, '', [[/(?<=^\t+fastcgi_pass unix:).*(?=;)/gm, socket]]);
 	return { ...site, started };
 }
 

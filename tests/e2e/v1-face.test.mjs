@@ -41,7 +41,7 @@ e2e('a page of an allowed origin can read whatever comes of its request', async 
 		[404, 'GET', '/v1'],
 		[405, 'DELETE', '/v1/assistants'],
 		[413, 'POST', '/v1/assistants', { body: large }],
-		[501, 'GET', '/v1/files'],
+		[501, 'GET', '/v1/vector_stores'],
 	]) {
 		const answer = await ask(method, uri, more);
 		assert.equal(answer.status, status, `${method} ${uri}: ${answer.text}`);

@@ -175,8 +175,8 @@ e2e('which paths go through', async (bench) => {
 	]) {
 		assertError(await ask(method, uri), 404);
 	}
-	for (const uri of ['/v1/files', '/v1/files/file-1/content', '/v1/vector_stores',
-		'/v1/vector_stores/vs_1/files', '/openai/files']) {
+	for (const uri of ['/v1/uploads', '/v1/uploads/upload_1/parts', '/v1/vector_stores',
+		'/v1/vector_stores/vs_1/files', '/openai/uploads']) {
 		for (const method of ['GET', 'POST', 'DELETE']) {
 			const answer = await ask(method, uri);
 			assertError(answer, 501, /^[^.]+\.$/);

@@ -7,7 +7,10 @@
 
 #include "support.h"
 
+#include <unistd.h>
+
 #include "assistants/api.h"
+#include "blobs/blobs.h"
 #include "contexts.h"
 #include "events.h"
 #include "model/backend.h"
@@ -19,6 +22,7 @@ static struct {
 	char *folder;
 	struct db *db;
 	struct api *api;
+	struct blobs *blobs;
 	void (*meanwhile)(void);     /* called by the model; NULL: nothing */
 	char run[64], message[64];   /* ids of the last run and of its message */
 	struct json_object *context; /* that the model was sent */
@@ -55,6 +59,9 @@ api_open(void **state)
 	assert_non_null(here.db);
 	here.api = api_new(here.db, &model, here.folder, 600, 100000);
 	assert_non_null(here.api);
+	here.blobs = blobs_new(here.folder);
+	assert_non_null(here.blobs);
+	api_set_files(here.api, here.blobs, 1 << 20);
 	return 0;
 }
 
@@ -63,6 +70,7 @@ api_close(void **state)
 {
 	(void)state;
 	api_free(here.api);
+	blobs_free(here.blobs);
 	db_close(here.db);
 	json_object_put(here.context);
 	folder_remove(here.folder);
@@ -122,6 +130,8 @@ call_as(const char *tenant, const char *method, const char *target, const char *
 	request.query = strchr(target, '?') ? strchr(target, '?') + 1 : NULL;
 	api_handle(here.api, &request, &response);
 	json_object_put(request.body);
+	if (response.content_fd >= 0)
+		close(response.content_fd);
 	*status = response.status;
 	return response.body;
 }

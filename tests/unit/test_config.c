@@ -314,6 +314,8 @@ shown(const struct config *config, const char *field, char number[32])
 	    {"workers", config->workers},
 	    {"run_timeout_s", config->run_timeout_s},
 	    {"max_body", config->max_body},
+	    {"max_file", config->max_file},
+	    {"files_quota", config->files_quota},
 	    {"rate", config->rate},
 	    {"daily_tokens", config->daily_tokens},
 	    {"key_daily_tokens", config->key_daily_tokens},
