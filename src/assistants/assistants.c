@@ -81,8 +81,7 @@ write_assistant(struct db_tx *tx, void *arg)
 
 	if (assistant_insert(tx, &creation->assistant) != 1)
 		return false;
-	object_answer(creation->call, tx, creation->assistant.id, &owner);
-	return true;
+	return object_answer(creation->call, tx, creation->assistant.id, &owner);
 }
 
 void

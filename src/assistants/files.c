@@ -120,8 +120,7 @@ write_file(struct db_tx *tx, void *arg)
 	}
 	if (file_insert(tx, file) != 1)
 		return false;
-	object_answer(call, tx, file->id, &owner);
-	return true;
+	return object_answer(call, tx, file->id, &owner);
 }
 
 void

@@ -196,8 +196,7 @@ write_message(struct db_tx *tx, void *arg)
 	}
 	if (active != 0 || insert_new(tx, owner.seq, creation->id, creation->body) != 1)
 		return false;
-	object_answer(call, tx, creation->id, &owner);
-	return true;
+	return object_answer(call, tx, creation->id, &owner);
 }
 
 void

@@ -34,7 +34,7 @@ refuse_unknown(struct call *call, const char *id)
 		call_refuse_unknown(call, call->kind->name, call->kind->prefix, id);
 }
 
-void
+bool
 object_answer(struct call *call, struct db_tx *tx, const char *id, const struct owner *owner)
 {
 	struct json_object *object;
@@ -44,6 +44,7 @@ object_answer(struct call *call, struct db_tx *tx, const char *id, const struct 
 		call_answer(call, 200, object);
 	else if (found == 0)
 		refuse_unknown(call, id);
+	return found == 1;
 }
 
 static bool
@@ -128,12 +129,10 @@ write_modification(struct db_tx *tx, void *arg)
 		(kind->change ? kind->change : replace_members)(stored, modification->body);
 		found = record_store_body(tx, kind->record, id_of(call), &owner, stored);
 	}
-	if (found == 1)
-		object_answer(call, tx, id_of(call), &owner);
-	else if (found == 0)
+	if (found == 0)
 		refuse_unknown(call, id_of(call));
 	json_object_put(stored);
-	return found == 1;
+	return found == 1 && object_answer(call, tx, id_of(call), &owner);
 }
 
 void

@@ -38,8 +38,8 @@ typedef void handler_fn(struct call *call);
 /* Handlers for all kinds. */
 handler_fn object_retrieve, object_modify, object_delete, object_list;
 
-/* Answers the object as it is in the transaction. */
-void object_answer(struct call *call, struct db_tx *tx, const char *id, const struct owner *owner);
+/* Answers the object as it is in the transaction. False: it cannot be read, or there is none. */
+bool object_answer(struct call *call, struct db_tx *tx, const char *id, const struct owner *owner);
 
 /* {id, object, deleted: true}; the caller releases it. */
 struct json_object *object_deleted(const char *id, const char *object);

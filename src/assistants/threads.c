@@ -71,8 +71,7 @@ write_thread(struct db_tx *tx, void *arg)
 
 	if (thread_insert_new(creation->call, tx, creation->body, creation->id, &seq) != 1)
 		return false;
-	object_answer(creation->call, tx, creation->id, &owner);
-	return true;
+	return object_answer(creation->call, tx, creation->id, &owner);
 }
 
 void

@@ -227,7 +227,10 @@ parts_text(struct upload *upload)
 	return text;
 }
 
-/* Whether there is a file object now. */
+/*
+ * Whether there may be a file object now. After a failure of the server that is not certain: then
+ * the blob stays, and is swept if no file has it.
+ */
 static bool
 create(struct upload *upload)
 {
@@ -249,7 +252,7 @@ create(struct upload *upload)
 		status = v1_call(
 		    upload->v1, upload->request, upload->response, &asked, parts, strlen(parts));
 	free(parts);
-	return status == 200;
+	return status == 200 || status >= 500;
 }
 
 void

@@ -43,6 +43,12 @@ async function requests(bench, site) {
 	const talk = await v1('/v1/threads', { messages: [{ role: 'user', content: 'hello' }] });
 	const run = { assistant_id: assistant.id, stream: true };
 	const json = (body) => ({ headers, body: JSON.stringify(body) });
+	const part = (name, value) =>
+		`--b\r\nContent-Disposition: form-data; name=${name}\r\n\r\n${value}\r\n`;
+	const upload = {
+		headers: { ...headers, 'content-type': 'multipart/form-data; boundary=b' },
+		body: `${part('purpose', 'assistants')}${part('file; filename="a"', 'text')}--b--`,
+	};
 	return {
 		thread,
 		all: [
@@ -53,6 +59,7 @@ async function requests(bench, site) {
 			['GET', `/threads/${thread}/messages`, { headers: { accept: 'application/json' } }],
 			['POST', '/v1/assistants', json({ model: 'm', metadata: { a: 'b' } })],
 			['GET', '/v1/assistants?limit=3', { headers }],
+			['POST', '/v1/files', upload],
 			['POST', '/v1/threads', json({ messages: [{ role: 'user', content: [{ type: 'text', text: 'a' }] }] })],
 			['POST', `/v1/threads/${talk.id}/runs`, json(run)],
 			['GET', `/v1/threads/${talk.id}/runs`, { headers }],
@@ -65,6 +72,10 @@ const MANY = { ASSISTANTS_MESSAGES_PER_MINUTE: '1000000' };
 
 async function assertWhole(bench, site, thread) {
 	assert.equal(sql(database(bench), 'PRAGMA integrity_check; PRAGMA foreign_key_check'), 'ok');
+	const blobs = new Set(fs.readdirSync(path.join(bench.state, 'blobs')));
+	for (const blob of sql(database(bench), 'SELECT blob FROM files').split('\n')) {
+		assert.ok(blobs.has(blob), 'each file has its bytes');
+	}
 	const { status, text } = await say(site, thread, 'a last word');
 	assert.equal(status, 200, text);
 	assert.deepEqual((await transcript(site, thread)).at(-2), ['user', 'a last word']);

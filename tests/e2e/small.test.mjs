@@ -30,7 +30,7 @@ limited('in 150 MB of address space all workers start, and 126 conversations wai
 		await Promise.race([asked, answers]);
 		assert.equal((await server.request('GET', '/health')).status, 200);
 		const tasks = fs.readdirSync(`/proc/${server.child.pid}/task`);
-		assert.equal(tasks.length, 1 + 128, 'the main thread and the default workers');
+		assert.equal(tasks.length, 2 + 128, 'the main thread, the sweep\'s and the default workers');
 		held.open();
 		for (const answer of await answers) {
 			assert.deepEqual([answer.status, answer.text.trimEnd()], [200, 'at last']);
