@@ -76,8 +76,10 @@ refuse_body(struct upload *upload, enum multipart_result result)
 static bool
 refuse_disk(struct upload *upload)
 {
-	log_error("a file cannot be stored: %s", strerror(errno));
-	if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+	int error = errno;
+
+	log_error("a file cannot be stored: %s", strerror(error));
+	if (error == ENOSPC || error == EDQUOT || error == EFBIG)
 		return refuse(upload, 413, "file", "The server has no room for this file.");
 	v1_retry_after(upload->response, -1);
 	return refuse(upload, 503, NULL, "The server cannot store files now; try again soon.");

@@ -48,6 +48,12 @@ function watchHealth(site) {
 
 // --- the envelope ---
 
+// A client that is refused has half a second to send the rest of its body; a busy machine takes longer.
+function cutOff(error) {
+	if (!['EPIPE', 'ECONNRESET'].includes(error.code)) throw error;
+	return { status: 503 };
+}
+
 const filled = (before, piece, after) =>
 	before + piece.repeat(Math.floor((MIB - before.length - after.length) / piece.length)) + after;
 
@@ -84,7 +90,8 @@ e2e('in 512 MB: the worst bodies all at once, from clients without a key', async
 		const uri = route.replace('ID', thread);
 		for (const [headers, body] of Object.values(BODIES)) {
 			const answers = await Promise.all(Array.from({ length: 40 }, (_, i) =>
-				site.request(method, uri, { headers, body, remoteAddr: `192.0.2.${i}` })));
+				site.request(method, uri, { headers, body, remoteAddr: `192.0.2.${i}` })
+					.catch(cutOff)));
 			answers.forEach(({ status }) => seen.add(status));
 		}
 	}
